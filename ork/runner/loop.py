@@ -408,6 +408,8 @@ class Loop:
                     self.outputs[name] = canonical.read(text)
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
+                if task.executor == "process" and outcome.output is None:
+                    error += ": has it printed a line `ORK_OUTPUT:{...}`?"
         place, touched, log = self.workplace.leave(name, number, outcome)
         attempt = Attempt(
             number=number,

@@ -41,12 +41,18 @@ def unknown(store: Store, name: str) -> NotFound:
         tags = " or ".join(f"{workflow}@{name}" for workflow in tagged)
         only = f", or @{name} in a store with one workflow" if len(tagged) == 1 else ""
         return NotFound(message, hint=f"a tag is written as {tags}{only}")
+    here = next((name + ending for ending in ENDINGS if os.path.isfile(name + ending)), None)
     names = [one for one, _ in store.refs("workflows/")]
+    if here and (names or store.ref("ops") is None):  # else it was perhaps undone
+        hint = f"`ork run {quote(here)}` deploys and runs the file of that name"
+        return NotFound(f"no workflow named {name!r} is deployed", hint=hint)
     if not names:
         return nothing_deployed(store, f"no workflow named {name!r}: ")
     hint = _as_part(store, name, names) or meant_or_known(name, names, at_most=NAMED) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
+        if name.isdecimal():
+            hint += f"; a run is written #{name}, the version so many back ~{name}"
     return NotFound(message, hint=hint)
 
 

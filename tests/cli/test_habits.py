@@ -181,6 +181,16 @@ def test_where_a_folder_has_no_workflow_that_of_the_project_is_meant(etl, edit, 
     assert etl("run").code == 0  # what is deployed
 
 
+def test_a_file_that_is_not_deployed_is_named_where_its_workflow_is_meant(etl):
+    etl("init")
+    assert "hint: `ork run etl.yaml` deploys and runs the file of" in etl("run", "etl").err
+    etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    assert "this folder has 2 workflow files: name one" in etl("run").err
+    etl("deploy", "etl.yaml")
+    assert "no workflow named 'other' is deployed\nhint: `ork run other" in etl("run", "other").err
+    assert "a run is written #5, the version so many back ~5" in etl("log", "5").err
+
+
 def test_the_name_of_a_task_leads_to_its_run(etl):
     etl("deploy")
     for text in ("load", "etl:load"):

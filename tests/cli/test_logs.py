@@ -95,7 +95,8 @@ def test_the_reason_stands_in_place_of_a_log(ork):
     assert ork("run", "lost.yaml").code == 1
     take = "note: lost#1:take has no log: input x: tasks.give.output.y: there is no field 'y'"
     last = "note: lost#1:last has no log: skipped: take failed\n"
-    typed = "note: lost#1:typed printed nothing: output: expected {a: int}, got null\n"
+    typed = "note: lost#1:typed printed nothing: output: expected {a: int}, got null"
+    typed += ": has it printed a line `ORK_OUTPUT:{...}`?\n"
     for name, told in (("take", f"{take} among a, b\n"), ("last", last), ("typed", typed)):
         result = ork("logs", f"lost:{name}")
         assert (result.code, result.out, result.err) == (0, "", told)

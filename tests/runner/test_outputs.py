@@ -140,7 +140,8 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
         "fields": "output.b: missing; expected str (and 2 more)\n"
         'output.a: expected int, got str "x"\n'
         "output.c[1]: expected int, got bool true",
-        "whole": "output: expected {rows: int}, got null",
+        "whole": "output: expected {rows: int}, got null: has it printed a line"
+        " `ORK_OUTPUT:{...}`?",
         "text": "output: not JSON: 'x' (Expecting value: line 1 column 1 (char 0))",
         "number": "output: nan is not a JSON number",
         "deep": "output.a[0]: an integer beyond 2^53-1 loses digits in JSON; quote it",

@@ -436,7 +436,7 @@ def test_variables_come_from_parameters_and_outputs(
 
 def test_a_variable_that_has_no_value_yet_fails_its_task(project: Project) -> None:
     project.workflow(
-        shell("up", "true")
+        shell("up", "true # without ORK_OUTPUT")
         + shell("gone", "true", ", depends_on: [up], env: {A: {ref: tasks.up.output.rows}}")
         + shell("nul", "true", ", env: {A: {ref: params.text}}"),
         head='params: {text: {type: str, default: "a\\0b"}}\n',

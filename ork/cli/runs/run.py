@@ -348,7 +348,7 @@ def _run(
 
 def _only_one(session: Session) -> str:
     """Return the only file, else the only workflow; where nothing is deployed a file it is."""
-    if session.has_store():
+    if session.has_store() and workflows(session.store):
         return str(shared.only_file(session) or "@")
     return str(shared.files_of(session, None)[0])
 
