@@ -55,7 +55,7 @@ from ork.store.store import Store
 LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
 SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners of runs
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
-JUMP_SECONDS = 2.0  # by which the clock may be set without a word
+JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
 _UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
@@ -255,8 +255,8 @@ class Daemon:
             return
         self._look_at = moment + LOOK_SECONDS
         sequence = self._store.backend.sequence()
-        if time.monotonic() - moment > JUMP_SECONDS:  # its server was waited for
-            self._away_since, now = self._well_at, self._clock()
+        if self._has_waited(moment):
+            now = self._clock()
         if sequence != self._sequence:
             self._see(now)
             self._sequence = sequence
@@ -549,11 +549,19 @@ class Daemon:
             self._away_until = moment + AGAIN_SECONDS
             self._complain(None, error, self._clock())
             return
+        self._has_waited(moment)
         self._well_at = began
         if self._away:
             self._away = False
             self._troubles.pop(None, None)
             self._told.append(Note(time=self._clock(), message="the store can be used again"))
+
+    def _has_waited(self, moment: float) -> bool:
+        """Say whether the store was waited for since then, as for a server that is started again."""
+        waited = time.monotonic() - moment > JUMP_SECONDS
+        if waited:
+            self._away_since = self._well_at
+        return waited
 
     # -- the page
 

@@ -113,6 +113,7 @@ def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     assert found["ork_active_runs", frozenset()] == 0
     assert found["ork_up_runs_ended_total", frozenset({("state", "failed")})] == 4
     assert found["ork_up_runs_ended_total", frozenset({("state", "success")})] == 0
+    assert found["ork_last_end_timestamp_seconds", frozenset({etl, ("state", "failed")})] > 0
     assert found["ork_up_ok", frozenset()] == 1
     assert found["ork_build_info", frozenset({("version", __version__)})] == 1
     assert found["ork_schedule_next_timestamp_seconds", frozenset({etl})] > time.time()

@@ -157,12 +157,8 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     if beat.lag_s is not None:
         help = "How long after its slot the newest run was fired."
         yield _one("ork_up_lag_seconds", "gauge", help, beat.lag_s)
-    yield _one(
-        "ork_up_beat_age_seconds",
-        "gauge",
-        "Seconds since this ork up was last heard of.",
-        beats.age_s,
-    )
+    help = "Seconds since this ork up was last heard of."
+    yield _one("ork_up_beat_age_seconds", "gauge", help, beats.age_s)
 
 
 def _of_all(store: Store) -> Iterator[Metric]:
@@ -174,6 +170,7 @@ def _of_store(store: Store) -> Iterator[Metric]:
     counts: list[tuple[Labels, float]] = []
     recent: list[tuple[Labels, float]] = []
     durations: list[tuple[Labels, float]] = []
+    ends: list[tuple[Labels, float]] = []
     good: list[tuple[Labels, float]] = []
     for name in workflows_with_runs(store)[:WORKFLOWS_MAX]:
         labels = {"workflow": name}
@@ -182,6 +179,9 @@ def _of_store(store: Store) -> Iterator[Metric]:
         states: Counter[str] = Counter(run.state for run in found)
         recent += [({**labels, "state": state}, states[state]) for state in STATES]
         durations += _quantiles(labels, found)
+        newest = next((run for run in found if run.ended), None)
+        if newest is not None and newest.ended is not None:
+            ends.append(({**labels, "state": newest.state}, newest.ended.timestamp()))
         if not states["success"]:
             found = [entry.run for entry in runs(store, name, limit=OLD_RUNS)]
         last = next((run.ended for run in found if run.state == "success" and run.ended), None)
@@ -192,6 +192,8 @@ def _of_store(store: Store) -> Iterator[Metric]:
     yield _metric("ork_recent_runs", "gauge", help, recent)
     help = f"How long those of the newest {RECENT_RUNS} runs took that have ended."
     yield _metric("ork_recent_run_duration_seconds", "gauge", help, durations)
+    help = "When the newest run has ended that does not go on, and how."
+    yield _metric("ork_last_end_timestamp_seconds", "gauge", help, ends)
     help = f"When the newest run that succeeded has ended, if it is among the newest {OLD_RUNS}."
     yield _metric("ork_last_success_timestamp_seconds", "gauge", help, good)
     active = sum(1 for _ in store.folders("active/"))
