@@ -75,6 +75,7 @@ FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
+_STORE_LINE = re.compile(rb"^\s*store\s*=.*\n?", re.MULTILINE)  # in config.toml
 CONFIG = "config.json"
 _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG, REMOTES}
 _SET_STATE = "set XDG_STATE_HOME, or HOME, to a folder that you can write: it is kept in there"
@@ -210,20 +211,19 @@ def create(folder: Path, scheme: str = DEFAULT) -> None:
 def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = None) -> bool:
     """Let a folder have a store, in it or elsewhere as it or `address` says; say if one was made.
 
-    A folder of a project remembers an address elsewhere, without a password. Without an address
-    the data are in the folder, of the kind that `ORK_STORE` says, if that is all that it says.
+    A folder of a project remembers an address elsewhere, without a password; `address` comes before
+    one that it remembers. Without any the data are in the folder, of the kind that `ORK_STORE`
+    says, if that is all that it says.
     """
-    if (there := elsewhere(folder, environ=environ)) is not None:
-        return _make_there(there)
-    named = address or _address(environ)
-    if named is None:
-        create(folder)
-        return True
-    if named.is_inside:
-        create(folder, named.scheme)
+    known = elsewhere(folder, environ=environ)
+    named = address if address and address.at else known or address or _address(environ)
+    if named is None or named.is_inside:
+        create(folder, named.scheme if named else DEFAULT)
         return True
     made = _make_there(named)
-    _remember(folder, named)
+    if named != known:
+        class_of(named.scheme).open(named.at, readonly=not _is_writable(named.at)).close()
+        _remember(folder, named)  # not before: a place that cannot be opened is no store of it
     return made
 
 
@@ -240,10 +240,18 @@ def _remember(folder: Path, address: Address) -> None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         replace_file(folder / ".gitignore", [b"*\n"])
-        replace_file(folder / CONFIGURATION, [_configured(str(address))])
+        kept = _STORE_LINE.sub(b"", _written(folder))
+        replace_file(folder / CONFIGURATION, [_configured(str(address)), kept])
         sync_folder(folder)
     except OSError as error:
         raise not_made(folder, error) from None
+
+
+def _written(folder: Path) -> bytes:
+    try:
+        return read_file(folder / CONFIGURATION, _CONFIG_BYTES_MAX)
+    except FileNotFoundError:
+        return b""
 
 
 def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
@@ -256,8 +264,13 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
 
 
 def refuse_other(folder: Path, address: Address, *, environ: Mapping[str, str]) -> None:
-    """Raise UsageError when the store of a folder is not the one that an address asks for."""
+    """Raise UsageError when the store of a folder is not the one that an address asks for.
+
+    A place elsewhere that has no store any more is in nobody's way.
+    """
     there = elsewhere(folder, environ=environ)
+    if there and address.at and not class_of(there.scheme).exists(there.at):
+        return
     kept = f"{_scheme(folder)}:" if there is None else str(there)
     if kept == (f"{address.scheme}:" if address.is_inside else str(address)):
         return

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ork.backends.address import DEFAULT, Address, is_url, public
 from ork.errors import InvalidInput, NotFound
 from ork.failpoints import failpoint
-from ork.files import place_new, remove, sync_folder
+from ork.files import place_new, remove, replace_file, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.value import replace
 from ork.store import location
@@ -68,13 +68,16 @@ def restore(
 
 @contextmanager
 def _forgotten_on_error(folder: Path) -> Iterator[None]:
-    """Let no folder stay that remembers a place elsewhere which has not become its store."""
-    is_new = not os.path.lexists(folder)
+    """Let no folder remember a place elsewhere which has not become its store."""
+    is_new, path = not os.path.lexists(folder), folder / location.CONFIGURATION
+    before = path.read_bytes() if path.exists() else b""
     try:
         yield
     except BaseException:
         if is_new:
             remove(folder)
+        elif path.exists() and path.read_bytes() != before:
+            replace_file(path, [before])
         raise
 
 

@@ -199,6 +199,38 @@ def test_a_place_that_has_a_store_is_not_remembered_where_a_backup_was_to_go(
     assert refused.code == 2 and f"has its store already: {one}" in refused.err
 
 
+def test_a_place_that_is_no_store_is_not_remembered(etl: Ork, tmp_path: Path) -> None:
+    bad, good = (f"sqlite:{tmp_path}/{name}.db" for name in ("bad", "good"))
+    assert etl("deploy", "etl.yaml").code == 0
+    (tmp_path / "bad.db").write_text("nothing of a database\n" * 100)
+    for more in ((), ("--from", ".")):
+        refused = etl("init", "--store", bad, *more, "copy")
+        assert refused.code == 4 and "not a database" in refused.err
+        assert not (etl.folder / "copy/.ork").exists()
+    assert etl("init", "--store", good, "copy").code == 0
+
+
+@pytest.mark.parametrize("source", [(), ("--from", ".")])
+def test_a_place_that_is_gone_is_in_the_way_of_none(
+    etl: Ork, tmp_path: Path, source: tuple[str, ...]
+) -> None:
+    urls = [f"sqlite:{tmp_path}/{name}.db" for name in ("gone", "taken", "new")]
+    assert etl("deploy", "etl.yaml").code == 0
+    assert etl("init", "--store", urls[0], "copy").code == 0
+    remembered = etl.folder / "copy/.ork/config.toml"
+    remembered.write_text(remembered.read_text() + "[keep]\nruns = 7\n")
+    for path in tmp_path.glob("gone.db*"):
+        path.unlink()
+    if source:
+        assert etl("init", "--from", ".", "--store", urls[1], "taken").code == 0
+        assert etl("init", *source, "--store", urls[1], "copy").code == 3
+        assert "gone.db" in remembered.read_text()
+    assert etl("init", *source, "--store", urls[2], "copy").code == 0
+    assert remembered.read_text() == f'store = "{urls[2]}"\n[keep]\nruns = 7\n'
+    assert not (tmp_path / "gone.db").exists()
+    assert etl("-C", "copy", "fsck").code == 0
+
+
 @pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
 def test_what_a_writer_was_told_is_nowhere_beside_the_data_when_it_has_ended(
     etl: Ork, tmp_path: Path, kind: str

@@ -113,7 +113,7 @@ def init(
             raise
         return
     verb = "There is a store already in"
-    if address is not None and location.is_there(store, environ=environ):
+    if address is not None and store.exists():
         location.refuse_other(store, address, environ=environ)
     if not (existed := location.is_there(store, environ=environ)):
         made = location.make(store, environ=environ, address=address)
