@@ -557,7 +557,7 @@ class Daemon:
             self._told.append(Note(time=self._clock(), message="the store can be used again"))
 
     def _has_waited(self, moment: float) -> bool:
-        """Say whether the store was waited for since then, as for a server that is started again."""
+        """Say whether the store was waited for since then: its server is started again."""
         waited = time.monotonic() - moment > JUMP_SECONDS
         if waited:
             self._away_since = self._well_at
