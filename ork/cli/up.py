@@ -334,8 +334,8 @@ ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 # Where tasks find programs: as where this was printed.
 Environment={path}
-# Secrets, NAME=VALUE a line, in a file that you alone can read: those of tasks, and ORK_UP_TOKEN,
-# without which the page has another address after each start.
+# Secrets, NAME=VALUE a line, in a file that you alone can read: those of tasks, PGPASSWORD where
+# the store needs it, and ORK_UP_TOKEN, without which each start gives the page another address.
 # EnvironmentFile=/etc/{name}.env
 # Only ork up is asked to end; it lets runs go on for the grace, then stops them. What is left when
 # it has ended is killed.

@@ -356,10 +356,13 @@ def unknown() -> StoreError:
 
 def unreachable(error: psycopg.Error, address: Address) -> StoreError:
     """Return the error for a server that does not answer, or not to us."""
+    words = _in_a_line(error)
+    doubt = "is the server running, and is the address right?"
+    if "FATAL" in words:  # in every language: the server itself says so
+        doubt = "the server answers, and refuses: are user, database and password right?"
     return StoreError(
-        f"{address.shown} cannot be reached: {_in_a_line(error)}",
-        hint="is the server running, and are address, user and password right? Passwords are read"
-        " from ~/.pgpass and PGPASSWORD",
+        f"{address.shown} cannot be reached: {words}",
+        hint=f"{doubt} Passwords are read from ~/.pgpass and PGPASSWORD",
     )
 
 
@@ -369,10 +372,11 @@ def explained(error: psycopg.Error, address: Address) -> OrkError:
     if code in ("42P01", "3F000"):
         return missing(address)
     if code in ("42501", "25006"):
-        return StoreError(
-            f"the store {address.shown} is open for reading only: {words}",
-            hint="docs/stores.md says which rights on its tables a role needs",
-        )
+        hint = "docs/stores.md says which rights on its tables a role needs"
+        if code == "25006":
+            hint = "the server is a standby, or `default_transaction_read_only` is on for this role"
+        message = f"the store {address.shown} is open for reading only: {words}"
+        return StoreError(message, hint=hint)
     if code == "55P03":
         return StoreError(
             f"waited {WAIT_S:g} s for another writer",

@@ -274,10 +274,10 @@ def refuse_other(folder: Path, address: Address, *, environ: Mapping[str, str]) 
     kept = f"{_scheme(folder)}:" if there is None else str(there)
     if kept == (f"{address.scheme}:" if address.is_inside else str(address)):
         return
-    raise UsageError(
-        f"{folder} has its store already: {public(kept)}",
-        hint=f"`ork init --from . --store {public(str(address))} ../copy` makes a copy in that",
-    )
+    hint = f"`ork init --from . --store {public(str(address))} ../copy` makes a copy in that"
+    if there is not None:
+        hint += f"; if the store itself has moved there, say so in {folder / CONFIGURATION}"
+    raise UsageError(f"{folder} has its store already: {public(kept)}", hint=hint)
 
 
 def _make_there(there: Address) -> bool:

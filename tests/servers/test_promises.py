@@ -345,6 +345,31 @@ def test_a_role_that_may_only_read_can_read(backend: Postgresql, reader: str, op
         opened(reader, readonly=True).write({}, {})
 
 
+def test_what_the_server_itself_refuses_is_told_apart_from_one_that_is_away(
+    url: str, postgres: Running
+) -> None:
+    with pytest.raises(StoreError, match="cannot be reached") as told:
+        Postgresql.open(postgres.url(user="nobody_of_that_name"))
+    assert told.value.hint and "the server answers, and refuses" in told.value.hint
+    with pytest.raises(StoreError, match="cannot be reached") as told:
+        Postgresql.open(url.replace(f"port={postgres.port}", "port=1"))
+    assert told.value.hint and "is the server running" in told.value.hint
+
+
+def test_a_role_whose_transactions_only_read_is_told_that(
+    reader: str, postgres: Running, opened: Open, url: str
+) -> None:
+    schema = schema_of(url)
+    postgres.sql(
+        f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {schema}_reader;"
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {schema}_reader;"
+        f"ALTER ROLE {schema}_reader SET default_transaction_read_only = on"
+    )
+    with pytest.raises(StoreError, match="open for reading only") as told:
+        opened(reader).write({A: b"data"}, {"head": (None, A)})
+    assert told.value.hint and "standby" in told.value.hint
+
+
 def test_a_role_without_rights_is_told_so_where_a_store_is_looked_for_or_made(
     url: str, postgres: Running
 ) -> None:
