@@ -408,7 +408,7 @@ def only_workflow(store: Store) -> str:
     raise Ambiguous(
         "there are several workflows: name one",
         candidates=names,
-        hint="`@`, the default, means the only one, else the only one with a file in this folder",
+        hint="without a name the only one is meant, else the only one with a file in this folder",
     )
 
 

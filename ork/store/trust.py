@@ -80,6 +80,8 @@ def _parts(folder: Path, layout: Layout) -> Iterator[Path]:
     resolved = folder.resolve()
     if not resolved.is_dir():
         hint = "`ork init` makes one"
+        if resolved.exists():
+            hint = f"once this file is out of the way, {hint}"
         with suppress(OSError), resolved.open("rb") as file:
             if file.read(len(_SQLITE)) == _SQLITE:
                 hint = f"it is a file of SQLite: `ork --store sqlite:{quote(str(folder))}`"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,22 @@ def test_init_where_nothing_can_be_made(ork):
     assert result.code == 4
     assert "no store can be made" in result.err
     assert "hint: " in result.err
+
+
+@pytest.mark.parametrize("words", ["init", "log", "fsck", "fsck --repair", "run etl.yaml"])
+def test_a_store_that_has_lost_its_data_says_how_to_begin_anew(etl, words):
+    etl("init")
+    shutil.rmtree(etl.folder / ".ork/db")
+    result = etl(*words.split())
+    assert (result.code, "has lost its data: it has no db\nhint: once it is out" in result.err) == (
+        4,
+        True,
+    )
+
+
+def test_a_file_in_place_of_a_store_is_in_the_way(ork):
+    ork.write(".ork", "")
+    assert "hint: once this file is out of the way, `ork init` makes one" in ork("init").err
 
 
 def test_a_store_in_a_folder_above_is_found(etl, monkeypatch):

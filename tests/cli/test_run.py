@@ -127,6 +127,18 @@ def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, comman
     assert not (etl.folder / ".ork").exists()
 
 
+def test_a_folder_stands_for_the_only_file_in_it(etl):
+    etl.write("sub/one.yaml", "name: sub\ntasks: {a: {executor: process, command: ls}}\n")
+    assert etl("run", "sub").code == 0
+    etl.write("sub/two.yaml", "name: two\ntasks: {a: {executor: process, command: ls}}\n")
+    assert etl("run", "sub").code == 0  # of the workflow of that name
+    assert etl("run", ".").code == 0
+    for name, many in (("tasks", "no"), ("./sub", "2")):
+        result = etl("run", name)
+        assert result.code == 2
+        assert f"{name} is a folder, with {many} workflow files\n" in result.err
+
+
 def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     etl("deploy", "etl.yaml")
     assert "note" not in etl("run", "etl").err

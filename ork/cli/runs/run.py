@@ -27,7 +27,7 @@ from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.store.suggestions import ENDINGS
 from ork.worktree.load import Loaded, check
-from ork.worktree.lookup import as_revision
+from ork.worktree.lookup import as_revision, files_in
 
 
 def run(
@@ -36,8 +36,8 @@ def run(
         str | None,
         typer.Argument(
             metavar="FILE|REVISION",
-            help="A workflow file, or any revision; when left out, the only file here, else the"
-            " only one at the project's root, else the only workflow.",
+            help="A workflow file, its folder, or any revision; when left out, the only file here,"
+            " else the only one at the project's root, else the only workflow.",
         ),
     ] = None,
     jobs: shared.Jobs = None,
@@ -119,7 +119,7 @@ def run(
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
     session.quiet = quiet
-    what = as_revision(at or what or _only_one(session))
+    what = as_revision(at or (what and _file_in(session, what)) or _only_one(session))
     if what.startswith("file:"):
         session.use_project_of([Path(what.removeprefix("file:"))])
     if quiet:
@@ -351,6 +351,18 @@ def _only_one(session: Session) -> str:
     if session.has_store() and workflows(session.store):
         return str(shared.only_file(session) or "@")
     return str(shared.files_of(session, None)[0])
+
+
+def _file_in(session: Session, what: str) -> str:
+    """Return the only workflow file of a folder that is named; what is none stays as it is."""
+    if not os.path.isdir(what) or (session.has_store() and what in workflows(session.store)):
+        return what
+    found = files_in(Path(what))
+    if len(found) != 1:
+        raise UsageError(
+            f"{what} is a folder, with {len(found) or 'no'} workflow files", hint="name a file"
+        )
+    return str(Path(what) / found[0])
 
 
 def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
