@@ -475,7 +475,9 @@ def home(folder: Path, *, environ: Mapping[str, str]) -> Home:
     if isinstance(there.at, str):
         raise StoreError(
             f"{there} is no file on this machine",
-            hint="use the means of its server; `ork backup` and `ork init --from` move a store",
+            hint="use the means of its server, or do it in a file:"
+            f" `ork init --from {quote(str(there))} --store sqlite: ../copy` makes one of it, and"
+            " `ork init --from ../copy --store URL` brings that to a new place, such as a schema",
         )
     return Home(there.at.parent, there.at.name)
 

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 
 from ork import files
 from ork.backends import anchor
+from ork.backends.gate import Gate
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
 from ork.objects import redact
@@ -109,7 +110,13 @@ def forget(
             search.choose(one, stamp)
         data = location.on_disk(folder, environ=environ)
         own = {os.path.relpath(path, folder) for path in data.kind.files(data.at)} | {anchor.NAME}
-        found = (*search.found(), *_in_files(folder, text, search.replaced, own), *search.outside())
+        beside = [path for path in _notes(data) if find(path.read_bytes())]
+        found = (
+            *search.found(),
+            *_in_files(folder, text, search.replaced, own),
+            *(Found(where="note", name=str(path), action="overwritten") for path in beside),
+            *search.outside(),
+        )
         if not yes:
             return Forgotten(done=False, found=found)
         marks = search.marks(stamp, reason)
@@ -120,6 +127,9 @@ def forget(
             keep = made / "before"
             swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
             _clean(folder, found, text)
+            for path in beside:
+                with Gate(path):  # who leaves it leaves no note
+                    pass
     finally:
         store.close()
     return Forgotten(done=True, found=found)
@@ -338,6 +348,13 @@ def _in_files(
             else:
                 why = "no part of the store: change it yourself"
                 yield Found(where="note", name=path, action="stays", why=why)
+
+
+def _notes(data: Data) -> Iterator[Path]:
+    """Yield what says who writes, beside data that lie elsewhere: who was killed has left it."""
+    if data.home.store is not None:
+        names = (data.at / "gate", data.at.with_name(f"{data.at.name}-gate"))
+        yield from (path for path in names if path.is_file())
 
 
 def _own_files(folder: Path) -> Iterator[tuple[str, int, str]]:

@@ -1,7 +1,9 @@
 """ork clone, ork push, ork pull, ork remote"""
 
+import io
 import os
 import re
+import sys
 
 import pytest
 
@@ -296,3 +298,34 @@ def test_a_run_that_printed_nothing_lacks_no_log(ork):
     assert ork("init", "../silent").code == 0
     pushed = ork("push", "../silent")
     assert pushed.code == 0 and "log" not in pushed.err
+
+
+def test_one_note_tells_of_all_that_a_side_had_to_forget(ran, team, edit, monkeypatch):
+    edit("load.sh", "exit", "echo hidden-word; exit")
+    assert ran("run", "etl.yaml", "-m", "with hidden-word").code in (0, 1)
+    assert ran("push").code == 0
+
+    def forget(at):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hidden-word\n")))
+        assert ran("-C", at, "forget", "--text", "--yes").code == 0
+        os.chdir(ran.folder)
+
+    forget(team)
+    for command, told in (
+        ("pull", "note: origin had to forget 2 objects that this store has, and logs may have"),
+        ("push", ""),
+    ):
+        said = ran(command).err
+        assert said.count("forget --text") == bool(told) and told in said, said
+    assert "hidden-word" in ran("logs", "etl").out
+    forget(".")
+    assert "forget" not in ran("pull").err
+    assert "hidden-word" not in ran("logs", "etl").out + ran("log", "etl").out
+
+
+def test_who_had_to_forget_tells_the_other_where_that_is_typed(ran, team):
+    assert ran("push").code == 0
+    assert ran("forget", "etl:tasks/etl.py", "--yes").code == 0
+    said = ran("push").err
+    assert "note: this store had to forget 1 object that origin has" in said
+    assert "there `ork forget --text`" in said

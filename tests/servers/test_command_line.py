@@ -68,6 +68,7 @@ def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> No
     for line in ("gc --prune --repack", "forget --yes --reason x etl:extract", "fsck --repair"):
         refused = far(*line.split())
         assert (refused.code, "use the means of its server" in refused.err) == (4, True), line
+        assert "--store sqlite: ../copy`" in refused.err
     assert far("fsck", "--full").code == 0
     assert "etl#2" in far("runs").out
     assert not (far.folder / ".ork/db").exists()

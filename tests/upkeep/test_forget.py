@@ -144,6 +144,21 @@ def test_the_bytes_are_nowhere_afterwards(leaky: Ork) -> None:
     assert [one for one in findings(folder, "full") if one.level == "error"] == []
 
 
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
+def test_the_note_of_a_writer_who_was_killed_is_found_elsewhere(
+    ork: Ork, tmp_path: Path, kind: str
+) -> None:
+    assert ork("init", "--store", f"{kind}:{tmp_path}/there").code == 0
+    (note,) = (path for path in tmp_path.rglob("*gate") if ork.folder not in path.parents)
+    note.write_text("process 1 (ork run -m s3cr3t-note)".ljust(255) + "\n")
+    for yes, left in ((False, True), (True, False)):
+        done = forget(
+            ork.folder / ".ork", environ=ork.environ, stamp=STAMP, text="s3cr3t-note", yes=yes
+        )
+        assert [(one.where, one.name) for one in done.found] == [("note", str(note))]
+        assert ("s3cr3t-note" in note.read_text()) is left
+
+
 @pytest.mark.slow
 def test_the_rest_goes_on_under_the_same_names(leaky: Ork) -> None:
     folder = leaky.folder / ".ork"

@@ -196,14 +196,14 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
         yield [note, f"{one} was left out: there `ork gc` has removed the run of this number"]
     for one in done.missing_logs:
         yield [note, f"{one} came without its log, which is gone"]
-    for oid in done.forgotten:
-        if pushed:
-            told = (
-                f"object {oid} was forgotten here, and {name} has it: there `ork forget` removes it"
-            )
-        else:
-            told = f"{name} had object {oid} forgotten, and it is here: `ork forget {oid[:12]}`"
-        yield [note, told]
+    if done.forgotten:
+        objects, by = count(len(done.forgotten), "object"), "this store" if pushed else name
+        there = "there " if pushed else ""
+        yield [
+            note,
+            f"{by} had to forget {objects} that {receiver} has, and logs may have the text as well:"
+            f" {there}`ork forget --text` asks for it; what went as a whole goes by its name",
+        ]
 
 
 def refused_lines(
