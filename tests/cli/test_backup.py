@@ -38,3 +38,9 @@ def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
     assert ran("restore", "etl", "--code").code == 0
     for name in ("etl.yaml", "load.sh", "tasks/etl.py"):
         assert (ran.folder.parent / "new" / name).read_text() == (ran.folder / name).read_text()
+
+
+def test_a_backup_is_not_written_to_a_stream(etl):
+    assert etl("deploy", "etl.yaml").code == 0
+    refused = etl("backup", "-")
+    assert (refused.code, (etl.folder / "-").exists()) == (2, False)

@@ -43,6 +43,8 @@ def backup(
     session: Session = ctx.obj
     if session.at_op is not None:
         raise UsageError("--at-op is for looking back; a backup has the store as it is now")
+    if str(target) == "-":
+        raise UsageError("a backup is no stream", hint="name a file: `ork backup ../etl.orkbackup`")
     done = backup(session.store, target, environ=session.world.environ)
     if as_json:
         session.print_json("backup", done)
