@@ -122,6 +122,8 @@ def test_a_file_that_cannot_be_read_is_not_passed_over(ran, protected):
         code, told = protected(*words.split())
         assert code, words
         assert words == "check" or "cannot read etl.yaml: Permission denied" in told, words
+    ran.write("below/good.yaml", "name: good\ntasks: {a: {executor: process, command: ls}}\n")
+    assert protected("check")[0] == 1
     code, told = protected("run", "etl", "--dry-run", folders="")
     assert "note: etl runs as it was deployed: cannot read" in told
     assert "hint: `ork check etl.yaml` says what is wrong" in told

@@ -31,6 +31,12 @@ def test_a_file_belongs_to_the_store_of_its_project(ork: Ork, inner: Path, words
     assert not (ork.folder / ".ork").exists()
 
 
+def test_a_file_is_compared_with_what_its_own_project_has_deployed(ork: Ork, inner: Path) -> None:
+    ork.write("inner/first.yaml", FIRST.format("first").replace("echo hello", "echo bye"))
+    shown = ork("diff", "inner/first.yaml")
+    assert (shown.code, "echo bye" in shown.out) == (0, True)
+
+
 def test_a_hint_names_the_store_that_is_not_the_one_of_this_folder(ork: Ork, inner: Path) -> None:
     assert ork("deploy", "other/second.yaml").code == 0  # a store above that of the other
     assert "`ork --store inner show first#2`" in ork("run", "inner/first.yaml").err

@@ -116,10 +116,12 @@ def _files(session: Session, named: list[Path] | None) -> list[Path]:
 
     Where there are none, those of the whole project.
     """
-    from ork.worktree.lookup import workflow_files
+    from ork.worktree.lookup import files_in, workflow_files
 
     whole = session.project or Path()
-    return files_of(session, named or [*workflow_files(Path())] or [*workflow_files(whole)])
+    # Of what lies here, also the one that cannot be read.
+    here = [*dict.fromkeys((*files_in(Path()), *workflow_files(Path())))]
+    return files_of(session, named or here or [*workflow_files(whole)])
 
 
 def _schedule_lines(one: "Checked") -> Iterator[Line]:

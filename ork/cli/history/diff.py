@@ -1,6 +1,7 @@
 """ork diff: the two things that are compared, and the text, JSON or page that shows the answer"""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -103,6 +104,8 @@ def diff(
         raise typer.Exit(1 if _show_several(session, several, asked) and exit_code else 0)
     if len(revisions) == 2 and all(as_revision(text).startswith("file:") for text in revisions):
         session.need_no_store()
+    if len(revisions) == 1 and (file := as_revision(revisions[0])).startswith("file:"):
+        session.use_project_of([Path(file.removeprefix("file:"))])
     find = _last_failure if last else _ends
     before, after = find(session, revisions)
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
