@@ -200,7 +200,16 @@ def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
     yield from (("change", _field(setting)) for setting in diff.settings)
     verbs = {"changed": "edit", "added": "add", "renamed": "rename", "removed": "remove"}
     for kind, verb in verbs.items():
-        yield from ((verb, _file(file)) for file in diff.files if file.kind == kind)
+        files = (file for file in diff.files if file.kind == kind and not _is_turned(file))
+        yield from ((verb, _file(file)) for file in files)
+    for file in filter(_is_turned, diff.files):
+        yield "make", f"{_file(file)} {'' if file.new_executable else 'not '}executable"
+
+
+def _is_turned(file: FileChange) -> bool:
+    """Say whether nothing of a file changed but whether it can be executed."""
+    turned = file.old_executable != file.new_executable
+    return file.kind == "changed" and turned and file.old_blob == file.new_blob
 
 
 def _sentence(clauses: list[tuple[str, str]]) -> str:

@@ -326,6 +326,9 @@ def test_a_mode_alone_is_a_change_that_reads_nothing():
     diff = compare(tasks={}, files={"a.sh": (old, new)}, settings=({}, {}), read=no_read)
     (change,) = diff.files
     assert (change.kind, change.old_executable, change.new_executable) == ("changed", False, True)
+    assert summarize(diff) == "Make a.sh executable"
+    back = compare(tasks={}, files={"a.sh": (new, old)}, settings=({}, {}), read=no_read)
+    assert summarize(back) == "Make a.sh not executable"
 
 
 @given(
