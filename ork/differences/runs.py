@@ -74,15 +74,15 @@ def judged(task: TaskDiff) -> TaskDiff:
     return replace(task, kinds=_kinds(task), seconds=_seconds(task.old, task.new))
 
 
-def first_difference(around: Around) -> Divergence | None:
+def first_difference(around: Around, among: Sequence[TaskDiff]) -> Divergence | None:
     """Return the first task of which anything differs, its definition and code included."""
-    task = next((task for task in around.tasks if _telling(task)), None)
+    task = next((task for task in among if _telling(task)), None)
     return _divergence(task, around) if task else None
 
 
-def first_other_outcome(around: Around) -> Divergence | None:
+def first_other_outcome(around: Around, among: Sequence[TaskDiff]) -> Divergence | None:
     """Return the first task that ended in another way; if none did, that gave another output."""
-    told = [(task, _telling(task)) for task in around.tasks]
+    told = [(task, _telling(task)) for task in among]
     failed = (
         task
         for task, kinds in told

@@ -6,7 +6,7 @@ Compares by oid first: values are read only where they differ.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ork.definition.bindings import split_param, split_ref
@@ -68,8 +68,11 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
     alike: int
     first: Divergence | None
     outcome: Divergence | None
+    names: tuple[str, ...] = ()  # of tasks and code files, if only these were compared
 
     def __bool__(self) -> bool:
+        if self.names:
+            return bool(self.definition) or any(task.kinds for task in self.tasks)
         parts = (
             self.definition,
             self.params,
@@ -95,8 +98,13 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
             yield row | {name: getattr(task, name) for name in TOLD}
 
 
-def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
-    """Compare two runs; a workflow or deploy stands for its newest run."""
+def diff_runs(
+    store: Store, before: Resolved, after: Resolved, *, names: Collection[str] = ()
+) -> RunDiff:
+    """Compare two runs, or of them these tasks and code files.
+
+    A workflow or deploy stands for its newest run. Raises NotFound for a name that neither has.
+    """
     found = [_run(store, one) for one in (before, after)]
     states = [task_runs(store, run) for _, run in found]
     old, new = (_side(*one, state) for one, state in zip(found, states, strict=True))
@@ -114,17 +122,24 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     around = Around(
         tasks=all_tasks, needs=needs, environment=environment, code=not comparison.unkept
     )
+    definition = comparison.diff
+    if names:
+        definition = narrow(store, comparison, names).diff
+        all_tasks = [task for task in all_tasks if {task.name, task.old_name} & {*names}]
+        taken = {name for task in all_tasks for name in task.params}
+        params = tuple(one for one in params if one.path.partition(".")[0] in taken)
     tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
     return RunDiff(
         old=old,
         new=new,
-        definition=comparison.diff,
+        definition=definition,
         params=params,
         environment=environment,
         tasks=tasks,
         alike=len(all_tasks) - len(tasks),
-        first=first_difference(around),
-        outcome=first_other_outcome(around),
+        first=first_difference(around, all_tasks),
+        outcome=first_other_outcome(around, all_tasks),
+        names=tuple(names),
     )
 
 

@@ -195,9 +195,92 @@ def test_long_texts_that_begin_and_end_alike_are_shown_where_they_part(ork):
         assert ork("run", "w.yaml", "-i", f"x={x}").code == 0
     shown = ork("diff", "w#1", "w#2").out
     assert '      Köln  "first" -> "second"\n' in shown
-    assert '      lines  line 61  "first" -> "second"\n' in shown
+    hunk = [
+        "lines  +1 -1",
+        "    @@ -60,3 +60,3 @@",
+        "     a",
+        "    -first",
+        "    +second",
+        "     a",
+    ]
+    assert "".join(f"      {line}\n" for line in hunk) in shown
     assert 'lines line 61 "first" -> "second"' in shown.split("\n")[0]
     assert re.search(r'one  line 1  "\.\.\.z{20}first.* -> "\.\.\.z{20}second', shown)
+
+
+MANY = """\
+def main(x):
+    many = "".join(f"{x} {n}\\n" for n in range(40))
+    return {"many": many, "list": [x] * 8, "x": "x" * 300 + x, "y": x}
+
+def after(many):
+    return len(many)
+"""
+
+
+@pytest.fixture
+def many(ork):
+    """The world with two runs whose outputs differ in many lines."""
+    ork.write(
+        "w.yaml",
+        """
+        name: w
+        params: {x: str}
+        tasks:
+          t: {executor: python, file: t.py, inputs: {x: {ref: params.x}}}
+          after:
+            executor: python
+            file: t.py
+            function: after
+            depends_on: [t]
+            inputs: {many: {ref: tasks.t.output.many}}
+          other: {executor: process, command: echo}
+        """,
+    )
+    ork.write("t.py", MANY)
+    for x in ("first", "second"):
+        assert ork("run", "w.yaml", "-i", f"x={x}").code == 0
+    return ork
+
+
+def test_of_long_texts_the_lines_that_differ_are_shown(many):
+    shown = many("diff", "w#1", "w#2").out
+    assert "      many  +40 -40\n          @@ -1,40 +1,40 @@\n          -first 0\n" in shown
+    assert (
+        "          -first 22\n          and 57 lines more: `ork diff w#1:t w#2:t` has all\n"
+        in shown
+    )
+    assert "+second" not in shown
+    assert "      and 1 more (--json has all)\n" in shown
+
+
+def test_one_task_of_two_runs_is_shown_whole(many):
+    shown = many("diff", "w#1:t", "w#2:t").out
+    assert shown.startswith("first difference: t - the parameter x changed; it gave another")
+    assert '\nparameters   x  "first" -> "second"\n' in shown
+    assert "          -first 39\n          +second 0\n" in shown and "+second 39\n" in shown
+    assert 'y  "first" -> "second"\n' in shown and " more" not in shown.partition("\n")[2]
+    assert "\n  after" not in shown
+
+    below = many("diff", "w#1..w#2:after").out
+    assert below.startswith("first difference: after - it got other inputs: many ")
+    assert "\nparameters   the same\n" in below
+    assert "\n  after  from t.many\n      many  +40 -40\n" in below and "+second 39\n" in below
+    assert below == many("diff", "w#1", "w#2", "--", "after").out
+    data = json.loads(many("diff", "w#1:after", "w#2:after", "--json").out)["data"]
+    assert [task["name"] for task in data["tasks"]] == data["names"] == ["after"]
+
+
+def test_a_task_that_is_alike_in_two_runs_that_differ(many):
+    same = many("diff", "w#1:other", "w#2:other", "--exit-code")
+    assert (same.code, same.err) == (0, "")
+    assert same.out.startswith("no difference between w#1 and w#2 in other\n")
+    assert many("diff", "w#1:t", "w#2:t", "--exit-code").code == 1
+    assert many("diff", "w#1", "w#2", "--exit-code").code == 1
+    missing = many("diff", "w#1:nope", "w#2:nope")
+    assert missing.code == 3 and "neither side has a task or code file named 'nope'" in missing.err
+    code = many("diff", "w#1:t.py", "w#2:t.py", "--exit-code")
+    assert code.code == 0 and "\ncode         the same\n" in code.out
 
 
 def test_naughty_names_and_values_cannot_paint(ork):

@@ -50,11 +50,13 @@ def why(found):
 
 
 def first(*tasks, **more):
-    return why(first_difference(around(*tasks, **more)))
+    found = around(*tasks, **more)
+    return why(first_difference(found, found.tasks))
 
 
 def outcome(*tasks, **more):
-    return why(first_other_outcome(around(*tasks, **more)))
+    found = around(*tasks, **more)
+    return why(first_other_outcome(found, found.tasks))
 
 
 def task(name="load", old=GOOD, new=GOOD, **more):
@@ -193,7 +195,8 @@ def test_no_pair_of_sides_is_without_words(pairs):
     tasks = [task(f"t{n}", old=old, new=new) for n, (old, new) in enumerate(pairs)]
     found = around(*tasks)
     assert all(set(one.kinds) <= set(KINDS) for one in found.tasks)
-    for divergence in (first_difference(found), first_other_outcome(found)):
+    for tell in (first_difference, first_other_outcome):
+        divergence = tell(found, found.tasks)
         assert divergence is None or (divergence.kinds and divergence.why)
 
 

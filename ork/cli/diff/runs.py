@@ -7,12 +7,20 @@ from functools import partial
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
-from ork.cli.diff.wording import replacement, value_text
+from ork.cli.diff.wording import (
+    as_line,
+    field_texts,
+    hunk_lines,
+    replacement,
+    sizes,
+    value_text,
+)
 from ork.cli.screen import human
-from ork.cli.screen.fit import after
+from ork.cli.screen.fit import Verbatim, after
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
+from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, summarize, with_hunks
 from ork.differences.renames import family
 from ork.differences.runs import Divergence, TaskDiff
@@ -35,6 +43,8 @@ from ork.store.verdict import verdict
 PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
 VALUES_MAX = 10  # lines for what differs in one value
+LINES_MAX = 24  # of a text that differs,
+LINE_MAX = 200  # of which none is longer
 TIMES_MAX = 10  # tasks whose time differs
 NAME_COLUMNS_MAX = 32
 ORIGINS_MAX = 3  # that are told of the inputs of a task
@@ -42,10 +52,11 @@ RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long hi
 
 
 def show_runs(
-    session: Session, store: Store, old: Resolved, new: Resolved, *, as_json: bool
+    session: Session, old: Resolved, new: Resolved, *, names: Collection[str], as_json: bool
 ) -> bool:
     """Show what differs between two runs, layer by layer; say whether anything does."""
-    found = diff_runs(store, old, new)
+    store = session.store
+    found = diff_runs(store, old, new, names=names)
     hunks = with_hunks(found.definition, store.blob, lines_max=SHORT_DIFF_LINES)
     found = replace(found, definition=hunks)
     if as_json:
@@ -117,7 +128,8 @@ def _answer(diff: RunDiff) -> Iterator[Line]:
     if diff.first:
         yield _divergence("first difference", diff.first)
     else:
-        equal = f"no difference between {diff.old.name} and {diff.new.name}"
+        about = f" in {', '.join(diff.names)}" if diff.names else ""
+        equal = f"no difference between {diff.old.name} and {diff.new.name}{about}"
         yield [("no task that both executed differs" if diff else equal, "heading")]
     if diff.outcome and diff.first and diff.outcome.task != diff.first.task:
         what = "end" if {"state", "error", "added"} & {*diff.outcome.kinds} else "output"
@@ -195,7 +207,8 @@ def _inputs(diff: RunDiff) -> Iterator[Line]:
     for group in groups:
         origins = _origins(group[0])
         yield ["  ", (f"{_label(group):<{width if origins else 0}}", "name"), *origins]
-        yield from _some(group[0].own_inputs)
+        changes = group[0].inputs if diff.names else group[0].own_inputs
+        yield from _some(changes, group[0], diff)
 
 
 def _origins(task: TaskDiff) -> Line:
@@ -227,7 +240,7 @@ def _outcome(diff: RunDiff) -> Iterator[Line]:
             told = [why for why in below if why in first.why]  # at the top
         states = _task_states(task, told=told)
         yield ["  ", (f"{_label(group):<{width}}", "name"), "  ", *states]
-        yield from _some(task.output)
+        yield from _some(task.output, task, diff)
 
 
 def _ended_otherwise(task: TaskDiff) -> bool:
@@ -281,18 +294,42 @@ def _timing(diff: RunDiff) -> Iterator[Line]:
         yield [f"  and {len(tasks) - TIMES_MAX} more, that differ by less (--json has all)"]
 
 
-def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
-    for change in changes[:VALUES_MAX]:
-        yield ["      ", *_change(change)]
-    if len(changes) > VALUES_MAX:
+def _some(changes: Sequence[FieldChange], task: TaskDiff, diff: RunDiff) -> Iterator[Line]:
+    """Yield the changes of one value: all of them, and whole, of a task that was asked for."""
+    limited = not diff.names
+    for change in changes[:VALUES_MAX] if limited else changes:
+        texts = _long_texts(change)
+        if texts is None or (limited and max(map(len, "\n".join(texts).split("\n"))) > LINE_MAX):
+            yield ["      ", *_change(change)]
+            continue
+        added, removed = lines.count_changes(*texts)
+        yield ["      ", *_path(change), *as_line(sizes(added, removed))]
+        hunks = lines.hunks(*texts, context=1)
+        told = hunk_lines(hunks)
+        for line in islice(told, LINES_MAX) if limited else told:
+            yield Verbatim(["          ", *as_line([line])])
+        if more := sum(1 for _ in told):
+            ends = f"{diff.old.name}:{task.name} {diff.new.name}:{task.name}"
+            yield [f"          and {human.count(more, 'line')} more: `ork diff {ends}` has all"]
+    if limited and len(changes) > VALUES_MAX:
         yield [f"      and {len(changes) - VALUES_MAX} more (--json has all)"]
+
+
+def _long_texts(change: FieldChange) -> tuple[str, str] | None:
+    """Return two texts of which not all can be shown in a line, if they have several."""
+    sides = (value_text(side, None) for side in (change.old, change.new))
+    is_long = change.kind == "changed" and max(map(len, sides)) > VALUE_CHARS_MAX
+    return field_texts(change) if is_long else None
+
+
+def _path(change: FieldChange) -> Line:
+    return [(change.path, "name"), "  "] if change.path else []
 
 
 def _change(change: FieldChange) -> Line:
     where, old, new = sides(change, partial(value_text, room=VALUE_CHARS_MAX))
-    path: Line = [(change.path, "name"), "  "] if change.path else []
-    path += [(where, "dim"), "  "] if where else []
-    return [*path, *replacement(change.kind, old, new)]
+    place: Line = [(where, "dim"), "  "] if where else []
+    return [*_path(change), *place, *replacement(change.kind, old, new)]
 
 
 def _columns(groups: Iterable[Sequence[TaskDiff]]) -> int:

@@ -10,7 +10,7 @@ from ork.cli.options import Json, at_most_one
 from ork.cli.session import Session
 from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
 from ork.store.store import Store
 from ork.worktree.lookup import as_revision, look_up, source_text
@@ -75,7 +75,8 @@ def diff(
     :PATH only this part is compared, with a colon alone the text of the workflow file, line by
     line. One workflow alone is compared with its file: the diff is what a deploy would change; of
     several without a name, all whose files differ. Two runs are compared as runs, with --stat and
-    --name-status what they executed; `etl#56^{snapshot}` means only that.
+    --name-status what they executed; `etl#56^{snapshot}` means only that. Of one
+    task, as in the last example, all that differs is shown.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 
@@ -83,6 +84,7 @@ def diff(
     Example:
         ork diff etl~1 etl
         ork diff etl~1..etl:load
+        ork diff etl#56:load etl#57:load
     """
     session: Session = ctx.obj
     if git_driver:
@@ -195,14 +197,14 @@ def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved,
 def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
     from ork.cli.diff.runs import show_runs
 
-    if asked not in (Asked(), Asked(form="json")):
+    if replace(asked, names=()) not in (Asked(), Asked(form="json")):
         raise UsageError(
             "two runs are compared whole: only --json, --exit-code, --stat and --name-status go"
             " with them",
             hint=f"`ork report {before.text}..{after.text} -o FILE` makes a page; for their "
             f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
         )
-    return show_runs(session, session.store, before, after, as_json=asked.form == "json")
+    return show_runs(session, before, after, names=asked.names, as_json=asked.form == "json")
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
