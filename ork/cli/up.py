@@ -215,7 +215,7 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
 def _up(told: "Up", now: datetime, store: str) -> Iterator[str]:
     yield f"ork up in {human.path(store)}"
     if not told.jobs:
-        yield "it fires nothing: it was started with --no-schedule"
+        yield "it starts no run, nor what waits: --no-schedule"
     elif told.schedules:
         schedules = human.count(told.schedules, "schedule")
         paused = f", {told.paused} paused" if told.paused else ""

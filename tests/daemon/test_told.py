@@ -35,7 +35,7 @@ TOLD: list[tuple[tell.Told, str]] = [
     ),
     (
         tell.Up(time=NOW, workflows=0, schedules=0, paused=0, jobs=0),
-        "02:00:01  ork up in .ork\n02:00:01  it fires nothing: it was started with --no-schedule\n",
+        "02:00:01  ork up in .ork\n02:00:01  it starts no run, nor what waits: --no-schedule\n",
     ),
     (
         tell.Listening(time=NOW, url="http://127.0.0.1:8080/?token=abc"),
