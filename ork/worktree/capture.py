@@ -229,6 +229,10 @@ class _Capture:
                 hint = "paths are relative to the folder of the workflow file"
                 if near := alike(wanted, self.root.names(folder)):
                     hint = f"did you mean {folder and folder + '/'}{near[0]}?"
+                elif isinstance(self.root, Root) and self.root.has_above(task.file):
+                    hint = (
+                        "it lies in the folder above, where paths begin with `root: ..` at the top"
+                    )
                 self.refused.add(task.file)
                 self._say(at, f"no such file: {task.file}", hint)
             elif task.executor == "python":

@@ -58,6 +58,10 @@ class Root:
         except (OSError, ValueError):
             return []
 
+    def has_above(self, path: str) -> bool:
+        """Say whether the folder above has such a file, from which the workflow file was moved."""
+        return os.path.isfile(os.path.join(os.path.dirname(self.folder), path))
+
     def is_link(self, path: str) -> bool:
         try:
             return self._at(path).is_symlink()

@@ -429,6 +429,14 @@ def test_a_missing_file_is_named_with_its_place_and_a_near_one(root: Path) -> No
     assert found.source == f"  t0: {{{PYTHON}}}"
 
 
+def test_of_a_workflow_file_that_was_moved_below_its_code_the_root_is_told(root: Path) -> None:
+    assert "relative to the folder of the workflow file" in (problem(root, PYTHON).hint or "")
+    write(root.parent, "tasks/etl.py")
+    assert "the folder above, where paths begin with `root: ..`" in (
+        problem(root, PYTHON).hint or ""
+    )
+
+
 def test_all_complaints_come_at_once(root: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         take(root, PYTHON, "executor: process, file: x", head="include: [y]\n")
