@@ -12,7 +12,7 @@ from ork.cli.report.run import run_values
 from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
-from ork.history.details import task_details
+from ork.history.details import python_of, task_details
 from ork.history.filters import Parts
 from ork.history.log import LogEntry, entry_of
 from ork.logs.bytes import opened
@@ -148,7 +148,9 @@ def log(asked: Asked) -> Page:
     document = None
     if details is not None:
         part_oid = part_of(store, resolved_run(oid, found, run_name), name).oid
-        document = {"kind": "taskrun", "oid": part_oid, "name": name, **fields(details)}
+        python = python_of(store, found, details.taskrun)
+        known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
+        document = {**known, **fields(details)}
     return Page(
         template=f"{HERE}log.html",
         values=values,
