@@ -19,7 +19,6 @@ from typing import Literal, TypeAlias
 
 from ork import files
 from ork.backends import anchor
-from ork.backends.gate import Gate
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
 from ork.objects import redact
@@ -128,8 +127,9 @@ def forget(
             swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
             _clean(folder, found, text)
             for path in beside:
-                with Gate(path):  # who leaves it leaves no note
-                    pass
+                assert text is not None  # which stands in there
+                with files.open_folder(path.parent) as at:
+                    _overwrite(at, path.name, text)
     finally:
         store.close()
     return Forgotten(done=True, found=found)
@@ -399,14 +399,19 @@ def _clean(folder: Path, found: Sequence[Found], text: str | None) -> None:
         if actions.get(path) == "removed":
             files.remove(name, at=at)
         elif actions.get(path) == "overwritten" and text is not None:
-            places = list(_places(at, name, text))
-            file = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=at)
-            try:
-                for begin, end in places:
-                    os.pwrite(file, b"*" * (end - begin), begin)
-                os.fsync(file)
-            finally:
-                os.close(file)
+            _overwrite(at, name, text)
+
+
+def _overwrite(at: int, name: str, text: str) -> None:
+    """Put signs in the place of a text, wherever it stands in a file."""
+    places = list(_places(at, name, text))
+    file = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=at)
+    try:
+        for begin, end in places:
+            os.pwrite(file, b"*" * (end - begin), begin)
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextmanager
