@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -75,3 +76,23 @@ def _one_text(parts: tuple[str | None, ...]) -> str | None:
             return None
         text += part
     return text if len(text) <= PATH_MAX else None
+
+
+def outside(line: str, quotes: str) -> str:
+    """Return what a shell reads of a line, without comments and what stands in these quotes.
+
+    In double quotes it reads a command, as in "$(awk '{print $1}')", which has quotes of its own.
+    """
+
+    def kept(match: re.Match[str]) -> str:
+        part = match[0]
+        if part[0] not in "'\"" or part[0] in quotes:
+            return " "
+        return re.sub("'[^']*'", " ", part) if "$(" in part and "'" in quotes else part
+
+    return _PARTS.sub(kept, line)
+
+
+_PARTS = re.compile(
+    r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.|(?:^|(?<=\s))#[^\n]*""", re.DOTALL | re.MULTILINE
+)

@@ -266,11 +266,17 @@ def shell(node: Node, what: str, problems: Problems) -> tuple[str, ...] | None:
         return None
     words = _words(node, what, problems)
     program, *options = words or ("",)
-    known = posixpath.basename(program) in _SHELLS
-    if known and not any(word.startswith("-") and word.endswith("c") for word in options):
+    if is_shell(program) and not any(
+        word.startswith("-") and word.endswith("c") for word in options
+    ):
         message = f"{what}: without `-c`, {program} takes a line for the name of a file"
         problems.at(node, message, "as in `shell: [bash, -euo, pipefail, -c]`")
     return words
+
+
+def is_shell(program: str) -> bool:
+    """Say whether this program is a shell of POSIX."""
+    return posixpath.basename(program) in _SHELLS
 
 
 def shell_of(line: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ork.code.words import outside
 from ork.definition import fields
 from ork.definition.bindings import INPUT_PREFIX, Env, Params, Scope, read_env, read_inputs
 from ork.definition.declarations import Declarations
@@ -20,7 +21,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task
 from ork.objects.value import Value
 from ork.yaml.nodes import Node
-from ork.yaml.problems import Problems
+from ork.yaml.problems import VALUE_LINES_MAX, Problems
 
 _KEYS = """executor file module command shell function timeout retries retry_delay retry_backoff
     fresh depends_on input_type output_type inputs env on_upstream_failure"""
@@ -156,8 +157,8 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
         shell = fields.each(nodes, "shell", fields.shell, problems) or shared.shell
         shell = None if shell == fields.shell_of(command) else shell
     if (command := given.get("command")) and "${" in str(command):
-        for ref, written in _written(_REF, command):
-            message = f"`{written}` stands in a command, in which nothing is replaced"
+        for ref, written in _written(_REF, "\n".join(_words(command))):
+            message = f"`{written}` {_AS_IT_IS}"
             problems.at_text(nodes["command"], written, message, _as_input(ref, command))
     own = read_env(nodes.get("env"), scope, problems)
     # What is not given has the default of the kind; after a complaint nobody sees the task.
@@ -179,40 +180,92 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
 _REF = re.compile(r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}")
 _BRACES = re.compile(r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}")
 _BARE = re.compile(r"\{\{-? *(?:inputs?\.)?(\w+) *-?\}\}", re.ASCII)
+_BRACE = re.compile(r"(?<![{$%#@\\])\{(\w+)\}(?!\})", re.ASCII)
 _VARIABLE = re.compile(r"(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?", re.ASCII)
 _INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no `${X:-default}`
+# What has braces of its own, also in the double quotes of a shell.
+_OTHER_BRACES = re.compile(r"""awk\b|\b(?:jq|node|perl|xargs|parallel)\b|\.format\(|\bf["']""")
+_CURLY = re.compile(r"(?:^|(?<=[\s=(]))([\u201c\u201d\u201e\u2018])")
+# The first of two lines that each begin a command.
+_FIRST = re.compile(r"(?:(?P<program>[\w./-]+) .* (?P=program) |cd [^\s;&|]+ [\w./]|set -\w+ )")
+_ALONE = re.compile(r" *(?:cd [^ ;&|]+|set -\w+(?: \w+)?) *")  # nothing goes on behind it
+_WORD = re.compile(r" *([\w./][\w./-]*)(?= |$)")
+_GOES_ON = re.compile(r"(?:[\\|;&({]|\b(?:then|do|else)) *$")
+_SIGNS = "${\u201c\u201d\u201e\u2018"
 
 
 def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Problems) -> None:
     """Warn of what a command seems to take for a value, and gets none. `place` is the command's."""
     command = task.command or ""
-    if all("$" not in word and "{{" not in word for word in _words(command)):
+    line = "\n".join(_words(command))
+    if _FIRST.match(line) and (second := _folded(place(), warnings)):
+        message = "`>` makes one line of these, and so one command"
+        warnings.add(*second, message, "write `|`, or `;` and `&&` between commands")
+    if not any(sign in line for sign in _SIGNS):
         return  # as most, of which there may be many
-    for ref, written in _written(_BRACES, command):
-        message = f"`{written}` stands in a command, in which nothing is replaced"
+    for ref, written in _written(_BRACES, line):
+        message = f"`{written}` {_AS_IT_IS}"
         warnings.at_text(place(), written, message, _as_input(ref, command))
-    for name, written in _written(_INPUT, command):
+    for name, written in _written(_INPUT, line):
         if name not in task.inputs:
             hint = warnings.near(name, task.inputs) or f"add `{name}` to `inputs`"
             if name in params:
                 hint = f"add `inputs: {{{name}: {{ref: params.{name}}}}}`"
             warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
-    for name, written in (*_written(_BARE, command), *_written(_VARIABLE, command)):
-        if name in task.inputs and name not in task.env and not _sets(command, name):
+    read = _read_by_shell(task)
+    where = "" if isinstance(command, str) else ", in a command that is one text"
+    found = _written(_BARE, line)
+    found += [] if _OTHER_BRACES.search(line) else _written(_BRACE, outside(read, "'"))
+    for name, written in (*found, *_written(_VARIABLE, outside(read, "'"))):
+        if name in task.inputs and name not in task.env and not _sets(line, name):
             message = f"`{written}` is not the input `{name}`"
-            hint = f"`${INPUT_PREFIX}{name}` is it"
-            warnings.at_text(place(), written, message, hint)
+            warnings.at_text(place(), written, message, f"`${INPUT_PREFIX}{name}` is it{where}")
+        elif name in params and name not in task.inputs and (name, written) in found:
+            hint = _as_input(f"params.{name}", command)
+            warnings.at_text(place(), written, f"`{written}` {_AS_IT_IS}", hint)
+    if "<<" not in read:
+        for _, written in _written(_CURLY, outside(read, "'\"")):
+            hint = "write `\"` or `'`"
+            warnings.at_text(place(), written, f"`{written}` is no quote for a shell", hint)
 
 
-def _sets(command: str | tuple[str, ...], name: str) -> bool:
+_AS_IT_IS = "stands in a command, in which nothing is replaced"
+
+
+def _read_by_shell(task: Task) -> str:
+    """Return what of a command a shell reads, or seems to be written for one."""
+    words = _words(task.command or "")
+    if isinstance(task.command, str):
+        words = (*(task.shell or fields.shell_of(task.command)), task.command)
+    by_shell = fields.is_shell(words[0])
+    return "\n".join(word for word in words[1:] if by_shell or _VARIABLE.fullmatch(word))
+
+
+def _folded(node: Node, text: Problems) -> tuple[int, int] | None:
+    """Return where the second of two commands stands that are folded into one; None if unsure."""
+    if (text.source(node.line) or "")[node.column - 1 : node.column] != ">":
+        return None
+    first = text.source(node.line + 1) or ""
+    read = ""
+    for number in range(node.line + 1, node.line + VALUE_LINES_MAX):
+        line, after = (text.source(n) or "" for n in (number, number + 1))
+        read += line
+        if not (word := _WORD.match(after)) or _GOES_ON.search(line):
+            return None
+        is_open = read.count("'") % 2 or read.count('"') % 2
+        if not is_open and (_ALONE.fullmatch(first) or word[1] == first.split()[0]):
+            return number + 1, word.start(1) + 1
+    return None
+
+
+def _sets(line: str, name: str) -> bool:
     """Say whether a command seems to give a variable of its own this name."""
-    pattern = rf"\b{name}=|\b(?:for|read|local|export)\b[^\n;]*\b{name}\b"
-    return any(re.search(pattern, word) for word in _words(command))
+    words = "for|read|local|export|declare|typeset|readonly|getopts|select|mapfile|readarray"
+    return re.search(rf"\b{name} ?=|\b(?:{words})\b[^\n;]*\b{name}\b", line) is not None
 
 
-def _written(pattern: re.Pattern[str], command: str | tuple[str, ...]) -> list[tuple[str, str]]:
+def _written(pattern: re.Pattern[str], line: str) -> list[tuple[str, str]]:
     """Return what a pattern finds in a command, each once: its group and the whole."""
-    line = "\n".join(_words(command))
     return list(dict.fromkeys((match[1], match[0]) for match in pattern.finditer(line)))
 
 

@@ -259,6 +259,106 @@ def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
 
 
 TASK = "tasks: {a: {executor: process, command: echo}}\n"
+DAILY = """\
+name: w
+params: {day: {type: date, default: 2026-01-01}}
+tasks:
+  t:
+    executor: process
+    inputs: {path: {const: a}, total: {const: 1}}
+"""
+
+
+def warned(ork, command, more=""):
+    ork.write("w.yaml", f"{DAILY}    command: {command}\n{more}")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n"), result.err
+    return result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "column", "message", "hint"),
+    [
+        ('wc -l < "$path"', 23, "`$path` is not the input `path`", "`$ORK_IN_path` is it"),
+        ("[sh, -c, wc $path]", 26, "`$path` is not", "`$ORK_IN_path` is it, in a command that"),
+        ("[wc, '${path}']", 20, "`${path}` is not", "`$ORK_IN_path` is it, in a command that is"),
+        ("echo '{{ total }}'", 20, "`{{ total }}` is not the input", "`$ORK_IN_total` is it"),
+        ("echo {{day}}", 19, "`{{day}}` stands in a command", "{day: {ref: params.day}}`, and"),
+        ("cat out/{day}/x", 22, "`{day}` stands in a command", "{day: {ref: params.day}}`, and"),
+        ('cat "{path}"', 19, "`{path}` is not the input", "`$ORK_IN_path` is it"),
+        ("\u201cecho\u201d hi", 14, "`\u201c` is no quote for a shell", "write `\"` or `'`"),
+        ("grep -e=\u2018x\u2019 f", 22, "`\u2018` is no quote for a shell", "write"),
+        ("echo \u201ehi\u201c # x", 19, "`\u201e` is no quote for a shell", "write"),
+    ],
+)
+def test_a_value_in_the_way_of_another_tool_is_a_warning(ork, command, column, message, hint):
+    told = warned(ork, command)
+    assert f"w.yaml:7:{column}: warning: {message}" in told
+    assert hint in told and told.count("warning") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "awk '{print $total}' f",
+        "x=\"$(awk '{print $total}' f)\"; echo $x",
+        "[Rscript, -e, sum(df$total)]",
+        "echo ${path:-y} \\$path $(path) ${#path}",
+        "path=$ORK_IN_path; cat $path ${path}",
+        "while read -r total; do echo $total; done",
+        '"for path in *; do echo $path; done # $total"',
+        "echo {a,b} {1..3} ${day} @{day} {other} {} {{other}} '{{.day}}'",
+        "jq -n '{day}'",
+        "python3 -c \"print(f'{total}')\"",
+        "python3 -c \"print('{total}'.format(total=1))\"",
+        "xargs -I {path} cp {path} x",
+        "echo '{day}'",
+        "\"curl -w '%{total}' x; git show HEAD@{day}\"",
+        "echo 'he said \u201chi\u201d' \"\u201cyou\u201d\" # \u201cwe\u201d",
+        "echo it\u2019s",
+        "|\n      cat <<EOF\n      \u201chi\u201d\n      EOF",
+    ],
+)
+def test_what_other_programs_take_is_no_warning(ork, command):
+    assert warned(ork, command) == ""
+
+
+def test_another_interpreter_reads_a_command_in_its_own_way(ork):
+    command = "|\n      total = 1; x = {total}; print('\u201cx\u201d', $total)"
+    assert warned(ork, command, "    shell: [python3, -c]\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (("echo one", "echo two"), 9),
+        (("cp a b", "  c", "cp d e"), None),  # in which these are lines
+        (("load one a", "--fast", "load one b"), None),
+        (("load one a", "b", "c d", "load one b"), 11),
+        (("cd sub", "make all"), 9),
+        (("set -e", "make all"), 9),
+        (("set -o pipefail", "make all"), 9),
+        (("cd sub", "&& make all"), None),
+        (("cd sub &&", "make all"), None),
+        (("cd sub;", "make all"), None),
+        (("echo one |", "echo two"), None),
+        (("echo 'one", "echo two'"), None),
+        (("echo one \\\\", "echo two"), None),
+        (("echo one", "", "echo two"), None),
+        (("docker run image", "ls x"), None),
+        (("python -m pytest", "tests --fast"), None),
+        (("for x in a b; do", "echo $x; done"), None),
+    ],
+)
+def test_commands_that_are_folded_into_one_are_a_warning(ork, lines, line):
+    text = "".join(f"      {one}\n" for one in lines)
+    for sign in (">", ">-"):
+        told = warned(ork, f"{sign}\n{text}", "    timeout: 3s\n")
+        message = f"w.yaml:{line}:7: warning: `>` makes one line of these, and so one command"
+        assert (message in told) if line else told == "", told
+    assert warned(ork, f"|\n{text}") == ""
+
+
 NOT_THERE = """\
 name: w
 exclude: [excluded.sh]
