@@ -253,7 +253,7 @@ def _folded(node: Node, text: Problems) -> tuple[int, int] | None:
         if not (word := _WORD.match(after)) or _GOES_ON.search(line):
             return None
         is_open = read.count("'") % 2 or read.count('"') % 2
-        if not is_open and (_ALONE.fullmatch(first) or word[1] == first.split()[0]):
+        if not is_open and (_ALONE.fullmatch(first) or [word[1]] == first.split()[:1]):
             return number + 1, word.start(1) + 1
     return None
 
