@@ -7,6 +7,7 @@
       InvalidInput       3   a file is wrong, or other input
       StoreError         4   the store cannot be used
         Corrupt          4   bytes in it are not what they should be
+        OtherFormat      4   it is of a format that this ork does not read
       Conflict           5   somebody else was faster
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
@@ -110,6 +111,22 @@ class StoreError(OrkError):
 
 class Corrupt(StoreError):
     """Stored bytes do not match their name, or are not what the format says."""
+
+
+class OtherFormat(StoreError):
+    """A store that is of a format which this ork does not read, and is whole for all it knows."""
+
+    def __init__(self, place: object, found: object, known: int) -> None:
+        from importlib.metadata import version
+
+        this = version("ork-workflows")
+        super().__init__(
+            f"{place} has store format {found!r}, and this ork, {this}, reads format {known}",
+            hint=f"a newer ork than {this} made it, and one that reads format {found} is needed:"
+            " `pip install --upgrade ork-workflows`; nothing is to be repaired"
+            if type(found) is int and found > known
+            else f"it needs an ork that reads format {found!r}",
+        )
 
 
 class Conflict(OrkError):

@@ -28,7 +28,7 @@ from ork.backends import lmdb_file, lmdb_pages
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
-from ork.errors import Corrupt, StoreError
+from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.objects.canonical import Oid
 
 MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
@@ -480,6 +480,8 @@ def _recognised(folder: Path, readonly: bool, map_bytes: int) -> lmdb.Environmen
         if number == 0 and env.info()["last_txnid"] > 0:
             env.close()
             return None
+        if mark != _FORMAT and mark and mark.isdigit():
+            raise OtherFormat(folder, int(mark), int(_FORMAT))
         if mark != _FORMAT:
             raise StoreError(f"{folder} is no store that this ork can read (format {mark!r})")
         if not readonly:

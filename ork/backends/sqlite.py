@@ -25,7 +25,7 @@ from weakref import WeakSet
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, in_use, outcome, reading_only
 from ork.backends.leases import FolderLeases
-from ork.errors import Corrupt, StoreError
+from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import lock, open_lock
 from ork.objects.canonical import Oid
 
@@ -131,6 +131,8 @@ class Sqlite(OneByOne):
             with closing(_opened(path, readonly=True)) as connection:
                 rows = connection.execute("PRAGMA integrity_check(20)") if every_page else ()
                 return [text for (text,) in rows if text != "ok"]
+        except OtherFormat:
+            raise
         except (sqlite3.Error, StoreError) as error:
             return [getattr(error, "message", None) or str(error)]
 
@@ -509,8 +511,10 @@ def _recognised(path: Path, *options: str) -> sqlite3.Connection:
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if (application, version) != (APPLICATION, FORMAT):
-            raise StoreError(f"{path} is no store that this ork can read (format {version})")
+        if application != APPLICATION:
+            raise StoreError(f"{path} is no store of ork")
+        if version != FORMAT:
+            raise OtherFormat(path, version, FORMAT)
         # Triggers would do what somebody else wants; views are for people, and never read by ork.
         sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND type != 'view'"
         if sorted(row[0] for row in connection.execute(sql)) != sorted(_TABLES):

@@ -26,7 +26,7 @@ from weakref import WeakSet
 
 from ork.backends.base import Lease, Moves, OneByOne, closed
 from ork.backends.gate import forked
-from ork.backends.plain.folder import FORMAT, OBJECTS, REFS
+from ork.backends.plain.folder import FORMAT, OBJECTS, REFS, refuse_format
 from ork.backends.plain.listing import (
     TITLE,
     Listing,
@@ -113,8 +113,7 @@ class Cloud(OneByOne):
             raise NotFound(
                 f"there is no store in {url}", hint=f"`ork init --store {url}` makes one"
             )
-        if found != FORMAT:
-            raise StoreError(f"{url} is no store that this ork can read", hint="use a newer ork")
+        refuse_format(url, found)
         if not self._list().first.startswith(TITLE):
             raise Corrupt(f"{url}/{REFS} is no list of refs", hint="clone the store anew")
         made = _explained(url, obstore.head, self._bucket, _FORMAT)["last_modified"]

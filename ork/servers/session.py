@@ -18,7 +18,7 @@ from weakref import WeakSet
 from ork.alike import did_you_mean
 from ork.backends.base import closed, seal
 from ork.backends.gate import WAIT_S, forked
-from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
+from ork.errors import Corrupt, NotFound, OrkError, OtherFormat, StoreError, UsageError
 from ork.servers.driver import psycopg
 from ork.servers.schema import FORMAT
 
@@ -323,11 +323,9 @@ def check_format(rows: Rows, address: Address) -> None:
     versions = [version for (version,) in rows]
     if versions == [FORMAT]:
         return
-    found = ", ".join(map(str, versions)) or "none"
-    raise StoreError(
-        f"{address.shown} has format {found}, and this ork reads format {FORMAT}",
-        hint="it needs another ork, or is no store",
-    )
+    if len(versions) == 1:
+        raise OtherFormat(address.shown, versions[0], FORMAT)
+    raise StoreError(f"{address.shown} is no store of ork: it says no format, or several")
 
 
 def missing(address: Address) -> NotFound:

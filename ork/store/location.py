@@ -45,7 +45,7 @@ from ork.backends.address import (
 )
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, OtherFormat, StoreError, UsageError
 from ork.files import (
     new_file,
     new_folder,
@@ -72,7 +72,7 @@ KNOWN = {"store", "keep"}  # what it may have
 REMOTES = "remotes.json"
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
-_MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
+_UNRELEASED = (1, 2)  # formats of an ork that was never released
 _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 _STORE_LINE = re.compile(rb"^\s*store\s*=.*\n?", re.MULTILINE)  # in config.toml
@@ -616,19 +616,16 @@ def _scheme(folder: Path) -> str:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise Corrupt(f"{path} is damaged", hint=_RENEW) from None
-    if type(version) is int and version in _MAKERS:
+    if type(version) is int and version in _UNRELEASED:
         raise StoreError(
-            f"{folder} was made {_MAKERS[version]}: it has store format {version}, this ork reads"
-            f" format {FORMAT}",
+            f"{folder} was made by an ork that was never released: it has store format {version},"
+            f" this ork reads format {FORMAT}",
             hint="to carry a history over, export it with that ork (`ork export git REPOSITORY"
             " WORKFLOW`), move the store out of the way, and import it with this ork"
             " (`ork import git REPOSITORY --path FILE`)",
         )
     if version != FORMAT or type(version) is not int:
-        raise StoreError(
-            f"{folder} has store format {version!r}, and this ork reads format {FORMAT}",
-            hint=f"it needs an ork that reads format {version!r}",
-        )
+        raise OtherFormat(folder, version, FORMAT)
     if not isinstance(scheme, str) or scheme not in BACKENDS:
         raise StoreError(f"{folder} uses the backend {scheme!r}, which this ork does not have")
     return scheme

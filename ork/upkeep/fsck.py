@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ork.backends import anchor
 from ork.backends.base import object_count
-from ork.errors import Corrupt, OrkError
+from ork.errors import Corrupt, OrkError, OtherFormat, StoreError
 from ork.objects.value import Value, as_line, of_line, replace
 from ork.progress import counting
 from ork.store import location
@@ -58,6 +58,7 @@ class Told(Value, frozen=True, kw_only=True):
 
     finding: Finding | None = None
     counts: Counts | None = None
+    refused: tuple[str, str | None] | None = None  # why it was not looked at, and a hint
 
 
 def fsck(
@@ -66,7 +67,10 @@ def fsck(
     environ: Mapping[str, str],
     depth: Depth = "default",
 ) -> Checked:
-    """Check the store in a folder. Raise StoreError when it is none, or somebody else's."""
+    """Check the store in a folder.
+
+    Raise StoreError when it is none, or somebody else's, or of a format of another ork.
+    """
     findings = []
     counts = Counts()
     for told in telling(look(folder, environ=environ, depth=depth)):
@@ -104,6 +108,9 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
         try:
             for line in child.stdout:
                 told = of_line(line, Told)
+                if told.refused is not None:
+                    message, hint = told.refused
+                    raise StoreError(message, hint=hint)
                 if told.finding is not None:
                     yield told.finding
                 if told.counts is not None:
@@ -195,6 +202,8 @@ def main(folder: Path, depth: Depth) -> None:
             else:
                 tell(as_line(Told(counts=told)))
                 sys.stdout.flush()
+    except OtherFormat as error:
+        tell(as_line(Told(refused=(error.message, error.hint))))
     except OrkError as error:
         tell(as_line(Told(finding=Finding(code="E003", message=error.message))))
         tell(as_line(Told(counts=Counts(done=True))))

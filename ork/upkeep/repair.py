@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ork.backends import anchor
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
-from ork.errors import Corrupt, InvalidInput, StoreError
+from ork.errors import Corrupt, InvalidInput, OrkError, StoreError
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
@@ -23,7 +23,7 @@ from ork.objects.value import Value
 from ork.progress import counted
 from ork.runner.record import END_LOST, settle
 from ork.store import location
-from ork.store.location import DATA, Home
+from ork.store.location import DATA, Data, Home
 from ork.store.runs import newest_pin
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
@@ -119,14 +119,16 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ch
     with suppress(FileNotFoundError):
         old.rename(keep)
     location.renew_config(folder)
-    found = fsck(folder, environ=environ)
-    codes = {one.code for one in found.findings}
-    if "E003" in codes and "E001" not in codes:
+    try:
+        found = fsck(folder, environ=environ)
+        codes = {one.code: one.message for one in found.findings}
+        if "E003" in codes and "E001" not in codes:
+            raise StoreError(codes["E003"], hint="perhaps it needs a newer ork")
+    except StoreError:
         old.unlink()
         with suppress(FileNotFoundError):
             keep.rename(old)
-        message = next(one.message for one in found.findings if one.code == "E003")
-        raise StoreError(message, hint="perhaps it needs a newer ork")
+        raise
     return found
 
 
@@ -149,8 +151,31 @@ def _rebuild(
     sequence = data.kind.written(data.at)
     made = data.home.new(BESIDE)
     made.mkdir(mode=0o700)
-    data.kind.create(made / DATA)
-    backend = data.kind.open(made / DATA)
+    try:
+        data.kind.create(made / DATA)
+        rebuilt = _fill(made / DATA, data, folder, findings, step)
+        keep = _quarantine(data.home, now, data.kind.files(data.at)[0].name)
+        swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
+    except OrkError:  # the store is as it was
+        remove(made)
+        raise
+    sync_folder(keep.parent)
+    remove(made)
+    kept = keep.relative_to(data.home.folder.parent)
+    step(f"the data file as it was is {kept}")
+    _end(folder, rebuilt.endless, environ=environ, now=now)
+    return tuple(rebuilt.changes.values())
+
+
+def _fill(
+    new: Path,
+    data: Data,
+    folder: Path,
+    findings: tuple[Finding, ...],
+    step: Callable[[str], None],
+) -> Rebuilt:
+    """Put into a new data file what proves whole in the old one, and what follows from that."""
+    backend = data.kind.open(new)
     try:
         file_is_whole = not any(one.code.startswith("E0") for one in findings)
         rebuilt = Rebuilt(Store(backend, folder=folder), file_is_whole=file_is_whole)
@@ -161,14 +186,7 @@ def _rebuild(
             step(words)
     finally:
         backend.close()
-    keep = _quarantine(data.home, now, data.kind.files(data.at)[0].name)
-    swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
-    sync_folder(keep.parent)
-    remove(made)
-    kept = keep.relative_to(data.home.folder.parent)
-    step(f"the data file as it was is {kept}")
-    _end(folder, rebuilt.endless, environ=environ, now=now)
-    return tuple(rebuilt.changes.values())
+    return rebuilt
 
 
 def _end(folder: Path, runs: Collection[str], *, environ: Mapping[str, str], now: datetime) -> None:

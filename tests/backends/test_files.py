@@ -224,9 +224,14 @@ def test_a_copy_without_empty_folders_and_locks_can_be_used(backend: Files, fold
 
 
 def test_a_store_of_another_format_is_refused(folder: Path) -> None:
-    (folder / "format").write_text("ork files 4\n")
-    with pytest.raises(StoreError, match=re.escape("does not say 'ork files 3'")):
-        Files.open(folder)
+    for text, words in (
+        ("ork files 4\n", "has store format 4"),
+        ("ork files 99\n", "has store format 99"),
+        ("nothing", "does not say 'ork files 3'"),
+    ):
+        (folder / "format").write_text(text)
+        with pytest.raises(StoreError, match=re.escape(words)):
+            Files.open(folder)
 
 
 def test_what_a_swap_replaces_is_kept(folder: Path, tmp_path: Path) -> None:

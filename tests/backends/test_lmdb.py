@@ -149,7 +149,7 @@ def test_a_foreign_lmdb_file_is_refused(tmp_path: Path) -> None:
 def test_keys_and_values_of_another_format_are_refused(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path / "db"), lib_version=0) as env, env.begin(write=True) as txn:
         txn.put(b"format", b"1")
-    with pytest.raises(StoreError, match=r"can read \(format b'1'\)"):
+    with pytest.raises(StoreError, match="has store format 1"):
         Lmdb.open(tmp_path / "db")
 
 

@@ -220,11 +220,11 @@ def test_a_store_of_a_later_format_is_refused(history, argv):
 
 
 @pytest.mark.parametrize("argv", [["log"], ["deploy", "etl.yaml"], ["undo"]])
-def test_a_store_of_ork_0_1_is_refused_with_the_way_on(history, argv):
+def test_a_store_of_the_first_format_is_refused_with_the_way_on(history, argv):
     history.write(".ork/config.json", '{"backend":"lmdb","format":1}')
     result = history(*argv)
     assert (result.code, result.out) == (4, "")
-    assert "made by ork 0.1" in result.err
+    assert "made by an ork that was never released" in result.err
     assert "`ork export git REPOSITORY WORKFLOW`" in result.err
 
 

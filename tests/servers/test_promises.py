@@ -300,7 +300,7 @@ def test_where_there_is_no_store_that_is_told(postgres: Running) -> None:
 def test_a_store_of_another_format_is_refused(url: str, postgres: Running) -> None:
     postgres.sql(f"UPDATE {schema_of(url)}.store SET format = 4")
     for use in (Postgresql.open, Postgresql.create):
-        with pytest.raises(StoreError, match="has format 4, and this ork reads format 3"):
+        with pytest.raises(StoreError, match="has store format 4, and this ork, "):
             use(url)
 
 

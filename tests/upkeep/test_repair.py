@@ -6,10 +6,12 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -364,9 +366,40 @@ def test_the_config_of_a_later_ork_is_not_guessed(folder: Path) -> None:
     with raw(folder) as txn:
         txn.put(b"format", b"4")
     (folder / "config.json").write_text("{")
-    with pytest.raises(StoreError, match="can read"):
+    with pytest.raises(StoreError, match="has store format 4"):
         repaired(folder)
     assert (folder / "config.json").read_text() == "{"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "files", "lmdb"])
+def test_what_a_newer_ork_has_made_is_not_to_be_repaired(ork: Ork, kind: str) -> None:
+    assert ork("init", "--store", f"{kind}:").code == 0
+    folder = ork.folder / ".ork"
+    if kind == "sqlite":
+        with closing(sqlite3.connect(folder / "db/store.db")) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    elif kind == "files":
+        (folder / "db/format").write_text("ork files 99\n")
+    else:
+        with raw(folder) as txn:
+            txn.put(b"format", b"99")
+    before = sorted(folder.rglob("*"))
+    for words in (("fsck",), ("fsck", "--quick"), ("fsck", "--repair"), ("log",)):
+        said = ork(*words)
+        assert said.code == 4 and said.out == ""
+        assert "has store format 99" in said.err
+        assert "a newer ork than 0." in said.err and "nothing is to be repaired" in said.err
+        assert "--repair" not in said.err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_was_begun_for_a_repair_goes_when_it_is_refused(folder: Path) -> None:
+    flip(folder, b"rworkflows/etl", 12)
+    held = location.open_unchecked(folder, environ={})
+    with pytest.raises(StoreError):
+        repaired(folder)
+    held.close()
+    assert not list(folder.glob("*.tmp-*"))
 
 
 @pytest.mark.slow

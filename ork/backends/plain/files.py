@@ -63,7 +63,7 @@ from ork.backends.plain.folder import (
     write_refs,
 )
 from ork.backends.plain.listing import TITLE, Listing, damaged, key_for, key_of, name_of, text_of
-from ork.errors import Corrupt, StoreError
+from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock
 from ork.objects.canonical import Oid
 
@@ -126,6 +126,8 @@ class Files(OneByOne):
         try:
             check_format(folder)
             listing = read_listing(folder / REFS)
+        except OtherFormat:
+            raise
         except StoreError as error:
             return [error.message]
         except OSError as error:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ork.backends.gate import explaining, in_use
 from ork.backends.plain.listing import FIRST_BYTES, Listing, parsed, text_of
-from ork.errors import Corrupt, StoreError
+from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock, open_file, open_lock, read_file, sync_folder
 from ork.objects.canonical import Oid
 
 FORMAT = b"ork files 3\n"
+_FORMAT = re.compile(rb"ork files (\d+)\n")
+_FORMAT_BYTES_MAX = 32
 REFS, OBJECTS, NEW, REMOVED = "refs", "objects", "new", "removed"
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MARK = "removing"  # in `new`, as long as objects that were removed may still be there
@@ -123,14 +125,21 @@ def check_format(folder: Path) -> None:
     """Raise StoreError when there is no store of this form."""
     path = folder / "format"
     try:
-        found = read_file(path, len(FORMAT))
+        found = read_file(path, _FORMAT_BYTES_MAX)
     except FileNotFoundError:
         raise StoreError(f"there is no store in {folder}: no regular file format") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    refuse_format(path, found)
+
+
+def refuse_format(place: object, found: bytes) -> None:
+    """Raise StoreError unless this is what a store of this form says of its format."""
+    if found != FORMAT and (other := _FORMAT.fullmatch(found)):
+        raise OtherFormat(place, int(other[1]), int(FORMAT.split()[-1]))
     if found != FORMAT:
         wanted = FORMAT.decode().strip()
-        raise StoreError(f"{path} does not say {wanted!r}: this ork reads nothing else")
+        raise StoreError(f"{place} does not say {wanted!r}: this ork reads nothing else")
 
 
 @explain

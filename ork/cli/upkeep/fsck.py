@@ -10,7 +10,8 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import StoreError, UsageError
+from ork.store import location
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, Depth
 from ork.upkeep.fsck import fsck as check
@@ -69,9 +70,17 @@ def fsck(
     else:
         session.print(_lines(found), page=True)
         if found.errors:
-            session.say([("hint: ", "hint"), _REPAIR])
+            session.say([("hint: ", "hint"), _mended(session)])
     if found.errors:
         raise typer.Exit(1)
+
+
+def _mended(session: Session) -> str:
+    try:
+        location.home(session.folder, environ=session.world.environ)
+    except StoreError as error:  # it is on a server
+        return error.hint or error.message
+    return _REPAIR
 
 
 def _repair(session: Session, as_json: bool) -> None:
