@@ -283,6 +283,11 @@ def test_a_task_that_is_alike_in_two_runs_that_differ(many):
     assert code.code == 0 and "\ncode         the same\n" in code.out
 
 
+def test_a_task_is_alike_although_one_of_the_runs_failed(ran):
+    assert ran("diff", "etl#1:extract", "etl#2:extract", "--exit-code").code == 0
+    assert ran("diff", "etl#1:load", "etl#2:load", "--exit-code").code == 1
+
+
 def test_naughty_names_and_values_cannot_paint(ork):
     ork.write("etl.yaml", "name: etl\ntasks: {a: {executor: process, command: ./a.sh}}\n")
     for value in ("\x1b[31m", "\u202e"):
