@@ -41,6 +41,10 @@ class Module(NamedTuple):
     complete: bool  # it defines no other names
 
 
+# The file of a python task, and what can be read of it; None of any other task.
+ModuleOf: TypeAlias = Callable[[Task], tuple[str, Module] | None]
+
+
 def check_functions(
     definition: Definition, sources: Mapping[str, bytes], problems: Problems
 ) -> None:
@@ -49,8 +53,11 @@ def check_functions(
     `sources` has the captured files.
     """
     fit = set()  # calls of which there is nothing to say: most tasks make the same few
-    for name, path, module in _called(definition, sources):
-        task = definition.tasks[name]
+    module_of = modules_of(sources)
+    for name, task in definition.tasks.items():
+        if (found := module_of(task)) is None:
+            continue
+        path, module = found
         call = path, task.function, *task.inputs
         if call not in fit:
             before = problems.count
@@ -59,23 +66,25 @@ def check_functions(
                 fit.add(call)
 
 
-def warn_of_dates(definition: Definition, sources: Mapping[str, bytes], warnings: Problems) -> None:
+def warn_of_dates(
+    definition: Definition, name: str, task: Task, module_of: ModuleOf, warnings: Problems
+) -> None:
     """Warn of arguments that are said to be dates, and arrive as texts: without an input_type."""
-    for name, path, module in _called(definition, sources):
-        task = definition.tasks[name]
-        function = module.functions.get(task.function or "")
-        if function is None or task.input_type is not None:
-            continue
-        for one in (*function.args.args, *function.args.kwonlyargs):
-            wanted = _class_named(one.annotation)
-            if wanted in _DATES and one.arg in task.inputs:
-                kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
-                takes = f"`{task.function}` in {path} takes a {wanted}"
-                rest = ", ..." if len(task.inputs) > 1 else ""
-                hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
-                inputs: Any = _place(definition, name, "inputs")
-                at = inputs.value[one.arg][0]
-                warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
+    if (found := module_of(task)) is None or task.input_type is not None:
+        return
+    path, module = found
+    if (function := module.functions.get(task.function or "")) is None:
+        return
+    for one in (*function.args.args, *function.args.kwonlyargs):
+        wanted = _class_named(one.annotation)
+        if wanted in _DATES and one.arg in task.inputs:
+            kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
+            takes = f"`{task.function}` in {path} takes a {wanted}"
+            rest = ", ..." if len(task.inputs) > 1 else ""
+            hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
+            inputs: Any = _place(definition, name, "inputs")
+            at = inputs.value[one.arg][0]
+            warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
 
 
 def _class_named(annotation: ast.expr | None) -> str:
@@ -100,19 +109,19 @@ def _declared(binding: Mapping[str, Json], params: Params) -> str | None:
     return kind if isinstance(kind, str) and kind.startswith("date") else None
 
 
-def _called(
-    definition: Definition, sources: Mapping[str, bytes]
-) -> Iterator[tuple[str, str, Module]]:
-    """Yield python tasks, each with its file and what can be read of it."""
+def modules_of(sources: Mapping[str, bytes]) -> ModuleOf:
+    """Return a function that gives the file of a python task, and what can be read of it."""
     modules: dict[str, Module | None] = {}
-    for name, task in definition.tasks.items():
+
+    def module_of(task: Task) -> tuple[str, Module] | None:
         path = code_file(task, sources) if task.executor == "python" else None
         if path is None or task.function is None:
-            continue
+            return None
         if path not in modules:
             modules[path] = read_module(sources[path])
-        if module := modules[path]:
-            yield name, path, module
+        return (path, module) if (module := modules[path]) else None
+
+    return module_of
 
 
 def read_module(source: bytes) -> Module | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ork.alike import file_meant
 from ork.definition.bindings import refs_of, split_ref
 from ork.definition.secrets import secret_problems
-from ork.definition.signature import check_functions, warn_of_dates
+from ork.definition.signature import check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
 from ork.errors import Corrupt, InvalidInput, NotFound, Problem, count
@@ -224,39 +224,33 @@ def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
     """Return what seems to be a mistake, and is not refused."""
     definition = loaded.definition
     warnings = Problems(str(loaded.path), definition.text)
-    for name, task in definition.tasks.items():
+    module_of = modules_of({path: file.data for path, file in loaded.files.items()})
+    scripts = {one.task for reasons in loaded.captured.reasons.values() for one in reasons}
+    silent: set[str] = set()
+    asked: list[tuple[str, str, str]] = []  # the task whose output it is; who asks, and how
+    for name, task in definition.tasks.items():  # each is read from its bytes once
         place = partial(definition.places.__getitem__, ("tasks", name, "command"))
         doubtful(task, place, definition.params, warnings)
-    sources = {path: file.data for path, file in loaded.files.items()}
-    warn_of_dates(definition, sources, warnings)
-    _warn_of_null(loaded, warnings)
+        warn_of_dates(definition, name, task, module_of, warnings)
+        if name not in scripts and _seems_silent(task):
+            silent.add(name)
+        asked += ((found[0], name, ref) for ref in refs_of(task) if (found := split_ref(ref)))
+    for source, name, ref in asked:
+        if source in silent:
+            is_input = {"ref": ref} in definition.tasks[name].inputs.values()
+            at = definition.places["tasks", name, "inputs" if is_input else "env"]
+            message = f"`{source}` prints no `ORK_OUTPUT:` line, so its output is null"
+            warnings.at_text(at, ref, message, _OUTPUT_HINT)
     _warn_of_python(loaded, warnings)
     for problem in loaded.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
 
 
-def _warn_of_null(loaded: Loaded, warnings: Problems) -> None:
-    """Warn where the output of a command is asked for that seems to give none.
-
-    Nothing is known of what a script prints, nor of a task that declares what it gives.
-    """
-    tasks, places = loaded.definition.tasks, loaded.definition.places
-    scripts = {one.task for reasons in loaded.captured.reasons.values() for one in reasons}
-    silent = {
-        name
-        for name, task in tasks.items()
-        if task.executor == "process"
-        and task.output_type is None
-        and name not in scripts
-        and "ORK_OUTPUT" not in str(task.command)
-    }
-    for name, task in tasks.items() if silent else ():
-        for ref in refs_of(task):
-            if (source := split_ref(ref)) and source[0] in silent:
-                key = "inputs" if {"ref": ref} in task.inputs.values() else "env"
-                message = f"`{source[0]}` prints no `ORK_OUTPUT:` line, so its output is null"
-                warnings.at_text(places["tasks", name, key], ref, message, _OUTPUT_HINT)
+def _seems_silent(task: Task) -> bool:
+    """Say whether a command seems to give no output; nothing is known of one that declares it."""
+    is_command = task.executor == "process" and task.output_type is None
+    return is_command and "ORK_OUTPUT" not in str(task.command)
 
 
 def _warn_of_python(loaded: Loaded, warnings: Problems) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ork.definition.signature import check_functions, warn_of_dates
+from ork.definition.signature import check_functions, modules_of, warn_of_dates
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
 from ork.yaml.problems import Problems
@@ -185,19 +185,21 @@ def test_each_task_with_a_wrong_call_is_told_and_none_with_a_good_one() -> None:
     ],
 )
 def test_a_date_that_arrives_as_text_is_told(annotation: str, wanted: str | None) -> None:
-    code = {"a.py": f"def main(*, day: {annotation}, other=1): pass".encode()}
+    module_of = modules_of({"a.py": f"def main(*, day: {annotation}, other=1): pass".encode()})
+
+    def warned(text: str) -> list[Problem]:
+        definition, warnings = parse(text.encode(), file="flow.yaml"), Problems("flow.yaml", text)
+        warn_of_dates(definition, "t", definition.tasks["t"], module_of, warnings)
+        return warnings.found
+
     text = (
         "name: n\nparams: {day: {type: date}}\n"
         "tasks: {t: {executor: python, file: a.py, inputs: {day: {ref: params.day}}}}\n"
     )
-    warnings = Problems("flow.yaml", text)
-    warn_of_dates(parse(text.encode(), file="flow.yaml"), code, warnings)
-    assert len(warnings.found) == (wanted is not None)
-    for found in warnings.found:
+    warnings = warned(text)
+    assert len(warnings) == (wanted is not None)
+    for found in warnings:
         assert found.message == f"`day` arrives as text, but `main` in a.py takes a {wanted}"
         assert found.hint == "`input_type: {day: date}` makes it one"
         assert found.source is not None and found.source[found.column - 1 :].startswith("day:")
-    typed = text.replace("inputs:", "input_type: {day: date}, inputs:")
-    warnings = Problems("flow.yaml", typed)
-    warn_of_dates(parse(typed.encode(), file="flow.yaml"), code, warnings)
-    assert warnings.found == []
+    assert warned(text.replace("inputs:", "input_type: {day: date}, inputs:")) == []
