@@ -644,7 +644,10 @@ class Project:
             told = f"{workflow} runs without what you changed: {one.summary}"
             _warn(f"{told}; `project.run({path!r})` runs with that")
         elif one.state == "missing" and not one.summary:  # which an import has never had
-            _warn(f"{path} is gone: if it has moved, `project.deploy` tells where it is now")
+            told = (
+                f"{path} is not here: `project.restore({workflow!r}, code=True)` writes what is run"
+            )
+            _warn(f"{told}; if it has moved, `project.deploy` tells where it is now")
 
     def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
         from ork.daemon.hooks import with_hooks

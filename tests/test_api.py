@@ -485,7 +485,7 @@ def test_what_a_workflow_would_run_without_is_a_warning_where_it_was_asked(proje
     for no_warning in ("etl#1", "etl~0", "etl.yaml", "etl"):
         project.run(no_warning)
     (etl.folder / "etl.yaml").unlink()
-    with pytest.warns(library.OrkWarning, match="etl.yaml is gone"):
+    with pytest.warns(library.OrkWarning, match="etl.yaml is not here"):
         project.run("etl")
 
 

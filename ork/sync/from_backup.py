@@ -51,6 +51,8 @@ def restore(
         if (address and address.at) or location.elsewhere(folder, environ=environ):
             if address and os.path.lexists(folder):
                 location.refuse_other(folder, address, environ=environ)
+            if address and isinstance(address.at, str):  # with a password, which no file keeps
+                environ = {**environ, "ORK_STORE": address.at}
             with _forgotten_on_error(folder):
                 location.make(folder, environ=environ, address=address)
                 _check_empty(folder, environ)

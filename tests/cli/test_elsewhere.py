@@ -347,3 +347,21 @@ def test_a_folder_that_is_no_store_is_told_what_it_lacks(ork: Ork) -> None:
     )
     (ork.folder / ".ork/db").mkdir()
     assert "hint: if it was one, `ork fsck --repair` writes it anew\n" in ork("log").err
+
+
+def test_who_joins_a_store_with_a_history_is_told_of_it(etl: Ork, tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/team.db"
+    assert etl("init", "--store", url).err.endswith("keeps the first version of a workflow\n")
+    assert etl("run", "etl.yaml").code == 0
+    joined = etl("init", "--store", url, "../second")
+    assert joined.out == f"From now on this project has the store in {url}: 1 workflow\n"
+    assert "next: `ork log` shows the history, `ork restore WORKFLOW --code`" in joined.err
+    ran = etl("-C", "../second", "run", "etl")
+    assert "etl.yaml is not here" in ran.err and "is gone" not in ran.err
+
+
+def test_a_store_that_would_fire_what_another_fires_says_so(etl: Ork) -> None:
+    assert etl("run", "etl.yaml").code == 0
+    assert etl("run", "--queue", "etl").code == 0
+    made = etl("init", "--from", ".", "../copy")
+    assert "1 schedule and 1 waiting run came along: end the ork up of the other store" in made.err

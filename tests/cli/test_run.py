@@ -158,7 +158,7 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     edit("etl.yaml", "timeout: 300", "timeout: 900")
     assert "note" not in etl("run", "etl").err
     (etl.folder / "etl.yaml").unlink()
-    gone = "note: etl.yaml is gone: if it has moved, `ork deploy FILE` tells where it is now\n"
+    gone = "note: etl.yaml is not here: `ork restore etl --code` writes what is run; if it has"
     assert etl("run", "etl").err.startswith(gone)
 
 

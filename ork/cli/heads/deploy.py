@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ork.store.store import Store
     from ork.worktree.load import Loaded
 
+_HISTORY = "`ork log` shows the history, `ork restore WORKFLOW --code` writes its files"
 STATE_STYLES = {
     "unchanged": "dim",
     "modified": "changed",
@@ -121,8 +122,10 @@ def init(
     place = location.elsewhere(store, environ=environ)
     if place and url:  # it may have a password, which the project does not remember
         environ = {**environ, "ORK_STORE": url}
-    location.open_backend(store, environ=environ).close()
-    session.print([[f"{verb} {place or store}"]])
+    with closing(location.open_backend(store, environ=environ)) as backend:
+        workflows = sum(1 for _ in backend.survey("workflows/"))
+    has = f": {count(workflows, 'workflow')}" if workflows else ""
+    session.print([[f"{verb} {place or store}{has}"]])
     if not existed and not place:
         told = "history is kept there and nowhere else"
         if (location.project_of(store.parent) / ".git").exists():
@@ -135,6 +138,8 @@ def init(
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
         at = "" if folder == Path() else f"-C {shlex.quote(str(folder))} "
         told = f"`ork {at}run {shlex.quote(str(written[0].relative_to(folder)))}`"
+    elif workflows:
+        told = _HISTORY
     else:
         told = "`ork deploy FILE` keeps the first version of a workflow"
     session.say([("next: ", "hint"), told])
@@ -151,8 +156,22 @@ def _init_from(session: Session, backup: str, store: Path, address: Address | No
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
-    told = "`ork log` shows the history, `ork restore WORKFLOW --code` writes its files"
-    session.say([("next: ", "hint"), told])
+    if address and isinstance(address.at, str):  # it may have a password
+        environ = {**environ, "ORK_STORE": address.at}
+    with closing(location.open_unchecked(store, environ=environ)) as made:
+        session.say(*_both_fire(made))
+    session.say([("next: ", "hint"), _HISTORY])
+
+
+def _both_fire(store: "Store") -> Iterator[Line]:
+    """Yield a note where the store and the one that it was made of would fire the same."""
+    from ork.daemon.lines import Lines
+
+    schedules, waiting = len(Lines(store).look()), sum(1 for _ in store.backend.survey("queue/"))
+    parts = ((schedules, "schedule"), (waiting, "waiting run"))
+    if came := " and ".join(count(number, noun) for number, noun in parts if number):
+        told = "end the ork up of the other store before one works on this, or both fire"
+        yield [("note: ", "warning"), f"{came} came along: {told}"]
 
 
 def deploy(
@@ -315,7 +334,8 @@ def status(
         told = f"`ork restore {name}` writes a file of its deploy{more}"
         if not missing.summary:  # which an import has: it never had a file, and no code
             told = f"`ork restore {name} --code` writes the file and the code of its deploy{more}"
-            told += f", `ork archive {name}` puts the workflow away"
+            if not session.store.shared:  # others may have it
+                told += f", `ork archive {name}` puts the workflow away"
         session.say([("next: ", "hint"), told])
     elif not found:
         session.say(["no workflow files here"])

@@ -448,7 +448,8 @@ def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterato
     path = os.path.relpath(store.project / one.path)
     note: tuple[str, str] = ("note: ", "warning")
     if one.state == "missing" and not one.summary:  # which an import has never had
-        yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
+        told = f"{path} is not here: `ork restore {workflow} --code` writes what is run"
+        yield [note, f"{told}; if it has moved, `ork deploy FILE` tells where it is now"]
     elif one.state == "modified" and one.workflow == workflow:
         yield [note, f"{workflow} runs without what you changed: {one.summary}"]
         yield [("hint: ", "hint"), hint.format(shlex.quote(path))]
