@@ -479,7 +479,9 @@ class Daemon:
             if child.pinned is None:
                 message = "the process of its run was killed before the run began"
                 self._told.append(Trouble(time=now, workflow=child.work.workflow, message=message))
-        if isinstance(whose, Queued):
+        if isinstance(whose, Finish) and child.pid is None:
+            self._push(now, whose)  # who forks was killed just then, and the hook has not begun
+        elif isinstance(whose, Queued):
             self._taken.discard(whose.id)  # it is gone, or is tried again
             self._sequence = -1
         elif isinstance(whose, Watched) and child.pinned is not None:

@@ -424,6 +424,24 @@ def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> N
         assert up.end() == 0
 
 
+def test_a_hook_is_executed_also_when_who_forks_is_killed_before_it_begins(ork: Ork) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'touch there; sleep 60'}}"
+    deploy(ork, "w", "{every: 12h}", tasks, "on_failure: {command: touch hooked}")
+    with running(ork) as up:
+        up.until("Up")
+        assert ork("schedule", "fire", "w").code == 0
+        assert eventually((ork.folder / "there").exists)
+        children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text()
+        (forker,) = {int(pid) for pid in children.split()} & {*owners(ork.folder)}
+        os.kill(forker, signal.SIGSTOP)  # it hears, and does nothing
+        for pid in {*owners(ork.folder)} - {forker}:
+            os.kill(pid, signal.SIGKILL)
+        up.until("Ended", state="interrupted")
+        os.kill(forker, signal.SIGKILL)
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_run_that_a_person_fires_is_retried_as_its_schedule_says(
     ork: Ork, opened: Opened, killed: bool
