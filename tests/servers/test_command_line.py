@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -199,3 +201,42 @@ def test_a_run_goes_on_when_its_connections_are_cut(
     other.join()
     assert done.code == 0, done.err
     assert json.loads(etl("show", "slow#1", "--json").out)["data"]["run"]["state"] == "success"
+
+
+def test_a_text_is_forgotten_by_way_of_a_file_as_the_hint_says(
+    far: Ork, postgres: Running, tmp_path: Path
+) -> None:
+    assert far("run", "etl.yaml", "-m", "with hidden-word").code == 0
+    (tmp_path / "text").write_text("hidden-word")
+    words = ("forget", "--text-file", str(tmp_path / "text"), "--yes")
+    refused = far(*words)
+    hint = re.search("`ork (init --from .*? ../copy)`", refused.err)
+    assert refused.code == 4 and hint
+    assert far(*shlex.split(hint[1])).code == 0
+    assert far("-C", "../copy", *words).code == 0
+    os.chdir(far.folder)
+    new = postgres.url()
+    assert far("init", "--from", "../copy", "--store", new, "../new").code == 0
+    told = far("-C", "../new", "log", "etl").out
+    assert "[forgotten]" in told and "hidden-word" not in told
+
+
+def test_a_server_with_a_store_of_a_newer_ork_says_so(far: Ork, postgres: Running) -> None:
+    url = re.search('store = "(.*)"', (far.folder / ".ork/config.toml").read_text())
+    assert url and far("run", "etl.yaml").code == 0
+    postgres.sql(f"UPDATE {url[1].rpartition('=')[2]}.store SET format = 99")
+    for line in ("log", "fsck", "fsck --quick"):
+        said = far(*line.split())
+        assert (said.code, said.out) == (4, "")
+        assert "has store format 99" in said.err and "--repair" not in said.err
+
+
+def test_a_backup_goes_to_a_server_whose_password_is_in_the_url(
+    etl: Ork, postgres: Running
+) -> None:
+    assert etl("deploy", "etl.yaml").code == 0
+    url = postgres.tcp_url().replace("@", f":{quote(PASSWORD, safe='')}@", 1)
+    assert etl("init", "--from", ".", "--store", url, "../copy").code == 0
+    assert quote(PASSWORD, safe="") not in (etl.folder / "../copy/.ork/config.toml").read_text()
+    refused = etl("init", "--from", ".", "--store", url, "../other")
+    assert refused.code == 3 and not (etl.folder / "../other").exists()
