@@ -236,7 +236,8 @@ def test_a_backup_goes_to_a_server_whose_password_is_in_the_url(
 ) -> None:
     assert etl("deploy", "etl.yaml").code == 0
     url = postgres.tcp_url().replace("@", f":{quote(PASSWORD, safe='')}@", 1)
-    assert etl("init", "--from", ".", "--store", url, "../copy").code == 0
+    made = etl("init", "--from", ".", "--store", url, "../copy")
+    assert (made.code, "the password is kept nowhere" in made.err) == (0, True)
     assert quote(PASSWORD, safe="") not in (etl.folder / "../copy/.ork/config.toml").read_text()
     refused = etl("init", "--from", ".", "--store", url, "../other")
     assert refused.code == 3 and not (etl.folder / "../other").exists()

@@ -131,9 +131,8 @@ def init(
         if (location.project_of(store.parent) / ".git").exists():
             told = "git ignores it: `git clean -fdx` deletes all history"
         session.say([("note: ", "warning"), f"{told}; `ork backup` copies it"])
-    if place and url and public(url) != url:
-        told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
-        session.say([("note: ", "warning"), told])
+    if place and url:
+        session.say(*_password(url))
     if written:
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
         at = "" if folder == Path() else f"-C {shlex.quote(str(folder))} "
@@ -158,9 +157,17 @@ def _init_from(session: Session, backup: str, store: Path, address: Address | No
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
     if address and isinstance(address.at, str):  # it may have a password
         environ = {**environ, "ORK_STORE": address.at}
+        session.say(*_password(address.at))
     with closing(location.open_unchecked(store, environ=environ)) as made:
         session.say(*_both_fire(made))
     session.say([("next: ", "hint"), _HISTORY])
+
+
+def _password(url: str) -> Iterator[Line]:
+    """Yield a note where there is a password in a URL."""
+    if public(url) != url:
+        told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
+        yield [("note: ", "warning"), told]
 
 
 def _both_fire(store: "Store") -> Iterator[Line]:
