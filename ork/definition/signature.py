@@ -45,15 +45,9 @@ class Module(NamedTuple):
 ModuleOf: TypeAlias = Callable[[Task], tuple[str, Module] | None]
 
 
-def check_functions(
-    definition: Definition, sources: Mapping[str, bytes], problems: Problems
-) -> None:
-    """Complain of functions that are not there and of arguments that cannot fit.
-
-    `sources` has the captured files.
-    """
+def check_functions(definition: Definition, module_of: ModuleOf, problems: Problems) -> None:
+    """Complain of functions that are not there and of arguments that cannot fit."""
     fit = set()  # calls of which there is nothing to say: most tasks make the same few
-    module_of = modules_of(sources)
     for name, task in definition.tasks.items():
         if (found := module_of(task)) is None:
             continue
@@ -110,7 +104,10 @@ def _declared(binding: Mapping[str, Json], params: Params) -> str | None:
 
 
 def modules_of(sources: Mapping[str, bytes]) -> ModuleOf:
-    """Return a function that gives the file of a python task, and what can be read of it."""
+    """Return a function that gives the file of a python task, and what can be read of it.
+
+    `sources` has the captured files.
+    """
     modules: dict[str, Module | None] = {}
 
     def module_of(task: Task) -> tuple[str, Module] | None:

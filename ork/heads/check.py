@@ -20,7 +20,7 @@ from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words
 from ork.store.store import Store
 from ork.worktree.capture import Captured
-from ork.worktree.load import MORE, check, examine, same_names, warnings_in
+from ork.worktree.load import MORE, check, examine, same_names
 
 TIMES_SHOWN = 3
 
@@ -141,7 +141,7 @@ def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
         workflow=name,
         snapshot=loaded.snapshot,
         schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
-        warnings=warnings_in(loaded),
+        warnings=loaded.warnings,
         files=tuple(_captured(captured)) if with_files else None,
         open=captured.silent if with_files else None,
     )

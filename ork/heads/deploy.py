@@ -30,7 +30,6 @@ from ork.worktree.load import (
     read_text,
     refuse_root,
     secrets_in,
-    warnings_in,
 )
 from ork.worktree.lookup import FILES_MAX, workflow_files
 from ork.worktree.origin import origin_of
@@ -346,7 +345,7 @@ def _deploy_in(
         bytes_written=written,
         diff=diff,
         moved=moved,
-        warnings=(*warnings, *warnings_in(loaded)) if changed else (),
+        warnings=(*warnings, *loaded.warnings) if changed else (),
     )
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ork.alike import file_meant
 from ork.definition.bindings import refs_of, split_ref
 from ork.definition.secrets import secret_problems
-from ork.definition.signature import check_functions, modules_of, warn_of_dates
+from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
 from ork.errors import Corrupt, InvalidInput, NotFound, Problem, count
@@ -51,6 +51,7 @@ class Loaded(Value, frozen=True, kw_only=True):
     definition: Definition
     built: Built
     captured: Captured
+    warnings: tuple[Problem, ...] = ()  # of what seems to be a mistake
 
     def cells(self) -> dict[str, object]:
         return {
@@ -133,6 +134,7 @@ class _Looked(NamedTuple):
     captured: Captured
     problems: Problems
     hint: str | None  # where not all was looked at
+    warnings: tuple[Problem, ...]
 
 
 def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
@@ -148,9 +150,11 @@ def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
     before = problems.count
     captured = capture(definition, root_of(path, definition.settings), file=file, problems=problems)
     whole = whole and problems.count == before
-    sources = {path: file.data for path, file in captured.files.items()}
-    check_functions(definition, sources, problems)
-    return _Looked(path, text, definition, kept, captured, problems, None if whole else MORE)
+    module_of = modules_of({path: file.data for path, file in captured.files.items()})
+    check_functions(definition, module_of, problems)
+    hint = None if whole else MORE
+    found = _Looked(path, text, definition, kept, captured, problems, hint, ())
+    return found if problems.count else found._replace(warnings=_warnings(found, module_of))
 
 
 def _loaded(found: _Looked) -> Loaded:
@@ -158,7 +162,12 @@ def _loaded(found: _Looked) -> Loaded:
     built = snapshot.build(definition.tasks, captured.files, definition.params, kept=found.kept)
     definition = dataclasses.replace(definition, tasks=built.tasks)
     return Loaded(
-        path=found.path, text=found.text, definition=definition, built=built, captured=captured
+        path=found.path,
+        text=found.text,
+        definition=definition,
+        built=built,
+        captured=captured,
+        warnings=found.warnings,
     )
 
 
@@ -220,31 +229,38 @@ def secrets_in(found: Loaded | _Looked) -> list[Problem]:
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
 
 
-def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
-    """Return what seems to be a mistake, and is not refused."""
-    definition = loaded.definition
-    warnings = Problems(str(loaded.path), definition.text)
-    module_of = modules_of({path: file.data for path, file in loaded.files.items()})
-    scripts = {one.task for reasons in loaded.captured.reasons.values() for one in reasons}
-    silent: set[str] = set()
-    asked: list[tuple[str, str, str]] = []  # the task whose output it is; who asks, and how
-    for name, task in definition.tasks.items():  # each is read from its bytes once
-        place = partial(definition.places.__getitem__, ("tasks", name, "command"))
-        doubtful(task, place, definition.params, warnings)
-        warn_of_dates(definition, name, task, module_of, warnings)
-        if name not in scripts and _seems_silent(task):
-            silent.add(name)
-        asked += ((found[0], name, ref) for ref in refs_of(task) if (found := split_ref(ref)))
-    for source, name, ref in asked:
-        if source in silent:
-            is_input = {"ref": ref} in definition.tasks[name].inputs.values()
-            at = definition.places["tasks", name, "inputs" if is_input else "env"]
-            message = f"`{source}` prints no `ORK_OUTPUT:` line, so its output is null"
-            warnings.at_text(at, ref, message, _OUTPUT_HINT)
-    _warn_of_python(loaded, warnings)
-    for problem in loaded.captured.unknown:
+def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
+    """Return what seems to be a mistake, and is not refused.
+
+    Tasks that are known from a deploy of this very text were warned of when that was made.
+    """
+    definition = found.definition
+    warnings = Problems(str(found.path), definition.text)
+    if found.kept is None:
+        for name, task in definition.tasks.items():
+            place = partial(definition.places.__getitem__, ("tasks", name, "command"))
+            doubtful(task, place, definition.params, warnings)
+            warn_of_dates(definition, name, task, module_of, warnings)
+        _warn_of_null(definition, found.captured, warnings)
+    _warn_of_python(definition, root_of(found.path, definition.settings), warnings)
+    for problem in found.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
+
+
+def _warn_of_null(definition: Definition, captured: Captured, warnings: Problems) -> None:
+    """Warn where the output of a command is asked for that seems to give none.
+
+    Nothing is known of what a script prints, nor of a task that declares what it gives.
+    """
+    scripts = {one.task for reasons in captured.reasons.values() for one in reasons}
+    silent = {name for name, task in definition.tasks.items() if _seems_silent(task)} - scripts
+    for name, task in definition.tasks.items() if silent else ():
+        for ref in refs_of(task):
+            if (source := split_ref(ref)) and source[0] in silent:
+                key = "inputs" if {"ref": ref} in task.inputs.values() else "env"
+                message = f"`{source[0]}` prints no `ORK_OUTPUT:` line, so its output is null"
+                warnings.at_text(definition.places["tasks", name, key], ref, message, _OUTPUT_HINT)
 
 
 def _seems_silent(task: Task) -> bool:
@@ -253,11 +269,10 @@ def _seems_silent(task: Task) -> bool:
     return is_command and "ORK_OUTPUT" not in str(task.command)
 
 
-def _warn_of_python(loaded: Loaded, warnings: Problems) -> None:
+def _warn_of_python(definition: Definition, root: Path, warnings: Problems) -> None:
     """Warn of an interpreter that is named, and which this machine has not."""
-    definition = loaded.definition
     chosen = definition.settings.get("python")
-    program = interpreter(definition.settings, loaded.root, os.environ)
+    program = interpreter(definition.settings, root, os.environ)
     if chosen and shutil.which(program) is None:
         hint = "a path begins at the root; a name without `/` is looked for on PATH"
         message = f"this machine has no Python `{chosen}`, so no task starts in it"

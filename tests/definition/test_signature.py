@@ -15,7 +15,7 @@ def complaints(source: str, task: str = "", *, path: str = "a.py") -> list[Probl
     text = f"name: n\ntasks:\n  t: {{executor: python, {task or 'file: a.py'}}}\n"
     definition = parse(text.encode(), file="flow.yaml")
     problems = Problems("flow.yaml", text)
-    check_functions(definition, {path: source.encode()}, problems)
+    check_functions(definition, modules_of({path: source.encode()}), problems)
     try:
         problems.check()
     except InvalidInput as error:
@@ -147,7 +147,7 @@ def test_a_task_that_calls_no_function_of_the_project_is_not_looked_at() -> None
         b"name: n\ntasks: {t: {executor: process, file: a.py}, u: {executor: library, file: a.py}}"
     )
     problems = Problems("flow.yaml")
-    check_functions(parse(text, file="flow.yaml"), {"a.py": b""}, problems)
+    check_functions(parse(text, file="flow.yaml"), modules_of({"a.py": b""}), problems)
     assert problems.count == 0
 
 
@@ -160,7 +160,7 @@ def test_each_task_with_a_wrong_call_is_told_and_none_with_a_good_one() -> None:
     text = f"name: n\ntasks:\n{lines}"
     problems = Problems("flow.yaml", text)
     source = b"def f(a): pass\n"
-    check_functions(parse(text.encode(), file="flow.yaml"), {"a.py": source}, problems)
+    check_functions(parse(text.encode(), file="flow.yaml"), modules_of({"a.py": source}), problems)
     with pytest.raises(InvalidInput) as caught:
         problems.check()
     assert [one.line - 3 for one in caught.value.problems] == [1, 2, 4, 5]

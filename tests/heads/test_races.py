@@ -163,7 +163,7 @@ def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
     with looking(tmp_path) as store:
         assert {name: set(deploys_of(store, name)) for name in told} == told
     assert [path.name for path in tmp_path.glob(".ork*")] == [".ork"]
-    assert made == 1
+    assert made, "of those who make it at once several may say so"
 
 
 def move_at_once(folder, kind, times):
