@@ -13,6 +13,7 @@ from ork.errors import NotFound, UsageError
 from ork.objects.value import Value, replace
 
 STEPS_MAX = 1_000_000
+ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 
 
 class Revision(Value, frozen=True, kw_only=True):

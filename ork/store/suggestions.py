@@ -12,10 +12,10 @@ from ork.alike import file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
+from ork.store.revision import ENDINGS
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _LOOKED_AT_MAX = 10_000  # workflows
-ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 NAMED = 3  # in a hint, where several are alike
 
 

@@ -26,8 +26,8 @@ from ork.objects.kinds import Deploy, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
+from ork.store.revision import ENDINGS
 from ork.store.store import Store
-from ork.store.suggestions import ENDINGS
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
 from ork.worktree.place import interpreter

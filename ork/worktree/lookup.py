@@ -15,8 +15,8 @@ from ork.objects.kinds import Deploy
 from ork.store import revision as grammar
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
+from ork.store.revision import ENDINGS
 from ork.store.store import Store
-from ork.store.suggestions import ENDINGS
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded

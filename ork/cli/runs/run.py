@@ -22,10 +22,9 @@ from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.contents import find_run
 from ork.store.resolve import only_workflow, present_name, resolve, workflows
-from ork.store.revision import split_part
+from ork.store.revision import ENDINGS, split_part
 from ork.store.runs import going_on
 from ork.store.store import Store
-from ork.store.suggestions import ENDINGS
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in
 
