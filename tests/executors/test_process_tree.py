@@ -297,7 +297,9 @@ def test_it_gets_no_descriptor_but_those_that_are_passed(run_program):
     os.set_inheritable(read, True)
     os.set_inheritable(write, True)
     try:
-        script = "import os; print(*(n for n in range(99) if os.path.exists(f'/proc/self/fd/{n}')))"
+        script = (
+            "import os; print(*(n for n in range(9999) if os.path.exists(f'/proc/self/fd/{n}')))"
+        )
         assert run_program(sys.executable, "-c", script) == (0, "0 1 2\n")
         far = os.dup2(write, 90)
         passed = run_program(sys.executable, "-c", script, pass_fds=(far, write))

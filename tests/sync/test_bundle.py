@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -45,6 +45,7 @@ class Places:
 
     store: Store
     folder: Path
+    others: list[Store] = field(default_factory=list)
 
     def deploy(self, word: object, store: Store | None = None) -> None:
         store = store or self.store
@@ -68,7 +69,8 @@ class Places:
         folder = self.folder / name / ".ork"
         folder.parent.mkdir()
         location.create(folder)
-        return Store(location.open_backend(folder, environ={}), folder=folder)
+        self.others.append(Store(location.open_backend(folder, environ={}), folder=folder))
+        return self.others[-1]
 
 
 def take(store: Store, file: str, **options: object):
@@ -93,7 +95,9 @@ def places(project, tmp_path):
     made.deploy(2)
     made.run()
     tag(project, "etl@v1", "etl~1", stamp=stamp(), now=NOON)
-    return made
+    yield made
+    for other in made.others:
+        other.close()
 
 
 def test_what_goes_in_comes_out_the_same(places):

@@ -40,7 +40,9 @@ def places(project, tmp_path):
     made.deploy(2)
     made.run()
     tag(project, "etl@v1", "etl~1", stamp=stamp(), now=NOON)
-    return made
+    yield made
+    for other in made.others:
+        other.close()
 
 
 def move(source: Store, target: Store, direction: str = "push", **options) -> Transferred:
