@@ -57,6 +57,7 @@ OF_TASKS = (
     "diff big@v1 big@v2 --json",
     "diff big#1 big#2",
 )
+LOGS, SLOTS = "big/none", 2  # where all runs have printed a letter for each task
 OF_OUTPUTS = ("show big#1", "show big#1 --json", "outputs big#1", "report big#1 -o page.html")
 
 
@@ -117,6 +118,11 @@ def _make(project: Path, count: int, *, output_bytes: int) -> None:
     _deploy(store, tasks, first, 2)
     for number in (1, 2):
         _run(store, first, number, output_bytes)
+    assert store.folder is not None
+    logs = store.folder / "logs" / LOGS
+    logs.mkdir(parents=True)
+    for slot in range(SLOTS):
+        (logs / f"{slot}.log").write_text("\n" * count)
     store.close()
 
 
@@ -176,7 +182,7 @@ def _run(store: Store, deploy: Oid, number: int, output_bytes: int) -> None:
                 started=created + timedelta(milliseconds=index),
                 duration=SECOND // 4,
                 exit=0,
-                log=Log(path=f"big/none/{index % 2}.log", offset=index, length=1),
+                log=Log(path=f"{LOGS}/{index % SLOTS}.log", offset=index, length=1),
             )
             states[name] = TaskRun(task=task, state="success", attempts=(attempt,), output=output)
         root = build(states, tx.add, TaskRun)
