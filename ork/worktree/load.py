@@ -35,6 +35,8 @@ from ork.yaml import reader
 from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
+# To say where they stand takes more memory than to deploy so many.
+WARNED_TASKS_MAX = 20_000
 MORE = "more may follow once these are mended"  # which hide code that was not looked at
 # Where a name is mostly written. It is a guess, which the hash of the text then proves.
 _OUTPUT_HINT = 'as in `echo "ORK_OUTPUT:$(wc -l < data.csv)"`; with an `output_type` it is checked'
@@ -109,7 +111,7 @@ def examine(path: Path) -> tuple[Loaded | None, InvalidInput | None]:
     loaded, problems = None, Problems(str(path))
     hint: str | None = MORE
     try:
-        found = _look(path, text)
+        found = _look(path, text, warn_of=None)
     except InvalidInput as error:  # it is no YAML, or has more code than is read
         complaints = [*error.problems, *secret_problems(text, file=str(path))]
     else:
@@ -137,8 +139,13 @@ class _Looked(NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
-    """Look at all that is good enough for it; raise InvalidInput if the text is unreadable."""
+def _look(
+    path: Path, text: bytes, store: Store | None = None, *, warn_of: int | None = WARNED_TASKS_MAX
+) -> _Looked:
+    """Look at all that is good enough for it; raise InvalidInput if the text is unreadable.
+
+    Of a file with more tasks than `warn_of` there are no warnings.
+    """
     file, problems, whole = str(path), None, True
     definition, kept = _known(store, text, file) if store else (None, None)
     if definition is None or kept is None:
@@ -154,7 +161,9 @@ def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
     check_functions(definition, module_of, problems)
     hint = None if whole else MORE
     found = _Looked(path, text, definition, kept, captured, problems, hint, ())
-    return found if problems.count else found._replace(warnings=_warnings(found, module_of))
+    if problems.count or (warn_of is not None and len(definition.tasks) > warn_of):
+        return found
+    return found._replace(warnings=_warnings(found, module_of))
 
 
 def _loaded(found: _Looked) -> Loaded:

@@ -12,7 +12,7 @@ from ork.heads.undo import undo
 from ork.objects.kinds import Deploy, Snapshot, Task
 from ork.store.store import Store
 from ork.worktree import load
-from ork.worktree.load import _known, check, secrets_in
+from ork.worktree.load import _known, check, examine, secrets_in
 from ork.worktree.lookup import workflow_files
 from tests.store.test_forgotten import forget
 from tests.stores import NOON, stamp
@@ -263,3 +263,15 @@ def test_without_the_text_that_was_edited_all_is_read(project: Store, etl: Path)
     project.backend.sweep([oid].copy)
     store = Store(project.backend, folder=project.folder)
     assert check(etl, store).definition == check(etl).definition
+
+
+@pytest.mark.slow
+def test_a_deploy_warns_of_no_more_tasks_than_it_has_memory_for(tmp_path: Path) -> None:
+    tasks = (f"  t{n}: {{executor: process, command: ./gone.sh}}\n" for n in range(20_001))
+    path = tmp_path / "w.yaml"
+    path.write_text("name: w\ntasks:\n" + "".join(tasks))
+    assert check(path).warnings == ()
+    loaded, _ = examine(path)
+    assert loaded is not None and loaded.warnings[0].message == "there is no file gone.sh"
+    path.write_text("name: w\ntasks:\n  t: {executor: process, command: ./gone.sh}\n")
+    assert [one.message for one in check(path).warnings] == ["there is no file gone.sh"]

@@ -203,7 +203,7 @@ def deploy(
     workflow's history. When nothing changed since the last deploy, nothing is written: comments,
     key order, quoting and defaults do not count. No code of the workflow is run or imported. What
     is obviously a key or a password is refused, because it would be kept for ever; what seems to
-    be a mistake is warned of, as by `ork check`.
+    be a mistake is warned of, as by `ork check`, in files of up to 20,000 tasks.
 
     Of a folder all workflow files in it and below are deployed. Several files are one operation:
     all are deployed or none, and `ork undo` takes all of it back.
