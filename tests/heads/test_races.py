@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 MOVERS = 4
 MADE = b"note: made an empty store in .ork\n"
 FOREVER = 1_000_000_000
+TRIES_MAX = 5  # of those who are to get in each other's way: a busy machine runs them in turn
 pytestmark = pytest.mark.slow
 
 
@@ -99,9 +100,13 @@ def test_deployers_of_different_workflows_lose_nothing(folder):
 @pytest.mark.lmdb
 @pytest.mark.turns(3)
 def test_without_compare_and_set_the_same_deployers_lose_deploys(folder):
-    reported = deploy_at_once(folder, "Unchecked", ["etl"] * 4, 12)
-    with looking(folder) as store:
-        assert set(deploys_of(store, "etl")) < set(chain.from_iterable(reported))
+    reported = set()
+    for _ in range(TRIES_MAX):
+        reported |= set(chain(*deploy_at_once(folder, "Unchecked", ["etl"] * 4, 12)))
+        with looking(folder) as store:
+            if (found := set(deploys_of(store, "etl"))) != reported:
+                break
+    assert found < reported
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -211,6 +216,10 @@ def test_movers_of_the_same_refs_lose_nothing(folder):
 @pytest.mark.lmdb
 @pytest.mark.turns(3)
 def test_without_compare_and_set_the_same_movers_lose_moves(folder):
-    told = move_at_once(folder, "Unchecked", 25)
-    with looking(folder) as store:
-        assert set(recorded(store)) < told
+    told = set()
+    for _ in range(TRIES_MAX):
+        told |= move_at_once(folder, "Unchecked", 25)
+        with looking(folder) as store:
+            if (found := set(recorded(store))) != told:
+                break
+    assert found < told
