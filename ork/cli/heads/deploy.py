@@ -216,7 +216,7 @@ def deploy(
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_all, refuse_move, refuse_renamed, refuse_secrets
+    from ork.heads.deploy import deploy_all, refuse_renamed
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
@@ -231,10 +231,6 @@ def deploy(
         refuse_renamed(store, checked)
     for loaded in checked:
         store.hold(loaded.built.objects)
-        if not move:
-            refuse_move(store, loaded)
-        if not allow_secret:
-            refuse_secrets(store, loaded, message)
     done = deploy_all(
         store,
         checked,
