@@ -42,13 +42,13 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         return None
     operation, before = moved
     newest = store.get(Deploy, head)
-    is_deploy = newest.action == "deploy" and newest.time == operation.time
-    if is_deploy and newest.author == author:
+    if _is_own(newest, operation, author):
         return None
     older = dropwhile(lambda one: one[1][0] != before, enumerate(history(store, name, head)))
     for back, (_, deploy) in older:  # none after an undo, which leaves files as they were
         if deploy.has(loaded.snapshot, settings):
-            then = f"a deploy by {newest.author}" if is_deploy else f"`{operation.command}`"
+            by = f"a deploy by {newest.author}"
+            then = by if _is_deploy(newest, operation) else f"`{operation.command}`"
             return Behind(workflow=name, version=f"{name}~{back}", then=then)
     return None
 
@@ -118,8 +118,12 @@ def _back_to(store: Store, name: str, head: Oid, base: Oid) -> list[tuple[Oid, D
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
     """Say whether somebody has made this version the newest by deploying a file."""
-    is_deploy = deploy.action == "deploy" and deploy.time == operation.time
-    return is_deploy and deploy.author == author
+    return _is_deploy(deploy, operation) and deploy.author == author
+
+
+def _is_deploy(deploy: Deploy, operation: Operation) -> bool:
+    """Say whether an operation has made this version, of a file."""
+    return deploy.action == "deploy" and deploy.time == operation.time
 
 
 def _newest_move(store: Store, ref: str, head: Oid) -> tuple[Operation, Oid] | None:
