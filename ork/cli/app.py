@@ -165,8 +165,14 @@ OTHER_OPTIONS = {
     ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
     ("run", "--skip"): "`--only`, `--from` and `--until` say which tasks are executed",
     ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
-    ("run", "--verbose"): "`ork logs -f` prints what tasks print, while they do",
-    ("run", "-v"): "`ork logs -f` prints what tasks print, while they do",
+    (
+        "run",
+        "--verbose",
+    ): "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
+    (
+        "run",
+        "-v",
+    ): "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
     ("run", "--to"): "`--until TASK` runs a task and what it depends on",
     ("run", "--dry"): "`--dry-run` says what would run",
     ("run", "-n"): "`--dry-run` says what would run",
