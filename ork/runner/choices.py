@@ -321,14 +321,13 @@ def _own(store: Store, run: Run) -> set[str]:
     """
     waiting = set(_done(store, run))
     found: set[str] = set()
-    at: Run | None = run
     for _ in range(BASES_MAX):
-        states = _done(store, at) if at else {}
+        states = _done(store, run)
         executed = {name for name in waiting & states.keys() if states[name].state != "skipped"}
         found, waiting = found | executed, waiting - executed
-        if at is None or not waiting:
+        if not waiting or (base := base_alike(store, run)) is None:
             break
-        at = base_alike(store, at)
+        run = base
     return found
 
 
