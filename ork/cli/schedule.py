@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.store.store import Store
@@ -155,7 +156,6 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             yield [
                 ("  next   ", "label"),
                 f"{human.date(one.next, now)}, {human.near(one.next, now)}",
-                _there(one.next, one.schedule, now),
             ]
         if one.due:
             late = human.near(one.due, now)
@@ -178,15 +178,19 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             ]
 
 
-def _there(slot: datetime, schedule: "Schedule", now: datetime) -> str:
+def _there(schedule: "Schedule", now: datetime, width: int | None, slot: datetime) -> str:
     """Return what clocks show there whose zone a schedule goes by, if they differ from those here.
 
-    An interval goes by no clock.
+    An interval goes by no clock, and a narrow terminal has no room for it.
     """
     from ork.schedule.times import zone
 
     there = slot.astimezone(zone(schedule.timezone))
-    if schedule.cron is None or there.utcoffset() == slot.astimezone(now.tzinfo).utcoffset():
+    if (
+        is_narrow(width)
+        or schedule.cron is None
+        or there.utcoffset() == slot.astimezone(now.tzinfo).utcoffset()
+    ):
         return ""
     return f"  ({there:%H:%M} {schedule.timezone})"
 
@@ -209,7 +213,8 @@ def _next(
 
     def of(line: "OneLine") -> Iterator[tuple[datetime, str, str]]:
         coming = slots(line.schedule, after)
-        return ((slot, line.workflow, _there(slot, line.schedule, now)) for slot in coming)
+        there = partial(_there, line.schedule, now, session.width)
+        return ((slot, line.workflow, there(slot)) for slot in coming)
 
     lines = _lines(session, store, workflow)
     found = list(islice(merge(*map(of, lines)), limit))

@@ -141,8 +141,12 @@ def test_the_clock_of_the_zone_of_a_schedule_is_shown_where_it_differs(ork):
     assert here == "2026-11-02 02:30:00 +0000  in 14 hours     here"
     assert there == "2026-11-02 07:30:00 +0000  in 19 hours     w  (02:30 America/New_York)"
     shown = ork("schedule").out
-    assert "2026-11-02 07:30:00 +0000, in 19 hours  (02:30 America/New_York)\n" in shown
-    assert "2026-11-02 02:30:00 +0000, in 14 hours\n" in shown
+    assert "every day at 02:30, America/New_York\n  next   2026-11-02 07:30:00 +0000" in shown
+    ork.environ |= TERMINAL
+    wide, narrow = (
+        on_terminal(ork, columns, "schedule", "next", "w", "-n", "1").text for columns in (100, 60)
+    )
+    assert "(02:30 America/New_York)" in wide and "New_York" not in narrow
 
 
 def test_which_workflow_must_be_said_if_there_are_several(two):
