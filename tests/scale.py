@@ -19,6 +19,8 @@ LONG = os.environ.get("ORK_TESTS") == "long"
 SLOW_TURNS = 1 if os.environ.get("ORK_TESTS") in ("all", "long") else 10
 # Processes that run a part of the tests have the day of the one that started them.
 DAY = int(os.environ.setdefault("ORK_DAY", str(int(time.time()) // 86400)))
+# How often processes that are to get in each other's way try it: some machines run them in turn.
+TRIES_MAX = 20
 Case = TypeVar("Case")
 
 

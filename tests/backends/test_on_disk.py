@@ -22,9 +22,7 @@ from ork.backends.sqlite import Sqlite
 from ork.errors import Corrupt, StoreError
 from tests.backends.children import as_number, as_oid, batch, gate_of, locks_of
 from tests.backends.conftest import ROOT, SOON_S, Start, line, made, output
-from tests.scale import LONG, size
-
-TRIES_MAX = 5  # of those who are to get in each other's way: a busy machine runs them in turn
+from tests.scale import LONG, TRIES_MAX, size
 
 
 @pytest.fixture(params=[Lmdb, Sqlite, Files], ids=lambda kind: kind.__name__.lower())

@@ -21,6 +21,7 @@ from ork.store.store import RECORDED, Store
 from tests.forked import Forked
 from tests.heads import deployers, movers
 from tests.heads.conftest import version
+from tests.scale import TRIES_MAX
 from tests.started import Started
 from tests.stores import NOON, contents, reachable, stamp
 
@@ -28,7 +29,6 @@ ROOT = Path(__file__).parents[2]
 MOVERS = 4
 MADE = b"note: made an empty store in .ork\n"
 FOREVER = 1_000_000_000
-TRIES_MAX = 5  # of those who are to get in each other's way: a busy machine runs them in turn
 pytestmark = pytest.mark.slow
 
 
@@ -171,18 +171,19 @@ def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
     assert made, "of those who make it at once several may say so"
 
 
-def move_at_once(folder, kind, times):
+def move_at_once(folder, kind, times, part=0):
     """Let several processes move the same refs; return who made which moves, as they told."""
+    names = [f"who{part}{n}" for n in range(MOVERS)]
     with looking(folder) as store:
         for number in range(4):
-            (folder / "etl.yaml").write_text(version(number))
+            (folder / "etl.yaml").write_text(version(4 * part + number))
             deploy(store, folder / "etl.yaml", stamp=stamp(number))
-    children = [
-        Forked(lambda who=f"who{n}": movers.main(folder, kind, who, times)) for n in range(MOVERS)
-    ]
+    children = [Forked(lambda who=who: movers.main(folder, kind, who, times)) for who in names]
     let_go(children)
     return {
-        (f"who{n}", number) for n, child in enumerate(children) for number in child.rest().split()
+        (who, number)
+        for who, child in zip(names, children, strict=True)
+        for number in child.rest().split()
     }
 
 
@@ -217,8 +218,8 @@ def test_movers_of_the_same_refs_lose_nothing(folder):
 @pytest.mark.turns(3)
 def test_without_compare_and_set_the_same_movers_lose_moves(folder):
     told = set()
-    for _ in range(TRIES_MAX):
-        told |= move_at_once(folder, "Unchecked", 25)
+    for part in range(TRIES_MAX):
+        told |= move_at_once(folder, "Unchecked", 25, part)
         with looking(folder) as store:
             if (found := set(recorded(store))) != told:
                 break
