@@ -794,6 +794,27 @@ class Project:
         stamp = stamp_of(author, "resume", name)
         return resume(self.store, name, stamp=stamp, now=now_here())
 
+    def pause_all(self, *, author: str | None = None) -> Rows[Paused]:
+        """Let no schedule of any workflow fire: one operation, so `undo` takes all of it back.
+
+        >>> project.pause_all()
+        [<Paused etl, ...>]
+        """
+        from ork.daemon.pauses import Paused, pause_all
+
+        return Rows(pause_all(self.store, stamp=stamp_of(author, "pause_all")), Paused, "pauses")
+
+    def resume_all(self, *, author: str | None = None) -> Rows[Resumed]:
+        """Let all schedules fire again, whether they were paused together or one by one.
+
+        >>> project.resume_all()
+        [<Resumed etl, ...>]
+        """
+        from ork.daemon.pauses import Resumed, resume_all
+
+        stamp = stamp_of(author, "resume_all")
+        return Rows(resume_all(self.store, stamp=stamp, now=now_here()), Resumed, "pauses")
+
     def fire(
         self,
         workflow: AnyWorkflow,

@@ -642,6 +642,8 @@ def test_schedules_pauses_and_the_queue(tmp_path, monkeypatch):
         assert listed.paused and listed.next is None
         assert project.resume("etl").workflow == "etl"
         assert project.schedules()[0].next is not None
+        assert project.pause_all(author="Ada")[0].author == "Ada"
+        assert [one.workflow for one in project.resume_all()] == ["etl"]
         waiting = project.queue("etl")
         assert project.queued() == [waiting]
         project.unqueue(waiting)

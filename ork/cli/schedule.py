@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from ork.schedule.schedule import Schedule
 
 ACTIONS = ("list", "next", "skips", "pause", "resume", "fire")
-OPTIONS = {"next": ("-n", "--since"), "skips": ("-n",), "fire": ("-i", "--slot")}
+OPTIONS = {
+    "next": ("-n", "--since"),
+    "skips": ("-n",),
+    **dict.fromkeys(("pause", "resume"), ("--all",)),
+    "fire": ("-i", "--slot"),
+}
 NEXT = 5
 
 
@@ -39,6 +44,9 @@ def schedule(
         str | None,
         typer.Argument(metavar="[WORKFLOW]", help="May be left out if only one has a schedule."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("-a", "--all", help="pause, resume: all workflows, as one operation.")
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option("-n", min=0, metavar="N", help="next, skips: show at most this many."),
@@ -67,6 +75,8 @@ def schedule(
 
     pause lets nothing fire until resume, which begins at that moment: what went by is left out.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
+    With --all that is said of all workflows, and undone, at once; resume --all goes on with those
+    as well that had been paused one by one.
     resume also begins anew at this moment where a clock that was wrong has decided about slots
     still to come.
 
@@ -79,6 +89,8 @@ def schedule(
         ork schedule next etl -n 3
         ork schedule pause etl
         ork schedule resume etl
+        ork schedule pause --all
+        ork schedule resume --all
         ork schedule fire etl
     """
     session: Session = ctx.obj
@@ -87,10 +99,18 @@ def schedule(
             hint = did_you_mean(action, ACTIONS, form="`ork schedule {}`")
             raise UsageError(f"{action!r}: say one of {', '.join(ACTIONS)}", hint=hint)
         action, workflow = "list", action
-    given = {"-n": limit is not None, "--since": since, "-i": inputs, "--slot": slot}
+    given = {
+        "--all": every,
+        "-n": limit is not None,
+        "--since": since,
+        "-i": inputs,
+        "--slot": slot,
+    }
     for name, value in given.items():
         if value and name not in OPTIONS.get(action, ()):
             raise UsageError(f"{name} is no option of `ork schedule {action}`")
+    if every and workflow is not None:
+        raise UsageError(f"--all means {workflow} as well: leave one of them out")
     if session.at_op is not None and action in ("pause", "resume", "fire"):
         raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
     store = session.store
@@ -102,8 +122,10 @@ def schedule(
         _skips(session, store, workflow, limit, as_json)
     elif action == "fire":
         _fire(session, store, workflow or _only(store), inputs or [], slot, as_json)
+    elif action == "pause":
+        _pause(session, store, None if every else workflow or _only(store), as_json)
     else:
-        _pause_or_resume(session, store, action, workflow or _only(store), as_json)
+        _resume(session, store, None if every else workflow or _only(store), as_json)
 
 
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
@@ -259,27 +281,50 @@ def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:
         yield [last, "  ", (f"{skip.workflow:<{width}}", "name"), f"  {skip.reason}{until}"]
 
 
-def _pause_or_resume(
-    session: Session, store: Store, action: str, workflow: str, as_json: bool
-) -> None:
-    from ork.daemon.pauses import pause, resume
+def _pause(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+    """Pause a workflow, or all."""
+    from ork.daemon.pauses import pause, pause_all
 
-    name = (workflow, "name")
-    if action == "pause":
-        paused = pause(store, workflow, stamp=session.stamp())
-        if as_json:
-            session.print_json("paused", paused)
-            return
-        session.print([[name, " is paused"]])
-        session.say([("next: ", "hint"), f"`ork schedule resume {workflow}`, or `ork undo`"])
-        return
-    resumed = resume(store, workflow, stamp=session.stamp(), now=session.now())
+    if workflow is None:
+        every = pause_all(store, stamp=session.stamp())
+    else:
+        every = [pause(store, workflow, stamp=session.stamp())]
     if as_json:
-        session.print_json("resumed", resumed)
+        if workflow:
+            session.print_json("paused", every[0])
+        else:
+            session.print_json("paused-list", every)
         return
-    gone = f": {human.count(resumed.left_out, 'slot')} left out" if resumed.left_out else ""
-    session.print([[name, f" goes on{gone}"]])
-    session.say([("next: ", "hint"), f"`ork schedule next {workflow}`"])
+    session.print(([(one.workflow, "name"), " is paused"] for one in every), page=True)
+    session.say([("next: ", "hint"), f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"])
+
+
+def _resume(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+    """Resume a workflow, or all."""
+    from ork.daemon.pauses import resume, resume_all
+
+    if workflow is None:
+        every = resume_all(store, stamp=session.stamp(), now=session.now())
+    else:
+        every = [resume(store, workflow, stamp=session.stamp(), now=session.now())]
+    if as_json:
+        if workflow:
+            session.print_json("resumed", every[0])
+        else:
+            session.print_json("resumed-list", every)
+        return
+    session.print(
+        (
+            [
+                (one.workflow, "name"),
+                " goes on",
+                f": {human.count(one.left_out, 'slot')} left out" if one.left_out else "",
+            ]
+            for one in every
+        ),
+        page=True,
+    )
+    session.say([("next: ", "hint"), f"`ork schedule next{f' {workflow}' if workflow else ''}`"])
 
 
 def _fire(
@@ -325,4 +370,5 @@ def _only(store: Store) -> str:
         return names[0]
     if not names:
         raise NotFound("no workflow has a schedule", hint="`schedule:` in its file gives it one")
-    raise UsageError("which workflow?", hint=f"these have schedules: {', '.join(names[:10])}")
+    these = f"these have schedules: {', '.join(names[:10])}; --all pauses and resumes all"
+    raise UsageError("which workflow?", hint=these)

@@ -5,13 +5,13 @@ Undo takes them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
 from ork.daemon import lines
 from ork.daemon.lines import Line
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
 from ork.objects.value import Value
@@ -29,12 +29,18 @@ class Paused(Value, frozen=True, kw_only=True):
     since: datetime
     operation: Oid
 
+    def cells(self) -> dict[str, object]:
+        return {"workflow": self.workflow, "by": self.author, "since": self.since}
+
 
 class Resumed(Value, frozen=True, kw_only=True):
     """That the schedules of a workflow go on, and how many slots went by meanwhile."""
 
     workflow: str
     left_out: int
+
+    def cells(self) -> dict[str, object]:
+        return {"workflow": self.workflow, "left out": f"{count(self.left_out, 'slot')} left out"}
 
 
 def paused_ref(workflow: str) -> str:
@@ -53,11 +59,25 @@ def pause(store: Store, workflow: str, *, stamp: Stamp) -> Paused:
         )
     if not lines.lines_of(store, workflow):
         raise UsageError(f"{workflow} has no schedule", hint="`schedule:` in its file gives it one")
+    return _pause(store, {workflow: newest}, stamp)[0]
+
+
+def pause_all(store: Store, *, stamp: Stamp) -> list[Paused]:
+    """Pause all workflows that have a schedule and are not paused, in one operation."""
+    names = sorted({line.workflow for line in lines.Lines(store).look()})
+    if not names:
+        raise UsageError("no workflow has a schedule", hint="`schedule:` in its file gives it one")
+    heads = {name: head(store, name) for name in names if store.ref(paused_ref(name)) is None}
+    if not heads:
+        raise UsageError("all are paused already", hint="`ork schedule resume --all`")
+    return _pause(store, heads, stamp)
+
+
+def _pause(store: Store, heads: Mapping[str, Oid], stamp: Stamp) -> list[Paused]:
     with store.transaction(stamp) as tx:
-        tx.move(ref, old=None, new=newest)
-    done = paused(store, workflow)
-    assert done is not None
-    return done
+        for workflow, newest in heads.items():
+            tx.move(paused_ref(workflow), old=None, new=newest)
+    return [*all_paused(store, heads).values()]
 
 
 def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:
@@ -66,19 +86,46 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
     The slots that went by are recorded as left out. What is decided up to a moment still to come,
     by a clock that was wrong, is undecided again.
     """
-    ref = paused_ref(workflow)
-    there, found = store.ref(ref), lines.lines_of(store, workflow)
-    known = (lines.decided(store, lines.decided_ref(workflow, line.schedule)) for line in found)
-    ahead = any(one and one.slot > now for one in known)
-    if there is None and not ahead:
+    found = lines.lines_of(store, workflow)
+    if store.ref(paused_ref(workflow)) is None and not _is_ahead(store, found, now):
         head(store, workflow)
         raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
-    pauser = paused(store, workflow)
-    reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
+    return _resume(store, {workflow: found}, stamp, now)[0]
+
+
+def resume_all(store: Store, *, stamp: Stamp, now: datetime) -> list[Resumed]:
+    """Resume all workflows of which `resume` would one, in one operation.
+
+    Of what is archived, or cannot be read, nothing is recorded as left out: it fires nothing.
+    """
+    found: dict[str, list[Line]] = {name: [] for name, _ in store.refs("paused/")}
+    halted = {*found}
+    for line in lines.Lines(store).look():
+        found.setdefault(line.workflow, []).append(line)
+    some = {n: its for n, its in found.items() if n in halted or _is_ahead(store, its, now)}
+    if not some:
+        raise UsageError("nothing is paused", hint="`ork schedule list` shows what is due")
+    return _resume(store, dict(sorted(some.items())), stamp, now)
+
+
+def _resume(
+    store: Store, found: Mapping[str, list[Line]], stamp: Stamp, now: datetime
+) -> list[Resumed]:
+    pausers, done = all_paused(store, found), []
     with store.transaction(stamp) as tx:
-        tx.move(ref, old=there, new=None)
-        count = _leave_out(tx, workflow, found, now, reason)
-    return Resumed(workflow=workflow, left_out=count)
+        for workflow, some in found.items():
+            ref, pauser = paused_ref(workflow), pausers.get(workflow)
+            reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
+            tx.move(ref, old=store.ref(ref), new=None)
+            total = _leave_out(tx, workflow, some, now, reason)
+            done.append(Resumed(workflow=workflow, left_out=total))
+    return done
+
+
+def _is_ahead(store: Store, found: Iterable[Line], now: datetime) -> bool:
+    """Say whether a clock that was wrong has decided about slots that are still to come."""
+    refs = (lines.decided_ref(line.workflow, line.schedule) for line in found)
+    return any(one and one.slot > now for one in (lines.decided(store, ref) for ref in refs))
 
 
 def archive(store: Store, workflow: str, *, stamp: Stamp) -> None:
@@ -103,23 +150,23 @@ def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Re
         found = lines.lines_of(store, workflow)
     with store.transaction(stamp) as tx:
         tx.move(ref, old=there, new=None)
-        count = _leave_out(tx, workflow, found, now, "archived")
-    return Resumed(workflow=workflow, left_out=count)
+        total = _leave_out(tx, workflow, found, now, "archived")
+    return Resumed(workflow=workflow, left_out=total)
 
 
 def _leave_out(
     tx: Transaction, workflow: str, found: Iterable[Line], now: datetime, reason: str
 ) -> int:
     """Add to a write that all is decided up to now; return how many slots are left out."""
-    count = 0
+    total = 0
     for line in found:
         decided = lines.decided(tx.store, lines.decided_ref(workflow, line.schedule))
         last = max(decided.slot, line.since) if decided else line.since
         if skip := left_out(line.schedule, last, now, reason):
-            count += skip.count
+            total += skip.count
             lines.skip_in(tx, (workflow, line.schedule), [skip])
         lines.move_on(tx, (workflow, line.schedule), decided, now)
-    return count
+    return total
 
 
 def paused(store: Store, workflow: str) -> Paused | None:

@@ -87,6 +87,20 @@ def test_pause_and_resume(flow, golden):
     golden("schedule/resumed.json", flow("schedule", "resume", "etl", "--json").out)
 
 
+def test_all_are_paused_and_resumed_at_once(two, golden):
+    done = [two("schedule", "pause", "--all"), two("schedule", "pause", "--all")]
+    golden("schedule/pause_all.txt", "".join(one.out + one.err for one in done))
+    assert [one.code for one in done] == [0, 2]
+    assert two("schedule").out.count("paused by Ada Lovelace") == 2
+    assert two("undo").out.count("its schedules go on") == 2
+    golden("schedule/paused_list.json", two("schedule", "pause", "--all", "--json").out)
+    two._seconds += 1500
+    done = two("schedule", "resume", "--all")
+    golden("schedule/resume_all.txt", done.out + done.err)
+    two("undo")
+    golden("schedule/resumed_list.json", two("schedule", "resume", "--all", "--json").out)
+
+
 def test_an_undo_takes_a_pause_back_and_catches_up(flow):
     flow("schedule", "pause")
     flow._seconds += 1500
@@ -115,6 +129,8 @@ def test_what_makes_no_sense(flow, golden):
         "schedule stop",
         "schedule pause nowhere",
         "schedule list --slot now",
+        "schedule fire --all",
+        "schedule pause etl --all",
         "schedule fire --slot 2026-11-01T12:05",
         "schedule fire --slot 2026-11-02",
         "schedule fire -i m=1",
@@ -124,7 +140,7 @@ def test_what_makes_no_sense(flow, golden):
     )
     results = [(one, flow(*one.split())) for one in lines_]
     golden("schedule/wrong.txt", "".join(f"$ ork {one}\n{done.err}" for one, done in results))
-    assert [done.code for _, done in results] == [2, 3, 2, 2, 2, 2, 2, 2, 2]
+    assert [done.code for _, done in results] == [2, 3, *[2] * 9]
 
 
 def test_a_workflow_alone_means_its_schedule(two):

@@ -101,6 +101,74 @@ def test_what_has_no_schedule_is_not_paused(flow, keep):
             act(flow, "none", stamp=stamp(), **({"now": NOON} if act is pauses.resume else {}))
 
 
+@pytest.fixture
+def three(flow, keep):
+    """The store with report as well, due every hour, and with hand, which has no schedule."""
+    for name, schedule in (("report", '"0 * * * *"'), ("hand", None)):
+        text = FLOW.format(schedule=schedule, command="true").replace("name: etl", f"name: {name}")
+        text = text if schedule else text.replace("schedule: None\n", "")
+        keep(text, path=f"{name}.yaml")
+    return flow
+
+
+def states(store, now):
+    every = lines.Lines(store).look()
+    return {one.line.workflow: one.state for one in fires.due(store, every, now)}
+
+
+def halted(store):
+    return [name for name, one in sorted(states(store, NOON).items()) if one.halted]
+
+
+def test_all_are_paused_and_resumed_each_in_one_operation(three):
+    pauses.pause(three, "report", stamp=stamp(0.1))
+    done = pauses.pause_all(three, stamp=stamp(0.2))
+    assert [(one.workflow, one.since) for one in done] == [("etl", stamp(0.2).time)]
+    assert halted(three) == ["etl", "report"]
+    with pytest.raises(UsageError, match="all are paused already"):
+        pauses.pause_all(three, stamp=stamp(0.3))
+    now = NOON + 61 * MINUTE
+    done = pauses.resume_all(three, stamp=stamp(61 / 60), now=now)
+    assert [(one.workflow, one.left_out) for one in done] == [("etl", 6), ("report", 1)]
+    assert halted(three) == []
+    ((_, operation),) = operations(three, limit=1)
+    assert [ref for ref, _, _ in operation.moves] == ["paused/etl", "paused/report"]
+    with pytest.raises(UsageError, match="nothing is paused"):
+        pauses.resume_all(three, stamp=stamp(61 / 60), now=now)
+
+
+def test_an_undo_takes_back_a_pause_of_all_and_no_other(three):
+    pauses.pause(three, "report", stamp=stamp(0.1))
+    pauses.pause_all(three, stamp=stamp(0.2))
+    undo(three, stamp=stamp(0.3), now=NOON)
+    assert halted(three) == ["report"]
+    pauses.resume_all(three, stamp=stamp(0.4), now=NOON + MINUTE)
+    assert halted(three) == []
+    undo(three, stamp=stamp(0.5), now=NOON)
+    assert halted(three) == ["report"]
+
+
+def test_of_all_what_is_archived_is_not_paused_but_goes_on_when_it_was(three):
+    pauses.pause(three, "report", stamp=stamp(0.1))
+    for name in ("etl", "report"):
+        pauses.archive(three, name, stamp=stamp(0.2))
+    with pytest.raises(UsageError, match="no workflow has a schedule"):
+        pauses.pause_all(three, stamp=stamp(0.3))
+    done = pauses.resume_all(three, stamp=stamp(0.4), now=NOON + 61 * MINUTE)
+    assert [(one.workflow, one.left_out) for one in done] == [("report", 0)]
+    taken_out = pauses.unarchive(three, "report", stamp=stamp(2), now=NOON + 61 * MINUTE)
+    assert taken_out.left_out == 1
+
+
+def test_all_that_a_wrong_clock_has_decided_about_go_on_from_now(three):
+    tomorrow, now = NOON + timedelta(days=1, minutes=11), NOON + 21 * MINUTE
+    every = lines.Lines(three).look()
+    one = next(one for one in fires.due(three, every, tomorrow) if one.line.workflow == "etl")
+    fire(three, tomorrow, one)
+    (done,) = pauses.resume_all(three, stamp=stamp(0.4), now=now)
+    assert (done.workflow, states(three, now)["etl"].last) == ("etl", now)
+
+
 def test_all_that_are_paused(flow):
     assert pauses.all_paused(flow) == {}
     pauses.pause(flow, "etl", stamp=stamp(0.1))
