@@ -72,7 +72,7 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.cli.pictures.graph import Graph
     from ork.cli.report.page import Page
-    from ork.daemon.fires import Listed
+    from ork.daemon.fires import Backfill, Listed
     from ork.daemon.pauses import Paused, Resumed
     from ork.daemon.queue import Queued
     from ork.git.from_git import Imported
@@ -833,6 +833,36 @@ class Project:
         caller = _caller(author, None, "fire", name)
         given = exactly(json_of(params))
         return fire_now(self.store, name, caller, given=given, slot=_moment(slot))
+
+    def backfill(
+        self,
+        workflow: AnyWorkflow,
+        *,
+        since: str | date,
+        until: str | date | None = None,
+        params: Mapping[str, Any] = {},
+        author: str | None = None,
+    ) -> Backfill:
+        """Put a run into the queue for each slot of the past that has none.
+
+        >>> done = project.backfill("etl", since="2 days ago")
+        >>> for waiting in done.queued:
+        ...     project.unqueue(waiting)
+        """
+        from ork.daemon.fires import backfill
+
+        name = _workflow(workflow)
+        caller = _caller(author, None, "backfill", name)
+        begin, end = _moment(since), _moment(until, end_of_day=True)
+        assert begin is not None
+        return backfill(
+            self.store,
+            name,
+            caller,
+            since=begin,
+            until=end or caller.now,
+            given=exactly(json_of(params)),
+        )
 
     def queue(
         self,

@@ -116,7 +116,7 @@ validate lint compile: check
 dag plot tree: graph
 start exec execute trigger repro make build: run
 plan preview: run --dry-run
-backfill: run -i
+backfill: schedule backfill, run -i
 new create: init, deploy
 rerun resume restart continue: retry
 stop kill abort: cancel

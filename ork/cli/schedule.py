@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from ork.daemon.lines import Line as OneLine
     from ork.schedule.schedule import Schedule
 
-ACTIONS = ("list", "next", "skips", "pause", "resume", "fire")
+ACTIONS = ("list", "next", "skips", "pause", "resume", "fire", "backfill")
 OPTIONS = {
     "next": ("-n", "--since"),
     "skips": ("-n",),
     **dict.fromkeys(("pause", "resume"), ("--all",)),
     "fire": ("-i", "--slot"),
+    "backfill": ("-i", "--since", "--until"),
 }
 NEXT = 5
 
@@ -53,13 +54,17 @@ def schedule(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="next: count from this moment on, not from now."
-        ),
+        typer.Option("--since", metavar="TIME", help="next, backfill: count from this moment on."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="backfill: before this moment, not now."),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("-i", "--input", metavar="INPUT", help="fire: a parameter, as of `ork run`."),
+        typer.Option(
+            "-i", "--input", metavar="INPUT", help="fire, backfill: a parameter, as of `ork run`."
+        ),
     ] = None,
     slot: Annotated[
         str | None,
@@ -81,7 +86,8 @@ def schedule(
     still to come.
 
     fire puts a run into the queue as if its schedule were due now; with --slot for a slot that was
-    left out. `ork up` runs it.
+    left out. backfill puts one there for each slot of the past that has none, also before the
+    workflow was deployed. `ork up` runs them, those of past slots one after the other.
 
     \b
     Example:
@@ -92,6 +98,7 @@ def schedule(
         ork schedule pause --all
         ork schedule resume --all
         ork schedule fire etl
+        ork schedule backfill etl --since 2026-10-01 --until 2026-10-31
     """
     session: Session = ctx.obj
     if action not in ACTIONS:
@@ -105,13 +112,14 @@ def schedule(
         "--since": since,
         "-i": inputs,
         "--slot": slot,
+        "--until": until,
     }
     for name, value in given.items():
         if value and name not in OPTIONS.get(action, ()):
             raise UsageError(f"{name} is no option of `ork schedule {action}`")
     if every and workflow is not None:
         raise UsageError(f"--all means {workflow} as well: leave one of them out")
-    if session.at_op is not None and action in ("pause", "resume", "fire"):
+    if session.at_op is not None and action not in ("list", "next", "skips"):
         raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
     store = session.store
     if action == "list":
@@ -124,6 +132,8 @@ def schedule(
         _fire(session, store, workflow or _only(store), inputs or [], slot, as_json)
     elif action == "pause":
         _pause(session, store, None if every else workflow or _only(store), as_json)
+    elif action == "backfill":
+        _backfill(session, store, workflow or _only(store), inputs or [], since, until, as_json)
     else:
         _resume(session, store, None if every else workflow or _only(store), as_json)
 
@@ -344,6 +354,49 @@ def _fire(
     caller = shared.caller_of(session, Control())
     queued = fire_now(store, workflow, caller, given=parse_given(inputs), slot=moment)
     tell_queued(session, queued, as_json)
+
+
+def _backfill(
+    session: Session,
+    store: Store,
+    workflow: str,
+    inputs: list[str],
+    since: str | None,
+    until: str | None,
+    as_json: bool,
+) -> None:
+    from ork.daemon.fires import backfill
+    from ork.runner.choices import parse_given
+    from ork.runner.loop import Control
+    from ork.store.revision import parse_moment
+
+    now = session.now()
+    if since is None:
+        hint = f"as in `ork schedule backfill {workflow} --since '7 days ago'`"
+        raise UsageError("from which slot on? --since is missing", hint=hint)
+    done = backfill(
+        store,
+        workflow,
+        shared.caller_of(session, Control()),
+        since=parse_moment(since, now),
+        until=parse_moment(until, now, end_of_day=True) if until else now,
+        given=parse_given(inputs),
+    )
+    if as_json:
+        session.print_json("backfill", done)
+        return
+    known = f"{human.count(done.known, 'slot')} {'has' if done.known == 1 else 'have'} one already"
+    slots = [one.entry.scheduled for one in done.queued if one.entry.scheduled]
+    if not slots:
+        session.print([[(workflow, "name"), ": put no run into the queue; ", known]])
+        return
+    words = f": put {human.count(len(slots), 'run')} into the queue"
+    first, last = (human.date(slot, now) for slot in (slots[0], slots[-1]))
+    words += (
+        f", for the slot of {first}" if len(slots) == 1 else f", for slots from {first} to {last}"
+    )
+    session.print([[(workflow, "name"), words, f"; {known}" if done.known else ""]])
+    session.say([("next: ", "hint"), "`ork up` runs them one after the other"])
 
 
 def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLine"]:

@@ -20,7 +20,7 @@ from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError
 from ork.failpoints import failpoint
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
 from ork.objects.value import Value, of_line, replace
 from ork.runner import start
@@ -28,6 +28,7 @@ from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule.policy import Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
+from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots
 from ork.store.resolve import archived_ref, head
 from ork.store.store import Store, Transaction
@@ -36,8 +37,11 @@ from ork.worktree.origin import host
 RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
+BACKFILL_MAX = 1000  # runs of one command
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
+_MOMENT = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 NOBODY_FIRES = "nothing is fired: no `ork up` works here now"
 
 
@@ -97,6 +101,13 @@ class Holder(Value, frozen=True, kw_only=True):
     host: str
     pid: int
     since: datetime
+
+
+class Backfill(Value, frozen=True, kw_only=True):
+    """The runs that wait now for slots of the past, and how many slots had a run, or one waits."""
+
+    queued: tuple[Queued, ...]
+    known: int
 
 
 class _HeadMoved(Conflict):
@@ -276,8 +287,7 @@ def made_up(store: Store, workflow: str, slot: datetime, *, now: datetime) -> tu
     if slot > now:
         raise UsageError(f"the slot {slot:%Y-%m-%d %H:%M:%S %Z} is still to come")
     for line in lines.lines_of(store, workflow):
-        before = slot - timedelta(seconds=1)
-        if next(slots(line.schedule, before), None) == slot:
+        if next(slots(line.schedule, slot - _MOMENT), None) == slot:
             ref = fire_ref(workflow, line.schedule, slot)
             if (pin := store.ref(ref)) is not None:
                 number = store.get(Run, pin).number
@@ -314,9 +324,64 @@ def fire_now(
     if slot is not None:
         schedule, ref = made_up(store, workflow, slot, now=caller.now)
         found, scheduled = [schedule], slot
-    options = Options(given=given, values=found[0].params if len(found) == 1 else {})
+    values = _given(store, newest, found[0], scheduled) if len(found) == 1 else {}
+    options = Options(given=given, values=values)
     caller = replace(caller, scheduled=scheduled)
     return queue.put(store, newest, options=options, caller=caller, fire=ref)
+
+
+def backfill(
+    store: Store,
+    workflow: str,
+    caller: Caller,
+    *,
+    since: datetime,
+    until: datetime,
+    given: Mapping[str, object] = {},
+) -> Backfill:
+    """Put a run into the queue for each slot that has none: from one moment on, before another.
+
+    What is still to come is left alone. `ork up` runs them one after the other, oldest first.
+    Raise UsageError where there is no slot, or more than BACKFILL_MAX.
+    """
+    newest, end = head(store, workflow), min(until, caller.now)
+    if since >= end:
+        raise UsageError(
+            f"the time to make up for ends at {end:%Y-%m-%d %H:%M %Z}, before it begins",
+            hint="give a --since before --until, and before now",
+        )
+    found = [
+        (slot, number, line.schedule)
+        for number, line in enumerate(lines.lines_of(store, workflow))
+        for slot in islice(
+            takewhile(lambda slot: slot < end, slots(line.schedule, since - _MOMENT)),
+            BACKFILL_MAX + 1,
+        )
+    ]
+    if not found:
+        raise UsageError(
+            f"{workflow} was not due from {since:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M %Z}",
+            hint=f"`ork schedule next {workflow} --since TIME` tells when it is",
+        )
+    if len(found) > BACKFILL_MAX:
+        raise UsageError(f"there are more than {BACKFILL_MAX} slots", hint="choose a shorter time")
+    known = {f"fires/{workflow}/{name}" for name, _ in store.refs(f"fires/{workflow}/")}
+    known |= {one.entry.fire for one in queue.waiting(store) if one.entry.fire}
+    queued: list[Queued] = []
+    for slot, _, schedule in sorted(found, key=lambda one: one[:2]):
+        if (ref := fire_ref(workflow, schedule, slot)) not in known:
+            values = _given(store, newest, schedule, slot)
+            options = Options(given=given, values=values)
+            # The times at which they were put there give their order.
+            its = replace(caller, scheduled=slot, now=caller.now + len(queued) * _MILLISECOND)
+            queued.append(queue.put(store, newest, options=options, caller=its, fire=ref))
+    return Backfill(queued=tuple(queued), known=len(found) - len(queued))
+
+
+def _given(store: Store, deploy: Oid, schedule: Schedule, slot: datetime) -> dict[str, Json]:
+    """Return what a schedule gives to the parameters of a deploy for a slot."""
+    declared = store.snapshot(store.get(Deploy, deploy).snapshot).params
+    return values_at(schedule, slot, {name: param.type for name, param in declared.items()})
 
 
 def _events(
@@ -333,7 +398,7 @@ def _events(
         events = start.start(
             store,
             newest,
-            options=Options(jobs=jobs, values=schedule.params),
+            options=Options(jobs=jobs, values=_given(store, newest, schedule, decision.fire)),
             caller=replace(
                 caller,
                 trigger="schedule",

@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import heappop, heappush
 from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from ork.backends.base import Lease
 from ork.daemon import fires, queue
@@ -364,27 +365,41 @@ class Daemon:
         heappush(self._ready, (since, self._count, whose))
 
     def _start(self, now: datetime) -> None:
-        """Start what is ready, whatever waits longest first, as long as there is a place."""
-        while self._ready and len(self._children.living) < self._options.jobs:
-            _, _, whose = self._ready[0]
-            if isinstance(whose, Queued):
-                if self._store.ref(f"queue/{whose.workflow}/{whose.id}") != whose.oid:
-                    heappop(self._ready)  # taken by another process, or taken back
-                    self._taken.discard(whose.id)
+        """Start what is ready, whatever waits longest first, as long as there is a place.
+
+        Runs that make up for slots of one workflow come one after the other.
+        """
+        going = {whose.workflow for whose in self._asked.values() if _makes_up(whose)}
+        later: list[Ready] = []
+        try:
+            while self._ready and len(self._children.living) < self._options.jobs:
+                _, _, whose = self._ready[0]
+                if _makes_up(whose) and whose.workflow in going:
+                    later.append(heappop(self._ready))
                     continue
-                work: Work = Take(workflow=whose.workflow, id=whose.id, now=now)
-            elif isinstance(whose, Finish):
-                work = whose
-            else:
-                found = self._decide(whose, now)  # as it is by now
-                if found is None:
-                    heappop(self._ready)
-                    continue
-                _, work = found
-            child = self._children.start(work)
-            heappop(self._ready)
-            self._asked[child] = whose
-            self._selector.register(child.socket, EVENT_READ, lambda child=child: self._hear(child))
+                work = self._work_for(whose, now)
+                child = self._children.start(work) if work else None
+                heappop(self._ready)
+                if child is not None:
+                    self._asked[child] = whose
+                    hear = partial(self._hear, child)
+                    self._selector.register(child.socket, EVENT_READ, hear)
+                    going |= {whose.workflow} if _makes_up(whose) else set()
+        finally:
+            for one in later:
+                heappush(self._ready, one)
+
+    def _work_for(self, whose: Whose, now: datetime) -> Work | None:
+        """Return what is to be started by now for what was ready; None if nothing any more."""
+        if isinstance(whose, Finish):
+            return whose
+        if isinstance(whose, Watched):
+            found = self._decide(whose, now)
+            return found[1] if found else None
+        if self._store.ref(f"queue/{whose.workflow}/{whose.id}") == whose.oid:
+            return Take(workflow=whose.workflow, id=whose.id, now=now)
+        self._taken.discard(whose.id)  # taken by another process, or taken back
+        return None
 
     # -- what children tell
 
@@ -673,6 +688,11 @@ class Daemon:
         self._let_go()
         for thing in (self._selector, self._bell, self._button, self._store):
             thing.close()
+
+
+def _makes_up(whose: Whose) -> TypeGuard[Queued]:
+    """Say whether it is a run that waits and makes up for a slot."""
+    return isinstance(whose, Queued) and whose.entry.fire is not None
 
 
 def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:

@@ -19,7 +19,7 @@ from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
 from ork.definition.task import ALIKE, TASK_KEYS, Draft, Shared, finish, read_draft, read_needs
-from ork.definition.types import convert, show
+from ork.definition.types import convert, describe, show
 from ork.errors import InvalidInput
 from ork.graph.order import find_cycle
 from ork.objects.canonical import Json
@@ -371,6 +371,8 @@ class _Workflow:
         self, node: Node, given: Mapping[str, Json], declared: Params
     ) -> dict[str, Json]:
         """Return what a schedule gives to the parameters, each in the form of its type."""
+        from ork.schedule import slot_values  # which most files do not need
+
         problems = self.problems
         entries = node.value["params"][1].value if given and isinstance(node.value, dict) else {}
         assert isinstance(entries, dict)
@@ -380,16 +382,25 @@ class _Workflow:
             if name not in declared:
                 hint = problems.near(name, declared) or "declare it under `params:`"
                 problems.at(key, f"no parameter named `{name[:60]}`", hint)
+            elif slot_values.is_of_slot(value):
+                value = slot_values.written(str(value))
+                if (kind := declared[name].type) not in slot_values.TYPES:
+                    message = f"the parameter `{name[:60]}` cannot take the slot: "
+                    message += f"it is a {describe(kind)}" if kind else "it has no type"
+                    types = ", ".join(slot_values.TYPES)
+                    problems.at(at, message, f"declare it as one of {types}")
             elif (kind := declared[name].type) is not None:
                 value, mismatches = convert(value, kind)
+                form = slot_values.FORM if kind in slot_values.TYPES else None
                 for mismatch in mismatches:
                     message = f"the parameter `{name[:60]}`: {mismatch}"
-                    problems.at(at, message, mismatch.hint)
+                    problems.at(at, message, mismatch.hint or form)
             found[name] = value
         for name, entry in declared.items():
             if entry.required and name not in given:
                 message = f"the schedule gives no value to the parameter `{name[:60]}`"
-                hint = f"add it, as in `schedule: {{cron: ..., params: {{{name[:60]}: ...}}}}`"
+                value = "slot" if entry.type in slot_values.TYPES else "..."
+                hint = f"add it, as in `schedule: {{cron: ..., params: {{{name[:60]}: {value}}}}}`"
                 problems.at(node, message, f"{hint}, or give it a default")
         return found
 

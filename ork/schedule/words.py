@@ -9,6 +9,7 @@ from itertools import pairwise
 from ork.schedule.cron import DAYS, MONTHS, Cron, CronError, read
 from ork.schedule.durations import duration_text
 from ork.schedule.schedule import Schedule
+from ork.schedule.slot_values import is_of_slot
 
 LISTED_MAX = 6  # times, days or months that a sentence names one by one
 PARAMS_CHARS_MAX = 120
@@ -27,7 +28,10 @@ def in_words(schedule: Schedule) -> str:
     when = "; ".join(_part(part) for part in schedule.parts)
     if not schedule.params:
         return when
-    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in schedule.params.items())
+    given = ", ".join(
+        f"{name}={value if is_of_slot(value) else json.dumps(value)}"
+        for name, value in schedule.params.items()
+    )
     given = given if len(given) <= PARAMS_CHARS_MAX else given[: PARAMS_CHARS_MAX - 3] + "..."
     return f"{when}{';' if schedule.also else ','} with {given}"
 

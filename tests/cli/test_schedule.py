@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -122,6 +123,41 @@ def test_a_run_waits_and_is_taken_back(flow, golden):
     name = ID.search(flow("schedule", "list").out)[0]
     done = flow("show", name)
     assert done.code == 3 and f"`ork watch {name}` waits for its begin" in done.err
+
+
+def test_backfill(flow, golden):
+    """A day of two slots, of which one is in the queue already; it is noon."""
+    text = FLOW.format(name="day", schedule="{cron: '0 6,18 * * *', params: {day: slot}}")
+    flow.write("day.yaml", text.replace("params: {n:", "params: {day: date, n:"))
+    assert flow("deploy", "day.yaml").code == 0
+    asked = "schedule backfill day --since 2026-10-29"
+    commands = (
+        f"{asked} --until 2026-10-29T07:00",
+        f"{asked} --until 2026-10-30 -i n=2",
+        f"{asked} --until 2026-10-30",
+        "schedule backfill day --since 'in 3 hours'",
+        "schedule backfill day",
+        "schedule backfill --since 2026-10-29",
+        "schedule fire day --until 2026-10-30",
+    )
+    results = [(one, flow(*shlex.split(one))) for one in commands]
+    told = (f"$ ork {one}\n{done.out}{done.err}" for one, done in results)
+    golden("schedule/backfill.txt", "".join(told))
+    assert [done.code for _, done in results] == [0, 0, 0, 2, 2, 2, 2]
+    asked = ("--since", "2026-10-30T12:00", "--until", "2026-10-31T12:00", "--json")
+    golden("schedule/backfill.json", flow("schedule", "backfill", "day", *asked).out)
+    assert "every day at 06:00 and 18:00, UTC, with day=slot" in flow("schedule", "day").out
+
+
+def test_all_that_wait_are_taken_back(two):
+    for _ in range(2):
+        two("schedule", "fire", "etl")
+    two("schedule", "fire", "report")
+    assert two("cancel", "--queue", "etl").out == "etl: took 2 runs out of the queue\n"
+    assert two("cancel", "--queue", "etl").out == "no run of etl waits\n"
+    assert two("cancel", "--queue").out == "report: took 1 run out of the queue\n"
+    assert two("cancel", "--queue").out == "no run waits\n"
+    assert two("cancel", "--queue", "nowhere").code == 3
 
 
 def test_what_makes_no_sense(flow, golden):

@@ -234,6 +234,66 @@ def test_a_slot_for_which_somebody_has_started_a_run_is_passed_over(project, flo
     assert [name for name, _ in project.refs("fires/etl/")] == ["20261101T121000Z"]
 
 
+DAILY = """\
+name: etl
+params: {day: date, n: {type: int, default: 1}}
+schedule: {cron: 30 1 * * *, timezone: Europe/Berlin, params: {day: slot - 1d}}
+tasks:
+  load: {executor: process, command: "true", inputs: {day: {ref: params.day}}}
+"""
+
+
+def params_of(store, run):
+    return store.value(run.params)
+
+
+def test_a_parameter_gets_the_slot(project, keep):
+    keep(DAILY)
+    run = fire(project, NOON + timedelta(hours=14))
+    assert run.scheduled == NOON + timedelta(hours=12.5)
+    assert params_of(project, run) == {"day": "2026-11-01", "n": 1}
+    now = NOON + timedelta(hours=15)
+    fires.fire_now(project, "etl", caller(now), slot=NOON - timedelta(hours=11.5), given={"n": 2})
+    fires.fire_now(project, "etl", caller(now + MINUTE))
+    missed, by_hand = (taken(project, now) for _ in range(2))
+    assert params_of(project, missed) == {"day": "2026-10-31", "n": 2}
+    assert params_of(project, by_hand) == {"day": "2026-11-01", "n": 1}
+
+
+def test_slots_of_the_past_are_made_up_for_once(project, keep):
+    keep(DAILY)
+    now = NOON + timedelta(hours=14)
+    fire(project, now)
+    since, until = NOON - timedelta(days=3), NOON + timedelta(days=9)
+    fires.fire_now(project, "etl", caller(now), slot=NOON - timedelta(hours=11.5))
+    done = fires.backfill(project, "etl", caller(now), since=since, until=until, given={"n": 3})
+    assert [one.entry.params["day"] for one in done.queued] == ["2026-10-29", "2026-10-30"]
+    assert done.known == 2 and done.queued[0].entry.params["n"] == 3
+    days = [params_of(project, taken(project, now))["day"] for _ in range(3)]
+    assert sorted(days) == ["2026-10-29", "2026-10-30", "2026-10-31"]
+    assert days.index("2026-10-29") < days.index("2026-10-30")
+    again = fires.backfill(project, "etl", caller(now), since=since, until=until)
+    assert (again.queued, again.known) == ((), 4)
+    first = NOON - timedelta(days=2, hours=11.5)
+    one = fires.backfill(project, "etl", caller(now), since=first, until=first + MINUTE)
+    assert one.known == 1, "the begin is of that time"
+    with pytest.raises(UsageError, match="was not due from 2026-10-29 12:00 to 2026-10-29 12:01"):
+        fires.backfill(project, "etl", caller(now), since=since, until=since + MINUTE)
+
+
+def test_there_is_an_end_to_how_many_are_made_up_for(project, flow):
+    flow()
+    with pytest.raises(UsageError, match="more than 1000 slots"):
+        fires.backfill(project, "etl", caller(NOON), since=NOON - timedelta(days=8), until=NOON)
+    assert queue.waiting(project) == []
+
+
+def taken(store, now):
+    """Run what waits longest."""
+    *_, last = queue.take(store, queue.waiting(store)[0].id, caller(now)).events
+    return last.run
+
+
 def test_a_retry_finds_the_same_slot(project, flow):
     flow(command="test $ORK_SCHEDULED_TIME = 2026-11-01T12:10:00Z && test -e there")
     run = fire(project, NOON + 11 * MINUTE)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ork.cli.app import main
-from ork.daemon import pauses, queue
+from ork.daemon import fires, pauses, queue
 from ork.daemon.child import Retry, begin
 from ork.daemon.fires import UP_REF, is_up
 from ork.daemon.lines import skipped
@@ -356,7 +356,7 @@ def test_a_secret_that_is_not_set_fails_a_run_that_everybody_sees(ork: Ork, open
     more = "on_failure: {command: touch hooked}"
     set_to(ork, 30)
     deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 0}", tasks, more)
-    deploy(ork, "q", "{every: 9h}", tasks)
+    deploy(ork, "q", "{every: 360d}", tasks)
     assert ork("schedule", "fire", "q").code == 0
     with running(ork, clock=True) as up:
         up.until("Up")
@@ -504,6 +504,28 @@ def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
         assert up.until("Ended")["state"] == "success"
         assert up.end() == 0
     assert next(store.refs("queue/"), None) is None
+
+
+def test_runs_for_slots_of_the_past_come_one_after_the_other(ork: Ork, opened: Opened) -> None:
+    """Another run that waits is run beside them."""
+    alone = "ls going 2>/dev/null && exit 1; touch going; sleep 0.3; rm going"
+    deploy(ork, "etl", "'@hourly'", f"tasks: {{t: {{executor: process, command: '{alone}'}}}}")
+    wait = "until test -e over; do sleep 0.02; done"
+    deploy(ork, "other", "'@yearly'", f"tasks: {{t: {{executor: process, command: '{wait}'}}}}")
+    store, moment = opened(), datetime.now(UTC)
+    caller = Caller(stamp=Stamp(time=moment, author="Ada"), now=moment)
+    since = moment - timedelta(hours=4)
+    done = fires.backfill(store, "etl", caller, since=since, until=moment - timedelta(hours=1))
+    queue.put(store, "other")
+    with running(ork, "--jobs", "4") as up:
+        for _ in done.queued:
+            assert up.until("Ended", workflow="etl")["state"] == "success"
+        assert up.all("Ended", workflow="other") == []
+        ork.write("over", "")
+        up.until("Ended", workflow="other")
+        assert up.end() == 0
+    slots = [run.scheduled for run in runs_of(store, "etl")]
+    assert slots[:3] == [one.entry.scheduled for one in done.queued] and len(done.queued) == 3
 
 
 def test_the_id_under_which_a_run_waited_leads_to_it(ork: Ork, opened: Opened) -> None:

@@ -23,7 +23,7 @@ BEYOND = {
     "what depends on what": r"depends on itself|cycle|is not in depends_on|its own output"
     r"|can refer to parameters only",
     "values are of the types that are named": r"expected \w+(, got|$)|of the declared type"
-    r"|, but .+ is asked",
+    r"|, but .+ is asked|cannot take the slot",
     "where a path leads": r"leaves the folder|names a folder",
     "how large it is": r"^a type (of more|nested deeper) than|^\d+ tasks; |128 KiB"
     r"|env is too large",

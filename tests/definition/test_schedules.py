@@ -41,9 +41,22 @@ def test_what_a_schedule_gives_to_parameters_has_the_form_of_their_types() -> No
     assert settings(text) == {"schedule": {"cron": "@daily", "params": params}}
 
 
+def test_a_parameter_with_a_date_can_take_the_slot() -> None:
+    text = "schedule: {cron: '@daily', params: {day: slot-24h, region: eu}}\n"
+    params: Json = {"day": "slot - 1d", "region": "eu"}
+    assert settings(text) == {"schedule": {"cron": "@daily", "params": params}}
+
+
 @pytest.mark.parametrize(
     ("text", "at", "message", "hint"),
     [
+        ("schedule: {every: 5m, params: {region: slot}}", "slot}", "it is a str", "one of date"),
+        (
+            "schedule: {every: 5m, params: {region: a, day: slt}}",
+            "slt}",
+            "expected date",
+            "slot - 1d",
+        ),
         ("schedule: '@daily'", "'@daily'", "no value to the parameter `region`", "a default"),
         ("schedule: {every: 5m}", "{every", "no value to the parameter `region`", "a default"),
         ("schedule: {every: 5m, params: {region: 5}}", "5}", "expected str, got int 5", None),

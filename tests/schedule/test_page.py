@@ -16,7 +16,10 @@ from ork.schedule.times import slots
 PAGE = (Path(__file__).parents[2] / "docs/schedules.md").read_text()
 EXAMPLES = re.findall(r"(?ms)^```yaml\n(.*?)^```", PAGE)
 ROWS = re.findall(r"(?m)^\| `([^`]+)` \| ([^|]*) \| ([^|]*\+0[12]00) \|$", PAGE)
-TASKS = "params: {region: {type: str, default: us}}\ntasks: {t: {executor: process, command: ls}}\n"
+TASKS = """\
+params: {region: {type: str, default: us}, day: {type: date, default: 2026-01-01}}
+tasks: {t: {executor: process, command: ls}}
+"""
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -74,6 +74,8 @@ def test_the_zone_is_named_and_every_part_of_a_schedule() -> None:
 def test_what_is_given_to_parameters_is_named() -> None:
     hourly = Schedule(every_s=3600, params={"region": "e\nu", "size": 1})
     assert in_words(hourly) == 'every hour, with region="e\\nu", size=1'
+    daily = Schedule(every_s=86_400, params={"day": "slot - 1d"})
+    assert in_words(daily) == "every day, with day=slot - 1d"
     both = Schedule(every_s=3600, also=(Schedule(cron="30 * * * *"),), params={"region": "x" * 200})
     assert in_words(both).startswith('every hour; every hour at minute 30; with region="xxx')
     assert in_words(both).endswith("xxx...")

@@ -1,12 +1,15 @@
 """Runs that wait for `ork up`, as text"""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, is_narrow, person
 from ork.cli.session import Session
+from ork.errors import Conflict
 
 if TYPE_CHECKING:
     from ork.daemon.queue import Queued
@@ -32,6 +35,37 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
     soon = f"`ork watch {queued.id}`" if is_up(session.store) else "`ork up` runs it"
     session.say([("next: ", "hint"), f"{soon}, or `ork cancel {queued.id}`"])
+
+
+def taken_back(session: Session, store: "Store", name: str) -> bool:
+    """Take a run out of the queue, if one waits there under this id."""
+    if (queued := find_queued(store, name)) is None:
+        return False
+    from ork.daemon.queue import remove
+
+    remove(store, queued)
+    session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
+    return True
+
+
+def take_all_back(session: Session, store: "Store", workflow: str) -> None:
+    """Take all runs of a workflow out of the queue, of every workflow for `@`."""
+    from ork.daemon.queue import remove, waiting
+    from ork.store.resolve import head
+
+    if workflow != "@":
+        head(store, workflow)
+    found = [one for one in waiting(store) if workflow in ("@", one.workflow)]
+    taken: Counter[str] = Counter()
+    for one in found:
+        with suppress(Conflict):  # its run has begun, or somebody else has taken it back
+            remove(store, one)
+            taken[one.workflow] += 1
+    for name, count in taken.items():
+        words = f": took {human.count(count, 'run')} out of the queue"
+        session.print([[(name, "name"), words]])
+    if not taken:
+        session.print([["no run waits" if workflow == "@" else f"no run of {workflow} waits"]])
 
 
 def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line]:

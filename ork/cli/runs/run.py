@@ -12,6 +12,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
+from ork.cli.runs.queued import take_all_back, taken_back
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError, some
@@ -289,6 +290,9 @@ def cancel(
     ] = "@",
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="All runs that wait, or those of one workflow.")
+    ] = False,
 ) -> None:
     """Stop a run, from any terminal.
 
@@ -301,10 +305,14 @@ def cancel(
     \b
     Example:
         ork cancel etl#57
+        ork cancel --queue etl
     """
     session: Session = ctx.obj
     store = session.store
-    if _taken_back(session, store, revision):
+    if queue:
+        take_all_back(session, store, revision)
+        return
+    if taken_back(session, store, revision):
         return
     found = resolve(store, going_on(store, revision), now=session.now())
     run = record.cancel(store, found, author=session.author(), now=now)
@@ -387,19 +395,6 @@ def _queue(
     if not as_json:
         session.say(*_deployed(store, queued.deployed, options["message"]))
     tell_queued(session, queued, as_json)
-
-
-def _taken_back(session: Session, store: Store, name: str) -> bool:
-    """Take a run out of the queue, if one waits there under this id."""
-    from ork.cli.runs.queued import find_queued
-
-    if (queued := find_queued(store, name)) is None:
-        return False
-    from ork.daemon.queue import remove
-
-    remove(store, queued)
-    session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
-    return True
 
 
 def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> Iterator[Line]:
