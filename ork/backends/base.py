@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.errors import Corrupt, OrkError, StoreError
@@ -29,6 +30,13 @@ def closed() -> StoreError:
     """Return the error for a backend that is used after its end."""
     hint = "use it before its `with` block ends or `close` is called; `ork.open` opens it again"
     return StoreError("the store is closed", hint=hint)
+
+
+class Span(NamedTuple):
+    """The refs whose names have a prefix and, with `below`, sort before that name."""
+
+    prefix: str
+    below: str | None = None
 
 
 class Remain(NamedTuple):
@@ -104,6 +112,17 @@ class Backend(Protocol):
 
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
         """Yield what `oids` does for each of these prefixes, likewise."""
+        ...
+
+    def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
+        """Return for each span the last of its refs, so many of them, the last one first."""
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands before the next slash in the refs with a prefix, each once, backwards.
+
+        Costs one look-up for each, however many refs it has.
+        """
         ...
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
@@ -184,6 +203,20 @@ class OneByOne(ABC):
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
         """Yield what `oids` does for each of these prefixes, one after the other."""
         return (oid for prefix in prefixes for oid in self.oids(prefix))
+
+    def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
+        """Return for each span the last of its refs, so many of them, the last one first."""
+        every = (self.refs(prefix, newest_first=True, below=below) for prefix, below in spans)
+        return [list(islice(refs, count)) for refs in every]
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands before the next slash in the refs with a prefix, each once."""
+        below = None
+        while found := next(iter(self.refs(prefix, newest_first=True, below=below)), None):
+            folder, slash, _ = found[0][len(prefix) :].partition("/")
+            if slash:
+                yield folder
+            below = prefix + folder + slash
 
 
 class ReadOnly(OneByOne):

@@ -273,8 +273,7 @@ def _skips(
     from ork.daemon.lines import skipped
 
     names = [workflow] if workflow else sorted(store.folders("skips/"))
-    streams = (skipped(store, name) for name in names)
-    found = list(islice(merge(*streams, key=lambda skip: skip.last, reverse=True), limit))
+    found = list(islice(skipped(store, *names), limit))
     if as_json:
         session.print_json("skips", found)
         return

@@ -8,14 +8,14 @@ one that is killed has fired, or has not.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 
-from ork.backends.base import Lease
+from ork.backends.base import Lease, Span
 from ork.daemon import lines, queue
-from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped
+from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError
@@ -30,7 +30,7 @@ from ork.schedule.policy import Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots
-from ork.store.resolve import archived_ref, head
+from ork.store.resolve import archived, archived_ref, head
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -114,25 +114,34 @@ class _HeadMoved(Conflict):
     """The head that was to be run is not the newest any more."""
 
 
-def state(store: Store, line: Line) -> State:
-    """Return up to where all is decided of a line, and its newest run."""
-    known = lines.decided(store, lines.decided_ref(line.workflow, line.schedule))
-    run = newest_run(store, line.workflow, line.schedule, known)
-    going = None
-    if run is not None:
-        going = Going(name=run.name, created=run.created, ended=run.ended)
-    return State(
-        last=max(known.slot, line.since) if known else line.since,
-        going=going,
-        halted=any(store.ref(ref) for ref in _halting(line.workflow)),
-        run=run,
+def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
+    """Yield up to where all is decided of each line, and its newest run; all looked up together."""
+    refs = [lines.decided_ref(line.workflow, line.schedule) for line in some]
+    decided = lines.decided_at(store, refs)
+    halting = store.refs_at(ref for line in some for ref in _halting(line.workflow))
+    fired = newest_runs(
+        store,
+        [
+            (line.workflow, line.schedule, decided.get(ref))
+            for line, ref in zip(some, refs, strict=True)
+        ],
     )
+    for line, ref, run in zip(some, refs, fired, strict=True):
+        known, going = decided.get(ref), None
+        if run is not None:
+            going = Going(name=run.name, created=run.created, ended=run.ended)
+        yield State(
+            last=max(known.slot, line.since) if known else line.since,
+            going=going,
+            halted=not halting.keys().isdisjoint(_halting(line.workflow)),
+            run=run,
+        )
 
 
 def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]:
     """Yield what is to be done now of each line."""
-    for line in all_lines:
-        its = state(store, line)
+    some = list(all_lines)
+    for line, its in zip(some, states(store, some), strict=True):
         decision = None
         if not its.halted:
             decision = decide(line.schedule, last=its.last, now=now, going=its.going)
@@ -141,8 +150,10 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
 
 def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand."""
-    pauses, found = all_paused(store), []
-    for one in due(store, all_lines, now):
+    some, found = list(all_lines), []
+    pauses, put_away = all_paused(store), archived(store)
+    skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
+    for one in due(store, some, now):
         line, run, decision = one.line, one.state.run, one.decision
         last = None
         if run is not None and run.scheduled is not None:
@@ -153,7 +164,6 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 created=run.created,
                 ended=run.ended,
             )
-        lately = takewhile(lambda one: one.last > now - LATELY, skipped(store, line.workflow))
         found.append(
             Listed(
                 workflow=line.workflow,
@@ -162,8 +172,10 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 due=decision.decided if decision else None,
                 last=last,
                 paused=pauses.get(line.workflow),
-                archived=store.ref(archived_ref(line.workflow)) is not None,
-                left_out=tuple(skip for skip in lately if skip.key == key_of_refs(line.schedule)),
+                archived=line.workflow in put_away,
+                left_out=tuple(
+                    skip for skip in skips[line.workflow] if skip.key == key_of_refs(line.schedule)
+                ),
             )
         )
     return sorted(found, key=lambda one: one.workflow)
@@ -223,30 +235,33 @@ def retries_of(store: Store, run: Run) -> int:
         return 0
     for schedule in schedules_of(store.get(Deploy, newest).settings):
         known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
-        its = newest_run(store, run.workflow, schedule, known) if schedule.retries else None
+        line = (run.workflow, schedule, known)
+        its = newest_runs(store, [line])[0] if schedule.retries else None
         if its is not None and its.id == run.id:
             return schedule.retries
     return 0
 
 
-def newest_run(
-    store: Store, workflow: str, schedule: Schedule, decided: Decided | None = None
-) -> Run | None:
-    """Return the run that was started last for a schedule, None if it is gone.
+def newest_runs(
+    store: Store, some: Sequence[tuple[str, Schedule, Decided | None]]
+) -> list[Run | None]:
+    """Return for each schedule of a workflow the run that was started last, None if it is gone.
 
     What is decided has its name; in a clone nothing tells it, and that of the newest slot counts.
     """
-    folder, key = f"fires/{workflow}/", key_of_refs(schedule)
-    known = decided.fire if decided else None
-    if known is None:
-        newest = islice(store.refs(folder, newest_first=True), FIRES_LOOKED_AT)
-        known = next((name for name, _ in newest if name.partition(".")[2] == key), None)
-    pin = store.ref(folder + known) if known else None
-    if pin is None:
-        return None
+    fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
+    names: list[str] = []
+    for (workflow, schedule, decided), newest in zip(some, fires, strict=True):
+        known, key = decided.fire if decided else None, key_of_refs(schedule)
+        if known is None:
+            looked_at = islice(newest, FIRES_LOOKED_AT)
+            known = next((name for name, _ in looked_at if name.partition(".")[2] == key), None)
+        names.append(f"fires/{workflow}/{known}" if known else "")
     # None of them is kept at hand: a daemon sees many, and each but a few times.
-    oid = store.ref(f"runs/{workflow}/{store.get(Run, pin, keep=False).id}")
-    return None if oid is None else store.get(Run, oid, keep=False)
+    pins = store.get_all(Run, store.refs_at(filter(None, names)), keep=False)
+    places = {ref: f"runs/{ref.split('/')[1]}/{pin.id}" for ref, pin in pins.items()}
+    found = store.get_all(Run, store.refs_at(places.values()), keep=False)
+    return [found.get(places.get(name, "")) for name in names]
 
 
 def fire(

@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from heapq import merge
+from itertools import takewhile
 
+from ork.backends.base import Span
 from ork.errors import Corrupt, OrkError, UsageError
-from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import Deploy, format_time, parse_time
+from ork.objects.canonical import Json, Oid, decode, encode
+from ork.objects.kinds import Blob, Deploy, format_time, parse_time
 from ork.objects.value import Value
 from ork.schedule.policy import Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.schedule.times import slots
 from ork.store.operations import operations
 from ork.store.resolve import archived
+from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
 
 
@@ -70,15 +74,23 @@ class Lines:
             if (name := ref.partition("/")[2]) not in put_away
         }
         heads = {workflow: oid for workflow, oid in found.items() if oid is not None}
+        moved = {
+            workflow: oid
+            for workflow, oid in heads.items()
+            if workflow not in self._heads or self._heads[workflow][0] != oid
+        }
+        deploys: dict[str, Deploy] = {}
+        with suppress(Corrupt):  # then one by one, to see which
+            deploys = self._store.get_all(Deploy, moved, keep=False)
         new: dict[str, tuple[Schedule, ...]] = {}
-        for workflow, oid in heads.items():
-            if workflow not in self._heads or self._heads[workflow][0] != oid:
-                self.wrong.pop(workflow, None)
-                try:
-                    new[workflow] = schedules_of(self._store.get(Deploy, oid, keep=False).settings)
-                except OrkError as error:
-                    self.wrong[workflow] = error
-                    new[workflow] = ()
+        for workflow, oid in moved.items():
+            self.wrong.pop(workflow, None)
+            try:
+                deploy = deploys.get(workflow) or self._store.get(Deploy, oid, keep=False)
+                new[workflow] = schedules_of(deploy.settings)
+            except OrkError as error:
+                self.wrong[workflow] = error
+                new[workflow] = ()
         since = _since(self._store, new)
         for workflow, schedules in new.items():
             lines = (
@@ -124,23 +136,30 @@ def decided_ref(workflow: str, schedule: Schedule) -> str:
 
 def decided(store: Store, ref: str) -> Decided | None:
     """Return what such a ref says."""
-    oid = store.ref(ref)
-    return None if oid is None else _decided(store, ref, oid)
+    return decided_at(store, [ref]).get(ref)
+
+
+def decided_at(store: Store, refs: Iterable[str]) -> dict[str, Decided]:
+    """Return what those of such refs say that are there, looked up together."""
+    there = store.refs_at(refs)
+    values = store.get_all(Blob, there)
+    return {ref: _decided(ref, oid, values[ref]) for ref, oid in there.items()}
 
 
 def undecided(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[datetime | None]:
     """Yield of each line the first slot that has come and is not decided; None without one."""
-    known = dict(store.refs("decided/"))
-    for line in all_lines:
-        name = decided_ref(line.workflow, line.schedule)
-        oid = known.get(name.removeprefix("decided/"))
-        last = max(_decided(store, name, oid).slot, line.since) if oid else line.since
+    some = list(all_lines)
+    refs = [decided_ref(line.workflow, line.schedule) for line in some]
+    decided = decided_at(store, refs)
+    for line, ref in zip(some, refs, strict=True):
+        known = decided.get(ref)
+        last = max(known.slot, line.since) if known else line.since
         first = next(slots(line.schedule, last))
         yield first if first <= now else None
 
 
-def _decided(store: Store, ref: str, oid: Oid) -> Decided:
-    value = store.value(oid)
+def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:
+    value = decode(blob.data)
     try:
         assert isinstance(value, dict)
         fire = value.get("fire")
@@ -212,24 +231,51 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
         tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(value))
 
 
-def skipped(store: Store, workflow: str) -> Iterator[LeftOut]:
-    """Yield what was left out of a workflow, newest first. Lazy."""
-    for name, oid in store.refs(f"skips/{workflow}/", newest_first=True):
-        value = store.value(oid)
-        try:
-            assert isinstance(value, dict) and isinstance(value["count"], int)
-            first, last = (parse_time(str(value[end])) for end in ("first", "last"))
-        except (AssertionError, KeyError, ValueError):
-            wrong = f"skips/{workflow}/{name} does not say which slots"
-            raise Corrupt(wrong, hint="no ork wrote this store") from None
-        yield LeftOut(
-            workflow=workflow,
-            key=name.partition(".")[2],
-            count=value["count"],
-            first=first,
-            last=last,
-            reason=str(value.get("reason")),
-        )
+def skipped(store: Store, *workflows: str) -> Iterator[LeftOut]:
+    """Yield what was left out of some workflows, newest first. Lazy."""
+
+    def of(workflow: str, refs: Iterator[tuple[str, Oid]]) -> Iterator[LeftOut]:
+        return (_left_out(workflow, name, store.get(Blob, oid)) for name, oid in refs)
+
+    streams = store.abreast([Span(f"skips/{workflow}/") for workflow in workflows])
+    return merge(*map(of, workflows, streams), key=lambda skip: skip.last, reverse=True)
+
+
+def skipped_of(
+    store: Store, workflows: Iterable[str], *, since: datetime
+) -> dict[str, list[LeftOut]]:
+    """Return what was left out of some workflows later than that, newest first."""
+    names = list(workflows)
+    spans = [Span(f"skips/{workflow}/") for workflow in names]
+    oids = {
+        (workflow, name): oid
+        for workflow, refs in zip(names, store.abreast(spans), strict=True)
+        for name, oid in takewhile(lambda ref: ref[0] >= slot_text(since), refs)
+    }
+    found: dict[str, list[LeftOut]] = {workflow: [] for workflow in names}
+    for (workflow, name), blob in store.get_all(Blob, oids).items():
+        one = _left_out(workflow, name, blob)
+        if one.last > since:
+            found[workflow].append(one)
+    return found
+
+
+def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:
+    value = decode(blob.data)
+    try:
+        assert isinstance(value, dict) and isinstance(value["count"], int)
+        first, last = (parse_time(str(value[end])) for end in ("first", "last"))
+    except (AssertionError, KeyError, ValueError):
+        wrong = f"skips/{workflow}/{name} does not say which slots"
+        raise Corrupt(wrong, hint="no ork wrote this store") from None
+    return LeftOut(
+        workflow=workflow,
+        key=name.partition(".")[2],
+        count=value["count"],
+        first=first,
+        last=last,
+        reason=str(value.get("reason")),
+    )
 
 
 def _since(
@@ -242,12 +288,13 @@ def _since(
     """
     waiting: dict[str, dict[str, datetime | None]] = {}
     found: dict[tuple[str, str], datetime] = {}
-    for workflow, some in schedules.items():
-        for one in some:
-            known = None
-            with suppress(Corrupt):  # told by whoever decides about this line
-                known = decided(store, decided_ref(workflow, one))
-            waiting.setdefault(workflow, {})[times_of(one)] = known.slot if known else None
+    every = [(workflow, one) for workflow, some in schedules.items() for one in some]
+    known: dict[str, Decided] = {}
+    with suppress(Corrupt):  # told by whoever decides about that line; then all is looked at
+        known = decided_at(store, (decided_ref(*one) for one in every))
+    for workflow, one in every:
+        its = known.get(decided_ref(workflow, one))
+        waiting.setdefault(workflow, {})[times_of(one)] = its.slot if its else None
     if not waiting:
         return found
     for _, operation in operations(store):
@@ -264,11 +311,11 @@ def _since(
                 del waiting[workflow]
         if not waiting:
             break
-    for workflow, keys in waiting.items():  # no operation tells of this head
+    # No operation tells of the heads that are left.
+    heads = store.get_all(Deploy, store.refs_at(f"workflows/{workflow}" for workflow in waiting))
+    for workflow, keys in waiting.items():
         for key in keys:
-            head = store.ref(f"workflows/{workflow}")
-            assert head is not None
-            found.setdefault((workflow, key), store.get(Deploy, head).time)
+            found.setdefault((workflow, key), heads[f"workflows/{workflow}"].time)
     return found
 
 

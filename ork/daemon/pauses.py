@@ -176,8 +176,11 @@ def paused(store: Store, workflow: str) -> Paused | None:
 
 def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str, Paused]:
     """Return the workflows that are paused, all or those of some, sorted."""
-    names = workflows if workflows is not None else (name for name, _ in store.refs("paused/"))
-    waiting = {name for name in names if store.ref(paused_ref(name)) is not None}
+    if workflows is None:
+        waiting = {name for name, _ in store.refs("paused/")}
+    else:
+        there = store.refs_at(map(paused_ref, workflows))
+        waiting = {ref.partition("/")[2] for ref in there}
     found: dict[str, Paused] = {}
     for oid, operation in operations(store):
         if not waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -98,7 +98,7 @@ def check_files(
     many = {name for name, count in Counter(names).items() if name and count > 1}
     doubled = [path for path, name in zip(paths, names, strict=True) if name in many]
     alone = [path for path in paths if store and path not in doubled and checked[path].ok]
-    taken = (problem for path in alone for problem in _taken(store, path, checked[path].workflow))
+    taken = _taken(store, {path: checked[path].workflow for path in alone}) if store else ()
     for problem in (*same_names([check(path) for path in doubled]), *taken):
         path = Path(problem.file)
         problems = (problem, *checked[path].problems)
@@ -106,19 +106,19 @@ def check_files(
     return [checked[path] for path in files]
 
 
-def _taken(store: Store | None, path: Path, workflow: str | None) -> Sequence[Problem]:
-    """Return the complaint that a workflow was deployed from another file, which is there still."""
-    oid = store.ref(f"workflows/{workflow}") if store else None
-    if store is None or oid is None:
-        return ()
-    source = store.project / store.get(Deploy, oid).source.path
-    if source.resolve() == path.resolve() or not source.exists():
-        return ()
-    try:
-        refuse_move(store, check(path))
-    except InvalidInput as error:
-        return error.problems
-    return ()
+def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
+    """Yield complaints that a workflow was deployed from another file, which is there still."""
+    heads = store.refs_at(f"workflows/{workflow}" for workflow in files.values())
+    deploys = store.get_all(Deploy, heads)
+    for path, workflow in files.items():
+        if (deploy := deploys.get(f"workflows/{workflow}")) is None:
+            continue
+        source = store.project / deploy.source.path
+        if source.resolve() != path.resolve() and source.exists():
+            try:
+                refuse_move(store, check(path))
+            except InvalidInput as error:
+                yield from error.problems
 
 
 def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:

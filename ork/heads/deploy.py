@@ -19,17 +19,19 @@ from ork.objects.kinds import Deploy, Origin, Packed, oid_of
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import archived_ref, head, heads
+from ork.store.resolve import all_heads, archived_ref, head, heads
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.load import (
     Loaded,
+    Read,
     load,
     name_problem,
     read_ref,
     read_text,
     refuse_root,
     secrets_in,
+    what_was_read,
 )
 from ork.worktree.lookup import FILES_MAX, workflow_files
 from ork.worktree.origin import origin_of
@@ -222,14 +224,15 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     deploys came from, and for files that are not deployed below `folder`. Those of archived
     workflows are left out.
     """
-    there, put_away = heads(store)
-    known = _files_of(store, there)
+    every, put_away = all_heads(store)
+    known = _files_of(store, {name: every[name] for name in every.keys() - put_away})
+    read = what_was_read(store, every)
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
     found = []
     near = workflow_files(folder, at_most=FILES_MAX)
     for path in sorted({*known, *(relative(store, path) for path in near)}):
-        one = _file_status(store, path, known.get(path), author)
+        one = _file_status(store, path, known.get(path), every, author, read)
         other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
         if other != path:
             gone = other in known and other not in moved and not (store.project / other).exists()
@@ -258,7 +261,7 @@ def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
             return FileStatus(
                 path=path, workflow=workflow, state="unchanged", deploy=oid, snapshot=snapshot
             )
-    return _file_status(store, path, workflow, author)
+    return _file_status(store, path, workflow, all_heads(store)[0], author)
 
 
 def relative(store: Store, path: Path) -> str:
@@ -444,11 +447,18 @@ def _origin(loaded: Loaded) -> Origin | None:
     return origin_of(loaded.root, {own: loaded.text, **files})
 
 
-def _file_status(store: Store, path: str, workflow: str | None, author: str) -> FileStatus:
+def _file_status(
+    store: Store,
+    path: str,
+    workflow: str | None,
+    heads: Mapping[str, Oid],
+    author: str,
+    read: Read | None = None,
+) -> FileStatus:
     full = store.project / path
-    oid = store.ref(f"workflows/{workflow}") if workflow else None
+    oid = heads.get(workflow) if workflow else None
     try:
-        loaded = load(store, full)
+        loaded = load(store, full, read)
     except NotFound:
         imported = oid is not None and store.get(Deploy, oid).is_without_code
         summary = "imported without its file and code" if imported else ""
@@ -460,7 +470,7 @@ def _file_status(store: Store, path: str, workflow: str | None, author: str) -> 
         first = problems[0].message if problems else error.message
         return FileStatus(path=path, workflow=workflow, state="invalid", deploy=oid, summary=first)
     name = loaded.definition.name
-    oid = store.ref(f"workflows/{name}")
+    oid = heads.get(name)
     if oid is None:
         return FileStatus(
             path=path,

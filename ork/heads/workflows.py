@@ -8,13 +8,13 @@ from itertools import islice
 
 from ork.errors import OrkError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, Snapshot
+from ork.objects.kinds import Deploy, Snapshot
 from ork.objects.value import Value
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
 from ork.store.resolve import archived
-from ork.store.runs import runs
+from ork.store.runs import newest_of
 from ork.store.store import Store
 
 PAGE = 512
@@ -104,16 +104,8 @@ def workflow_list(
 
 def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
     """Return the newest run of each that has one."""
-    newest = {
-        name: oid
-        for name in names
-        for _, oid in islice(store.refs(f"runs/{name}/", newest_first=True), 1)
-    }
-    renamed = {name for ref, _ in store.refs("former/") for name in ref.split("/")}
-    for name in renamed.intersection(names):  # which others had, or which had others
-        newest.pop(name, None)
-        newest.update((name, entry.oid) for entry in runs(store, name, limit=1))
     return {
         name: LastRun(number=run.number, state=run.state, created=run.created, ended=run.ended)
-        for name, run in store.get_all(Run, newest).items()
+        for name, found in newest_of(store, names, 1).items()
+        for run in found
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from ork.errors import UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store import revision as grammar
-from ork.store.resolve import deploy_of, histories, history, workflows
+from ork.store.resolve import deploy_of, heads, histories, history
 from ork.store.runs import tags_of
 from ork.store.store import Store
-from ork.store.verdict import Tally, read_tally, tallies, tally
+from ork.store.verdict import Tally, read_tally, tallies
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
@@ -103,36 +103,43 @@ def log(
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
     first = list(islice(waiting, LOOK_UPS_MAX))
-    tags, heads = tags_of(store.refs("tags/")), dict[str, Oid | None]()
+    tags = tags_of(store.refs("tags/"))
+    newest = store.refs_at({f"workflows/{deploy.workflow}" for _, deploy in first})
     counted = tallies(store, [oid for oid, _ in first])
     for count, (oid, deploy) in enumerate(chain(first, waiting)):
-        workflow = deploy.workflow
-        if workflow not in heads:
-            heads[workflow] = store.ref(f"workflows/{workflow}")
         if count == LOOK_UPS_MAX:
             counted = _all_tallies(store)
+            newest = {f"workflows/{name}": head for name, head in store.refs("workflows/")}
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
             oid=oid,
             deploy=deploy,
             runs=counted.get(oid, _NO_RUNS),
             tags=tags.get(oid, ()),
-            head=heads[workflow] == oid,
+            head=newest.get(f"workflows/{deploy.workflow}") == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
 
 
 def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None) -> LogEntry:
     """Return one deploy as a log has it."""
-    workflow = deploy.workflow
-    return LogEntry(
-        oid=oid,
-        deploy=deploy,
-        runs=tally(store, oid),
-        tags=tags_of(store.refs("tags/")).get(oid, ()),
-        head=store.ref(f"workflows/{workflow}") == oid,
-        diff=diff,
-    )
+    return replace(entries_of(store, {oid: deploy})[0], diff=diff)
+
+
+def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
+    """Return some deploys as a log has them, looked up together."""
+    tags, counted = tags_of(store.refs("tags/")), tallies(store, deploys)
+    heads = set(store.refs_at({f"workflows/{one.workflow}" for one in deploys.values()}).values())
+    return [
+        LogEntry(
+            oid=oid,
+            deploy=deploy,
+            runs=counted[oid],
+            tags=tags.get(oid, ()),
+            head=oid in heads,
+        )
+        for oid, deploy in deploys.items()
+    ]
 
 
 def _all_tallies(store: Store) -> dict[Oid, Tally]:
@@ -171,12 +178,12 @@ def deploys_between(
 
 def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
     if revision is None:
-        names = workflows(store)
-        if not names:
+        there, _ = heads(store)
+        if not there:
             from ork.store.suggestions import nothing_deployed  # what only an error needs
 
             raise nothing_deployed(store)
-        return histories(store, names)
+        return histories(store, there)
     ends = grammar.parse_range(revision)
     if ends:
         return deploys_between(store, ends[0], ends[1], now=now)

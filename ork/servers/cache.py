@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol, TypeVar
 
-from ork.backends.base import SEAL_BYTES, Backend, Lease, Moves, seal
+from ork.backends.base import SEAL_BYTES, Backend, Lease, Moves, Span, seal
 from ork.objects.canonical import Oid
 
 END = ".copies"
@@ -89,6 +89,14 @@ class Cached:
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
         """Yield what `oids` does for each of these prefixes, one after the other."""
         return self.backend.oids_many(prefixes)
+
+    def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
+        """Return for each span the last of its refs, so many of them, the last one first."""
+        return self.backend.newest_many(spans, count)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands before the next slash in the refs with a prefix, each once."""
+        return self.backend.folders(prefix)
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""

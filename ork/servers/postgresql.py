@@ -14,7 +14,7 @@ from copy import copy
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, sealed, unsealed
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, Span, sealed, unsealed
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 from ork.servers.driver import psycopg
@@ -65,6 +65,23 @@ _OIDS_MANY = (
     "SELECT found.oid FROM unnest(%b::bytea[], %b::bytea[]) WITH ORDINALITY"
     " AS part (start, ending, place), LATERAL (SELECT oid FROM objects"
     " WHERE oid >= start AND oid <= ending ORDER BY oid OFFSET 0) AS found ORDER BY place, oid"
+)
+_NEWEST_MANY = (
+    "SELECT place, found.name, found.target FROM unnest(%b::bytea[], %b::bytea[]) WITH ORDINALITY"
+    " AS part (start, ending, place), LATERAL (SELECT name, target FROM refs"
+    " WHERE name >= start AND name < ending ORDER BY name DESC LIMIT %b) AS found"
+    " ORDER BY place, name DESC"
+)
+# From each name to the last one before all of its folder.
+_FOLDERS = (
+    "WITH RECURSIVE asked (start, ending) AS (SELECT %b::bytea, %b::bytea), found (name) AS ("
+    "(SELECT name FROM refs, asked WHERE name >= start AND name < ending"
+    " ORDER BY name DESC LIMIT 1) UNION ALL SELECT"
+    " (SELECT refs.name FROM refs WHERE refs.name >= start AND refs.name <"
+    " substring(found.name for length(start) + position('/'::bytea in"
+    " substring(found.name || '/'::bytea from length(start) + 1)))"
+    " ORDER BY refs.name DESC LIMIT 1) FROM found, asked WHERE found.name IS NOT NULL"
+    ") SELECT name FROM found WHERE name IS NOT NULL"
 )
 _SEQUENCE = "SELECT sum(written)::bigint FROM counters"
 
@@ -198,6 +215,23 @@ class Postgresql:
             for (key,) in self._reader.rows(_OIDS_MANY, starts, ends):
                 yield Oid(key.hex())
 
+    def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
+        """Return for each span the last of its refs, all found at once."""
+        bounds = [_bounds(*span) for span in spans]
+        found: list[list[tuple[str, Oid]]] = [[] for _ in bounds]
+        if bounds:
+            starts, ends = map(list, zip(*bounds, strict=True))
+            for place, key, target in self._reader.rows(_NEWEST_MANY, starts, ends, count):
+                found[place - 1].append((_name(key), unsealed(key, target)))
+        return found
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands before the next slash in the refs with a prefix, all found at once."""
+        for (key,) in self._reader.rows(_FOLDERS, *_bounds(prefix)):
+            folder, slash, _ = _name(key)[len(prefix) :].partition("/")
+            if slash:
+                yield folder
+
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
         for key, target in self._pages(prefix, None, backwards=False):
@@ -284,10 +318,7 @@ class Postgresql:
         self, prefix: str, below: str | None, *, backwards: bool
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield the refs with a prefix, as they are kept, page by page."""
-        start = _key(prefix)
-        end = start + b"\xff"  # after the last: no name has that byte
-        if below is not None:
-            end = min(end, _key(below))
+        start, end = _bounds(prefix, below)
         order, count = "DESC" if backwards else "ASC", PAGE_REFS_FIRST
         sql = (
             "SELECT name, target FROM refs WHERE name >= %b AND name < %b"
@@ -442,6 +473,13 @@ def _range_of_oids(prefix: str) -> tuple[bytes, bytes] | None:
         return None
     start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
     return start, end
+
+
+def _bounds(prefix: str, below: str | None = None) -> tuple[bytes, bytes]:
+    """Return where the names begin that have a prefix, and where they end."""
+    start = _key(prefix)
+    end = start + b"\xff"  # after the last: no name has that byte
+    return start, end if below is None else min(end, _key(below))
 
 
 def _key(name: str) -> bytes:

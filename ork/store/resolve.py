@@ -6,13 +6,14 @@ Opens no workflow file: `ork.worktree.lookup` does, for whoever accepts file:PAT
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, takewhile
 from typing import ClassVar, TypeAlias
 
 from ork.alike import meant_or_known
+from ork.backends.base import Span
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, some
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
@@ -166,7 +167,7 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
     if snapshot is None:
         return None
     own = history(store, workflow) if workflow else ()
-    deploys = chain(own, histories(store, (name for name, _ in store.refs("workflows/"))))
+    deploys = chain(own, histories(store, dict(store.refs("workflows/"))))
     return next((oid for oid, deploy in deploys if deploy.snapshot == snapshot), None)
 
 
@@ -203,11 +204,17 @@ def workflows(store: Store) -> list[str]:
 
 def heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
     """Return the heads of workflows that are not archived, by name, and the names of the others."""
-    refs = dict(store.refs_many("", ("workflows/", "archived/")))  # together: one round trip
-    pairs = ((ref.partition("/"), oid) for ref, oid in refs.items())
-    put_away = {name for (space, _, name), _ in pairs if space == "archived"}
-    names = (ref.partition("/")[2] for ref in refs if ref.startswith("workflows/"))
-    return {name: refs[f"workflows/{name}"] for name in names if name not in put_away}, put_away
+    every, put_away = all_heads(store)
+    return {name: oid for name, oid in every.items() if name not in put_away}, put_away
+
+
+def all_heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
+    """Return the heads of all workflows, by name, and the names of those that are archived."""
+    found: dict[str, dict[str, Oid]] = {"workflows": {}, "archived": {}}
+    for ref, oid in store.refs_many("", ("workflows/", "archived/")):  # together: one round trip
+        space, _, name = ref.partition("/")
+        found[space][name] = oid
+    return found["workflows"], set(found["archived"])
 
 
 def archived(store: Store) -> set[str]:
@@ -271,13 +278,19 @@ def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[t
     It goes on under the names that the workflow had before. Raise Corrupt where a parent is
     missing, is of another workflow, or was there before.
     """
-    oid = start or store.ref(f"workflows/{workflow}")
+    head = store.ref(f"workflows/{workflow}") if start is None else None
+    return _back(store, workflow, start or head, is_head=start is None)
+
+
+def _back(
+    store: Store, workflow: str, oid: Oid | None, *, is_head: bool
+) -> Iterator[tuple[Oid, Deploy]]:
     seen: set[Oid] = set()
     after: Deploy | None = None
     while oid is not None:
         # A long history would drive everything else out of the cache.
         deploy = store.get(Deploy, oid, keep=False)
-        first = start is not None or deploy.workflow == workflow
+        first = not is_head or deploy.workflow == workflow
         if not (first if after is None else after.follows(deploy)):
             raise _foreign(workflow, oid, deploy)
         if oid in seen:  # a hash cannot contain itself, but a damaged store must not hang us
@@ -287,13 +300,13 @@ def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[t
         after, oid = deploy, deploy.parents[0] if deploy.parents else None
 
 
-def histories(store: Store, names: Iterable[str]) -> Iterator[tuple[Oid, Deploy]]:
-    """Yield the deploys of several workflows, merged by time, newest first."""
+def histories(store: Store, heads: Mapping[str, Oid]) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys of several workflows, given their heads, merged by time, newest first."""
     from heapq import merge
 
-    return merge(
-        *(history(store, name) for name in names), key=lambda entry: entry[1].time, reverse=True
-    )
+    store.get_all(Deploy, heads)  # together
+    lines = (_back(store, name, oid, is_head=True) for name, oid in heads.items())
+    return merge(*lines, key=lambda entry: entry[1].time, reverse=True)
 
 
 def _foreign(workflow: str, oid: Oid, deploy: Deploy) -> Corrupt:
@@ -476,11 +489,13 @@ def resolved_run(oid: Oid, run: Run, text: str) -> ResolvedRun:
 
 
 def _run_by_id(store: Store, prefix: str) -> ResolvedRun:
-    found = [
+    names = workflows_with_runs(store)
+    streams = store.abreast([Span(f"runs/{workflow}/{prefix}") for workflow in names])
+    found = sorted(
         (workflow, prefix + rest, oid)
-        for workflow in workflows_with_runs(store)
-        for rest, oid in islice(store.refs(f"runs/{workflow}/{prefix}"), _CANDIDATES_MAX)
-    ]
+        for workflow, refs in zip(names, streams, strict=True)
+        for rest, oid in islice(refs, _CANDIDATES_MAX)
+    )
     found = found or list(_from_queue(store, prefix))
     if not found:
         raise NotFound(f"no run has an id that starts with {prefix!r}")

@@ -15,6 +15,7 @@ from itertools import islice, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
 from ork.alike import meant_or_known
+from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, TaskRun
@@ -23,7 +24,7 @@ from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     archived,
-    former_names,
+    former_in,
     has_run,
     head,
     number_ref,
@@ -223,6 +224,24 @@ def runs(
     yield from islice(entries, limit)
 
 
+def newest_of(store: Store, workflows: Iterable[str], limit: int) -> dict[str, list[Run]]:
+    """Return what `runs` yields of each of some workflows, so many of each, read together."""
+    found: dict[str, list[Run]] = {name: [] for name in workflows}
+    renamed = {name for names, _ in store.refs("former/") for name in names.split("/")}
+    names = [name for name in found if name not in renamed]
+    streams = store.abreast([Span(f"runs/{name}/") for name in names])
+    oids = {
+        (name, run_id): oid
+        for name, refs in zip(names, streams, strict=True)
+        for run_id, oid in islice(refs, limit)
+    }
+    for (name, _), run in store.get_all(Run, oids).items():
+        found[name].append(run)
+    for name in renamed & found.keys():  # which has those of others, or others have its
+        found[name] = [entry.run for entry in runs(store, name, limit=limit)]
+    return found
+
+
 def _has_params(
     store: Store, wanted: Mapping[str, Json], known: dict[Oid | None, bool], entry: RunEntry
 ) -> bool:
@@ -266,8 +285,8 @@ def _as_text(value: Json) -> str:
 
 def all_going_on(store: Store) -> list[Run]:
     """Return the runs that go on, or whose ork was killed and nobody has noticed."""
-    pins = (store.ref(f"active/{run_id}/.run") for run_id in store.folders("active/"))
-    return [store.get(Run, pin) for pin in pins if pin]
+    pins = store.refs_at(f"active/{run_id}/.run" for run_id in store.folders("active/"))
+    return list(store.get_all(Run, dict(sorted(pins.items(), reverse=True))).values())
 
 
 def going_on(store: Store, text: str) -> str:
@@ -309,12 +328,11 @@ def runs_named(store: Store, name: str) -> Iterator[RunEntry]:
 def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
     """Return the names of all workflows that have runs, but for some, or those archived."""
     put_away = archived(store) if without is None else set(without)
-    put_away |= {
-        before
-        for name in put_away
-        for before in former_names(store, name)
-        if not store.ref(f"workflows/{before}")
-    }
+    if put_away:
+        renames = [f"former/{names}" for names, _ in store.refs("former/")]
+        before = {old for name in put_away for old in former_in(renames, name)}
+        taken = store.refs_at(f"workflows/{name}" for name in before)
+        put_away |= {name for name in before if f"workflows/{name}" not in taken}
     return [_Span(name) for name in workflows_with_runs(store) if name not in put_away]
 
 
@@ -413,14 +431,17 @@ def _merge(
     """Yield (run id, workflow, target of the ref) of all places, greatest id first."""
     from heapq import merge
 
-    def ids(span: _Span, prefix: str) -> Iterator[tuple[str, str, Oid]]:
-        before = min(filter(None, (below, span.end)), default=None)
-        for run_id, oid in store.refs(prefix, newest_first=True, below=before):
+    def ids(span: _Span, refs: Iterable[tuple[str, Oid]]) -> Iterator[tuple[str, str, Oid]]:
+        for run_id, oid in refs:
             if run_id < span.first:
                 break
             yield run_id, span.name, oid
 
-    streams = (ids(*place) for place in places)
+    spans = []
+    for span, prefix in places:
+        end = min(filter(None, (below, span.end)), default=None)
+        spans.append(Span(prefix, end and prefix + end))
+    streams = map(ids, (span for span, _ in places), store.abreast(spans))
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 

@@ -30,6 +30,7 @@ workflow file and no command line. Refs (docs/format.md):
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
-from ork.backends.base import Backend
+from ork.backends.base import Backend, Span
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, StoreError
 from ork.files import open_folder
 from ork.objects import canonical
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 
 CACHE_OBJECTS_MAX = 8_192  # more than the trees that two versions of a large workflow share
 PAGE_OBJECTS = 512  # that are read together
+ABREAST_FIRST, ABREAST_MAX = 128, 8_192  # refs of all that are read abreast, at once
 PAGE_SHORT = 32  # lines whose oids are shortened together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
@@ -250,7 +252,7 @@ class Store:
         """Return an object that must be of this class; raise Corrupt when it is another."""
         return _of_kind(kind, oid, self.read(oid, keep=keep))
 
-    def get_all(self, kind: type[T], oids: Mapping[K, Oid]) -> dict[K, T]:
+    def get_all(self, kind: type[T], oids: Mapping[K, Oid], *, keep: bool = True) -> dict[K, T]:
         """Return what these oids name, under the same keys: objects of one class, read together."""
         known = {oid: self._cache.get(oid) for oid in oids.values()}
         stored = self.backend.get_many([oid for oid, value in known.items() if value is None])
@@ -258,7 +260,7 @@ class Store:
         for key, oid in oids.items():
             value = known[oid]
             if value is None:
-                value = known[oid] = self._decoded(oid, stored.get(oid), keep=True)
+                value = known[oid] = self._decoded(oid, stored.get(oid), keep)
             found[key] = _of_kind(kind, oid, value)
         return found
 
@@ -346,17 +348,24 @@ class Store:
         for name, oid in self.backend.refs_many(prefix + name for name in names):
             yield name[len(prefix) :], oid
 
+    def refs_at(self, names: Iterable[str]) -> dict[str, Oid]:
+        """Return the targets of those of these refs that are there, looked up together."""
+        wanted = dict.fromkeys(names)
+        return {name: oid for name, oid in self.backend.refs_many(wanted) if name in wanted}
+
+    def abreast(self, spans: Iterable[Span]) -> list[Iterator[tuple[str, Oid]]]:
+        """Return for each span what `refs` yields newest first. Lazy.
+
+        All are read on together: a server is asked about as often for many of them as for one.
+        """
+        return _Abreast(self.backend, spans).streams
+
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield what stands before the next slash in the refs below a prefix, each once, backwards.
 
         Costs one look-up for each, however many refs it has.
         """
-        below = None
-        while found := next(iter(self.refs(prefix, newest_first=True, below=below)), None):
-            folder, slash, _ = found[0].partition("/")
-            if slash:
-                yield folder
-            below = folder + slash
+        return self.backend.folders(prefix)
 
     def find(self, prefix: str) -> Oid:
         """Return the one object whose oid starts with these hex digits, at least four."""
@@ -428,6 +437,41 @@ class Store:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class _Abreast:
+    """Spans of refs that are read newest first, side by side: a page of each, then longer ones."""
+
+    def __init__(self, backend: Backend, spans: Iterable[Span]) -> None:
+        self._backend, self._spans = backend, list(spans)
+        self._pages: list[deque[tuple[str, Oid]]] = [deque() for _ in self._spans]
+        self._unread = set(range(len(self._spans)))
+        self._page = self._share(ABREAST_FIRST)
+        self.streams = [self._stream(at) for at in range(len(self._spans))]
+
+    def _share(self, refs: int) -> int:
+        return max(2, refs // max(1, len(self._spans)))
+
+    def _stream(self, at: int) -> Iterator[tuple[str, Oid]]:
+        page, start = self._pages[at], len(self._spans[at].prefix)
+        while page or at in self._unread:
+            if not page:
+                self._read_on()
+            while page:
+                name, oid = page.popleft()
+                yield name[start:], oid
+
+    def _read_on(self) -> None:
+        """Read a page of each of which less than that is at hand."""
+        near = sorted(at for at in self._unread if len(self._pages[at]) < self._page)
+        found = self._backend.newest_many([self._spans[at] for at in near], self._page)
+        for at, refs in zip(near, found, strict=True):
+            self._pages[at] += refs
+            if len(refs) < self._page:
+                self._unread.discard(at)
+            else:
+                self._spans[at] = self._spans[at]._replace(below=refs[-1][0])
+        self._page = min(2 * self._page, self._share(ABREAST_MAX))
 
 
 class Transaction:

@@ -10,6 +10,7 @@ there is whole after each write, and what was interrupted is done by doing it ag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -164,7 +165,6 @@ class _Transfer:
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._removed: set[str] | None = None
-        self._with_new_runs: dict[str, bool] = {}
         self._elsewhere: dict[str, list[Elsewhere]] = {}
         self._clashes: dict[str, dict[str, None]] = {}  # workflow -> names of runs, in order
         self._told: dict[str, list[str]] = {
@@ -201,35 +201,27 @@ class _Transfer:
     # -- heads and tags
 
     def _compare_heads(self) -> None:
-        heads = dict(self._from.store.refs("workflows/"))
+        here, there = (_heads_of(side.store, self._names) for side in (self._from, self._to))
+        renames = dict(self._to.store.refs("former/"))
         for name in self._names:
-            if name in heads and self._is_renamed(name, heads[name]):
+            wanted, its = here[name], there[name]
+            head = wanted.get(ref := f"workflows/{name}")
+            if head and ref not in its and self._is_renamed(name, head, renames):
                 self._told["further"].append(name)
-                self._heads[name] = self._compared(name, {})
-                continue
-            wanted = {f"workflows/{name}": heads[name]} if name in heads else {}
-            renamed = self._from.store.refs(f"former/{name}/")
-            wanted |= {f"former/{name}/{before}": oid for before, oid in renamed}
-            if self._choice.tags:
-                tags = self._from.store.refs(f"tags/{name}/")
-                wanted |= {f"tags/{name}/{label}": oid for label, oid in tags}
-            self._heads[name] = self._compared(name, wanted)
+                wanted = {}
+            if not self._choice.tags:
+                wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
+            self._heads[name] = self._compared(name, wanted, its)
 
-    def _is_renamed(self, name: str, head: Oid) -> bool:
+    def _is_renamed(self, name: str, head: Oid, renames: Mapping[str, Oid]) -> bool:
         """Say whether the target has a workflow by another name already, and is not behind."""
-        if self._to.store.ref(f"workflows/{name}") is not None:
-            return False
-        renames = (oid for ref, oid in self._to.store.refs("former/") if ref.endswith(f"/{name}"))
-        return any(is_before(self._both, head, oid) for oid in renames)
+        became = (oid for names, oid in renames.items() if names.endswith(f"/{name}"))
+        return any(is_before(self._both, head, oid) for oid in became)
 
-    def _compared(self, name: str, wanted: Mapping[str, Oid]) -> _Heads:
-        places = (f"tags/{name}/", f"former/{name}/")
-        there = {one + rest: oid for one in places for rest, oid in self._to.store.refs(one)}
-        if old := self._to.store.ref(f"workflows/{name}"):
-            there[f"workflows/{name}"] = old
+    def _compared(self, name: str, wanted: Mapping[str, Oid], there: Mapping[str, Oid]) -> _Heads:
         found = _Heads({}, {}, set(), set(), forced=False)
         changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
-        if not changed and not self._has_new_runs(name):
+        if not changed and name not in self._with_new_runs:
             return found
         found.before.update(_ancestors(self._both, there.values()))
         self._add_deploys(name, found, changed)
@@ -345,7 +337,7 @@ class _Transfer:
     def _compare_runs(self) -> None:
         active = {ref.partition("/")[0] for ref, _ in self._from.store.refs("active/")}
         for name in self._names:
-            if not self._has_new_runs(name):
+            if name not in self._with_new_runs:
                 continue
             first = self._first[name] = self._first_run(name)
             for _, pin, other in self._differing(f"numbers/{name}/"):
@@ -386,11 +378,15 @@ class _Transfer:
         except OrkError as error:
             raise self._from.wrong(error.message) from None
 
-    def _has_new_runs(self, name: str) -> bool:
-        if name not in self._with_new_runs:
-            found = self._choice.runs != 0 and next(self._differing(f"runs/{name}/"), None)
-            self._with_new_runs[name] = bool(found)
-        return self._with_new_runs[name]
+    @cached_property
+    def _with_new_runs(self) -> set[str]:
+        """The workflows of which the source has runs that the target has not, or elsewhere."""
+        if self._choice.runs == 0:
+            return set()
+        if self._choice.workflows:
+            places = (f"runs/{name}/" for name in self._names)
+            return {place.split("/")[1] for place in places if any(self._differing(place))}
+        return {ref.partition("/")[0] for ref, _, _ in self._differing("runs/")}  # in long pages
 
     def _differing(self, prefix: str) -> Iterator[tuple[str, Oid, Oid | None]]:
         """Yield the refs of the source that the target has not, or elsewhere: name, there, here."""
@@ -575,6 +571,17 @@ class _Transfer:
 
     def _snapshot(self, deploy: Oid | None) -> Oid | None:
         return None if deploy is None else self._both.get(Deploy, deploy).snapshot
+
+
+def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
+    """Return head, former names and tags of each workflow, as refs; all looked up together."""
+    found: dict[str, dict[str, Oid]] = {name: {} for name in names}
+    for ref, oid in store.refs_at(f"workflows/{name}" for name in found).items():
+        found[ref.partition("/")[2]][ref] = oid
+    places = (f"{space}/{name}/" for name in found for space in ("former", "tags"))
+    for ref, oid in store.refs_many("", places):
+        found[ref.split("/")[1]][ref] = oid
+    return found
 
 
 class _Part(NamedTuple):

@@ -7,10 +7,10 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ork.alike import file_meant
 from ork.definition.bindings import refs_of, split_ref
@@ -43,6 +43,10 @@ _OUTPUT_HINT = 'as in `echo "ORK_OUTPUT:$(wc -l < data.csv)"`; with an `output_t
 _NAME = re.compile(
     rb"""(?:^|[{,])[ "']*name["']?: *["']?([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})""", re.M
 )
+
+
+# Workflow -> the text that was read of it -> the deploy that has what that says.
+Read: TypeAlias = Mapping[str, Mapping[str, Oid]]
 
 
 class Loaded(Value, frozen=True, kw_only=True):
@@ -79,9 +83,12 @@ class Loaded(Value, frozen=True, kw_only=True):
         return self.built.oid
 
 
-def load(store: Store, path: Path) -> Loaded:
-    """Read, check and capture a workflow file; the store can then read its objects."""
-    loaded = check(path, store)
+def load(store: Store, path: Path, read: Read | None = None) -> Loaded:
+    """Read, check and capture a workflow file; the store can then read its objects.
+
+    `read` is what `what_was_read` returns of its workflow, and others.
+    """
+    loaded = _good(path, store, read)
     refuse_root(store, loaded)
     store.hold(loaded.built.objects)
     return loaded
@@ -96,8 +103,11 @@ def check(path: str | Path, store: Store | None = None) -> Loaded:
     >>> ork.check("etl.yaml").definition.name
     'etl'
     """
-    path = Path(path)
-    found = _look(path, read_text(path), store)
+    return _good(Path(path), store)
+
+
+def _good(path: Path, store: Store | None, read: Read | None = None) -> Loaded:
+    found = _look(path, read_text(path), store, read)
     found.problems.check(found.hint)
     return _loaded(found)
 
@@ -140,14 +150,19 @@ class _Looked(NamedTuple):
 
 
 def _look(
-    path: Path, text: bytes, store: Store | None = None, *, warn_of: int | None = WARNED_TASKS_MAX
+    path: Path,
+    text: bytes,
+    store: Store | None = None,
+    read: Read | None = None,
+    *,
+    warn_of: int | None = WARNED_TASKS_MAX,
 ) -> _Looked:
     """Look at all that is good enough for it; raise InvalidInput if the text is unreadable.
 
     Of a file with more tasks than `warn_of` there are no warnings.
     """
     file, problems, whole = str(path), None, True
-    definition, kept = _known(store, text, file) if store else (None, None)
+    definition, kept = _known(store, text, file, read) if store else (None, None)
     if definition is None or kept is None:
         try:
             definition = parse(text, file=file, before=definition)
@@ -185,7 +200,18 @@ def read_ref(workflow: str, text: bytes) -> str:
     return f"read/{workflow}/{READER}/{hash_bytes(text)}"
 
 
-def _known(store: Store, text: bytes, file: str) -> tuple[Definition | None, Snapshot | None]:
+def what_was_read(store: Store, workflows: Iterable[str]) -> Read:
+    """Return what this reader has read last of some workflows, looked up together."""
+    found: dict[str, dict[str, Oid]] = {}
+    for ref, oid in store.refs_many("read/", (f"{name}/{READER}/" for name in workflows)):
+        workflow, _, place = ref.partition("/")
+        found.setdefault(workflow, {})[place.partition("/")[2]] = oid
+    return found
+
+
+def _known(
+    store: Store, text: bytes, file: str, read: Read | None = None
+) -> tuple[Definition | None, Snapshot | None]:
     """Return what this reader has read last of the workflow, if the store has it.
 
     If it was this very text, then also the snapshot with its tasks. A text with `include` is not
@@ -194,7 +220,9 @@ def _known(store: Store, text: bytes, file: str) -> tuple[Definition | None, Sna
     if (guess := _NAME.search(text)) is None:
         return None, None
     try:
-        for name, oid in store.refs(f"read/{guess[1].decode()}/{READER}/"):
+        workflow = guess[1].decode()
+        read = what_was_read(store, [workflow]) if read is None else read
+        for name, oid in read.get(workflow, {}).items():
             is_same = name == hash_bytes(text)
             if store.forgotten and not is_same:
                 break  # the text, or a task, may be read as what took its place

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ork.backends.base import Backend
+from ork.backends.base import Backend, Span
 from ork.objects.canonical import Oid, hash_bytes
 from tests.scale import examples, size
 
@@ -193,6 +193,31 @@ def test_many_prefixes_are_looked_up_at_once(backend: Backend) -> None:
     prefixes = [oids[200][:5], oids[7], "xyz", "", oids[1][:1]]
     expected = [oid for prefix in prefixes for oid in oids if oid.startswith(prefix)]
     assert list(backend.oids_many(prefixes)) == expected
+
+
+def test_the_newest_of_many_spans_are_looked_up_at_once(backend: Backend) -> None:
+    every = [f"runs/{name}/{number:02}" for name in ("a", "b", "b%") for number in range(5)]
+    point(backend, *every, "runs/a0", "runs/Z", "runs/é/1")
+    spans = [Span("runs/b/"), Span("runs/a/", "runs/a/03"), Span("runs/c/"), Span("runs/a/", "")]
+    spans += [Span("runs/b/"), Span("runs/é/", "runs/z"), Span("runs/b")]
+    found = backend.newest_many(spans, 2)
+    assert [[name.removeprefix("runs/") for name, _ in refs] for refs in found] == [
+        *(["b/04", "b/03"], ["a/02", "a/01"], [], [], ["b/04", "b/03"], [], ["b/04", "b/03"]),
+    ]
+    assert {target for refs in found for _, target in refs} == {A}
+    assert backend.newest_many([Span("runs/a/")], 100) == [
+        list(backend.refs("runs/a/", newest_first=True))
+    ]
+    assert backend.newest_many([], 2) == []
+
+
+def test_folders_are_what_stands_before_the_next_slash(backend: Backend) -> None:
+    point(backend, *(f"runs/{name}/{number}" for name in "ab" for number in range(3)))
+    point(backend, "runs/a", "runs/a-b/1", "runs/a0", "runs/c/d/e", "runs/é/1", "runs/", "run/x/1")
+    assert list(backend.folders("runs/")) == ["é", "c", "b", "a", "a-b"]
+    assert list(backend.folders("runs/a")) == ["", "-b"]
+    assert list(backend.folders("runs/c/")) == ["d"]
+    assert list(backend.folders("none/")) == []
 
 
 def test_refs_and_objects_do_not_meet(backend: Backend) -> None:

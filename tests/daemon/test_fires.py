@@ -87,7 +87,7 @@ def test_what_is_decided_while_the_write_is_prepared_is_seen(project, flow, monk
     with pytest.raises(Conflict):
         fire(project, now, mine)
     assert list(project.refs("runs/")) == []
-    assert fires.state(project, mine.line).last == later
+    assert next(fires.states(project, [mine.line])).last == later
 
 
 def test_a_clock_that_goes_back_fires_nothing_again(project, flow):

@@ -8,11 +8,19 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+import ork
+from ork.cli.web import pages
+from ork.cli.web.page import Asked
+from ork.daemon import fires
+from ork.daemon.lines import Lines
+from ork.runner.events import RunFinished
+from ork.runner.start import Caller
 from ork.servers.driver import psycopg
 from tests.conftest import Ork
 from tests.postgres import PASSWORD, Running, Server
@@ -98,6 +106,61 @@ def test_looking_costs_a_handful_of_round_trips(
                 done = far(*line.split())
                 assert (done.code, done.err) == (0, "")
                 assert len(asked) <= ASKED_MAX + 1, (line, state, asked)
+
+
+FLOW = """\
+    name: {name}
+    schedule: "*/5 * * * *"
+    tasks:
+      only: {{executor: process, command: "true"}}
+"""
+OF_MANY = (
+    *("schedule", "schedule next", "schedule skips", "workflows", "status", "check", "runs"),
+    *("log", "-C ../other pull", "-C ../other push", "overview", "schedules"),
+)
+
+
+def test_twice_the_workflows_do_not_cost_twice_the_round_trips(
+    far: Ork, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = re.search('store = "(.*)"', (far.folder / ".ork/config.toml").read_text())
+    assert url
+    (far.folder / "etl.yaml").unlink()
+    monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_: 100)
+
+    def add(first: int, end: int) -> None:
+        """Add workflows, with a run that was fired and a slot that was left out."""
+        names = [f"w{number:02}" for number in range(first, end)]
+        for name in names:
+            far.write(f"{name}.yaml", FLOW.format(name=name))
+        assert far("deploy", *(f"{name}.yaml" for name in names)).code == 0
+        with ork.open() as project:
+            store, now = project.store, datetime.now(UTC) + timedelta(days=1 + end)
+            for one in fires.due(store, Lines(store).look(), now):
+                line, decision = (one.line.workflow, one.line.schedule), one.decision
+                assert decision and decision.fire and decision.skips
+                *_, ended = fires.fire(store, *line, decision, Caller(now=now)).events
+                assert isinstance(ended, RunFinished) and ended.run.state == "success"
+
+    def cost(line: str) -> int:
+        asked.clear()
+        if line in ("overview", "schedules"):
+            with ork.open() as project:
+                getattr(pages, line)(Asked(store=project.store, now=datetime.now(UTC)))
+        else:
+            done = far(*line.split())
+            os.chdir(far.folder)  # from where -C has led
+            assert (done.code, "error" in done.err) == (0, False), done.err
+        return len(asked)
+
+    add(0, 6)
+    assert far("clone", url[1], "../other").code == 0
+    few = {line: cost(line) for line in OF_MANY}
+    add(6, 12)
+    assert far("-C", "../other", "pull").code == 0
+    os.chdir(far.folder)
+    many = {line: cost(line) for line in OF_MANY}
+    assert {line: (few[line], many[line]) for line in OF_MANY if many[line] > few[line] + 1} == {}
 
 
 @pytest.mark.slow

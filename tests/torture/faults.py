@@ -1457,7 +1457,7 @@ FAULTS = (
     Fault(
         "a pull brings back the old name of what was renamed",
         "ork/sync/transfer.py",
-        "return any(is_before(self._both, head, oid) for oid in renames)",
+        "return any(is_before(self._both, head, oid) for oid in became)",
         "return False",
         ("sync/test_renamed.py::test_a_pull_does_not_bring_the_old_name_back",),
     ),

@@ -30,7 +30,7 @@ from ork.heads.tags import tags
 from ork.heads.undo import display
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.compare_runs import diff_runs
-from ork.history.log import LogEntry, entry_of, log
+from ork.history.log import LogEntry, entries_of, entry_of, log
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Param, Run, is_oid
 from ork.objects.value import Value, replace
@@ -50,7 +50,7 @@ from ork.store.resolve import (
     known_names,
     resolve,
 )
-from ork.store.runs import Executed, runs
+from ork.store.runs import Executed, newest_of, runs
 from ork.store.store import Store
 from ork.store.verdict import in_full
 
@@ -82,8 +82,14 @@ def overview(asked: Asked) -> Page:
     names = sorted(known_names(store) - archived(store))
     rest = [name for name in names if name > after]
     shown = rest[:WORKFLOWS_A_PAGE]
-    paused = all_paused(store, shown)
-    rows = [_row(store, name, paused.get(name), asked.now) for name in shown]
+    paused, newest = all_paused(store, shown), newest_of(store, shown, STRIP_RUNS)
+    refs = store.refs_at(f"workflows/{name}" for name in shown)
+    deploys = store.get_all(Deploy, {oid: oid for oid in refs.values()})
+    heads = {entry.oid: entry for entry in entries_of(store, deploys)}
+    entries = {ref.partition("/")[2]: heads[oid] for ref, oid in refs.items()}
+    rows = [
+        _row(name, entries.get(name), newest[name], paused.get(name), asked.now) for name in shown
+    ]
     values = {
         "title": "Workflows",
         "rows": rows,
@@ -93,14 +99,13 @@ def overview(asked: Asked) -> Page:
     return Page(template=f"{HERE}workflows.html", values=values, schema="workflows", document=rows)
 
 
-def _row(store: Store, name: str, paused: Paused | None, now: datetime) -> WorkflowRow:
-    oid = store.ref(f"workflows/{name}")
-    newest_deploy = entry_of(store, oid, store.get(Deploy, oid)) if oid else None
-    settings = newest_deploy.deploy.settings if newest_deploy else {}
-    newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)]
+def _row(
+    name: str, head: LogEntry | None, newest: list[Run], paused: Paused | None, now: datetime
+) -> WorkflowRow:
+    settings = head.deploy.settings if head else {}
     return WorkflowRow(
         name=name,
-        head=newest_deploy,
+        head=head,
         runs=moments(newest),
         last=newest[0] if newest else None,
         schedule=settings.get("schedule"),

@@ -12,7 +12,7 @@ from ork.errors import Ambiguous, NotFound
 from ork.history.log import LogEntry, entry_of
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, histories, known_names, resolve, workflows
+from ork.store.resolve import Resolved, heads, histories, known_names, resolve
 from ork.store.store import Store
 
 DEPLOYS_LOOKED_AT_MAX = 3_000
@@ -83,11 +83,9 @@ def _meant(store: Store, text: str, now: datetime) -> Resolved | None:
 
 
 def _parts(store: Store, wanted: str) -> Iterator[PartFound]:
-    for name in workflows(store)[:WORKFLOWS_LOOKED_INTO_MAX]:
-        head = store.ref(f"workflows/{name}")
-        if head is None:  # undone since
-            continue
-        snapshot = store.snapshot(store.get(Deploy, head).snapshot)
+    there = dict(islice(heads(store)[0].items(), WORKFLOWS_LOOKED_INTO_MAX))
+    for name, deploy in store.get_all(Deploy, there).items():
+        snapshot = store.snapshot(deploy.snapshot)
         for kind, parts in (("task", snapshot.tasks), ("file", snapshot.files)):
             for part in parts:
                 if wanted in part.casefold():
@@ -101,7 +99,7 @@ def _deploys(store: Store, wanted: str) -> tuple[list[LogEntry], int, Deploy | N
     """
     found: list[LogEntry] = []
     looked_at, last = 0, None
-    deploys = histories(store, workflows(store))
+    deploys = histories(store, heads(store)[0])
     for oid, deploy in deploys:
         if looked_at == DEPLOYS_LOOKED_AT_MAX or len(found) == FOUND_MAX:
             return found, looked_at, last, False
