@@ -148,6 +148,17 @@ def test_the_only_file_needs_no_name(etl):
     assert etl("run", "--at", "etl").code == 0
 
 
+def test_a_run_without_a_name_passes_over_no_file_that_was_never_deployed(etl):
+    assert etl("deploy").code == 0
+    text = (etl.folder / "etl.yaml").read_text()
+    etl.write("other.yaml", text.replace("name: etl", "name: other"))
+    for words in (("run",), ("run", "--dry-run"), ("deploy",)):
+        refused = etl(*words)
+        assert "this folder has 2 workflow files: name one" in refused.err
+        assert (refused.code, refused.out) == (2, "")
+    assert etl("run", "etl").code == 0
+
+
 def test_the_only_file_is_run_as_it_is_now(etl, edit):
     etl("deploy", "etl.yaml")
     edit("etl.yaml", "timeout: 300", "timeout: 60")

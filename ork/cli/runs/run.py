@@ -354,9 +354,12 @@ def _run(
 
 
 def _only_one(session: Session) -> str:
-    """Return the only file, else the only workflow; where nothing is deployed a file it is."""
-    if session.has_store() and workflows(session.store):
-        return str(shared.only_file(session) or "@")
+    """Return the only file; where there is none, the only workflow.
+
+    Of several files none is passed over because it was never deployed: a deploy asks as well.
+    """
+    if not shared.files_here(session) and session.has_store() and workflows(session.store):
+        return "@"
     return str(shared.files_of(session, None)[0])
 
 
