@@ -145,7 +145,7 @@ def bisect(
     if question.judge and not (good and bad):
         raise UsageError(
             "a command judges only what lies between two ends",
-            hint="name both: --good REV --bad REV",
+            hint="name both: `--good REV` and `--bad REV`",
         )
     now = question.caller().now
     named = None
@@ -449,12 +449,12 @@ class _Search:
         if BAD not in values:
             raise NotFound(
                 f"no recorded run says that {name} is bad",
-                hint=f"name a bad deploy or run, as in --bad {name}",
+                hint=f"name a bad deploy or run, as in `--bad {name}`",
             )
         if not self._turns():
             raise NotFound(
                 f"no recorded run says that {name} was good before it was bad",
-                hint=f"name a good deploy or run, as in --good {name}~1",
+                hint=f"name a good deploy or run, as in `--good {name}~1`",
             )
         ends = {self.line[index][1].snapshot for index in bracket(self.verdicts)}
         if len(ends) == 1:

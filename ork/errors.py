@@ -23,7 +23,9 @@ from itertools import islice
 from types import FrameType
 from typing import NamedTuple
 
-_OPTION = re.compile(r"`[^`]*`|(?<!\S)--([a-z][a-z-]*)")
+# A command stays as it is; an option may stand in backticks, too, and may have a value there.
+_OPTION = re.compile(r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)")
+_ARGUMENTS = {"from": "start", "i": "params", "o": "to"}  # of those that Python calls otherwise
 
 
 class OrkError(Exception):
@@ -32,11 +34,11 @@ class OrkError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(in_python(message))
         self.message = message
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {_in_python(hint)}")  # where Python itself shows an error
+            self.add_note(f"hint: {in_python(hint)}")  # where Python itself shows an error
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the caller's own lines, not those of ork, and the error."""
@@ -98,9 +100,9 @@ class InvalidInput(OrkError):
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
         for one in self.problems:
-            self.add_note(f"{one.file}:{one.line}:{one.column}: {one.message}")
+            self.add_note(f"{one.file}:{one.line}:{one.column}: {in_python(one.message)}")
             if one.hint:
-                self.add_note(f"    hint: {_in_python(one.hint)}")
+                self.add_note(f"    hint: {in_python(one.hint)}")
 
 
 class StoreError(OrkError):
@@ -135,11 +137,16 @@ class Conflict(OrkError):
     exit_code = 5
 
 
-def _in_python(hint: str) -> str:
-    """Return a hint with the names of parameters for the options that it names, but in commands."""
-    return _OPTION.sub(
-        lambda found: f"`{found[1].replace('-', '_')}`" if found[1] else found[0], hint
-    )
+def in_python(words: str) -> str:
+    """Return a message or a hint that names arguments in place of options, but in commands."""
+
+    def argument(found: re.Match[str]) -> str:
+        if not (option := (found[1] or found[3] or "").lstrip("-")):
+            return found[0]
+        name = _ARGUMENTS.get(option, option.replace("-", "_"))
+        return f"`{name}={found[2]!r}`" if found[2] else f"`{name}`"
+
+    return _OPTION.sub(argument, words)
 
 
 def some(names: Collection[str], at_most: int) -> str:

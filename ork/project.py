@@ -105,6 +105,7 @@ class RunFailed(OrkError):
             f"{run.name} ended as {run.state}{reason}",
             hint=f"{log if end else ''}`project.retry({run.name!r})` goes on with the run",
         )
+        self.args = (self.message,)  # as it is: a task may have said it
         self.run = run
 
 

@@ -1,10 +1,13 @@
 """`import ork`: cheap, complete, and as its documentation says."""
 
+import ast
+import inspect
 import pickle
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import ork as library
+from ork import errors
 from ork.objects.value import replace
 from ork.project import stamp_of
 
@@ -423,6 +427,63 @@ def test_a_run_that_waits_has_the_parameters_that_it_was_given(project, edit):
     assert "`ork runs etl`" in caught.value.hint
 
 
+def test_what_a_task_said_of_options_is_told_as_it_was_said(project, etl):
+    etl.write("wrong.py", "def main():\n    raise ValueError('no --force here')\n")
+    etl.write("wrong.yaml", "name: wrong\ntasks:\n  a: {executor: python, file: wrong.py}\n")
+    with pytest.raises(library.RunFailed, match="no --force here"):
+        project.run("wrong.yaml", check=True)
+
+
+def words_of_errors(source: str) -> Iterator[str]:
+    """Yield what the errors and hints say that a file of ork makes; X for each value in it."""
+    for node in ast.walk(ast.parse(source)):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Call) and hasattr(errors, ast.unparse(node.func)):
+            parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+        elif isinstance(node, ast.Assign | ast.AugAssign) and "hint" in ast.unparse(node).lower():
+            parts = [node.value]
+        for part in parts:
+            below = list(ast.walk(part))
+            texts = [one for one in below if isinstance(one, ast.JoinedStr)]
+            inside = {id(one) for text in texts for one in ast.walk(text) if one is not text}
+            for one in below:
+                if isinstance(one, ast.JoinedStr):
+                    pieces = (
+                        it.value if isinstance(it, ast.Constant) else "X" for it in one.values
+                    )
+                    yield "".join(map(str, pieces))
+                elif isinstance(one, ast.Constant) and id(one) not in inside:
+                    yield str(one.value)
+
+
+def test_each_option_that_an_error_names_is_an_argument_in_python():
+    called = [one for name, one in inspect.getmembers(library.Project) if name[0] != "_"]
+    called = [*filter(callable, called), library.open]
+    known = {name for one in called for name in inspect.signature(one).parameters}
+    known |= {*library.Options.__struct_fields__, *library.Selection.__struct_fields__}
+    root, unknown, seen = Path(library.__file__).parent, {}, set()
+    rooms = (
+        "cli",
+        "daemon/page.py",
+        "upkeep/forget.py",
+        "servers",
+        "worker",
+    )  # of the command line
+    for file in sorted(root.rglob("*.py")):
+        place = file.relative_to(root).as_posix()
+        if place.startswith(rooms):
+            continue
+        for words in words_of_errors(file.read_text()):
+            told = errors.in_python(words)
+            named = set(re.findall("`([a-z_]+)(?:=[^`]*)?`", told)) if told != words else set()
+            named -= set(re.findall("`([a-z_]+)`", words))
+            seen |= named
+            if named - known or re.search(r"(?<!\S)--[a-z]", re.sub("`[^`]*`", "", told)):
+                unknown[place] = told
+    assert unknown == {}
+    assert {"force", "base", "start", "move", "allow_secret", "good", "params", "to"} <= seen
+
+
 def test_a_hint_names_parameters_and_no_options(project, etl):
     project.deploy("etl.yaml")
     etl.write("two.yaml", (etl.folder / "etl.yaml").read_text())
@@ -436,6 +497,11 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
         "no", hint="`ork run --base X`, or with --allow-secret, --base or a--b"
     )
     assert error.__notes__ == ["hint: `ork run --base X`, or with `allow_secret`, `base` or a--b"]
+    error = library.NotFound(
+        "nothing that --from names", hint="`--until`, or `--base etl#3`; --allow-secret"
+    )
+    assert str(error) == "nothing that `start` names" and "--from" in error.message
+    assert error.__notes__ == ["hint: `until`, or `base='etl#3'`; `allow_secret`"]
     assert "--allow-secret" in error.hint
 
 

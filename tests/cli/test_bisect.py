@@ -210,7 +210,7 @@ def test_a_command_needs_both_ends(line) -> None:
     ork = line(2, bad=2)
     done = ork("bisect", "--good", "flow~1", "--cmd", "true")
     assert done.code == 2
-    assert "--good REV --bad REV" in done.err
+    assert "`--good REV` and `--bad REV`" in done.err
 
 
 def test_a_command_that_was_killed_ends_the_search(line) -> None:

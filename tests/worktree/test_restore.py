@@ -158,7 +158,7 @@ def test_what_has_no_file(etl):
             etl.back(str(revision))
     with pytest.raises(UsageError, match="a file on disk already"):
         etl.back("file:flows/etl.yaml")
-    with pytest.raises(UsageError, match="--code restores all"):
+    with pytest.raises(UsageError, match="`code` restores all"):
         etl.back("etl:load.sh", code=True)
 
 
