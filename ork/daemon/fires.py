@@ -327,7 +327,8 @@ def fire_now(
 ) -> Queued:
     """Put a run into the queue as if a schedule of the workflow were due, or for a missed slot.
 
-    It has the parameters of the schedule, unless there are several, and those that are given.
+    It has the parameters of the schedule, and those that are given. Where there are several, and no
+    slot says which, all that they give has to be given: it is a run of none of them.
     """
     newest, ref = head(store, workflow), None
     scheduled = caller.now.replace(microsecond=0)
@@ -340,6 +341,12 @@ def fire_now(
         schedule, ref = made_up(store, workflow, slot, now=caller.now)
         found, scheduled = [schedule], slot
     values = _given(store, newest, found[0], scheduled) if len(found) == 1 else {}
+    if missing := sorted({name for one in found for name in one.params} - {*given, *values}):
+        told = " ".join(f"-i {name}=VALUE" for name in missing)
+        raise UsageError(
+            f"{workflow} has {len(found)} schedules, each with other parameters: which is meant?",
+            hint=f"say {told}, or --slot TIME of one that is to be made up for",
+        )
     options = Options(given=given, values=values)
     caller = replace(caller, scheduled=scheduled)
     return queue.put(store, newest, options=options, caller=caller, fire=ref)

@@ -376,7 +376,14 @@ def test_what_a_person_fires_of_several_schedules_is_of_none(project, keep):
         )
         + "params: {day: {default: none}}\n"
     )
-    assert fires.retries_of(project, by_hand(project, NOON + MINUTE)) == 0
+    with pytest.raises(UsageError, match="2 schedules, each with other parameters") as refused:
+        by_hand(project, NOON + MINUTE)
+    assert str(refused.value.hint).startswith("say -i day=VALUE, or --slot TIME")
+    assert list(project.refs("queue/")) == []
+    queued = fires.fire_now(project, "etl", caller(NOON + MINUTE), given={"day": "7"})
+    *_, last = queue.take(project, queued.id, caller(NOON + MINUTE)).events
+    assert params_of(project, last.run) == {"day": 7}
+    assert fires.retries_of(project, last.run) == 0
     assert list(project.refs("fires/")) == []
 
 
