@@ -63,7 +63,15 @@ for event in project.events("etl.yaml"):
 <RunFinished etl#3, success, 2026-11-01 12:00:00, 66 ms>
 ```
 
-The last one has the run: `event.run`, and `project.show(event.run.name)` its values.
+The last one has the run: `event.run`, and `project.show(event.run.name)` its values. One line that
+is renewed, in a terminal or a notebook:
+
+```python
+for event in project.events("etl.yaml"):
+    print(f"\\r{event!s:<79.79}", end="")
+```
+
+What `ork run` shows on a terminal, `ork watch` shows there of a run that is started anywhere else.
 
 The values of a run, `run.outputs` and those of `run.tasks`, are read from the project when you ask
 for them, since all together may be more than the memory holds: do so before it is closed.

@@ -3,6 +3,7 @@
 import doctest
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def world(etl, edit):
     fill(original)
     original.close()
     return etl
+
+
+def test_a_line_is_renewed_as_the_page_says(world, generator, capsys):
+    snippets = re.findall(r"```python\n([^`]*)```", generator.page())
+    (snippet,) = [one for one in snippets if r"\r" in one]
+    with library.open() as project:
+        exec(snippet, {"project": project})  # noqa: S102 - it is ours
+    *_, started, ended = capsys.readouterr().out.split("\r")
+    assert started.startswith("<TaskFinished load, failed")
+    assert ended.startswith("<RunFinished etl#3, failed") and len(ended) == 79
 
 
 def test_the_examples_of_all_methods_say_what_happens(world, generator):
