@@ -56,7 +56,7 @@ from ork.objects.value import Value, replace
 from ork.runner.choices import as_names, exactly, json_of
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
-from ork.runner.start import Caller, Options
+from ork.runner.start import Caller, Options, WouldRun
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved, ResolvedObject, a_kind
@@ -596,6 +596,55 @@ class Project:
             self.store, name, options=_chosen(options), latest=latest, caller=caller
         )
         return self._with_hooks(started.events, caller) if hooks else started.events
+
+    def would_run(
+        self,
+        what: AnyRevision | Loaded,
+        *,
+        params: Mapping[str, Any] = {},
+        options: Options | None = None,
+        with_code: AnyRevision | None = None,
+        allow_secret: bool = False,
+    ) -> WouldRun:
+        """Return which tasks `run` would execute; nothing is deployed, run or written.
+
+        >>> only_load = ork.Options(selection=ork.Selection(only="load"))
+        >>> print(project.would_run("etl", options=only_load))
+        etl ...  1 task would run
+          run      load     after extract
+          kept     extract  output of etl#...
+        """
+        source = _to_run(what)
+        ready = ork.runner.start.prepare(
+            self.store,
+            source,
+            options=_chosen(options, params),
+            caller=_caller(None, None, "would_run", _name_of(source)),
+            no_deploy=True,
+            with_code=_text(with_code),
+            allow_secret=allow_secret,
+        )
+        return self._shown(ork.runner.start.would_run(self.store, ready))
+
+    def would_retry(
+        self, what: AnyRevision, *, options: Options | None = None, latest: bool = False
+    ) -> WouldRun:
+        """Return which tasks `retry` would execute again, and why; nothing is run or written.
+
+        >>> print(project.would_retry("etl#2"))
+        etl#2 ...  1 task would run
+          run      load     failed: exited with code 1
+          kept     extract
+        """
+        name = as_revision(what)
+        ready = ork.runner.start.prepare_retry(
+            self.store,
+            name,
+            options=_chosen(options),
+            caller=_caller(None, None, "would_retry", name),
+            latest=latest,
+        )
+        return self._shown(ork.runner.start.would_run(self.store, ready))
 
     def _ended(self, events: Iterator[Event], *, check: bool) -> RunDetails:
         """Take all events of a run; return what became of it."""

@@ -382,6 +382,17 @@ def test_a_parameter_that_is_new_has_no_runs_and_one_that_is_gone_has_old_ones(p
     assert project.runs("etl", params={"n": 1}, limit=0) == []
 
 
+def test_what_would_run_is_told_and_nothing_runs(project, tmp_path):
+    assert list(project.would_run("etl.yaml").tasks) == ["extract", "load"]
+    assert not project.workflows()
+    run = project.run("etl.yaml")
+    some = library.Options(selection=library.Selection(only="load"))
+    assert list(project.would_retry(run, options=some).why.items()) == [("load", "asked for")]
+    assert repr(project.would_run("etl")) == "<WouldRun etl, 2 tasks would run>"
+    assert "kept     extract" in str(project.would_retry(run, options=some))
+    assert len(project.runs()) == 1
+
+
 def test_an_entry_of_the_workflows_names_its_workflow(project, tmp_path):
     project.run("etl.yaml")
     (entry,) = project.workflows()

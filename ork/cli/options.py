@@ -97,6 +97,9 @@ AllowSecret = Annotated[
 Move = Annotated[
     bool, typer.Option("--move", help="The file takes the place of the one deployed before.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
 Logs = Annotated[

@@ -20,7 +20,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import has_run
 from ork.store.runs import runs
 from ork.store.store import Store
-from ork.store.verdict import taint, tainted
+from ork.store.verdict import taint, taint_text, tainted
 from ork.worker.values import Unfit, to_json
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -141,6 +141,13 @@ def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
+class Stays(Value, frozen=True, kw_only=True):
+    """A task that would not be executed: kept, or left out, and why."""
+
+    outcome: str
+    reason: str | None
+
+
 class Selection(Value, frozen=True, kw_only=True):
     """The names of the tasks that the user selected; all tasks when it is empty."""
 
@@ -237,18 +244,59 @@ def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:
 
 
 def again(
-    store: Store, run: Run, needs: Mapping[str, tuple[str, ...]], selection: Selection
+    store: Store, run: Run, needs: Mapping[str, tuple[str, ...]], asked: set[str]
 ) -> set[str]:
     """Return the tasks that a retry of a run executes again.
 
-    Those that are selected or, without a selection, that did not succeed; and always what was
-    tainted, with all that depends on it.
+    Those that were asked for or, where none was, that did not succeed; and always what was tainted,
+    with all that depends on it.
     """
     states = task_runs(store, run)
     undone = {name for name, t in states.items() if t.state not in ("success", "skipped")}
-    names = chosen(needs, selection) if selection else undone
     changed = tainted(states)
-    return {*names, *changed, *graph.descendants(needs, changed)}
+    return {*(asked or undone), *changed, *graph.descendants(needs, changed)}
+
+
+def why_again(
+    store: Store,
+    run: Run,
+    needs: Mapping[str, tuple[str, ...]],
+    executed: Collection[str],
+    asked: Collection[str],
+) -> dict[str, str]:
+    """Return why a retry of a run executes these tasks, of which some were asked for."""
+    states = task_runs(store, run)
+    found: dict[str, str] = {}
+    for name in filter(executed.__contains__, needs):
+        before = states.get(name)
+        above = [up for up in needs[name] if up in executed]
+        if before is None:
+            found[name] = "new"
+        elif before.state not in ("success", "skipped"):
+            found[name] = _how(before)
+        elif files := taint(before):
+            found[name] = taint_text(files)
+        elif name in asked:
+            found[name] = "asked for"
+        elif above:
+            found[name] = f"needs {some(above, SHOWN)}"
+        else:
+            found[name] = "can give another result" if before.output else _how(before)
+    return found
+
+
+def stays(taskrun: TaskRun) -> Stays:
+    """Return what is said of a task that is not executed."""
+    if taskrun.output is not None:
+        return Stays(outcome="kept", reason=taskrun.reason)
+    ended = taskrun.state != "skipped"
+    return Stays(outcome="left out", reason=_how(taskrun) if ended else taskrun.reason)
+
+
+def _how(taskrun: TaskRun) -> str:
+    """Return how a task that has no output ended."""
+    word = "skipped" if taskrun.state == "upstream_failed" else taskrun.state
+    return f"{word}: {taskrun.reason}" if taskrun.reason else word
 
 
 def _parse(value: object, declared: Json) -> Json:

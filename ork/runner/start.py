@@ -10,17 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
-from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, StoreError, UsageError, count
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
 from ork.history.unkept import refuse_without_code
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task
-from ork.objects.value import Value, field, replace
+from ork.objects.drawn import Drawn
+from ork.objects.kinds import Deploy, Run, Task
+from ork.objects.value import Value, field, fields_of, replace
 from ork.runner import record
 from ork.runner.choices import (
     Selection,
+    Stays,
     again,
     chosen,
     exactly,
@@ -29,6 +31,8 @@ from ork.runner.choices import (
     settle_params,
     stand_in,
     stand_ins,
+    stays,
+    why_again,
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
@@ -75,6 +79,36 @@ class Prepared(Value, frozen=True, kw_only=True):
     target: Target
     terms: Terms
     deployed: Deployed | None = None
+    before: Run | None = None  # the run of which it is a retry
+    asked: tuple[str, ...] = ()  # the tasks of a retry that are executed again in any case
+
+
+class WouldRun(Drawn, frozen=True, kw_only=True):
+    """What a run would execute: each task in the order in which they can run, and what it needs.
+
+    `others` are the tasks that would not be executed. Of a retry `why` says why it would execute a
+    task again, and `run` is the one that would go on; None where a new one begins.
+    """
+
+    workflow: str
+    run: str | None
+    snapshot: Oid
+    deployed: bool
+    params: Mapping[str, Json]
+    tasks: Mapping[str, tuple[str, ...]]
+    why: Mapping[str, str]
+    others: Mapping[str, Stays]
+
+    def cells(self) -> dict[str, object]:
+        tasks = f"{count(len(self.tasks), 'task')} would run"
+        return {"run": self.run or self.workflow, "tasks": tasks}
+
+    def _records(self) -> Iterator[dict[str, object]]:
+        """Yield a row for each task."""
+        for name in self.tasks:
+            yield {"task": name, "outcome": "run", "reason": self.why.get(name)}
+        for name, one in self.others.items():
+            yield {"task": name, **fields_of(one)}
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -242,6 +276,16 @@ def retry(
     Raises Conflict when another process goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
+    ready = prepare_retry(store, what, options=options, caller=caller, latest=latest)
+    before = ready.before
+    beside = before if before and before.state == "success" and not latest else None
+    return Started(_run(store, ready.target, ready.terms, options, caller), beside=beside)
+
+
+def prepare_retry(
+    store: Store, what: str, *, options: Options, caller: Caller, latest: bool = False
+) -> Prepared:
+    """Do all of `retry` that comes before the run."""
     if options.given or options.values:
         raise UsageError(
             "a retry goes on with the parameters of the run",
@@ -253,17 +297,17 @@ def retry(
         oid, before = run_of_id(store, before.workflow, before.id)
     if before.ended is None:
         raise record.in_another_process(before)
+    meant = present_name(store, before.workflow) if latest else f"run:{before.id}"
+    found = resolve(store, meant, now=caller.now)
+    target = target_of(store, found)
+    needs = needs_of(store, store.snapshot(target.snapshot))
+    asked = chosen(needs, options.selection) if options.selection else set()
     if latest:
-        newest = resolve(store, present_name(store, before.workflow), now=caller.now)
-        target = target_of(store, newest)
-        needs = needs_of(store, store.snapshot(target.snapshot))
-        names = chosen(needs, options.selection) if options.selection else ()
-        same = still_valid(store, before, newest, again=names, now=caller.now)
+        same = still_valid(store, before, found, again=asked, now=caller.now)
         kept = {name: stand_in(one.task, one, before) for name, one in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
-        target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
-        terms = _go_on(store, oid, before, target, options.selection)
+        terms = _go_on(store, oid, before, target, needs, asked)
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
@@ -272,8 +316,27 @@ def retry(
     terms = _completed(terms, options, caller, params)
     if caller.attended:
         require_secrets(_tasks(store, target), terms.before, caller.environ)
-    beside = before if before.state == "success" and not latest else None
-    return Started(_run(store, target, terms, options, caller), beside=beside)
+    return Prepared(target=target, terms=terms, before=before, asked=tuple(sorted(asked)))
+
+
+def would_run(store: Store, ready: Prepared) -> WouldRun:
+    """Return what a run that was prepared would do."""
+    target, terms, before = ready.target, ready.terms, ready.before
+    needs = needs_of(store, store.snapshot(target.snapshot))
+    head = store.ref(f"workflows/{target.workflow}")
+    others = {name: one for name, one in terms.before.items() if one.state != "pending"}
+    tasks = {name: above for name, above in needs.items() if name not in others}
+    return WouldRun(
+        workflow=target.workflow,
+        run=terms.resume[1].name if terms.resume else None,
+        snapshot=target.snapshot,
+        deployed=target.deploy is not None
+        or (head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)),
+        params=terms.params,
+        tasks=tasks,
+        why=why_again(store, before, needs, tasks, ready.asked) if before else {},
+        others={name: stays(others[name]) for name in needs if name in others},
+    )
 
 
 def _look_up(store: Store, what: str, now: datetime) -> Resolved:
@@ -379,14 +442,19 @@ def _selected(
     return Terms(before=states, base=base_id, selected=tuple(sorted(selected)))
 
 
-def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selection) -> Terms:
+def _go_on(
+    store: Store,
+    oid: Oid,
+    before: Run,
+    target: Target,
+    needs: Mapping[str, tuple[str, ...]],
+    asked: set[str],
+) -> Terms:
     """Return the terms on which a run is retried: as itself or, if it succeeded, as a new one.
 
     A record of success is never taken back.
     """
-    snapshot = store.snapshot(target.snapshot)
-    needs = needs_of(store, snapshot)
-    names = again(store, before, needs, selection)
+    names = again(store, before, needs, asked)
     if before.state != "success":
         kept = {
             name: replace(one, state="pending", output=None, reason=None) if name in names else one
@@ -398,8 +466,9 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
             f"{before.name} succeeded: there is nothing to go on with",
             hint=f"`ork run {before.name}` runs all of it again",
         )
-    states, _ = stand_ins(store, needs, snapshot.tasks, names, before.workflow, before, {})
-    part = selection or before.selected is not None
+    tasks = store.snapshot(target.snapshot).tasks
+    states, _ = stand_ins(store, needs, tasks, names, before.workflow, before, {})
+    part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, selected=selected)
 

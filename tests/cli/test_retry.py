@@ -95,6 +95,31 @@ def test_a_retry_says_that_there_is_a_newer_version(etl, edit) -> None:
     assert "note" not in etl("retry", "etl#1", "--latest").err
 
 
+def test_a_dry_retry_says_what_would_run_again_and_why_and_writes_nothing(
+    etl, edit, golden, opened
+) -> None:
+    edit("load.sh", "echo", "exit 1; echo")
+    assert etl("run", "etl.yaml").code == 1
+    before = opened().backend.sequence()
+    said = etl("retry", "etl#1", "--dry-run")
+    assert (said.code, said.err) == (0, "")
+    golden("retry/dry.txt", said.out)
+    golden("retry/dry.json", etl("retry", "etl#1", "--dry-run", "--from", "extract", "--json").out)
+    assert opened().backend.sequence() == before
+    edit("load.sh", "exit 1; echo", "echo")
+    said = etl("retry", "--latest", "--dry-run")
+    assert (said.code, "runs without what you changed" in said.err) == (0, True)
+    etl("deploy", "etl.yaml")
+    before = opened().backend.sequence()
+    golden("retry/dry_latest.txt", etl("retry", "--latest", "--dry-run").out)
+    assert opened().backend.sequence() == before
+    assert etl("retry", "--latest").code == 0
+    assert etl("retry", "--dry-run").code == 2
+    assert "etl#2 succeeded" in etl("retry", "--dry-run").err
+    golden("retry/dry_good.txt", etl("retry", "etl#2:load", "--dry-run").out)
+    assert etl("retry", "etl#1", "--dry-run", "-q").code == 2
+
+
 def test_only_takes_the_rest_from_an_earlier_run(etl, golden) -> None:
     etl("run", "etl.yaml")
     done = etl("run", "etl", "--only", "load")

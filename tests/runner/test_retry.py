@@ -372,6 +372,52 @@ def test_what_latest_keeps_is_what_a_whole_run_would_give(ork: Ork, seed: int) -
     assert ork("outputs", "flow#2").out == ork("outputs", "flow#3").out
 
 
+def why(ork: Ork, *words: str) -> dict[str, str]:
+    would = json.loads(ork("retry", *words, "--dry-run", "--json").out)["data"]
+    kept = {name: f"({one['outcome']})" for name, one in would["others"].items()}
+    assert would["tasks"].keys() == would["why"].keys()
+    return {**would["why"], **kept}
+
+
+def test_what_a_dry_retry_tells_is_what_a_retry_does(failed: Ork) -> None:
+    assert why(failed, "flow#1") == {
+        "b": "failed: exited with code 1",
+        "c": "skipped: b failed",
+        "a": "(kept)",
+        "aside": "(kept)",
+    }
+    assert why(failed, "flow#1", "--from", "a")["a"] == "asked for"
+    assert why(failed, "flow#1", "--only", "c") == {
+        "a": "(kept)",
+        "b": "(left out)",
+        "c": "skipped: b failed",
+        "aside": "(kept)",
+    }
+    assert sorted(done(failed)) == ["a", "aside", "b"]
+    assert failed("retry", "flow#1").code == 0
+    assert sorted(done(failed)) == ["a", "aside", "b", "b", "c"]
+
+
+def test_why_a_task_would_run_again(calls: Ork, opened, edit) -> None:
+    edit("flow.yaml", "  c: {", "  d: {executor: python, file: c.py}\n  c: {")
+    edit("shared.py", "1", "2")
+    calls("deploy", "flow.yaml")
+    assert why(calls, "flow#1", "--latest") == {
+        "a": "can give another result",
+        "b": "needs a",
+        "c": "(kept)",
+        "d": "new",
+        "last": "failed: exited with code 1",
+    }
+    taint(opened(), "flow", 1, a=("shared.py",))
+    assert why(calls, "flow#1") == {
+        "a": "tainted: shared.py changed while it ran",
+        "b": "needs a",
+        "c": "(kept)",
+        "last": "failed: exited with code 1",
+    }
+
+
 def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str], None]) -> None:
     edit("last.sh", "exit 1", "exit 2")
     calls("deploy", "flow.yaml")

@@ -13,6 +13,7 @@ from ork.cli.history.bisect import bisected_view
 from ork.cli.history.blame import blame_view
 from ork.cli.history.diff import comparison_view
 from ork.cli.history.show import snapshot_view
+from ork.cli.runs.dry_run import would_run_view
 from ork.cli.runs.list import run_view
 from ork.cli.screen.line import Line, as_html, plain
 from ork.cli.session import Session, World
@@ -23,6 +24,7 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails
 from ork.objects.drawn import Drawn
+from ork.runner.start import WouldRun
 from ork.store.contents import SnapshotDetails
 from ork.store.store import Store
 
@@ -63,4 +65,6 @@ def _lines(value: Drawn, store: Store, session: Session) -> Iterator[Line]:
             return snapshot_view(value, store, session)
         case RunDetails():
             return run_view(value, store, session)
+        case WouldRun():
+            return would_run_view(value, store)
     raise TypeError(f"no command shows a {type(value).__name__}")

@@ -77,9 +77,7 @@ def run(
     no_hooks: shared.NoHooks = False,
     logs: shared.Logs = False,
     quiet: shared.Quiet = False,
-    dry: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
-    ] = False,
+    dry: shared.DryRun = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Run a file again on every save of it or its code.")
     ] = False,
@@ -225,6 +223,7 @@ def retry(
     no_hooks: shared.NoHooks = False,
     logs: shared.Logs = False,
     quiet: shared.Quiet = False,
+    dry: shared.DryRun = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Go on with a run that failed or was stopped.
@@ -236,18 +235,21 @@ def retry(
     always runs again, and what follows it.
     With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
     the same, as are the code that they execute and what they receive.
+    --dry-run says which tasks would run again, and why, and which are kept.
 
     Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
     129, 130, 143 stopped by HUP, Ctrl-C, TERM.
 
     \b
     Example:
+        ork retry etl#1 --dry-run
         ork retry etl#1
     """
     session: Session = ctx.obj
     session.quiet = quiet
     store = session.store
-    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json})
+    shared.at_most_one({"--quiet": quiet, "--dry-run": dry})
+    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
     revision, task = split_part(revision)
     options = shared.options_of(
         jobs=jobs,
@@ -257,6 +259,15 @@ def retry(
         only=[*(only or ()), task] if task else only,
         start=start_at,
     )
+    if dry:
+        from ork.cli.runs import dry_run
+
+        caller = shared.caller_of(session, Control())
+        ready = start.prepare_retry(store, revision, options=options, caller=caller, latest=latest)
+        if not as_json:
+            session.say(*_older(session, store, revision, latest=latest, now=caller.now))
+        dry_run.show(session, store, ready, as_json=as_json)
+        return
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
         started = start.retry(
