@@ -163,7 +163,9 @@ OTHER_OPTIONS = {
     ("retry", "-i"): "a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others",
     ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
     ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
-    ("run", "--skip"): "`--only`, `--from` and `--until` say which tasks are executed",
+    ("run", "--skip"): "`--except TASK` runs all but that task",
+    ("run", "--exclude"): "`--except TASK` runs all but that task",
+    ("retry", "--except"): "`--only` and `--from` say which tasks run again",
     ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
     (
         "run",

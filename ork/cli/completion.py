@@ -394,7 +394,7 @@ VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("good", "bad", "containing", "snapshot", "objects"), _revisions),
     **dict.fromkeys(("what", "at"), _files_or_revisions),
     **dict.fromkeys(("workflow", "workflows"), _workflows),
-    **dict.fromkeys(("only", "start_at", "until"), _tasks),
+    **dict.fromkeys(("only", "start_at", "until", "without"), _tasks),
     **dict.fromkeys(("operation", "at_op"), _operations),
     **dict.fromkeys(("files",), _files),
     **dict.fromkeys(("folder", "file", "source", "target", "to", "output", "export"), _paths),

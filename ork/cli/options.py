@@ -88,6 +88,10 @@ Until = Annotated[
     list[str] | None,
     typer.Option("--until", metavar="TASK", help="Run this task and what it depends on; likewise."),
 ]
+Except = Annotated[
+    list[str] | None,
+    typer.Option("--except", metavar="TASK", help="Run all but this task; likewise."),
+]
 NoHooks = Annotated[
     bool, typer.Option("--no-hooks", help="Execute no `on_failure:` and no `on_success:`.")
 ]
@@ -127,16 +131,20 @@ def options_of(
     only: list[str] | None = None,
     start: list[str] | None = None,
     until: list[str] | None = None,
+    without: list[str] | None = None,
     base: str | None = None,
 ) -> Options:
     """Return the options of a run from those of the command line."""
     from ork.runner.choices import Selection, parse_given
     from ork.runner.start import Options
 
-    if only and (start or until):
-        raise UsageError("--only excludes --from and --until")
+    if only and (start or until or without):
+        raise UsageError("--only excludes --from, --until and --except")
     selection = Selection(
-        only=tuple(only or ()), start=tuple(start or ()), until=tuple(until or ())
+        only=tuple(only or ()),
+        start=tuple(start or ()),
+        until=tuple(until or ()),
+        without=tuple(without or ()),
     )
     return Options(
         jobs=jobs,

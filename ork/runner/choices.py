@@ -154,15 +154,16 @@ class Selection(Value, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     start: tuple[str, ...] = ()  # --from: these and what depends on them
     until: tuple[str, ...] = ()  # these and what they depend on
+    without: tuple[str, ...] = ()  # --except: of those all but these
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             force_setattr(self, name, as_names(getattr(self, name)))
-        if self.only and (self.start or self.until):
-            raise UsageError("a Selection has `only`, or `start` and `until`")
+        if self.only and (self.start or self.until or self.without):
+            raise UsageError("a Selection has `only`, or `start`, `until` and `without`")
 
     def __bool__(self) -> bool:
-        return bool(self.only or self.start or self.until)
+        return bool(self.only or self.start or self.until or self.without)
 
 
 def as_names(names: str | Collection[str]) -> tuple[str, ...]:
@@ -172,7 +173,12 @@ def as_names(names: str | Collection[str]) -> tuple[str, ...]:
 
 def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[str]:
     """Return the names of the tasks that a selection means; raise NotFound for unknown ones."""
-    named = {"--only": selection.only, "--from": selection.start, "--until": selection.until}
+    named = {
+        "--only": selection.only,
+        "--from": selection.start,
+        "--until": selection.until,
+        "--except": selection.without,
+    }
     for option, name in ((option, name) for option, names in named.items() for name in names):
         if name not in needs:
             hint = meant_or_known(name, needs)
@@ -190,6 +196,9 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
         raise UsageError(
             "there is no task to run: nothing that --from names leads to what --until names"
         )
+    names -= {*selection.without}
+    if not names:
+        raise UsageError("there is no task to run: --except names all that there are")
     return names
 
 

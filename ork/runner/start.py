@@ -291,6 +291,11 @@ def prepare_retry(
             "a retry goes on with the parameters of the run",
             hint=f"`project.run({what!r}, params=...)` begins a new run with others",
         )
+    if options.selection.without:
+        raise UsageError(
+            "a retry goes on with all that did not succeed, and leaves no task out",
+            hint="select those that are to run again by `only` or `start`",
+        )
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:
         record.settle(store, now=caller.now)

@@ -67,6 +67,9 @@ def outputs(ork: Ork, run: str) -> dict[str, int]:
         (Selection(until=("d",)), "abcd"),
         (Selection(start=("b",), until=("d",)), "bd"),
         (Selection(start=("b", "c"), until=("c",)), "c"),
+        (Selection(without=("b",)), "acde"),
+        (Selection(without=("b", "e"), until=("d",)), "acd"),
+        (Selection(without=("d",), start=("b",)), "b"),
     ],
 )
 def test_a_selection_means_these_tasks(selection: Selection, names: str) -> None:
@@ -178,7 +181,7 @@ def test_without_recorded_outputs_nothing_runs_and_the_error_says_what_lacks(flo
     assert len(json.loads(flow("runs", "--json").out)["data"]) == 1
 
 
-@pytest.mark.parametrize("more", [("--from", "a"), ("--until", "a")])
+@pytest.mark.parametrize("more", [("--from", "a"), ("--until", "a"), ("--except", "b")])
 def test_only_excludes_the_others(flow: Ork, more: tuple[str, ...]) -> None:
     result = flow("run", "flow.yaml", "--only", "a", *more)
     assert result.code == 2
@@ -198,6 +201,24 @@ def test_what_does_not_run_is_told_in_the_order_of_the_tasks(ork: Ork) -> None:
         first = [event["task"] for event in ended if event["taskrun"]["state"] == "skipped"]
         assert first == [name for name in reversed(names) if name in first]
         assert len(first) == {(): 0, ("--only", "t3"): 11, ("--from", "t3"): 8}[option]
+
+
+def test_all_but_some_run_with_the_outputs_that_these_had(flow: Ork) -> None:
+    refused = flow("run", "flow.yaml", "--except", "b")
+    assert (refused.code, "no run of flow has the outputs of b" in refused.err) == (2, True)
+    assert flow("runs").out == ""
+    assert flow("run", "flow.yaml", "--except", "b", "--except", "d").code == 0
+    left_out = {"a": "success", "b": "skipped", "c": "success", "d": "skipped", "e": "success"}
+    assert states(flow, "flow#1") == left_out
+    assert flow("run", "flow.yaml").code == 0
+    assert flow("run", "flow", "--except", "b").code == 0
+    assert states(flow, "flow#3") == {**dict.fromkeys("acde", "success"), "b": "skipped"}
+    assert "output of flow#2" in flow("show", "flow#3:b", "--json").out
+    assert outputs(flow, "flow#3") == {"a": 1, "b": 2, "c": 2, "d": 4, "e": 1}
+    assert "`--except TASK` runs all but" in flow("run", "flow", "--exclude", "b").err
+    assert flow("run", "flow", "--except", "x").code == 3
+    assert flow("run", "flow", "--until", "a", "--except", "a").code == 2
+    assert "--only" in flow("retry", "flow#1", "--except", "b").err
 
 
 def test_an_empty_selection_runs_nothing_and_is_told(flow: Ork) -> None:

@@ -45,6 +45,7 @@ def run(
     only: shared.Only = None,
     start_at: shared.From = None,
     until: shared.Until = None,
+    without: shared.Except = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +100,9 @@ def run(
     Tasks run in the project's folder as long as every captured file there is as recorded; else, and
     with --checkout, in a checkout: those files as recorded, and links to everything else.
 
+    --only, --from, --until and --except run a part: what a task needs and that is left out gives
+    the outputs that it had in an earlier run; without one nothing runs.
+
     With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
@@ -112,6 +116,7 @@ def run(
     \b
     Example:
         ork run etl.yaml
+        ork run etl --except load
     """
     session: Session = ctx.obj
     if at is not None and what is not None:
@@ -141,6 +146,7 @@ def run(
         only=only,
         start=start_at,
         until=until,
+        without=without,
         base=base,
     )
     if dry:
