@@ -25,7 +25,12 @@ from typing import NamedTuple
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
 _OPTION = re.compile(r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)")
-_ARGUMENTS = {"from": "start", "i": "params", "o": "to"}  # of those that Python calls otherwise
+_ARGUMENTS = {
+    "from": "start",
+    "except": "without",
+    "i": "params",
+    "o": "to",
+}  # of those that Python calls otherwise
 
 
 class OrkError(Exception):
