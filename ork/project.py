@@ -997,6 +997,21 @@ class Project:
             self.store, name, _text(revision), message=message, now=now_here(), stamp=stamp
         )
 
+    def restore_all(
+        self, *, code: bool = False, to: str | Path | None = None, force: bool = False
+    ) -> Rows[Restored]:
+        """Write the files of all workflows as they were deployed last, but of archived ones.
+
+        Refused is all that `restore` refuses of one. Of a file of which several workflows have
+        another content that of the newest deploy is written.
+
+        >>> project.restore_all(to="../before")
+        [<Restored etl, 1 of 1 file written>]
+        """
+        place = Path(to) if to is not None else None
+        found = ork.worktree.restore.restore_all(self.store, code=code, to=place, force=force)
+        return Rows(found, Restored, "workflows")
+
     def restore(
         self,
         revision: AnyRevision,

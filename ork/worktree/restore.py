@@ -7,6 +7,7 @@ What is to be written where is data of the store, so `destination` checks the pl
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
@@ -14,12 +15,12 @@ from shlex import quote
 from ork.definition.reach import code_file, named_files
 from ork.errors import Ambiguous, InvalidInput, NotFound, OrkError, Problem, UsageError, count
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, oid_of
+from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, is_path, oid_of
 from ork.objects.snapshot import Contents
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.contents import join_text
-from ork.store.resolve import Resolved, ResolvedObject, a_kind, deploy_of, resolve
+from ork.store.resolve import Resolved, ResolvedObject, a_kind, archived, deploy_of, resolve
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import root_below
@@ -27,7 +28,11 @@ from ork.worktree.load import load
 
 
 class RestoredFile(Value, frozen=True, kw_only=True):
-    """A file that was to be restored; its state is written or unchanged."""
+    """A file that was to be restored; its state is written or unchanged.
+
+    When all workflows are restored it may be *newer*, as another one has it that was deployed
+    later, or lie *outside* of the project, where nothing is written.
+    """
 
     path: str
     state: str
@@ -85,10 +90,8 @@ def restore(
         (one,) = contents.values()
         contents = {to.name: one}
     there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
-    _refuse(store, destination, there, deploy)
-    write_all(
-        destination, {path: contents[path] for path in contents if not there[path].same}, there
-    )
+    _refuse(store, destination, there, {deploy.source.path: contents})
+    _write(destination, contents, there)
     files = tuple(
         RestoredFile(
             path=destination.shown(path), state="unchanged" if there[path].same else "written"
@@ -102,6 +105,52 @@ def restore(
         files=files,
         surplus=_surplus(store, deploy) if code and to is None else (),
     )
+
+
+def restore_all(
+    store: Store, *, code: bool = False, to: Path | None = None, force: bool = False
+) -> list[Restored]:
+    """Write the files of all workflows as they were deployed last, but of what is archived.
+
+    Of a file of which several have another content that of the newest deploy is written. What
+    `restore` refuses of one is refused of all together; with `to` they keep their paths in there.
+    """
+    put_away = archived(store)
+    heads = {name: oid for name, oid in store.refs("workflows/") if name not in put_away}
+    deploys = store.get_all(Deploy, heads)
+    wanted: dict[str, dict[str, Content]] = {}
+    for name, deploy in deploys.items():
+        root = root_below(deploy.source.path, deploy.settings)
+        its = _of_deploy(store, deploy, code=code)
+        wanted[name] = {root + path: content for path, content in its.items()}
+    contents: dict[str, Content] = {}
+    for name in sorted(deploys, key=lambda name: deploys[name].time):
+        contents |= {path: one for path, one in wanted[name].items() if is_path(path)}
+    destination = Destination(to or store.project, store=store.folder)
+    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
+    _refuse(store, destination, there, {deploys[name].source.path: wanted[name] for name in wanted})
+    _write(destination, contents, there)
+
+    def state(path: str, content: Content) -> str:
+        if path not in contents:
+            return "outside"
+        if content.read() != contents[path].read():
+            return "newer"
+        return "unchanged" if there[path].same else "written"
+
+    return [
+        Restored(
+            workflow=name,
+            deploy=heads[name],
+            snapshot=deploy.snapshot,
+            files=tuple(
+                RestoredFile(path=destination.shown(path), state=state(path, content))
+                for path, content in sorted(wanted[name].items())
+            ),
+            surplus=_surplus(store, deploy) if code and to is None else (),
+        )
+        for name, deploy in deploys.items()
+    ]
 
 
 def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
@@ -142,6 +191,12 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dic
             f"{found.text} is {a_kind(found)} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
         )
+    return _of_deploy(store, deploy, code=code)
+
+
+def _of_deploy(store: Store, deploy: Deploy, *, code: bool) -> dict[str, Content]:
+    """Return the workflow file of a deploy, and its code, by their paths below the root."""
+    snapshot = store.snapshot(deploy.snapshot)
     name = deploy.source.path.removeprefix(root_below(deploy.source.path, deploy.settings))
     files = {path: _code_file(store, file) for path, file in snapshot.files.items() if code}
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
@@ -184,9 +239,18 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     )
 
 
+def _write(destination: Destination, contents: dict[str, Content], there: dict[str, Found]) -> None:
+    other = {path: content for path, content in contents.items() if not there[path].same}
+    write_all(destination, other, there)
+
+
 def _refuse(
-    store: Store, destination: Destination, there: dict[str, Found], deploy: Deploy
+    store: Store,
+    destination: Destination,
+    there: dict[str, Found],
+    sources: Mapping[str, Collection[str]],
 ) -> None:
+    """Raise InvalidInput with all places that are no good; `sources`: workflow file -> files."""
     bad = [
         Problem(file=destination.shown(path), message=one.wrong)
         for path, one in sorted(there.items())
@@ -202,11 +266,16 @@ def _refuse(
         if not one.kept
     ]
     if changed:
-        source = os.path.relpath(store.project / deploy.source.path)
+        lost = {path for path, one in there.items() if not one.kept}
+        files = " ".join(
+            quote(os.path.relpath(store.project / source))
+            for source, its in sources.items()
+            if lost.intersection(its)
+        )
         raise InvalidInput(
             "nothing was written: that would lose changes",
             problems=changed,
-            hint=f"`ork deploy {quote(source)}` keeps them first, -o DIR/ writes elsewhere,"
+            hint=f"`ork deploy {files}` keeps them first, -o DIR/ writes elsewhere,"
             " --force overwrites them",
         )
 

@@ -383,7 +383,8 @@ def test_what_a_hint_says_to_type_works_where_the_command_was_typed(typed, etl, 
 def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed, etl):
     typed("-C", "my flows", "deploy", str(etl.folder / "etl.yaml"))
     hints = typed("-C", "my flows", "clone", ".", "../copy of it")
-    assert hints == [f"ork -C 'my flows' -C '../copy of it' {verb}" for verb in ("log", "pull")]
+    verbs = ("restore --all --code", "pull")
+    assert hints == [f"ork -C 'my flows' -C '../copy of it' {verb}" for verb in verbs]
     told = etl("init", "--example", "shell", "first one").err
     assert "next: `ork -C 'first one' run hello.yaml`\n" in told
     assert "hint: `ork init --store sqlite:" in etl("--store", "sqlite:nowhere", "log").err

@@ -101,6 +101,58 @@ def test_a_file_with_the_name_from_before_is_told(history):
     assert "still says" not in history("restore", "load").err
 
 
+def test_all_workflows_come_back_and_what_would_lose_changes_is_refused_together(
+    history, edit, golden
+):
+    task = "tasks: {a: {executor: process, command: sh load.sh}}"
+    history.write("sub/two.yaml", f"name: two\nroot: ..\n{task}\n")
+    history.write("gone.yaml", f"name: gone\n{task}\n")
+    assert history("deploy", "sub/two.yaml", "gone.yaml").code == 0
+    assert history("archive", "gone").code == 0
+    nothing = history("restore", "--all", "--code")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert nothing.err == "nothing to write: 4 files as deployed\n"
+    was = {name: (history.folder / name).read_bytes() for name in ("etl.yaml", "sub/two.yaml")}
+    edit("etl.yaml", "600", "900")
+    edit("sub/two.yaml", "sh load.sh", "bash load.sh")
+    for name in ("tasks/etl.py", "gone.yaml"):
+        (history.folder / name).unlink()
+    refused = history("restore", "--all", "--code")
+    assert (refused.code, refused.out) == (3, "")
+    golden("restore/all_changes.txt", refused.err)
+    assert not (history.folder / "tasks/etl.py").exists()
+    done = history("restore", "--all", "--code", "--force")
+    golden("restore/all.txt", done.out + done.err)
+    assert {name: (history.folder / name).read_bytes() for name in was} == was
+    assert not (history.folder / "gone.yaml").exists()
+    assert history("restore", "--all", "-o", "../there/").code == 0
+    assert (history.folder / "../there/sub/two.yaml").read_bytes() == was["sub/two.yaml"]
+    golden("restore/all.json", history("restore", "--all", "--json").out)
+    for words in (["etl"], ["-o", "-"]):
+        assert history("restore", *words, "--all").code == 2
+
+
+def test_of_a_file_that_two_have_otherwise_the_one_deployed_later_comes_back(history, edit):
+    history.write("two.yaml", "name: two\ntasks: {a: {executor: process, command: ./load.sh}}\n")
+    edit("load.sh", "echo", "printf")
+    assert history("deploy", "two.yaml").code == 0
+    (history.folder / "load.sh").unlink()
+    done = history("restore", "--all", "--code")
+    assert done.out == "written   load.sh\n"
+    assert "note: etl has another load.sh: a later deploy has this one\n" in done.err
+    assert "printf" in (history.folder / "load.sh").read_text()
+
+
+def test_what_lies_outside_of_the_project_is_told_and_the_rest_comes_back(history):
+    task = "tasks: {a: {executor: process, command: 'true'}}"
+    history.write("../beside/far.yaml", f"name: far\n{task}\n")
+    assert history("deploy", "../beside/far.yaml").code == 0
+    (history.folder / "etl.yaml").unlink()
+    done = history("restore", "--all")
+    assert (done.code, done.out) == (0, "written   etl.yaml\n")
+    assert "note: ../beside/far.yaml lies outside of the project: `ork restore far -o" in done.err
+
+
 def test_a_second_file_in_the_project_is_told(history):
     said = history("restore", "etl~1", "--code", "-o", "old/")
     assert said.err.startswith("note: old/etl.yaml is a second file of etl in this project")

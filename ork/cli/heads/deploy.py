@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ork.store.store import Store
     from ork.worktree.load import Loaded
 
-_HISTORY = "`ork log` shows the history, `ork restore WORKFLOW --code` writes its files"
+_HISTORY = "`ork log` shows the history, `ork restore --all --code` writes the files"
 STATE_STYLES = {
     "unchanged": "dim",
     "modified": "changed",

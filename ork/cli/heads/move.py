@@ -1,7 +1,7 @@
 """ork rollback, restore, tag: back to an older version, and names for versions"""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +93,9 @@ def restore(
             " left out."
         ),
     ] = "@",
+    every: Annotated[
+        bool, typer.Option("-a", "--all", help="All workflows, each as it was deployed last.")
+    ] = False,
     code: Annotated[bool, typer.Option("--code", help="The code files as well.")] = False,
     to: Annotated[
         str | None,
@@ -112,14 +115,27 @@ def restore(
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
     and all such files are listed. No path leaves the project, and no link is followed.
 
+    --all writes the files of all workflows, but of archived ones, as after `ork clone`: of a file
+    of which several have another content that of the newest deploy.
+
     \b
     Example:
         ork restore etl~1 --code -o ../before/
+        ork restore --all --code -o ../all/
     """
-    from ork.worktree.restore import restore, restored_bytes
+    from ork.worktree.restore import restore, restore_all, restored_bytes
 
     session: Session = ctx.obj
     store = session.store
+    if every:
+        if revision != "@" or to == "-":
+            raise UsageError("--all takes no revision, and not -o -", hint="leave one of them out")
+        found = restore_all(store, code=code, force=force, to=Path(to) if to else None)
+        if as_json:
+            session.print_json("restore-list", found)
+        else:
+            _tell_all(session, store, found, to)
+        return
     if to == "-":
         if code or as_json:
             raise UsageError("-o - writes one file to standard output: no --code and no --json")
@@ -142,6 +158,35 @@ def restore(
         session.say(_surplus(done))
     session.say(*_beside(done, store, to))
     if to is None:
+        session.say([("next: ", "hint"), "`ork status`"])
+
+
+def _tell_all(
+    session: Session, store: "Store", found: "Sequence[Restored]", to: str | None
+) -> None:
+    """Print what was written, and say what there is to know beside it."""
+    note = ("note: ", "warning")
+    files = [file for done in found for file in done.files]
+    written = sorted({file.path for file in files if file.state == "written"})
+    session.print(([("written   ", "changed"), path] for path in written), page=True)
+    for done in found:
+        newer = [file.path for file in done.files if file.state == "newer"]
+        outside = [file.path for file in done.files if file.state == "outside"]
+        if newer:
+            shown = some(newer, SURPLUS_SHOWN_MAX)
+            session.say([note, f"{done.workflow} has another {shown}: a later deploy has this one"])
+        if outside:
+            shown = some(outside, SURPLUS_SHOWN_MAX)
+            way = f"`ork restore {done.workflow} -o DIR/` writes it elsewhere"
+            session.say([note, f"{shown} lies outside of the project: {way}"])
+        if done.surplus:
+            session.say(_surplus(done))
+        session.say(*_beside(done, store, to))
+    if not written:
+        here = len({file.path for file in files if file.state == "unchanged"})
+        as_deployed = f"nothing to write: {human.count(here, 'file')} as deployed"
+        session.say([as_deployed if found else "no workflows"])
+    elif to is None:
         session.say([("next: ", "hint"), "`ork status`"])
 
 

@@ -66,5 +66,6 @@ def clone(
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
     there = f"-C {shlex.quote(target)}" if not is_url(target) else f"--store {public(target)}"
-    told = f"`ork {there} log` shows the history, `ork {there} pull` brings what is new"
+    first = "log` shows the history" if is_url(target) else "restore --all --code` writes the files"
+    told = f"`ork {there} {first}, `ork {there} pull` brings what is new"
     session.say([("next: ", "hint"), told])
