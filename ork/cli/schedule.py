@@ -98,7 +98,7 @@ def schedule(
         ork schedule pause --all
         ork schedule resume --all
         ork schedule fire etl
-        ork schedule backfill etl --since 2026-10-01 --until 2026-10-31
+        ork schedule backfill etl --since 2026-10-25
     """
     session: Session = ctx.obj
     if action not in ACTIONS:
