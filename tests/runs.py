@@ -75,7 +75,7 @@ def write_retry(
 def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) -> None:
     """Say that files changed under the last attempts of these tasks: taint(..., a=("x.py",))."""
     old, run = run_of_number(store, workflow, number)
-    states = task_runs(store, run)
+    states = dict(task_runs(store, run))
     for name, files in changed.items():
         *before, last = states[name].attempts
         states[name] = replace(states[name], attempts=(*before, replace(last, tainted=files)))

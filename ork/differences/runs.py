@@ -7,7 +7,7 @@ output of an earlier run stood in for it. What waits, was skipped or not selecte
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ork.differences.values import FieldChange, lies_in, place_of, sides
 from ork.errors import some
@@ -214,13 +214,12 @@ def _clipped(value: Json) -> str:
 
 
 def paired(
-    old: Mapping[str, TaskRun], new: Mapping[str, TaskRun], renamed: Mapping[str, str]
-) -> dict[str, tuple[str | None, TaskRun | None, TaskRun | None]]:
-    """Return name -> (old name if another, old, new), where `renamed` maps new names to old."""
-    found: dict[str, tuple[str | None, TaskRun | None, TaskRun | None]] = {
-        name: (renamed.get(name), old.get(renamed.get(name, name)), side)
-        for name, side in new.items()
-    }
-    before = {renamed.get(name, name) for name in new}
-    gone = {name: (None, side, None) for name, side in old.items() if name not in before}
-    return {**found, **gone}
+    old: Collection[str], new: Collection[str], renamed: Mapping[str, str]
+) -> dict[str, str]:
+    """Return each name of a task in two runs -> its name in the old one, if that has it at all.
+
+    `renamed` maps new names to old. What only the old run has comes last.
+    """
+    found = {name: renamed.get(name, name) for name in new}
+    before = set(found.values())
+    return found | {name: name for name in old if name not in before}

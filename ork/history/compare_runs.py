@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from ork.definition.bindings import split_param, split_ref
 from ork.differences.definitions import Diff
@@ -28,7 +28,7 @@ from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Output, Run, Task, TaskRun, decode_needs
+from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, has_run, head, resolved_run
@@ -118,27 +118,26 @@ def diff_runs(
         RunValues(store, side.run, _with_waiting(store, side.run, state))
         for side, state in zip((old, new), states, strict=True)
     )
-    all_tasks, needs = _tasks(was, now, comparison, params)
-    around = Around(
-        tasks=all_tasks, needs=needs, environment=environment, code=not comparison.unkept
-    )
-    definition = comparison.diff
+    tasks, needs = _tasks(was, now, comparison, params)
+    around = Around(tasks=tasks, needs=needs, environment=environment, code=not comparison.unkept)
+    definition, count = comparison.diff, len(needs)
     if names:
         definition = narrow(store, comparison, names).diff
-        all_tasks = [task for task in all_tasks if {task.name, task.old_name} & {*names}]
-        taken = {name for task in all_tasks for name in task.params}
+        renamed = _renamed(comparison)
+        count = sum(1 for name in needs if {name, renamed.get(name)} & {*names})
+        tasks = [task for task in tasks if {task.name, task.old_name} & {*names}]
+        taken = {name for task in tasks for name in task.params}
         params = tuple(one for one in params if one.path.partition(".")[0] in taken)
-    tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
     return RunDiff(
         old=old,
         new=new,
         definition=definition,
         params=params,
         environment=environment,
-        tasks=tasks,
-        alike=len(all_tasks) - len(tasks),
-        first=first_difference(around, all_tasks),
-        outcome=first_other_outcome(around, all_tasks),
+        tasks=tuple(tasks),
+        alike=count - len(tasks),
+        first=first_difference(around, tasks),
+        outcome=first_other_outcome(around, tasks),
         names=tuple(names),
     )
 
@@ -240,24 +239,33 @@ def _side(oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunSide:
 def _tasks(
     old: RunValues, new: RunValues, comparison: Comparison, params: tuple[FieldChange, ...]
 ) -> tuple[list[TaskDiff], dict[str, tuple[str, ...]]]:
-    """Return all tasks of both runs in the order in which they can run, and what each needs."""
+    """Return the tasks that differ, or took notably longer in one of the runs, and what all need.
+
+    Both in the order in which they can run.
+    """
     store = new.store
     changes = {task.name: task for task in comparison.diff.tasks if task.kind != "removed"}
-    renamed = {name: str(task.old_name) for name, task in changes.items() if task.old_name}
-    sides = paired(old.states, new.states, renamed)
+    renamed = _renamed(comparison)
+    # Of what both have, only what differs is kept: the others are nearly all.
+    before = paired(old.states, new.states, renamed)
     code = _code(store, comparison)
     changed = {change.path.partition(".")[0] for change in params}
-    oids = {name: _newest(was, now).task for name, (_, was, now) in sides.items()}
-    needs = {name: decode_needs(data) for name, data in store.raws(oids)}
+    oids = {name: (new.states.get(name) or old.states[name]).task for name in before}
+    name_of = {name: name for name in oids}  # of equal texts one is enough
+    needs = {
+        name: tuple(name_of.get(up, up) for up in decode_needs(data))
+        for name, data in store.raws(oids)
+    }
     by_oid = {oids[name]: above for name, above in needs.items()}
     found = []
     outputs: dict[str, tuple[FieldChange, ...]] = {}  # what differs of those so far
     for name in graph.order(needs):
-        old_name, was, now = sides[name]
-        task = TaskDiff(name=name, old_name=old_name, old=was, new=now)
+        old_name = before[name]
+        was, now = old.states.get(old_name), new.states.get(name)
+        task = TaskDiff(name=name, old_name=renamed.get(name), old=was, new=now)
         if was is not None and now is not None:
-            origins = old.origins(old_name or name, by_oid), new.origins(name, by_oid)
-            inputs = () if origins[0] == origins[1] else _inputs(old, old_name or name, new, name)
+            origins = old.origins(old_name, by_oid), new.origins(name, by_oid)
+            inputs = () if origins[0] == origins[1] else _inputs(old, old_name, new, name)
             task = replace(
                 task,
                 definition=changes[name].fields if name in changes else (),
@@ -270,8 +278,16 @@ def _tasks(
                 known = _passed_on(store.get(Task, oids[name]), task.inputs, outputs, params)
                 task = replace(task, passed_on=known)
             outputs[name] = task.output
-        found.append(judged(task))
+        task = judged(task)
+        if task.kinds or task.seconds:
+            found.append(task)
     return found, needs
+
+
+def _renamed(comparison: Comparison) -> dict[str, str]:
+    """Return new name -> old name of the tasks that were renamed."""
+    tasks = (task for task in comparison.diff.tasks if task.kind != "removed")
+    return {task.name: task.old_name for task in tasks if task.old_name}
 
 
 def _taken(store: Store, task: Oid, changed: set[str]) -> tuple[str, ...]:
@@ -304,17 +320,11 @@ def _passed_on(
     return found
 
 
-def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:
-    side = new or old
-    assert side is not None
-    return side
-
-
 def _with_waiting(store: Store, run: Run, started: Mapping[str, TaskRun]) -> Mapping[str, TaskRun]:
     """Return every task of a run; one that has not started is pending."""
-    tasks = store.snapshot(run.snapshot).tasks.items()
+    tasks = store.snapshot(run.snapshot, keep=False).tasks.items()
     waiting = {n: TaskRun(task=oid, state="pending") for n, oid in tasks if n not in started}
-    return {**waiting, **started} if waiting else started
+    return TaskRuns(chain(waiting.items(), started.items())) if waiting else started
 
 
 def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:

@@ -63,9 +63,9 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
     """
 
     def __init__(self, values: RunValues | _Read, needs: Mapping[str, tuple[str, ...]]) -> None:
-        """`needs` are the edges of all tasks, in that order."""
+        """`needs` are the edges of all tasks, in that order, in which the values are as well."""
         self.needs, self._values = needs, values
-        self.states = {name: values.states[name] for name in needs if name in values.states}
+        self.states = values.states
 
     def output(self, name: str) -> Json:
         """Return the value that a task gave; None of one that gave none."""
@@ -150,8 +150,8 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     """Return a run with all its tasks."""
     # First the edges, whose order takes memory for a moment, then the outcomes, which stay.
-    needs = needs_of(store, store.snapshot(run.snapshot))
-    values = RunValues(store, run, task_runs(store, run))
+    needs = needs_of(store, store.snapshot(run.snapshot, keep=False))
+    values = RunValues(store, run, task_runs(store, run).ordered(needs))
     return RunDetails(
         oid=oid,
         run=run,

@@ -71,7 +71,17 @@ def lookup(read: Read, root: Oid, name: str) -> Entry | None:
 
 def entries(read: Read, root: Oid) -> dict[str, Entry]:
     """Return all entries, sorted by the UTF-8 bytes of their names."""
-    return dict(sorted(_entries(read, root, 0)))
+    return dict(sorted(each(read, root)))
+
+
+def each(read: Read, root: Oid, depth: int = 0) -> Iterator[tuple[str, Entry]]:
+    """Yield all entries, leaf by leaf."""
+    tree = read(root)
+    if not isinstance(tree, Node):
+        yield from tree.entries
+        return
+    for _, below in _children(tree, depth):
+        yield from each(read, below, depth + 1)
 
 
 def changes(read: Read, old: Oid, new: Oid) -> dict[str, tuple[Entry | None, Entry | None]]:
@@ -129,15 +139,6 @@ def _children(node: Node, depth: int) -> tuple[tuple[int, Oid], ...]:
     return node.children
 
 
-def _entries(read: Read, root: Oid, depth: int) -> Iterator[tuple[str, Entry]]:
-    tree = read(root)
-    if not isinstance(tree, Node):
-        yield from tree.entries
-        return
-    for _, below in _children(tree, depth):
-        yield from _entries(read, below, depth + 1)
-
-
 def _changes(
     read: Read, old: Oid, new: Oid, depth: int
 ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
@@ -150,11 +151,11 @@ def _changes(
             if digit in olds and digit in news:
                 yield from _changes(read, olds[digit], news[digit], depth + 1)
             elif digit in olds:
-                yield from ((n, e, None) for n, e in _entries(read, olds[digit], depth + 1))
+                yield from ((n, e, None) for n, e in each(read, olds[digit], depth + 1))
             else:
-                yield from ((n, None, e) for n, e in _entries(read, news[digit], depth + 1))
+                yield from ((n, None, e) for n, e in each(read, news[digit], depth + 1))
         return
-    was, now = dict(_entries(read, old, depth)), dict(_entries(read, new, depth))
+    was, now = dict(each(read, old, depth)), dict(each(read, new, depth))
     for name in was.keys() | now.keys():
         if was.get(name) != now.get(name):
             yield name, was.get(name), now.get(name)

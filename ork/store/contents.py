@@ -19,6 +19,7 @@ from ork.objects.kinds import (
     Source,
     Task,
     TaskRun,
+    TaskRuns,
     Tombstone,
     decode_needs,
     encode_object,
@@ -126,7 +127,7 @@ def join_text(store: Store, source: Source) -> bytes:
     return b"".join(store.blob(oid) for oid in store.named(source.oid).values())
 
 
-def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
+def task_runs(store: Store, run: Run) -> TaskRuns:
     """Return task name -> TaskRun of a run, also of one that goes on.
 
     Tasks that have not started are absent. If the run has ended since it was read, its end counts.
@@ -138,13 +139,14 @@ def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
             _, run = run_of_id(store, run.workflow, run.id)
             break
         try:
-            return store.get_all(TaskRun, started)
+            return TaskRuns(store.get_all(TaskRun, started).items())
         except Corrupt:
             # A run that goes on takes away what it replaces; what is still named must be there.
             if started.items() <= dict(store.refs(active)).items():
                 raise
-    ended = tree.entries(store.tree, run.tasks) if run.tasks else {}
-    return {name: taskrun for name, taskrun in ended.items() if isinstance(taskrun, TaskRun)}
+    ended = tree.each(store.tree, run.tasks) if run.tasks else ()
+    found = TaskRuns((name, one) for name, one in ended if isinstance(one, TaskRun))
+    return found.ordered(sorted(found))
 
 
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
@@ -182,7 +184,11 @@ def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:
 
     Nothing else of the tasks is read, but all their bytes are checked.
     """
-    needs = {name: decode_needs(data) for name, data in store.raws(snapshot.tasks)}
+    name_of = {name: name for name in snapshot.tasks}  # of equal texts one is enough
+    needs = {
+        name: tuple(name_of.get(up, up) for up in decode_needs(data))
+        for name, data in store.raws(snapshot.tasks)
+    }
     return {name: needs[name] for name in graph.order(needs)}
 
 

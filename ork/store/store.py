@@ -34,7 +34,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,7 @@ from ork.objects.kinds import (
     Output,
     Packed,
     Run,
+    RunLeaf,
     Snapshot,
     Tombstone,
     Tree,
@@ -242,7 +243,7 @@ class Store:
 
     def _decoded(self, oid: Oid, stored: bytes | None, keep: bool) -> Object:
         value = decode_object(self._checked(oid, stored))
-        if keep and not isinstance(value, Blob):
+        if keep and not isinstance(value, Blob | RunLeaf):  # which are large, and read once
             if len(self._cache) >= CACHE_OBJECTS_MAX:
                 self._cache.clear()
             self._cache[oid] = value
@@ -272,16 +273,19 @@ class Store:
             for key, oid in page:
                 yield key, self._checked(oid, stored.get(oid))
 
-    def tree(self, oid: Oid) -> Tree:
+    def tree(self, oid: Oid, *, keep: bool = True) -> Tree:
         """Return one tree object: the reader that `ork.objects.tree` asks for."""
-        found = self.read(oid)
+        found = self.read(oid, keep=keep)
         if not isinstance(found, TREES):
             raise Corrupt(f"object {oid} is a {kind_of(found)}, not a tree")
         return found
 
-    def snapshot(self, oid: Oid) -> Contents:
-        """Return the tasks, code files and parameters of a snapshot; its trees are read later."""
-        return Contents.of(self.tree, oid, self.get(Snapshot, oid))
+    def snapshot(self, oid: Oid, *, keep: bool = True) -> Contents:
+        """Return the tasks, code files and parameters of a snapshot; its trees are read later.
+
+        They are kept at hand for the next time, unless there is none.
+        """
+        return Contents.of(partial(self.tree, keep=keep), oid, self.get(Snapshot, oid))
 
     def named(self, root: Oid) -> OidMap:
         """Return a tree of objects as a mapping: name -> oid."""

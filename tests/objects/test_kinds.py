@@ -37,6 +37,7 @@ from ork.objects.kinds import (
     Source,
     Task,
     TaskRun,
+    TaskRuns,
     Tombstone,
     When,
     decode_object,
@@ -626,3 +627,14 @@ def test_an_oid_is_64_lower_case_hex_digits():
     assert is_oid("0123456789abcdef" * 4)
     for wrong in ("", "A" * 64, "a" * 63, "a" * 65, "a" * 63 + "\n", "٣" * 64, None, 1):
         assert not is_oid(wrong)
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(st.dictionaries(texts, taskruns, max_size=4))
+def test_packed_outcomes_are_read_as_they_were(states):
+    packed = TaskRuns(states.items())
+    assert packed == states
+    names = sorted(states, reverse=True)
+    assert list(packed.ordered(["no such task\n", *names]).items()) == [
+        (name, states[name]) for name in names
+    ]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -21,7 +21,7 @@ from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import SECOND, Deploy, Run, TaskRun
+from ork.objects.kinds import SECOND, Deploy, Run, TaskRun, TaskRuns
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
 from ork.store.runs import Hook, RunEntry
@@ -156,7 +156,7 @@ def outputs(
     run, task = run_and_task(store, revision, now=session.now())
     states = task_runs(store, run)
     if task:
-        states = {name: taskrun for name, taskrun in states.items() if name == task}
+        states = states.ordered([task])
     values = Outputs(store, states)
     if task and not values:
         name = f"{run.name}:{task}"
@@ -218,8 +218,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     short = store.short if session.width else str
     yield [("run      ", "label"), (run.name, "name"), "  ", run.id]
     states = _states(details, store)
-    reasons = [one.reason or "" for one in states.values() if one.state in WRONG]
-    yield _state_line(run, unless_in=reasons)
+    wrong = {name: one.reason or "" for name, one in states.items() if one.state in WRONG}
+    yield _state_line(run, unless_in=wrong.values())
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
@@ -247,21 +247,20 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
-    waiting = [name for name, one in states.items() if one.state == "pending"]
-    if len(waiting) > BELOW_MAX:  # then their number tells enough
-        states = {name: one for name, one in states.items() if one.state != "pending"}
-    width = min(max((len(name) for name in states), default=0), 32)
-    # What went wrong comes first; of what follows from it, the cause is among that.
-    others: list[Line] = []
-    for name, taskrun in states.items():
+    waiting = {name for name, one in states.items() if one.state == "pending"}
+    hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
+    others = [name for name in states if name not in wrong and name not in hidden]
+    width = min(max(map(len, chain(wrong, others)), default=0), 32)
+
+    def line_of(name: str) -> Line:
+        taskrun = states[name]
         value = details.tasks.gist(name, VALUE_CHARS_MAX) if taskrun.output else ""
-        line = task_line(name, taskrun, width, value=value)
-        if taskrun.state in WRONG:
-            yield line
-        else:
-            others.append(cut(line, session.width))
+        return task_line(name, taskrun, width, value=value)
+
+    # What went wrong comes first; of what follows from it, the cause is among that.
+    yield from map(line_of, wrong)
     room = session.width if len(others) > BELOW_MAX else None
-    yield from abreast([[line] for line in others], room)
+    yield from abreast(([cut(line_of(name), session.width)] for name in others), room)
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
@@ -289,22 +288,23 @@ def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
         return recorded
     begun = Beginnings(store, run).now()
     oids = store.snapshot(run.snapshot).tasks
-    others = {
-        name: TaskRun(task=oids[name], state="running" if (name, 1) in begun else "pending")
+    others = (
+        (name, TaskRun(task=oids[name], state="running" if (name, 1) in begun else "pending"))
         for name in details.tasks.needs
-    }
-    return others | recorded
+    )
+    return TaskRuns(chain(others, recorded.items()))
 
 
 def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
-    counts: dict[str, tuple[str, int]] = {}
-    for taskrun in sorted(states.values(), key=lambda one: (one.state not in WRONG, one.state)):
-        word = MARKS["pending"] if taskrun.state == "pending" else human.outcome(taskrun)
-        state, number = counts.get(word, (taskrun.state, 0))
-        counts[word] = state, number + 1
+    counts = Counter(
+        (one.state, MARKS["pending"] if one.state == "pending" else human.outcome(one))
+        for one in states.values()
+    )
     line: Line = []
-    for word, (state, number) in counts.items():
+    for (state, word), number in sorted(
+        counts.items(), key=lambda it: (it[0][0] not in WRONG, it[0][0])
+    ):
         line += [*([", "] if line else []), (f"{number} {word}", state)]
     return line
 
@@ -331,8 +331,8 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
 
     run = details.run
     yield "the project's folder" if run.place == "project" else f"a {run.place}"
-    last = {name: taskrun.attempts[-1:] for name, taskrun in details.tasks.states.items()}
-    if others := [name for name, attempts in last.items() if attempts and attempts[0].place]:
+    states = details.tasks.states.items()
+    if others := [name for name, it in states if it.attempts and it.attempts[-1].place]:
         yield ", then a checkout for "
         yield from listed(others, PLACES_SHOWN)
     if checkout is not None:

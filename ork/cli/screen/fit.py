@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from ork.cli.screen.line import PRINTED, Line, plain, visible
 
@@ -65,11 +65,15 @@ def fitted_lines(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
             yield from _wrapped(line, width)
 
 
-def abreast(blocks: Sequence[Sequence[Line]], width: int | None) -> Iterator[Line]:
+def abreast(blocks: Iterable[Sequence[Line]], width: int | None) -> Iterator[Line]:
     """Yield blocks of lines beside each other, in as many columns as have room, down first."""
+    if width is None:
+        yield from chain.from_iterable(blocks)
+        return
+    blocks = list(blocks)
     sizes = [columns(plain(line)) for block in blocks for line in block]
     wide = max(sizes, default=0)
-    count = max(1, ((width or 0) + APART) // (wide + APART))
+    count = max(1, (width + APART) // (wide + APART))
     high = -(-len(sizes) // count)
     beside: list[list[Line]] = [[]]
     for block in blocks:
