@@ -140,7 +140,7 @@ def test_the_whole_story(project, edit):
     assert not project.deploy(Path("etl.yaml")).changed
     events = list(project.events("etl"))
     assert events[-1].run.state == "success"
-    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    edit("etl.yaml", "timeout: 300", "fresh: true")
     assert [one.state for one in project.status()] == ["modified"]
     assert list(project.events("etl.yaml"))[-1].run.number == 2
     second, first = project.log("etl")
@@ -154,7 +154,7 @@ def test_the_whole_story(project, edit):
     assert shown.tasks["load"].output == {"loaded": 3}
     assert list(project.show("etl").tasks) == ["extract", "load"]
     (change,) = project.diff("etl#1", "etl#2").diff.tasks
-    assert change.fields[0].path == "timeout"
+    assert change.fields[0].path == "fresh"
     assert not project.diff("etl", "etl").diff
     assert not project.diff("etl#1", "etl#2", tasks=["load"]).diff
     touched = {part.name: part.deploy for part in project.blame("etl").parts}

@@ -2,7 +2,7 @@
 
 A task can if it changed itself, if code that it executes changed, if a parameter that it takes
 changed, if another interpreter executes it, or if it comes after such a task. No other setting
-counts, and neither does a mere rename.
+counts, and neither does a mere rename, nor how long and how often it is tried.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from ork.errors import count
 from ork.graph.order import order
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Task
-from ork.objects.value import Value, fields_of
+from ork.objects.value import Value, fields_of, replace
 
 if TYPE_CHECKING:
     from ork.definition.reach import Reach
+
+PATIENCE = ("timeout", "retries", "retry_delay", "retry_backoff")  # whether it succeeds, not what
 
 
 class Affected(Value, frozen=True, kw_only=True):
@@ -75,7 +77,11 @@ def impact(
     old one; a task that is gone counts by its old name. A changed file that nobody reaches came in
     by `include`, so anybody may read it; and a task whose reach is not complete may execute any.
     """
-    reasons = {task.name: task.kind for task in diff.tasks if task.fields or task.kind == "added"}
+    reasons = {
+        task.name: task.kind
+        for task in diff.tasks
+        if task.kind == "added" or any(field.path not in PATIENCE for field in task.fields)
+    }
     code = code_of(diff, tasks=tasks, reach=reach)
     params = {param.path.partition(".")[0] for param in diff.params}
     interpreter = any(setting.path == "python" for setting in diff.settings)
@@ -98,6 +104,11 @@ def impact(
         else:
             unaffected.append(name)
     return Impact(affected=tuple(affected.values()), unaffected=tuple(unaffected))
+
+
+def same_work(old: Task, new: Task) -> bool:
+    """Say whether two tasks give the same from the same: they differ in their patience at most."""
+    return replace(old, **{name: getattr(new, name) for name in PATIENCE}) == new
 
 
 def code_of(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from ork.differences.impact import same_work
 from ork.errors import NotFound
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import RunValues
-from ork.objects.kinds import Run, TaskRun
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, Task, TaskRun
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, resolve, run_of_id
 from ork.store.store import Store
@@ -22,10 +24,11 @@ def still_valid(
 ) -> dict[str, TaskRun]:
     """Return the outcomes of a run that the tasks of a new definition would only give again.
 
-    Each task, the code that it executes and its interpreter are as they were, it succeeded
-    untainted, and what it received is what it would receive now. So nothing that depends on a task
-    which is executed again, as those of `again` are, is still valid. What stood in for a task in a
-    run of a part counts if all this holds of the run that gave it, with the same parameters.
+    Each task but for its patience, the code that it executes and its interpreter are as they were,
+    it succeeded untainted, and what it received is what it would receive now. So nothing that
+    depends on a task which is executed again, as those of `again` are, is still valid. What stood
+    in for a task in a run of a part counts if all this holds of the run that gave it, with the same
+    parameters.
     """
     runs = [run]
     while runs[-1].selected is not None and (base := base_alike(store, runs[-1])):
@@ -74,13 +77,17 @@ def _valid_in(
         if (
             old is not None
             and name in alike
-            and old.task == snapshot.tasks[name]
+            and _is_same(store, old.task, snapshot.tasks[name])
             and _is_result(run, old, given.get(name))
             and all(up in found for up in needs)
             and _received_that(values, name, needs)
         ):
             found[name] = old
     return found
+
+
+def _is_same(store: Store, old: Oid, new: Oid) -> bool:
+    return old == new or same_work(store.get(Task, old), store.get(Task, new))
 
 
 def _is_result(run: Run, taskrun: TaskRun, given: TaskRun | None) -> bool:

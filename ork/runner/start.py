@@ -309,7 +309,8 @@ def prepare_retry(
     asked = chosen(needs, options.selection) if options.selection else set()
     if latest:
         same = still_valid(store, before, found, again=asked, now=caller.now)
-        kept = {name: stand_in(one.task, one, before) for name, one in same.items()}
+        oids = store.snapshot(target.snapshot).tasks
+        kept = {name: stand_in(oids[name], one, before) for name, one in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
         terms = _go_on(store, oid, before, target, needs, asked)

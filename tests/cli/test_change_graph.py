@@ -95,8 +95,8 @@ def test_an_end_left_out_is_the_head(reworked):
 def test_files_are_compared_without_a_store(etl, edit):
     text = (etl.folder / "etl.yaml").read_text()
     etl.write("old.yaml", text)
-    edit("etl.yaml", "timeout: 300", "timeout: 600")
-    expected = "~ extract  changed   timeout\n* load     affected  through extract\n"
+    edit("etl.yaml", "timeout: 300", "fresh: true")
+    expected = "~ extract  changed   fresh\n* load     affected  through extract\n"
     assert etl("graph", "file:old.yaml..file:etl.yaml").out == expected
     assert not (etl.folder / ".ork").exists()
     assert etl("deploy", "old.yaml").code == 0

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from ork.definition.reach import Reach
 from ork.differences.definitions import Diff, FieldChange, FileChange
-from ork.differences.impact import Affected, Impact, code_of, impact
+from ork.differences.impact import Affected, Impact, code_of, impact, same_work
 from ork.objects.kinds import SECOND, Task
 from ork.objects.value import replace
 from tests.differences.test_definitions import compare_tasks, renamed, workflows
 
 RUN = Task(executor="process", command="run")
+PATIENT = {"timeout": 9 * SECOND, "retries": 3, "retry_delay": 1_500_000, "retry_backoff": 2000}
 
 
 # -- laws
@@ -76,7 +77,7 @@ def test_a_task_that_is_as_before_and_needs_only_such_is_not_affected(old, new, 
         if (one := todo.pop()) in new and one not in above:
             above.add(one)
             todo += new[one].depends_on
-    same = name in new and all(one in old and old[one] == new[one] for one in above)
+    same = name in new and all(one in old and same_work(old[one], new[one]) for one in above)
     assert (name in found.unaffected) == same
 
 
@@ -92,7 +93,7 @@ def test_a_changed_task_affects_itself_and_what_comes_after_it():
         "report": replace(RUN, depends_on=("extract", "load")),
         "audit": RUN,
     }
-    new = {**old, "clean": replace(old["clean"], timeout=9 * SECOND)}
+    new = {**old, "clean": replace(old["clean"], env={"A": "b"})}
     assert impact(compare_tasks(old, new), tasks=new, reach={}) == Impact(
         affected=(
             Affected(name="clean", why="changed"),
@@ -106,19 +107,29 @@ def test_a_changed_task_affects_itself_and_what_comes_after_it():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("timeout", 9 * SECOND),
-        ("retries", 3),
-        ("retry_delay", 1_500_000),
         ("on_upstream_failure", "run"),
         ("env", {"A": "b"}),
         ("output_type", "str"),
         ("inputs", {"n": {"const": 1}}),
     ],
 )
-def test_any_field_counts_since_with_any_the_outcome_can_differ(field, value):
-    new = {"a": replace(RUN, **{field: value})}
+def test_any_field_counts_with_which_the_result_can_differ(field, value):
+    new = {"a": replace(RUN, **PATIENT, **{field: value})}
     (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
     assert found == Affected(name="a", why="changed")
+    assert not same_work(RUN, new["a"])
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_how_long_and_how_often_a_task_is_tried_is_no_reason(name):
+    old = {"a": RUN, "z": replace(RUN, command="z", depends_on=("a",))}
+    new = {name: replace(RUN, **PATIENT), "z": replace(old["z"], depends_on=(name,))}
+    found = compare_tasks(old, new)
+    assert {"timeout", "retries", "retry_delay", "retry_backoff"} == {
+        field.path for task in found.tasks for field in task.fields
+    }
+    assert impact(found, tasks=new, reach={}) == Impact(unaffected=(name, "z"))
+    assert same_work(RUN, new[name])
 
 
 def test_an_added_task_is_affected_and_whoever_lost_one_has_changed():
@@ -129,7 +140,7 @@ def test_an_added_task_is_affected_and_whoever_lost_one_has_changed():
 
 
 def test_a_task_renamed_and_edited_is_affected():
-    new = {"b": replace(RUN, timeout=9 * SECOND)}
+    new = {"b": replace(RUN, env={"A": "b"})}
     (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
     assert found == Affected(name="b", why="renamed")
 

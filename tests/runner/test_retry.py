@@ -297,7 +297,8 @@ def kept(ork: Ork, run: str) -> list[str]:
         ("shared.py", "1", "2", ["c"]),
         ("deep/inner.py", "1", "2", ["a", "c"]),
         ("c.py", "7", "8", ["a", "b"]),
-        ("flow.yaml", "file: c.py", "file: c.py, retries: 1", ["a", "b"]),
+        ("flow.yaml", "file: c.py", "file: c.py, env: {A: b}", ["a", "b"]),
+        ("flow.yaml", "file: c.py", "file: c.py, retries: 1, timeout: 9s", ["a", "b", "c"]),
         ("flow.yaml", "name: flow", "name: flow\npython: python3", []),
     ],
 )
@@ -430,6 +431,19 @@ def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str
 
 
 @pytest.mark.slow
+def test_what_latest_keeps_of_a_more_patient_task_is_of_the_task_that_there_is_now(
+    calls: Ork, edit: Callable[[str, str, str], None]
+) -> None:
+    for number, timeout in ((2, "9s"), (3, "8s")):
+        edit("flow.yaml", "file: a.py", f"file: a.py, timeout: {timeout}")
+        edit("flow.yaml", f"file: a.py, timeout: {timeout}, timeout: 9s", "file: a.py, timeout: 8s")
+        calls("deploy", "flow.yaml")
+        assert calls("retry", f"flow#{number - 1}", "--latest").code == 1
+        assert kept(calls, f"flow#{number}") == ["a", "b", "c"]
+        task = calls("rev-parse", "flow:a").out.strip()
+        assert tasks(calls, f"flow#{number}")["a"]["task"] == task
+
+
 def test_latest_runs_again_what_had_received_something_else(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
