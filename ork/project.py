@@ -882,7 +882,7 @@ class Project:
         name = _workflow(workflow)
         caller = _caller(author, None, "fire", name)
         given = exactly(json_of(params))
-        return fire_now(self.store, name, caller, given=given, slot=_moment(slot))
+        return fire_now(self.store, name, caller, given=given, slot=slot)
 
     def backfill(
         self,

@@ -86,8 +86,9 @@ def schedule(
     still to come.
 
     fire puts a run into the queue as if its schedule were due now; with --slot for a slot that was
-    left out. backfill puts one there for each slot of the past that has none, also before the
-    workflow was deployed. `ork up` runs them, those of past slots one after the other.
+    left out, by your clock or else by that of the schedule's zone. backfill puts one there for
+    each slot of the past that has none, also before the workflow was deployed. `ork up` runs them,
+    those of past slots one after the other.
 
     \b
     Example:
@@ -347,11 +348,9 @@ def _fire(
     from ork.daemon.fires import fire_now
     from ork.runner.choices import parse_given
     from ork.runner.loop import Control
-    from ork.store.revision import parse_moment
 
-    moment = parse_moment(slot, session.now()) if slot else None
     caller = shared.caller_of(session, Control())
-    queued = fire_now(store, workflow, caller, given=parse_given(inputs), slot=moment)
+    queued = fire_now(store, workflow, caller, given=parse_given(inputs), slot=slot)
     tell_queued(session, queued, as_json)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 
 from ork.backends.base import Lease, Span
@@ -26,11 +26,13 @@ from ork.objects.value import Value, of_line, replace
 from ork.runner import start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
+from ork.schedule import times
 from ork.schedule.policy import Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
-from ork.schedule.times import slots
+from ork.schedule.times import slots, zone
 from ork.store.resolve import archived, archived_ref, head
+from ork.store.revision import parse_moment
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -41,6 +43,8 @@ BACKFILL_MAX = 1000  # runs of one command
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
 _MOMENT = timedelta(microseconds=1)
+_NEAR = timedelta(days=366)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 NOBODY_FIRES = "nothing is fired: no `ork up` works here now"
 
@@ -296,25 +300,62 @@ def leave_out(
         lines.move_on(tx, line, before, max(skip.last for skip in some))
 
 
-def made_up(store: Store, workflow: str, slot: datetime, *, now: datetime) -> tuple[Schedule, str]:
-    """Return whose slot this is, and its ref; raise UsageError unless it can be made up for."""
+def made_up(
+    store: Store, workflow: str, slot: str | date, *, now: datetime
+) -> tuple[Schedule, datetime, str]:
+    """Return whose slot this is, and its ref; raise UsageError unless it can be made up for.
+
+    What has no zone is read by the clock of `now` or, where that makes no slot of it, by the one of
+    a schedule.
+    """
     head(store, workflow)
-    if slot > now:
-        raise UsageError(f"the slot {slot:%Y-%m-%d %H:%M:%S %Z} is still to come")
-    for line in lines.lines_of(store, workflow):
-        if next(slots(line.schedule, slot - _MOMENT), None) == slot:
-            ref = fire_ref(workflow, line.schedule, slot)
-            if (pin := store.ref(ref)) is not None:
-                number = store.get(Run, pin).number
-                raise UsageError(
-                    f"{workflow}#{number} was started for that slot",
-                    hint=f"`ork run {workflow}#{number}` runs the same again",
-                )
-            return line.schedule, ref
-    raise UsageError(
-        f"{slot:%Y-%m-%d %H:%M:%S %Z} is no slot of {workflow}",
-        hint="`ork schedule list` tells which were left out; without --slot it is fired as of now",
-    )
+    moment = parse_moment(slot, now)
+    found = [line.schedule for line in lines.lines_of(store, workflow)]
+    zones = [(one, zone(part.timezone)) for one in found for part in one.parts]
+    read = [(one, moment) for one in found]
+    read += [(one, parse_moment(slot, now.astimezone(there))) for one, there in zones]
+    past = ((one, at) for one, at in read if _EPOCH < at <= now)
+    its = next((it for it in past if next(slots(it[0], it[1] - _MOMENT), None) == it[1]), None)
+    if its is None:
+        if moment > now:
+            raise UsageError(f"the slot {moment:%Y-%m-%d %H:%M:%S %Z} is still to come")
+        raise UsageError(
+            f"{moment:%Y-%m-%d %H:%M:%S %Z} is no slot of {workflow}",
+            hint=_nearest(found, moment, now)
+            + "`ork schedule list` tells which were left out; without --slot it is fired as of now",
+        )
+    schedule, at = its
+    ref = fire_ref(workflow, schedule, at)
+    if (pin := store.ref(ref)) is not None:
+        number = store.get(Run, pin).number
+        raise UsageError(
+            f"{workflow}#{number} was started for that slot",
+            hint=f"`ork run {workflow}#{number}` runs the same again",
+        )
+    return schedule, at, ref
+
+
+def _nearest(found: Iterable[Schedule], moment: datetime, now: datetime) -> str:
+    """Return which slots of the past come before and after a moment, by the clocks of their zones.
+
+    They are told so that they can be given as they stand there.
+    """
+    moment = max(moment, _EPOCH)
+    parts = [part for one in found for part in one.parts]
+    before = ((times.newest(part, moment - _NEAR, moment), part) for part in parts)
+    after = ((next(slots(part, moment), None), part) for part in parts)
+    near = [
+        max(((at, part) for at, part in before if at), key=lambda one: one[0], default=None),
+        min(((at, part) for at, part in after if at), key=lambda one: one[0], default=None),
+    ]
+    told = [
+        f"{at.astimezone(zone(part.timezone)):%Y-%m-%d %H:%M:%S %z} ({part.timezone})"
+        for at, part in filter(None, near)
+        if at <= now
+    ]
+    if not told:
+        return ""
+    return f"{' and '.join(told)} {'is' if len(told) == 1 else 'are'} nearest; "
 
 
 def fire_now(
@@ -323,7 +364,7 @@ def fire_now(
     caller: Caller,
     *,
     given: Mapping[str, object] = {},
-    slot: datetime | None = None,
+    slot: str | date | None = None,
 ) -> Queued:
     """Put a run into the queue as if a schedule of the workflow were due, or for a missed slot.
 
@@ -338,8 +379,8 @@ def fire_now(
             f"{workflow} has no schedule", hint=f"`ork run --queue {workflow}` runs it all the same"
         )
     if slot is not None:
-        schedule, ref = made_up(store, workflow, slot, now=caller.now)
-        found, scheduled = [schedule], slot
+        schedule, scheduled, ref = made_up(store, workflow, slot, now=caller.now)
+        found = [schedule]
     values = _given(store, newest, found[0], scheduled) if len(found) == 1 else {}
     if missing := sorted({name for one in found for name in one.params} - {*given, *values}):
         told = " ".join(f"-i {name}=VALUE" for name in missing)

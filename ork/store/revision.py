@@ -136,7 +136,7 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
         if len(words) == 10:
             day = date.fromisoformat(words) + timedelta(days=end_of_day)
             return datetime.combine(day, time(), now.tzinfo)
-        moment = datetime.fromisoformat(words.upper())
+        moment = datetime.fromisoformat(re.sub(r" (?=[+-]\d)", "", words.upper()))  # as we print it
     except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -212,14 +212,47 @@ def test_a_slot_can_be_made_up_for_once(project, flow):
     flow()
     fire(project, NOON + 35 * MINUTE)
     now, slot = NOON + 40 * MINUTE, NOON + 10 * MINUTE
-    schedule, ref = fires.made_up(project, "etl", slot, now=now)
-    assert ref == "fires/etl/20261101T121000Z" and schedule.cron == "*/10 * * * *"
+    schedule, found, ref = fires.made_up(project, "etl", slot, now=now)
+    assert (found, ref) == (slot, "fires/etl/20261101T121000Z")
+    assert schedule.cron == "*/10 * * * *"
     with pytest.raises(UsageError, match="etl#1 was started for that slot"):
         fires.made_up(project, "etl", NOON + 30 * MINUTE, now=now)
     with pytest.raises(UsageError, match="is no slot of etl"):
         fires.made_up(project, "etl", NOON + 11 * MINUTE, now=now)
     with pytest.raises(UsageError, match="still to come"):
         fires.made_up(project, "etl", NOON + 50 * MINUTE, now=now)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "text", "slot"),
+    [
+        ("{cron: 30 0 * * *, timezone: Europe/Berlin}", "2026-10-31 00:30", "2026-10-30T23:30"),
+        ("{cron: 30 0 * * *, timezone: Europe/Berlin}", "2026-10-30 23:30", "2026-10-30T23:30"),
+        ("{cron: 30 * * * *, timezone: Europe/Berlin}", "2026-10-31 00:30", "2026-10-31T00:30"),
+        ("[0 1 * * *, {cron: 30 0 * * *, timezone: Asia/Tokyo}]", "00:30", "2026-10-31T15:30"),
+    ],
+)
+def test_a_slot_is_read_by_the_clock_here_or_else_by_that_of_the_schedule(
+    project, flow, schedule, text, slot
+):
+    flow(schedule)
+    _, found, _ = fires.made_up(project, "etl", text, now=NOON)
+    assert found == datetime.fromisoformat(slot).replace(tzinfo=UTC)
+
+
+def test_where_there_is_no_slot_the_nearest_are_told_as_they_can_be_given(project, flow):
+    flow("[{cron: 30 0 * * *, timezone: Europe/Berlin}, {every: 5d}]")
+    hints = {}
+    for text in ("2026-10-31 01:00", "2026-11-01 06:00", "0001-01-01"):
+        with pytest.raises(UsageError, match="is no slot of etl") as caught:
+            fires.made_up(project, "etl", text, now=NOON)
+        hints[text] = (caught.value.hint or "").partition("`ork")[0]
+    before = "2026-10-31 00:30:00 +0100 (Europe/Berlin)"
+    after = "2026-11-01 00:30:00 +0100 (Europe/Berlin)"
+    assert hints["2026-10-31 01:00"] == f"{before} and {after} are nearest; "
+    assert hints["2026-11-01 06:00"] == f"{after} is nearest; "
+    text = after.partition(" (")[0]
+    assert fires.made_up(project, "etl", text, now=NOON)[1] == NOON - timedelta(hours=12.5)
 
 
 def test_a_slot_for_which_somebody_has_started_a_run_is_passed_over(project, flow):
