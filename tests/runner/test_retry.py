@@ -430,13 +430,11 @@ def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str
     assert "[1 succeeded]" in calls("log", "flow", "-n", "1", "--oneline").out
 
 
-@pytest.mark.slow
 def test_what_latest_keeps_of_a_more_patient_task_is_of_the_task_that_there_is_now(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
-    for number, timeout in ((2, "9s"), (3, "8s")):
-        edit("flow.yaml", "file: a.py", f"file: a.py, timeout: {timeout}")
-        edit("flow.yaml", f"file: a.py, timeout: {timeout}, timeout: 9s", "file: a.py, timeout: 8s")
+    for number, (old, new) in enumerate((("a.py", "a.py, timeout: 9s"), ("9s", "8s")), start=2):
+        edit("flow.yaml", old, new)
         calls("deploy", "flow.yaml")
         assert calls("retry", f"flow#{number - 1}", "--latest").code == 1
         assert kept(calls, f"flow#{number}") == ["a", "b", "c"]
@@ -444,6 +442,7 @@ def test_what_latest_keeps_of_a_more_patient_task_is_of_the_task_that_there_is_n
         assert tasks(calls, f"flow#{number}")["a"]["task"] == task
 
 
+@pytest.mark.slow
 def test_latest_runs_again_what_had_received_something_else(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
