@@ -28,6 +28,7 @@ SECOND = 1_000_000  # microseconds, in which every duration is kept
 BACKOFF_UNIT = 1000  # a retry_backoff of 1, which is kept in thousandths
 LEAF_ENTRIES_MAX = 64
 TREE_DEPTH_MAX = 63  # half bytes of a hash, counted from 0
+KEPT_READ_MAX = 2_000  # outcomes of one run, some 2 MB
 INLINE_OUTPUT_BYTES_MAX = 1024  # of the blob that it would be, header included
 SCALARS = ("str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz", "datetime_utc")
 # No two dots in a row: A..B is a range.
@@ -273,9 +274,9 @@ class TaskRun(Kind, frozen=True, kw_only=True):
 
 
 class TaskRuns(Mapping[str, TaskRun]):
-    """The outcomes of tasks by their names, each read from its bytes when it is asked for.
+    """The outcomes of tasks by their names; of many, each is read when it is asked for.
 
-    So many of them take a third of the memory.
+    As bytes they take a third of the memory, and reading costs time, so the first are kept read.
     """
 
     def __init__(self, taskruns: Iterable[tuple[str, TaskRun]]) -> None:
@@ -285,22 +286,25 @@ class TaskRuns(Mapping[str, TaskRun]):
             encode(_said(taskrun), buffer)
             return bytes(buffer)  # what `encode` returns has room to spare
 
-        self._packed = {name: packed(taskrun) for name, taskrun in taskruns}
+        self._held: dict[str, TaskRun | bytes] = {}
+        for number, (name, taskrun) in enumerate(taskruns):
+            self._held[name] = taskrun if number < KEPT_READ_MAX else packed(taskrun)
 
     def ordered(self, names: Iterable[str]) -> TaskRuns:
         """Return those of these names, in their order."""
         found = TaskRuns(())
-        found._packed = {name: self._packed[name] for name in names if name in self._packed}
+        found._held = {name: self._held[name] for name in names if name in self._held}
         return found
 
     def __getitem__(self, name: str) -> TaskRun:
-        return _of_pack()(self._packed[name])  # type: ignore[no-any-return]
+        held = self._held[name]
+        return _of_pack()(held) if isinstance(held, bytes) else held
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return iter(self._held)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._held)
 
 
 def _said(taskrun: TaskRun) -> dict[str, Any]:

@@ -632,7 +632,9 @@ def test_an_oid_is_64_lower_case_hex_digits():
 @settings(deadline=None, max_examples=examples(100))
 @given(st.dictionaries(texts, taskruns, max_size=4))
 def test_packed_outcomes_are_read_as_they_were(states):
-    packed = TaskRuns(states.items())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kinds, "KEPT_READ_MAX", 1)
+        packed = TaskRuns(states.items())
     assert packed == states
     names = sorted(states, reverse=True)
     assert list(packed.ordered(["no such task\n", *names]).items()) == [
