@@ -180,6 +180,12 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
 _REF = re.compile(r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}")
 _BRACES = re.compile(r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}")
 _BARE = re.compile(r"\{\{-? *(?:inputs?\.)?(\w+) *-?\}\}", re.ASCII)
+_DAY = re.compile(
+    r"(?:\w+_)?(?:ds|ts|execution_date)(?:_nodash\w*)?|\w*data_interval_\w+|logical_date|macros"
+)
+_AIRFLOW = re.compile(
+    rf"\{{\{{-? *({_DAY.pattern}|(?:var|conn|ti|task_instance)(?=\.))\b[^{{}}\n]*\}}\}}", re.ASCII
+)
 _BRACE = re.compile(r"(?<![{$%#@\\])\{(\w+)\}(?!\})", re.ASCII)
 _VARIABLE = re.compile(r"(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?", re.ASCII)
 _INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no `${X:-default}`
@@ -212,6 +218,10 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
             if name in params:
                 hint = f"add `inputs: {{{name}: {{ref: params.{name}}}}}`"
             warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
+    for name, written in _written(_AIRFLOW, line):
+        if name not in task.inputs and name not in params:
+            hint = _SLOT if _DAY.fullmatch(name) else "values come by `inputs` and `env`"
+            warnings.at_text(place(), written, f"`{written}` {_AS_IT_IS}", hint)
     read = _read_by_shell(task)
     where = "" if isinstance(command, str) else ", in a command that is one text"
     found = _written(_BARE, line)
@@ -229,6 +239,7 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
             warnings.at_text(place(), written, f"`{written}` is no quote for a shell", hint)
 
 
+_SLOT = "the day of a slot is a parameter: `schedule: {cron: ..., params: {day: slot - 1d}}`"
 _AS_IT_IS = "stands in a command, in which nothing is replaced"
 
 

@@ -43,7 +43,8 @@ _KEYS = "name description schedule types tasks include exclude env max_parallel 
 HOOKS = ("on_failure", "on_success")
 WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
 # What other tools call these keys, or have where a file has none.
-_OTHER_KEYS = {"cron": "schedule", "title": "name", "on_error": "on_failure"}
+_OTHER_KEYS = {"title": "name", "dag_id": "name", "on_error": "on_failure"}
+_OTHER_KEYS |= dict.fromkeys(("cron", "schedule_interval"), "schedule")
 _OTHER_KEYS |= dict.fromkeys(("steps", "jobs", "stages"), "tasks")
 _OTHER_KEYS |= dict.fromkeys(("parameters", "vars", "variables"), "params")
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
@@ -54,6 +55,7 @@ _OTHER_KEYS |= {
 }
 _OTHER_KEYS |= dict.fromkeys(("matrix", "each", "foreach", "for_each"), ALIKE)
 _OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
+_OTHER_KEYS["max_active_runs"] = "`overlap` of a schedule says what comes while a run goes on"
 _OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"
 _PLACING = ("root", "env", "exclude")  # which files and modules there are depends on these
 _OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}

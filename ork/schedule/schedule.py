@@ -29,6 +29,16 @@ SCHEDULES_MAX = 100
 RETRIES_MAX = 1000
 
 _LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
+# What other tools call these keys, or have where a schedule has none.
+_NO_TIMEOUT = "a `timeout` is of each task, and `ork run --timeout` of a run by hand"
+_OTHER_KEYS = {
+    "max_active_runs": "`overlap: skip`, as without it, starts no run while one goes on",
+    "depends_on_past": "a first task can ask `ork runs` how the run before ended",
+    "start_date": "it begins when it is deployed; `ork schedule backfill` makes up for the past",
+    "end_date": "it ends with a deploy that has no schedule, or `ork schedule pause`",
+    **dict.fromkeys(("timeout", "dagrun_timeout"), _NO_TIMEOUT),
+    "sla": f"nothing tells that a run is late; {_NO_TIMEOUT}",
+}
 _POLICIES = ("catchup", "overlap", "retries", "retry_delay_s")
 
 
@@ -174,8 +184,10 @@ class _Reading:
         given = {key: below for key, below in value.items() if below is not None}
         for key in given.keys() - set(KEYS):
             message = f"unknown key `{key[:60]}` in a schedule"
-            hint = f"a schedule has: {', '.join(KEYS)}"
-            self.complain((*path, key), message, hint, of_key=True, known=KEYS)
+            hint = _OTHER_KEYS.get(key)
+            known = () if hint else KEYS
+            hint = hint or f"a schedule has: {', '.join(KEYS)}"
+            self.complain((*path, key), message, hint, of_key=True, known=known)
         if ("cron" in given) == ("every" in given):
             has = "both `cron` and `every`" if "cron" in given else "neither `cron` nor `every`"
             hint = "one is enough: a list may have several schedules"

@@ -63,6 +63,14 @@ def test_a_parameter_with_a_date_can_take_the_slot() -> None:
         ("schedule: {every: 5m, params: {region: ~}}", "~}", "expected str, got null", None),
         ("schedule: {every: 5m, params: {region: a, dai: 1}}", "dai", "named `dai`", "`day`?"),
         ("schedule: {every: 5m, parms: {}, params: {region: a}}", "parms", "key", "`params`?"),
+        (
+            "schedule: {every: 5m, sla: 1h, params: {region: a}}",
+            "sla",
+            "key",
+            "run is late; a `tim",
+        ),
+        ("schedule: {every: 5m, timeout: 1h, params: {region: a}}", "timeo", "key", "of each task"),
+        ("schedule: {every: 5m, end_date: x, params: {region: a}}", "end_d", "key", "pause`"),
         ("schedule: {evry: 5m, every: 5m, params: {region: a}}", "evry", "key", "`every`?"),
         ("schedule: {every: 5x, params: {region: a}}", "5x", "every cannot be", "as in `30s`"),
         ("schedule: {every: 5m, overlap: skp, params: {region: a}}", "skp", "one of", "`skip`?"),
@@ -74,6 +82,14 @@ def test_a_wrong_part_is_named(text: str, at: str, message: str, hint: str | Non
     assert found.source is not None
     assert found.source[found.column - 1 :].startswith(at)
     assert hint is None or hint in (found.hint or "")
+
+
+def test_each_key_of_another_tool_has_its_hint() -> None:
+    keys = {"max_active_runs": "overlap", "depends_on_past": "ork runs", "start_date": "backfill"}
+    given = "".join(f", {key}: 1" for key in keys)
+    found = complaints(f"schedule: {{every: 5m, params: {{region: a}}{given}}}\n")
+    assert [one.message.split("`")[1] for one in found] == [*keys]
+    assert all(word in (one.hint or "") for one, word in zip(found, keys.values(), strict=True))
 
 
 LONG = "schedule:\n  params: {region: eu}\n  "
