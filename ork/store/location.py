@@ -355,6 +355,11 @@ def lost(store: Store, told: Anchor) -> str | None:
     if behind > 0:
         times = "one write" if behind == 1 else f"{behind} writes"
         return f"the store has gone back by {times}: its data file is older than its anchor"
+    return lacks(store, told)
+
+
+def lacks(store: Store, told: Anchor) -> str | None:
+    """Return in words what is not there that an anchor tells of, whatever was written since."""
     # Another process may have written operations since.
     if told.operation not in (None, store.ref("ops")) and all(
         oid != told.operation for oid, _ in operations(store)

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
+from ork.backends.anchor import Anchor
 from ork.errors import Corrupt, some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, kind_of
+from ork.store.location import lacks
 from ork.store.resolve import number_ref
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
@@ -31,6 +33,7 @@ _PLACES = {
     "hooks": 1,
     "tally": 0,
 }
+_AGAIN = "its refs were made again"
 _OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "stops/", "tally/")
 
 
@@ -48,6 +51,7 @@ class Rebuilt:
         self._runs: dict[tuple[str, str], Oid] = {}  # workflow and id -> the furthest record
         self._refs: dict[str, Oid] = {}
         self.changes: dict[str, str] = {}  # ref -> in words what became of it
+        self.lost: list[str] = []  # in words what there was, and is no more
         self.endless: list[str] = []  # ids of runs that had ended, of which only the begin is left
 
     def saw(self, ref: str, oid: Oid, *, live: bool) -> None:
@@ -89,6 +93,11 @@ class Rebuilt:
                 self.changes[ref] = f"left out the ref {ref!r}: what it led to is lost"
         yield from self._summed_up()
 
+    def compare(self, told: Anchor) -> None:
+        """Note what is lost that the anchor of the old store tells of."""
+        if loss := lacks(self.store, told):
+            self.lost.append(loss)
+
     def _summed_up(self) -> Iterator[str]:
         """Yield what became of refs: each that is of no run, and then runs that fared alike."""
         names = {}
@@ -100,6 +109,8 @@ class Rebuilt:
         for ref, words in self.changes.items():
             space, *parts = ref.split("/")
             if space not in _PLACES:
+                if ref not in self._refs:
+                    self.lost.append(words)
                 yield words
                 continue
             if space == "tally":
@@ -108,10 +119,13 @@ class Rebuilt:
             name = f"{parts[0]}#{int(where)}" if space == "numbers" else names.get(where, where)
             fate = "nothing is left of its record"
             if name in there:
-                fate = "its end was lost" if name in endless else "its refs were made again"
+                fate = "its end was lost" if name in endless else _AGAIN
             fates.setdefault(fate, {})[name] = None
         for fate, which in fates.items():
-            yield f"{some(which, NAMES_MAX)}: {fate}"
+            words = f"{some(which, NAMES_MAX)}: {fate}"
+            if fate != _AGAIN:
+                self.lost.append(words)
+            yield words
         if tallies := sum(ref.startswith("tally/") for ref in self.changes):
             yield f"tallies of deploys that were made again: {tallies}"
 
@@ -152,11 +166,12 @@ class Rebuilt:
             return seen
         ends = self._parents.keys() - set(self._parents.values())
         oid = max(sorted(ends), key=self._length, default=None)
-        while oid is not None and oid != seen and not self._is_complete(oid):
-            oid = self._parents.get(oid)  # it was being written when its process was killed
-        return oid
+        while oid in self._parents and oid != seen and not self._is_complete(oid):
+            oid = self._parents[oid]  # it was being written when its process was killed
+        return oid  # which is lost itself, if it is none of them
 
-    def _is_complete(self, oid: Oid) -> bool:
+    def _is_complete(self, oid: Oid | None) -> bool:
+        assert oid is not None
         moves = self.store.get(Operation, oid, keep=False).moves
         return all(new is None or self._is(ref, new) for ref, _, new in moves)
 

@@ -43,11 +43,13 @@ class Repaired(Value, frozen=True, kw_only=True):
     """What was found, what was done about it, step by step, and what is still wrong.
 
     `refs` has a line for each ref that was made again, moved or left out; the steps sum them up.
+    `lost` is, in words, what the store had and has no more.
     """
 
     before: Checked
     steps: tuple[str, ...]
     refs: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     after: Checked
 
 
@@ -58,7 +60,11 @@ def repair(
     now: datetime,
     say: Callable[[str], None] = lambda _: None,
 ) -> Repaired:
-    """Repair the store in a folder; it must not be open. Raise StoreError where that cannot be."""
+    """Repair the store in a folder; it must not be open.
+
+    Raise StoreError, with the store as it was, where that cannot be, or where nothing is left of it
+    to which a name leads: an empty store in its place would look like a whole one.
+    """
     steps: list[str] = []
 
     def step(words: str) -> None:
@@ -82,16 +88,17 @@ def _repair(
         step(f"{location.CONFIG} was written anew")
     codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
     refs: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     if not codes:
         return Repaired(before=before, steps=tuple(steps), after=found)
     if codes - _ANCHOR - {_MISSING}:
-        refs = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
+        refs, lost = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
     else:
         _heal_in_place(folder, found.findings, environ, step)
         tell_anchor(folder, environ)
     step("the anchor tells of the store as it is now")
     after = fsck(folder, environ=environ)
-    return Repaired(before=before, steps=tuple(steps), refs=refs, after=after)
+    return Repaired(before=before, steps=tuple(steps), refs=refs, lost=lost, after=after)
 
 
 @contextmanager
@@ -146,7 +153,7 @@ def _rebuild(
     environ: Mapping[str, str],
     now: datetime,
     step: Callable[[str], None],
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     data = location.on_disk(folder, environ=environ)
     sequence = data.kind.written(data.at)
     made = data.home.new(BESIDE)
@@ -164,7 +171,7 @@ def _rebuild(
     kept = keep.relative_to(data.home.folder.parent)
     step(f"the data file as it was is {kept}")
     _end(folder, rebuilt.endless, environ=environ, now=now)
-    return tuple(rebuilt.changes.values())
+    return tuple(rebuilt.changes.values()), tuple(rebuilt.lost)
 
 
 def _fill(
@@ -184,6 +191,14 @@ def _fill(
         _heal(rebuilt, folder.parent, findings, step)
         for words in rebuilt.decide():
             step(words)
+        if data.home.store is None and (told := anchor.read(folder)):
+            rebuilt.compare(told)
+        if next(rebuilt.store.refs(""), None) is None:
+            raise StoreError(
+                "no workflow, tag or run was found in what is left of the store: it stays as it is",
+                hint="move .ork away, then `ork init --from BACKUP`, or `ork clone` a store that"
+                " has them",
+            )
     finally:
         backend.close()
     return rebuilt

@@ -251,6 +251,42 @@ def test_a_store_with_a_broken_meta_page_is_salvaged(
     assert answers(folder.parent) == before
 
 
+@pytest.mark.parametrize("left", [0, 3 * 4096])
+@pytest.mark.parametrize("anchored", [True, False])
+def test_where_nothing_is_left_the_store_stays_as_it_is(
+    ran: Ork, folder: Path, left: int, anchored: bool
+) -> None:
+    """An empty store in its place would be whole, and look as if nothing had ever been in it."""
+    os.truncate(data_file(folder), left)
+    if not anchored:
+        (folder / anchor.NAME).unlink()
+    before = data_file(folder).read_bytes(), anchor.read(folder)
+    done = ran("fsck", "--repair")
+    assert (done.code, done.out) == (4, "")
+    assert "no workflow, tag or run was found in what is left" in done.err
+    assert "`ork init --from BACKUP`" in done.err
+    assert (data_file(folder).read_bytes(), anchor.read(folder)) == before
+    assert not list(folder.glob("data.tmp-*"))
+    assert ran("log").code == 4
+
+
+def test_what_a_repair_could_not_save_is_told(ran: Ork, folder: Path) -> None:
+    """Of the newest run no object is left that a ref could lead to."""
+    store = location.open_store(folder, environ={})
+    oid, _ = run_of_number(store, "etl", 2)
+    records = [store.backend.get(one) for one in {oid, store.ref("numbers/etl/0000000002")}]
+    store.close()
+    for stored in records:
+        flip(folder, stored, len(stored) // 2)
+    done = ran("fsck", "--repair")
+    assert done.code == 1
+    assert "what is left is whole: " in done.out
+    assert re.search("lost: etl#2, .*: nothing is left of its record", done.err)
+    assert "lost: the store has lost the run of 'numbers/etl/0000000002'" in done.err
+    assert "`ork init --from BACKUP FOLDER`" in done.err
+    assert ran("fsck").code == 0
+
+
 def test_two_repairs_are_not_made_at_once(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     with open_folder(folder) as other:

@@ -21,6 +21,9 @@ _ELSEWHERE = (
     "what is still missing is nowhere here: put a file back to where it was and repair again, or"
     " make a store beside this one: `ork init --from BACKUP FOLDER`, `ork clone OTHER FOLDER`"
 )
+_LOST = (
+    "`ork init --from BACKUP FOLDER` makes a store of a backup, which may have it, beside this one"
+)
 _LOOKS = {"error": "error", "warning": "warning", "note": "dim"}
 
 
@@ -49,7 +52,9 @@ def fsck(
     follows from them; the old one stays below .ork/quarantine. Nobody else may have the store open.
     A store that has gone back is accepted as it is.
 
-    Exit codes: 0 whole; 1 there are errors, or still are.
+    Where no name is left that leads to anything, it refuses, and the store stays as it is.
+
+    Exit codes: 0 whole; 1 there are errors, or still are, or --repair could not save all.
 
     \b
     Example:
@@ -93,26 +98,31 @@ def _repair(session: Session, as_json: bool) -> None:
             "before": _json(done.before),
             "steps": done.steps,
             "refs": done.refs,
+            "lost": done.lost,
             "after": _json(done.after),
         }
         session.print_json("repair", value)
     else:
         session.print([step] for step in done.steps)
-        session.print(_lines(done.after), page=True)
-        if done.after.errors:
-            session.say([("hint: ", "hint"), _ELSEWHERE])
-    if done.after.errors:
+        session.print(
+            _lines(done.after, "what is left is whole" if done.lost else "whole"), page=True
+        )
+        for words in done.lost:
+            session.say([("lost: ", "error"), words])
+        if hint := _ELSEWHERE if done.after.errors else _LOST if done.lost else None:
+            session.say([("hint: ", "hint"), hint])
+    if done.after.errors or done.lost:
         raise typer.Exit(1)
 
 
-def _lines(found: Checked) -> Iterator[Line]:
+def _lines(found: Checked, whole: str = "whole") -> Iterator[Line]:
     for finding in found.findings:
         yield _line(finding)
     words = f"{human.count(found.objects, 'object')} and {human.count(found.refs, 'ref')}"
     if found.errors:
         yield [(f"{human.count(found.errors, 'error')}", "error"), f" in {words}"]
     else:
-        yield [("whole", "success"), f": {words}"]
+        yield [(whole, "success"), f": {words}"]
 
 
 def _line(finding: Finding) -> Line:
