@@ -33,6 +33,7 @@ from ork.objects.canonical import Oid
 
 MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
 READERS_MAX = 1024
+LOCK_BYTES = 128 + 64 * READERS_MAX  # of the file with the locks: who writes, and each reader
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
@@ -504,6 +505,8 @@ def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
 
 def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
     """Open with the largest map that this process has address space for."""
+    if options.get("lock", True):
+        lmdb_file.reserve(folder / "lock.mdb", LOCK_BYTES)
     for size in (map_bytes, *(smaller for smaller in _SMALLER_MAPS if smaller < map_bytes)):
         try:
             return lmdb.open(

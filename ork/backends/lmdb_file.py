@@ -6,12 +6,13 @@ and LMDB's errors in words. Does not import LMDB.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -141,6 +142,27 @@ def leave(environment: Environment, refuse: Callable[[], None]) -> None:
         if environment.gate is not None:
             environment.gate.close()  # waits for the writing thread of this process
         environment.engine.close()
+
+
+def reserve(locks: Path, size: int) -> None:
+    """Let the file with the locks have all its room on the disk; StoreError when there is none.
+
+    LMDB writes to it by a map of a file with holes: with a full disk, the process would be killed.
+    One that has been used is there as far as it is needed. No process has locks of its own in it.
+    """
+    with suppress(OSError):  # of those who may only read
+        file = open_lock(locks)
+        try:
+            there = 512 * os.fstat(file).st_blocks
+            if there < size:
+                os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT) and not there:
+                raise StoreError(
+                    f"the disk is full: {locks} needs {size} bytes", hint="make room"
+                ) from None
+        finally:
+            os.close(file)
 
 
 def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:

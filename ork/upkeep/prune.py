@@ -5,6 +5,7 @@ And gives the room back to the disk, by a new data file of all that there is.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -221,6 +222,7 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
             raise Corrupt(f"the data file is damaged: {problems[0]}", hint="`ork fsck --repair`")
         before = kind.room(data.at)
         new = data.home.new(BESIDE)
+        _check_disk(new.parent, before.used)
         try:
             sequence = _write_anew(folder, new / DATA, environ)
             if (copied := kind.room(new / DATA).records) != before.records:
@@ -236,6 +238,16 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
             remove(new)
         after = kind.room(data.at)
     return Repacked(done=True, before=before.bytes, after=after.bytes)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    """Raise StoreError where the disk has not so many bytes left: the copying would end in that."""
+    disk = os.statvfs(folder)
+    if (free := disk.f_bavail * disk.f_frsize) < needed:
+        raise StoreError(
+            f"the new data file needs about {needed:,} bytes, and the disk has {free:,} left",
+            hint="make room on it first; `ork gc --prune` makes some within the old file",
+        )
 
 
 def _write_anew(folder: Path, new: Path, environ: Mapping[str, str]) -> int:
