@@ -44,7 +44,7 @@ from ork.store.verdict import changed_files, taint_text, verdict
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
-ENDS_IT = 128  # from here on, a command was killed, or says that nobody should go on
+ENDS_IT = 126  # from here on, a command could not be started, or was killed, and judges nothing
 
 
 class Trial(Value, frozen=True, kw_only=True):
@@ -117,13 +117,15 @@ Judge: TypeAlias = Callable[[Oid, Run], str]  # deploy, ended run -> good, bad o
 class Question(Value, frozen=True, kw_only=True):
     """How deploys are judged: with which parameters and options they run, and by whom.
 
-    `judge` is asked about every run, also about recorded ones; without it, success is good.
-    `caller` is asked once per run, for the moment when it begins.
+    `judge` is asked about every run, also about recorded ones; without it, success is good. With
+    `try_ends` it is asked about recorded runs of the two ends first: a judge that is wrong there
+    judges nothing in the middle. `caller` is asked once per run, for the moment when it begins.
     """
 
     options: Options = field(default_factory=Options)
     caller: Callable[[], Caller] = Caller
     judge: Judge | None = None
+    try_ends: bool = False
 
 
 def bisect(
@@ -171,10 +173,11 @@ def bisect(
 
 
 def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
-    """Return a judge that asks a shell command: exit 0 is good, 125 cannot tell, up to 127 bad.
+    """Return a judge that asks a shell command: exit 0 is good, 125 cannot tell, up to 124 bad.
 
     The command finds the run in ORK_RUN (etl#57), its end in ORK_RUN_STATE, the deploy in
-    ORK_DEPLOY and the snapshot in ORK_SNAPSHOT. Raises UsageError when it was killed.
+    ORK_DEPLOY and the snapshot in ORK_SNAPSHOT. Raises UsageError when it was killed, or could not
+    be started at all: 126, 127.
     """
 
     def judge(deploy: Oid, run: Run) -> str:
@@ -196,7 +199,7 @@ def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
         if done.returncode < 0 or done.returncode >= ENDS_IT:
             raise UsageError(
                 f"the command ended with {done.returncode} on {about['ORK_RUN']}",
-                hint="0 says good, 125 cannot tell, others to 127 bad",
+                hint="0 says good, 125 cannot tell, others to 124 bad",
             )
         return {0: GOOD, CANNOT_JUDGE: SKIP}.get(done.returncode, BAD)
 
@@ -252,16 +255,27 @@ class _Search:
         for end, index, said in zip(ends, (0, len(self.line) - 1), (GOOD, BAD), strict=True):
             if end is None:
                 continue
-            number = None
-            if oid := run_of(end):
-                run = self.store.get(Run, oid)
-                number = run.number
-                judged = None if self.question.judge else verdict(self.store, run)
-                if judged not in (None, said):
-                    raise UsageError(f"{self.workflow}#{number} is not {said}: {run.state}")
+            _, entry = self.line[index]
+            run = self.store.get(Run, oid) if (oid := run_of(end)) else None
+            number = run.number if run else None
+            if self.question.judge and self.question.try_ends:
+                self._try(self.question.judge, index, run or self._recorded(entry.snapshot), said)
+            elif run and not self.question.judge and verdict(self.store, run) not in (None, said):
+                raise UsageError(f"{self.workflow}#{number} is not {said}: {run.state}")
             # A verdict by hand is on this deploy alone; elsewhere its content may have run.
             yield self._note(index, said, "given", number)
             self.verdicts[index] = said
+
+    def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> None:
+        """Raise UsageError when a judge does not say of a recorded run what was given."""
+        if run is None or verdict(self.store, run) is None:
+            return
+        judged = judge(self.line[index][0], run)
+        if judged not in (SKIP, said):
+            raise UsageError(
+                f"the command says that {run.name}, given as {said}, is {judged}",
+                hint=f"try it: `ORK_RUN={run.name} sh -c COMMAND; echo $?`",
+            )
 
     def recorded(self) -> Iterator[Trial]:
         """Take the verdicts of recorded runs, newest first, until they show where good turns bad.

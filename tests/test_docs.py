@@ -139,7 +139,8 @@ def with_gap_before(number, etl):
 
 
 BESIDE = ("../", "origin")
-ENDED = ("retry", "cancel")  # of a run that went well there is nothing to retry or to cancel
+# Of a run that went well there is nothing to retry or to cancel, and a judge does not call it bad.
+ENDED = ("retry", "cancel", "bisect")
 GOES_ON = ("up",)  # until a signal comes: tests/daemon/test_up.py starts it as its example does
 PLANTED = ("backup", "fsck")  # these find the numbers and the tag that `with_gap_before` made up
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -218,6 +219,27 @@ def test_a_command_that_was_killed_ends_the_search(line) -> None:
     done = ork("bisect", "--good", "flow~2", "--bad", "flow", "--cmd", "kill -9 $$")
     assert done.code == 2
     assert "ended with -9 on flow#1" in done.err
+
+
+@pytest.mark.parametrize("judge", ["/nosuch/program", "exit 126", "exit 200"])
+def test_a_command_that_could_not_judge_ends_the_search(line, judge) -> None:
+    ork = line(3, bad=2)
+    done = ork("bisect", "--good", "flow~2", "--bad", "flow", "--cmd", judge)
+    assert (done.code, done.out) == (2, "")
+    assert re.search("the command ended with (126|127|200) on flow#1", done.err)
+
+
+@pytest.mark.parametrize(
+    ("judge", "which"),
+    [("false", "flow#1, given as good, is bad"), ("true", "flow#2, given as bad, is good")],
+)
+@pytest.mark.parametrize("ends", [("flow#1", "flow#2"), ("flow~2", "flow")])
+def test_a_command_that_is_wrong_about_an_end_judges_nothing(line, judge, which, ends) -> None:
+    ork = line(3, bad=2, ran=(1, 3))
+    done = ork("bisect", "--good", ends[0], "--bad", ends[1], "--cmd", judge)
+    assert (done.code, done.out) == (2, "")
+    assert f"the command says that {which}" in done.err
+    assert len(ork("runs").out.splitlines()) == 2, "nothing was run"
 
 
 def test_what_cannot_be_judged_is_skipped_and_the_suspects_are_named(line, golden) -> None:

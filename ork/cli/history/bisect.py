@@ -34,7 +34,7 @@ def bisect(
         typer.Option(
             "--cmd",
             metavar="COMMAND",
-            help="A shell command that judges: exit 0 good, 125 skip, else bad.",
+            help="A shell command that judges: exit 0 good, 125 skip, to 124 bad.",
         ),
     ] = None,
     jobs: shared.Jobs = None,
@@ -53,7 +53,8 @@ def bisect(
 
     --cmd judges each run, in place of whether it succeeded. The command finds the run in $ORK_RUN,
     such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
-    skipped.
+    skipped. It is tried on recorded runs of the two ends first: where it does not say of them what
+    you said, or ends with 126 or more, nothing is searched.
 
     Exit codes: 0 the deploy was found; 1 it is one of several that cannot be told apart.
 
@@ -74,6 +75,7 @@ def bisect(
         question = Question(
             options=options,
             judge=judge_by(cmd, session.world.environ) if cmd else None,
+            try_ends=True,
             caller=lambda: shared.caller_of(session, control),
         )
         try:
