@@ -620,9 +620,9 @@ class Project:
             source,
             options=_chosen(options, params),
             caller=_caller(None, None, "would_run", _name_of(source)),
-            no_deploy=True,
             with_code=_text(with_code),
             allow_secret=allow_secret,
+            dry=True,
         )
         return self._shown(ork.runner.start.would_run(self.store, ready))
 

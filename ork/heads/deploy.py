@@ -135,10 +135,11 @@ def deploy_loaded(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    dry: bool = False,
 ) -> Deployed:
     """Deploy a file that `load` has read; see `deploy_all`."""
     (done,) = deploy_all(
-        store, [loaded], stamp=stamp, message=message, allow_secret=allow_secret, move=move
+        store, [loaded], stamp=stamp, message=message, allow_secret=allow_secret, move=move, dry=dry
     )
     return done
 
@@ -151,8 +152,9 @@ def deploy_all(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    dry: bool = False,
 ) -> list[Deployed]:
-    """Deploy files that `load` has read, all or none, as one operation.
+    """Deploy files that `load` has read, all or none, as one operation; `dry`, only say what for.
 
     See `refuse_move` and `refuse_secrets`. Raises NotFound when a part of one was forgotten.
     """
@@ -166,6 +168,9 @@ def deploy_all(
             objects = Packed()
             split_text("", loaded.text, objects.add)
             refuse_forgotten(store, loaded.snapshot, objects)
+    if dry:
+        tx = store.transaction(stamp)  # which nobody commits
+        return [_deploy_in(tx, store, loaded, stamp, message, move=move) for loaded in files]
     for _ in range(RACES_MAX):
         with suppress(Conflict):  # a head moved, and perhaps back again: look anew
             return _deploy_together(store, files, stamp, message, move=move)

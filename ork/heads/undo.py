@@ -47,10 +47,13 @@ def undo(
 
     If none is named it is the newest that is no undo and was not undone, so that each undo goes one
     further back; with `redo` the newest undo that was not undone. Raise UsageError if that is by
-    another author. Appends an operation; deletes no object, so an undo can be undone. Raise
-    Conflict, and write nothing, when a ref is elsewhere than where that operation left it.
+    another author, or if the newest of all took away for good: perhaps that one is meant. Appends
+    an operation; deletes no object, so an undo can be undone. Raise Conflict, and write nothing,
+    when a ref is elsewhere than where that operation left it.
     """
     if text is None:
+        if not redo:
+            _refuse_removal(store)
         oid, operation = _standing(store, undos=redo)
         if operation.author != stamp.author:
             short, words = store.short(oid), operation.command
@@ -195,6 +198,18 @@ def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
     if undos:
         raise NotFound("there is nothing to redo: no undo is left that was not undone itself")
     raise NotFound("there is nothing to undo: no head and no tag has moved, or all is undone")
+
+
+def _refuse_removal(store: Store) -> None:
+    """Raise UsageError when the newest operation is none that can be undone."""
+    newest = next(operations(store), None)
+    if newest is None or _has_moved(newest[1]):
+        return
+    oid, operation = _standing(store, undos=False)
+    raise UsageError(
+        f"`{newest[1].command}`, the newest operation, took away for good: it cannot be undone",
+        hint=f"`ork undo {store.short(oid)}` takes back the one before: {operation.command}",
+    )
 
 
 def _inverse(moves: Moves) -> Moves:

@@ -208,10 +208,12 @@ def prepare(
     allow_secret: bool = False,
     move: bool = False,
     elsewhere: bool = False,
+    dry: bool = False,
 ) -> Prepared:
     """Do all of `start` that comes before the run, a deploy if need be.
 
-    With `elsewhere` another process is to run it, in whose environment the secrets are.
+    With `elsewhere` another process is to run it, in whose environment the secrets are. `dry`
+    writes nothing, and refuses what the deploy would.
     """
     if isinstance(what, str):
         found = _look_up(store, what, caller.now)
@@ -253,10 +255,12 @@ def prepare(
             message=message,
             allow_secret=allow_secret,
             move=move,
+            dry=dry,
         )
         failpoint("deploy.after")
-        store.let_go(found.loaded.built.objects)  # a run can be long
-        target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
+        if not dry:
+            store.let_go(found.loaded.built.objects)  # a run can be long
+            target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
     return Prepared(target=target, terms=terms, deployed=deployed)
 
 

@@ -113,6 +113,14 @@ def test_what_runs_whatever_became_of_the_others_runs_alone_after_their_failure(
     assert (refused.code, "no run of tidy has the outputs of up" in refused.err) == (2, True)
 
 
+def test_a_dry_run_refuses_what_the_run_would(ran):
+    assert ran("rollback", "etl", "etl~1").code == 0
+    refused = ran("run", "etl.yaml")
+    assert (refused.code, ran("run", "etl.yaml", "--dry-run")) == (3, refused)
+    assert "nothing was deployed" in refused.err
+    assert ran("run", "etl.yaml", "--dry-run", "--no-deploy").code == 0
+
+
 @pytest.mark.parametrize("command", ["run", "run --dry-run", "graph", "deploy"])
 def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, command):
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")

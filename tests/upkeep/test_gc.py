@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,9 +90,10 @@ def test_what_can_be_undone_is_kept_and_later_the_undo_is_refused(project, secon
     assert collect(project).kinds["deploy"] == 1
     with pytest.raises(UsageError, match="gone for good"):
         undo(project, "@", stamp=stamp(5), now=LATER)
-    for text in (None, "@{1}"):  # what took away is no operation to go back from
-        with pytest.raises(NotFound, match="can no longer be undone"):
-            undo(project, text, stamp=stamp(5), now=LATER)
+    with pytest.raises(UsageError, match="the newest operation, took away for good"):
+        undo(project, stamp=stamp(5), now=LATER)
+    with pytest.raises(NotFound, match="can no longer be undone"):
+        undo(project, "@{1}", stamp=stamp(5), now=LATER)
     assert set(project.backend.oids()) == needed(project)
     assert dict(at_operation(project, "@{1}", now=LATER).refs("workflows/"))
 
@@ -276,6 +278,17 @@ def test_a_deploy_whose_head_is_undone_and_removed_meanwhile_is_made_again(
     store = Store(project.backend, folder=project.folder)
     assert deploy(store, project.project / "etl.yaml", stamp=stamp(2)).parent is None
     assert is_whole(project)
+
+
+def test_an_undo_after_gc_undoes_nothing_older_unasked(project, keep):
+    keep(version(1))
+    keep(version(2), hours=1)
+    plant(project, Blob(b"nobody needs this"))
+    assert collect(project).objects == 1
+    with pytest.raises(UsageError, match="the newest operation, took away for good") as caught:
+        undo(project, stamp=stamp(2500), now=LATER)
+    (short,) = re.findall(r"`ork undo (\w+)`", caught.value.hint)
+    assert undo(project, short, stamp=stamp(2500), now=LATER).operation.moves
 
 
 def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, second, monkeypatch):

@@ -158,9 +158,12 @@ def run(
             source,
             options=options,
             caller=caller,
-            no_deploy=True,
+            message=message,
+            no_deploy=no_deploy,
             with_code=with_code,
             allow_secret=allow_secret,
+            move=move,
+            dry=True,
         )
         dry_run.show(session, store, ready, as_json=as_json)
         return
