@@ -22,7 +22,9 @@ from ork.backends.gate import Gate, forked, in_use, outcome
 from ork.errors import Corrupt, StoreError
 from ork.files import open_file, open_lock
 
-DAMAGE_HINT = "restore .ork from a backup"
+DAMAGE_HINT = (
+    "`ork fsck --repair` saves what it can; a backup has the rest: `ork init --from BACKUP`"
+)
 CHECK_SECONDS = 1.0
 
 # The fields of a meta page in LMDB's data format 1. There are two; the newer one counts.

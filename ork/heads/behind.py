@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import dropwhile, islice
+from itertools import dropwhile, islice, takewhile
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
@@ -45,11 +45,15 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     if _is_own(newest, operation, author):
         return None
     older = dropwhile(lambda one: one[1][0] != before, enumerate(history(store, name, head)))
-    for back, (_, deploy) in older:  # none after an undo, which leaves files as they were
+    found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
+    if not found and not _is_undone(store, name, before, head):  # the line that was left for it
+        left = enumerate(islice(history(store, name, before), LOOKED_AT_MAX))
+        found = {f"{name}@{{1}}{f'~{back}' if back else ''}": deploy for back, (_, deploy) in left}
+    for version, deploy in found.items():
         if deploy.has(loaded.snapshot, settings):
             by = f"a deploy by {newest.author}"
             then = by if _is_deploy(newest, operation) else f"`{operation.command}`"
-            return Behind(workflow=name, version=f"{name}~{back}", then=then)
+            return Behind(workflow=name, version=version, then=then)
     return None
 
 
@@ -82,7 +86,9 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
     )
     if not back:
         return ""
-    authors = (deploy.author for _, deploy in _back_to(store, name, head, base) or ())
+    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)}
+    line = islice(history(store, name, head), LOOKED_AT_MAX)
+    authors = (deploy.author for _, deploy in takewhile(lambda one: one[0] not in had, line))
     others = dict.fromkeys(one.partition(" <")[0] for one in authors if one != author)
     who = some(list(others), 2) or f"`{since.command}`"
     text = summarize(back)
@@ -100,8 +106,8 @@ def _made_of(
                 continue
             if old is None or _is_own(store.get(Deploy, new), operation, author):
                 return new, newest
-            if _back_to(store, name, new, old) is None:
-                continue  # an undo, which leaves files as they were: it was made before
+            if _is_undone(store, name, old, new):
+                continue  # it was made before
             wanted, newest = old, newest or operation
     return None
 
@@ -114,6 +120,14 @@ def _back_to(store: Store, name: str, head: Oid, base: Oid) -> list[tuple[Oid, D
             return since
         since.append((oid, deploy))
     return None
+
+
+def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
+    """Say whether a head went back to an ancestor, as by an undo, which leaves files as they were.
+
+    After a forced pull neither is an ancestor of the other.
+    """
+    return _back_to(store, name, before, head) is not None
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from ork.errors import InvalidInput
 from ork.heads.deploy import deploy, status
 from ork.heads.undo import undo
+from ork.objects.value import replace
 from ork.store.store import Stamp
 from tests.heads.conftest import NOW, version
 from tests.stores import ADA, stamp
@@ -139,3 +140,32 @@ def test_after_an_undo_nothing_is_taken_back(etl, keep):
     keep(half(2, 2), hours=61)
     undo(etl.store, stamp=stamp(62), now=NOW)
     assert lost(etl, half(2, 3)) == ""
+
+
+@pytest.fixture
+def forced(shared):
+    """Ada deploys, too, and gives that up for what Bob has: what a forced pull does."""
+    name, path = "workflows/etl", shared.store.project / "etl.yaml"
+    bobs = shared.store.ref(name)
+    undo(shared.store, "@", stamp=stamp(62), now=NOW)
+    for hours, text in ((63, half(1, 2)), (64, half(1, 3))):
+        path.write_text(text)
+        deploy(shared.store, path, stamp=stamp(hours))
+    with shared.store.transaction(replace(stamp(65), argv=("ork", "pull", "--force"))) as tx:
+        tx.move(name, old=shared.store.ref(name), new=bobs)
+    return shared
+
+
+def test_after_a_forced_pull_the_files_of_what_was_left_are_behind(forced):
+    assert state(forced) == ("behind", "etl@{1}")
+    assert "is still as in etl@{1}, before `ork pull --force`" in refused(forced)
+    (forced.store.project / "etl.yaml").write_text(half(1, 2))
+    assert state(forced) == ("behind", "etl@{1}~1")
+    forced.back("etl@{1}~1")
+    assert state(forced) == ("unchanged", None)
+
+
+def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
+    told = lost(forced, half(1, 4))
+    assert told.startswith('takes back what Bob did: change a.command "echo 2" -> "echo 1"'), told
+    assert lost(forced, half(2, 4)) == ""
