@@ -5,10 +5,11 @@ Inputs are not stored: the bindings of a task, the parameters and the outputs be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, TypeAlias
 
 from ork.alike import meant_or_known
@@ -175,6 +176,36 @@ def python_of(store: Store, run: Run, taskrun: TaskRun) -> str | None:
     oid = last[0].environment or run.environment
     found = store.value(oid) if oid else None
     return str(found["executable"]) if isinstance(found, dict) and "executable" in found else None
+
+
+def retried_at(store: Store, run: Run) -> list[datetime]:
+    """Return when a run had ended before each of its retries."""
+    found = []
+    while run.previous is not None:
+        run = store.get(Run, run.previous)
+        if run.ended is not None:
+            found.append(run.ended)
+    return found
+
+
+def waited(taskrun: TaskRun, retried: Collection[datetime]) -> float:
+    """Return the seconds that a task waited between its attempts, but not for a retry of the run.
+
+    `retried` is when the run had ended before those.
+    """
+    return sum(
+        max(0.0, (after.started - before.started).total_seconds() - before.seconds)
+        for before, after in pairwise(taskrun.attempts)
+        if not any(before.started <= end <= after.started for end in retried)
+    )
+
+
+def waits_for_next(taskrun: TaskRun, retried: Collection[datetime]) -> bool:
+    """Say whether a task has failed in this run, or this retry of it, and is tried again."""
+    last = taskrun.attempts[-1:]
+    return taskrun.state == "pending" and any(
+        all(end < attempt.started for end in retried) for attempt in last
+    )
 
 
 def details_of(store: Store, found: Resolved) -> TaskDetails:

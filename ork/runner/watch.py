@@ -194,20 +194,14 @@ class Watching:
             yield from self._start(name, attempt.number, attempt)
             if not over or attempt is not after.attempts[-1]:
                 error = attempt.error or attempt.state
-                delay = self._delay(after, attempt) if attempt is after.attempts[-1] else 0.0
+                delay = 0.0
+                if after.state == "pending" and attempt is after.attempts[-1]:
+                    delay = next_in(self.store.get(Task, after.task), attempt, self.clock())
                 yield TaskRetried(task=name, attempt=attempt.number, delay=delay, error=error)
         if after.state == "running":
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:
             yield TaskFinished(task=name, taskrun=after)
-
-    def _delay(self, after: TaskRun, attempt: Attempt) -> float:
-        """Return the seconds until the next attempt; 0 where they were drawn at random."""
-        task = self.store.get(Task, after.task)
-        if after.state != "pending" or task.retry_backoff != BACKOFF_UNIT:
-            return 0.0
-        ago = (self.clock() - attempt.started).total_seconds() - attempt.seconds
-        return max(0.0, task.retry_delay / SECOND - max(0.0, ago))
 
     def _start(self, name: str, number: int, attempt: Attempt | None) -> Iterator[Event]:
         if (name, number) in self._told:
@@ -219,6 +213,14 @@ class Watching:
             begun = self.beginnings.now().get((name, number))
             began, log = (begun.started, begun.log) if begun else (self.clock(), None)
         yield TaskStarted(task=name, attempt=number, time=began, log=log)
+
+
+def next_in(task: Task, last: Attempt, now: datetime) -> float:
+    """Return the seconds until the attempt after this one; 0 where they were drawn at random."""
+    if task.retry_backoff != BACKOFF_UNIT:
+        return 0.0
+    ago = (now - last.started).total_seconds() - last.seconds
+    return max(0.0, task.retry_delay / SECOND - max(0.0, ago))
 
 
 def _pause(spent_s: float) -> None:

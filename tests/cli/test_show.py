@@ -1,10 +1,19 @@
 """ork show"""
 
 import json
+import re
+import subprocess
+from datetime import timedelta
 
 import pytest
 
+from ork.history.details import waits_for_next
 from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Attempt, Deploy, TaskRun
+from ork.objects.value import replace
+from tests.runs import write_retry, write_run
+from tests.started import Started
+from tests.stores import NOON
 
 
 @pytest.mark.parametrize(
@@ -164,3 +173,62 @@ def test_what_a_workflow_takes(ork, golden):
         "default": None,
     }
     assert shown["secrets"] == {"API_TOKEN": ["fetch", "send"], "MAIL_KEY": ["send"]}
+
+
+def test_the_time_between_attempts_is_told_but_not_that_before_a_retry_of_the_run(ork, opened):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: x}}\n")
+    assert ork("deploy", "w.yaml").code == 0
+    store = opened()
+    deploy = store.ref("workflows/w")
+
+    def failed(*starts):
+        attempts = tuple(
+            Attempt(
+                number=number,
+                state="failed",
+                error="no file",
+                started=NOON + timedelta(seconds=start),
+                duration=5000,
+            )
+            for number, start in enumerate(starts, start=1)
+        )
+        task = store.snapshot(store.get(Deploy, deploy).snapshot).tasks["a"]
+        return {"a": TaskRun(task=task, state="failed", reason="no file", attempts=attempts)}
+
+    write_run(store, deploy, failed(-20, 0), "failed")
+    assert "  FAILED   a     10ms of 20.0s  attempt 2  no file\n" in ork("show", "w#1").out
+    assert "took     10ms of 20.0s, in 2 attempts\n" in ork("show", "w#1:a").out
+    write_retry(store, "w", 1, failed(-20, 0, 3600, 3603), "failed")
+    assert "  FAILED   a     20ms of 23.0s  attempt 4  no file\n" in ork("show", "w#1").out
+    write_run(store, deploy, failed(-0.5, 0), "failed")
+    assert "  FAILED   a     10ms  attempt 2  no file\n" in ork("show", "w#2").out
+
+
+def test_a_task_that_waits_for_its_next_attempt_is_told_however_many_wait_for_it(ork):
+    tasks = "".join(
+        f"  t{n}: {{executor: process, command: x, depends_on: [a]}}\n" for n in range(30)
+    )
+    a = "  a: {executor: process, command: exit 3, retries: 1, retry_delay: 1h"
+    ork.write("w.yaml", f"name: w\ntasks:\n{a}}}\n{tasks}")
+    owner = Started(
+        "run", "w.yaml", env=ork.environ, cwd=ork.folder, text=True, stderr=subprocess.PIPE
+    )
+    try:
+        assert any("  retry " in line for line in iter(owner.stderr.readline, ""))
+        shown = ork("show", "w#1").out
+    finally:
+        owner.terminate()
+        owner.communicate()
+    assert "tasks    31 waiting\n" in shown
+    line = r"\n  waiting  a +\d+ms  attempt 1, again in \w+  exited with code 3\n$"
+    assert re.search(line, shown)
+
+
+def test_what_a_retry_is_yet_to_try_waits_for_no_next_attempt():
+    attempt = Attempt(number=1, state="failed", started=NOON, duration=5000)
+    waits = TaskRun(task="0" * 64, state="pending", attempts=(attempt,))
+    assert waits_for_next(waits, [])
+    assert not waits_for_next(waits, [NOON + timedelta(seconds=1)])
+    assert waits_for_next(waits, [NOON - timedelta(seconds=1)])
+    assert not waits_for_next(replace(waits, attempts=()), [])
+    assert not waits_for_next(replace(waits, state="failed"), [])

@@ -101,15 +101,17 @@ def _run(
 ) -> tuple[Any, Iterable[Line]]:
     """Return a run, or what became of one task, with the values that were passed on."""
     from ork.cli.runs.list import run_view, taskrun_view
-    from ork.history.details import details_of, python_of, run_details
+    from ork.history.details import details_of, python_of, retried_at, run_details, waited
 
     if isinstance(value, Run):
         run = run_details(store, found.oid, value)
         return run, run_view(run, store, session)
     name, details = _name(found), details_of(store, found)
     run_oid = run_of(found)
-    python = python_of(store, store.get(Run, run_oid), value) if run_oid else None
-    lines = taskrun_view(name or found.text, details, session, python=python)
+    its_run = store.get(Run, run_oid) if run_oid else None
+    python = python_of(store, its_run, value) if its_run else None
+    between = waited(value, retried_at(store, its_run)) if its_run else 0.0
+    lines = taskrun_view(name or found.text, details, session, python=python, waited=between)
     return {"name": name, "python": python, **to_json(details)}, lines
 
 

@@ -21,7 +21,7 @@ from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import SECOND, Deploy, Run, TaskRun, TaskRuns
+from ork.objects.kinds import SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
 from ork.store.runs import Hook, RunEntry
@@ -36,6 +36,7 @@ WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 PARAM_CHARS_MAX = 24  # of a parameter in a list
+WAITED_MIN = 1.0  # seconds between attempts that are worth a word
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
@@ -212,6 +213,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
+    from ork.history.details import retried_at, waited, waits_for_next
     from ork.worktree.place import checkout_of
 
     run, now = details.run, session.now()
@@ -247,7 +249,11 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
-    waiting = {name for name, one in states.items() if one.state == "pending"}
+    retried = retried_at(store, run)
+    again = {
+        n: _again(store, one, now) for n, one in states.items() if waits_for_next(one, retried)
+    }
+    waiting = {name for name, one in states.items() if one.state == "pending"} - again.keys()
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
     width = min(max(map(len, chain(wrong, others)), default=0), 32)
@@ -255,7 +261,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     def line_of(name: str) -> Line:
         taskrun = states[name]
         value = details.tasks.gist(name, VALUE_CHARS_MAX) if taskrun.output else ""
-        return task_line(name, taskrun, width, value=value)
+        between = waited(taskrun, retried)
+        return task_line(name, taskrun, width, value=value, waited=between, again=again.get(name))
 
     # What went wrong comes first; of what follows from it, the cause is among that.
     yield from map(line_of, wrong)
@@ -339,15 +346,31 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
         yield f": {human.path(str(checkout))}" + (" has its files" if run.ended else "")
 
 
-def task_line(name: str, taskrun: TaskRun, width: int, *, value: str = "") -> Line:
+def _again(store: Store, taskrun: TaskRun, now: datetime) -> str:
+    """Return when the next attempt of a task begins that waits for it."""
+    from ork.runner.watch import next_in
+
+    left = next_in(store.get(Task, taskrun.task), taskrun.attempts[-1], now)
+    return f", again in {human.about(left)}" if left else ", again soon"
+
+
+def task_line(
+    name: str,
+    taskrun: TaskRun,
+    width: int,
+    *,
+    value: str = "",
+    waited: float = 0.0,
+    again: str | None = None,
+) -> Line:
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
     line: Line = [
         "  ",
         (f"{human.mark(taskrun):<9}", taskrun.state),
-        f"{name:<{width}}  {human.took(taskrun):>7}",
+        f"{name:<{width}}  {human.took(taskrun):>7}{_of_whole(taskrun, waited)}",
     ]
-    if len(taskrun.attempts) > 1:
-        line.append((f"  attempt {len(taskrun.attempts)}", "dim"))
+    if len(taskrun.attempts) > 1 or again:
+        line.append((f"  attempt {len(taskrun.attempts)}{again or ''}", "dim"))
     if changed := taint(taskrun):
         line += ["  ", (taint_text(changed), "warning")]
     if taskrun.reason and taskrun.state != "success":
@@ -357,8 +380,19 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: str = "") -> Li
     return line
 
 
+def _of_whole(taskrun: TaskRun, waited: float) -> str:
+    """Return of how much time a task's attempts were a part, if it waited long between them."""
+    whole = (taskrun.seconds or 0.0) + waited
+    return "" if waited < WAITED_MIN else f" of {human.duration(whole)}"
+
+
 def taskrun_view(
-    name: str, details: "TaskDetails", session: Session, *, python: str | None = None
+    name: str,
+    details: "TaskDetails",
+    session: Session,
+    *,
+    python: str | None = None,
+    waited: float = 0.0,
 ) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
@@ -367,6 +401,9 @@ def taskrun_view(
     yield _state_line(taskrun, unless_in=[one.error or "" for one in taskrun.attempts])
     if python:
         yield [("python   ", "label"), human.path(python)]
+    if whole := _of_whole(taskrun, waited):
+        tries = human.count(len(taskrun.attempts), "attempt")
+        yield [("took     ", "label"), f"{human.took(taskrun)}{whole}, in {tries}"]
     yield Verbatim([("inputs   ", "label"), _json(details.inputs)])
     yield Verbatim([("output   ", "label"), _json(details.output)])
     for attempt in taskrun.attempts:
