@@ -125,9 +125,9 @@ def _back_to(store: Store, name: str, head: Oid, base: Oid) -> list[tuple[Oid, D
 def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
     """Say whether a head went back to an ancestor, as by an undo, which leaves files as they were.
 
-    After a forced pull neither is an ancestor of the other.
+    After a forced pull neither is an ancestor of the other. What gc has removed was undone as well.
     """
-    return _back_to(store, name, before, head) is not None
+    return not store.has(before) or _back_to(store, name, before, head) is not None
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
