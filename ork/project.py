@@ -1192,12 +1192,14 @@ class Project:
         keep_checkouts_days: int | None = None,
         undo_days: int | None = None,
         force: bool = False,
+        damaged: bool = False,
         author: str | None = None,
     ) -> Pruned:
         """Say what need not stay in a store; with `prune`, remove it, while others work.
 
         What is None is as the store's own configuration says; else no run and no log goes, and what
-        was moved in the last 30 days can be undone.
+        was moved in the last 30 days can be undone. With `damaged` runs go of which something is
+        lost.
 
         >>> project.gc().done
         False
@@ -1219,6 +1221,7 @@ class Project:
             now=now_here(),
             stamp=stamp_of(author, "gc", "--prune") if prune else None,
             force=force,
+            damaged=damaged,
         )
 
     def create_bundle(

@@ -324,7 +324,8 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     if pin is None:
         from ork.store.operations import removed_in_words  # what only an error needs
 
-        newest = next_number(store, workflow) - 1
+        names = (workflow, *former_names(store, workflow))
+        newest = max(_highest(store, "numbers", name) for name in names)
         hint = f"the newest is {workflow}#{newest}" if newest else "it has no runs"
         if removed := removed_in_words(store, number_ref(workflow, number)):
             raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
@@ -347,6 +348,11 @@ def number_ref(workflow: str, number: int) -> str:
     return f"numbers/{workflow}/{number:0{NUMBER_DIGITS}d}"
 
 
+def spent_ref(workflow: str, number: int) -> str:
+    """Return the ref that says of a number that no run gets it, though none has it."""
+    return f"spent/{workflow}/{number:0{NUMBER_DIGITS}d}"
+
+
 def next_number(store: Store, workflow: str) -> int:
     """Return the number of the next run of a workflow, which goes on counting after a rename."""
     names = (workflow, *former_names(store, workflow))
@@ -354,8 +360,12 @@ def next_number(store: Store, workflow: str) -> int:
 
 
 def newest_number(store: Store, workflow: str) -> int:
-    """Return the number of the newest run under this name, 0 when it has none."""
-    for text, _ in store.refs(f"numbers/{workflow}/", newest_first=True):
+    """Return the newest number of a run under this name, be that lost; 0 when it had none."""
+    return max(_highest(store, space, workflow) for space in ("numbers", "spent"))
+
+
+def _highest(store: Store, space: str, workflow: str) -> int:
+    for text, _ in store.refs(f"{space}/{workflow}/", newest_first=True):
         if not (text.isascii() and text.isdigit() and len(text) == NUMBER_DIGITS):
             raise Corrupt(f"{text!r} is no number of a run", hint="no ork wrote this store")
         return int(text)

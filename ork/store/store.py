@@ -23,6 +23,7 @@ workflow file and no command line. Refs (docs/format.md):
     queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
     up/now                       -> Blob       which `ork up` fires, while it has the lease
     hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
+    spent/WORKFLOW/NNNNNNNNNN    -> Operation  up to this number runs are lost; none gets it again
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
     forgotten/OID                -> Tombstone  of an object that `ork forget` has taken away
 """
@@ -107,6 +108,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "hooks": "blob",
     "ops": "operation",
     "forgotten": "tombstone",
+    "spent": "operation",
 }
 
 K = TypeVar("K")

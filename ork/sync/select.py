@@ -185,9 +185,25 @@ def needed(
         pass
     done: set[bytes] = set()
     for ref, oid in refs.items():
-        yield from _below(
-            store, named_by(ref, oid), left_out, done, set() if gone is None else gone
-        )
+        try:
+            yield from _below(
+                store, named_by(ref, oid), left_out, done, set() if gone is None else gone
+            )
+        except Corrupt as error:
+            raise _of_run(store, ref, oid, error) from None
+
+
+def _of_run(store: Store, ref: str, oid: Oid, error: Corrupt) -> Corrupt:
+    """Return an error about something that a run needs as one that names the run."""
+    if not ref.startswith("runs/"):
+        return error
+    name = ref
+    with suppress(Corrupt):
+        name = store.get(Run, oid).name
+    return Corrupt(
+        f"{name} is not whole: {error.message}",
+        hint="`ork gc --damaged` says which runs lack something and, with --prune, removes them",
+    )
 
 
 def _below(

@@ -120,7 +120,12 @@ class Garbage:
         found = Reached()
 
         def read(batch: list[Named]) -> Mapping[Oid, Object]:
-            return _read(still, [one for one in batch if one.oid not in self._reached])
+            values: dict[Oid, Object] = {}
+            for one in batch:
+                if one.oid not in self._reached:
+                    with suppress(Corrupt):  # of a damaged run, which goes
+                        values |= _read(still, [one])
+            return values
 
         for _ in walk(read, roots, found):
             pass

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 from ork import files
-from ork.errors import Conflict, InvalidInput, StoreError, UsageError
+from ork.errors import Conflict, Corrupt, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.logs.bytes import logs_there, parts_of, remove, size_of
 from ork.objects.canonical import Oid
@@ -25,8 +25,10 @@ from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.resolve import newest_number, number_ref, run_of_id, workflows_with_runs
 from ork.store.runs import RunEntry, refs_beside, refs_of, runs_named
-from ork.store.store import Store, Transaction
+from ork.store.store import RECORDED, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
+from ork.upkeep.objects import Objects
+from ork.upkeep.refs import count_run
 from ork.worktree.place import WORK
 
 UNDO_DAYS = 30
@@ -96,10 +98,34 @@ def _most(name: str) -> int:
     return RUNS_MAX if name == "runs" else DAYS_MAX
 
 
-def expired(store: Store, keep: Keep, now: datetime) -> tuple[list[RunEntry], int]:
+def damaged(store: Store) -> list[RunEntry]:
+    """Return the runs that have ended and lack something, sorted; not where histories lack it too.
+
+    What is damaged in the history of a workflow stays so whatever becomes of its runs.
+    """
+    objects = Objects(store, lambda _: None, quick=False)
+    histories = [named_by(ref, oid) for space in RECORDED for ref, oid in store.refs(space)]
+    deque(objects.check(histories), 0)
+    shared = set(objects.bad)
+    beside = [one for space in ("unattached/", "hooks/") for one in store.refs(space)]
+    roots = [(f"runs/{ref}", oid) for ref, oid in store.refs("runs/")]
+    roots += [("runs/" + "/".join(ref.split("/")[:2]), oid) for ref, oid in beside]
+    deque(objects.check(named_by(ref, oid) for ref, oid in roots), 0)
+    objects.bad -= shared
+    places = {place for place, _ in objects.needing(roots)}
+    oids = {place: oid for place, oid in roots if place in places and oid == store.ref(place)}
+    found = [RunEntry(oid=oid, run=store.get(Run, oid, keep=False)) for oid in oids.values()]
+    found = [entry for entry in found if entry.run.ended]
+    return sorted(found, key=lambda entry: (entry.run.workflow, entry.run.number))
+
+
+def expired(
+    store: Store, keep: Keep, now: datetime, damaged: Collection[str] = ()
+) -> tuple[list[RunEntry], int]:
     """Return the runs that need not stay, those of a workflow in the order of their numbers.
 
-    And how many others stay only as long as undo is possible.
+    And how many others stay only as long as undo is possible. Nothing is asked of those that are
+    `damaged`.
 
     Always kept are, of each workflow, the newest run and the newest good one of the two versions
     that had a good one last; runs that go on or ended while undo is possible; and what runs that
@@ -117,6 +143,8 @@ def expired(store: Store, keep: Keep, now: datetime) -> tuple[list[RunEntry], in
         last = newest_number(store, workflow)  # which the next run's follows
         for index, entry in enumerate(runs_named(store, workflow)):
             run = entry.run
+            if run.id in damaged:
+                continue
             bases[run.id] = run.base
             wanted = len(good) < GOOD_KEPT and run.snapshot not in good
             if wanted and run.state == "success" and verdict(store, run) == "good":
@@ -158,14 +186,14 @@ def logs(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> l
         return []
     return [
         found
-        for workflow in sorted(_with_logs(store))
-        for run_id in sorted(_with_logs(store, workflow))
+        for workflow in sorted(with_logs(store))
+        for run_id in sorted(with_logs(store, workflow))
         if (oid := store.ref(f"runs/{workflow}/{run_id}"))
         and (found := _folder(store, oid, (LOGS, workflow, run_id), keep.logs_days, now, going))
     ]
 
 
-def _with_logs(store: Store, *parts: str) -> Iterable[str]:
+def with_logs(store: Store, *parts: str) -> Iterable[str]:
     """Return the names of the workflows that have logs, or of the runs of one that have."""
     if store.shared:
         return filter(is_name, store.folders("".join(f"{part}/" for part in (LOGS, *parts))))
@@ -282,10 +310,16 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
         texts = list(store.refs(f"tally/{deploy}/"))
         before = read_tally(text for text, _ in texts)
         counts = Counter(before.counts)
-        counts.subtract(counts_as(run, task_runs(store, run)) for run in mine)
         last = before.last
+        try:
+            counts.subtract(counts_as(run, task_runs(store, run)) for run in mine)
+        except Corrupt:  # how it counted is lost
+            left: dict[Oid, Tally] = {}
+            for run in _others(store, mine[0], ids):
+                count_run(store, run, left)
+            counts = Counter(left[deploy].counts if left else {})
         if any(run.number == last for run in mine):
-            last = max(_numbers(store, mine[0], ids), default=None)
+            last = max((run.number for run in _others(store, mine[0], ids)), default=None)
         for text, oid in texts:
             tx.move(f"tally/{deploy}/{text}", old=oid, new=None)
         if +counts:
@@ -293,13 +327,13 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
             tx.move(ref, old=store.ref(ref), new=deploy)
 
 
-def _numbers(store: Store, like: Run, without: set[str]) -> Iterator[int]:
-    """Yield the numbers of the other runs of a deploy that its tally counts."""
+def _others(store: Store, like: Run, without: set[str]) -> Iterator[Run]:
+    """Yield the other runs of a deploy that its tally counts."""
     for run_id, _ in store.refs(f"ran/{like.snapshot}/{like.workflow}/"):
         if run_id not in without:
             _, run = run_of_id(store, like.workflow, run_id)
             if run.deploy == like.deploy and (run.ended or run.previous):
-                yield run.number
+                yield run
 
 
 def _remove_folder(store: Store, parts: Sequence[str]) -> None:

@@ -78,11 +78,17 @@ class Objects:
     def affected(self, roots: Iterable[tuple[str, Oid]]) -> dict[Oid, tuple[str, ...]]:
         """Return which of these, given in words with their oids, need each bad object."""
         found: dict[Oid, list[str]] = {oid: [] for oid in self.bad}
-        known: dict[Oid, frozenset[Oid]] = {}
-        for words, oid in roots:
-            for bad in self._needs(oid, known):
+        for words, needs in self.needing(roots):
+            for bad in needs:
                 found[bad].append(words)
         return {oid: _cut(words) for oid, words in found.items()}
+
+    def needing(self, roots: Iterable[tuple[str, Oid]]) -> Iterator[tuple[str, frozenset[Oid]]]:
+        """Yield those of these that need something bad themselves, and what."""
+        known: dict[Oid, frozenset[Oid]] = {}
+        for words, oid in roots:
+            if needs := self._needs(oid, known):
+                yield words, needs
 
     def _is_there(self, one: Named) -> bool:
         if one.oid in self.reached or self._store.has(one.oid):

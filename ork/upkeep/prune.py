@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA
-from ork.store.resolve import number_ref
+from ork.store.resolve import newest_number, number_ref, spent_ref
 from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
 from ork.upkeep.gc import Doomed, Garbage
@@ -38,9 +38,11 @@ from ork.upkeep.keep import (
     remove_runs,
     remove_skips,
 )
+from ork.upkeep.keep import damaged as damaged_runs
 from ork.upkeep.repair import BESIDE, alone, copy_objects, swap
 
 RACES_MAX = 100  # lost one after the other
+NAMES_MAX = 10  # of runs in a message
 
 
 class Repacked(Value, frozen=True, kw_only=True):
@@ -85,24 +87,29 @@ def gc(
     keep: Keep | None = None,
     stamp: Stamp | None = None,
     force: bool = False,
+    damaged: bool = False,
 ) -> Pruned:
     """Say what need not stay; with a stamp, remove it and record that as an operation.
 
     That are objects that nothing needs, and the runs, logs and checkouts that `keep`, or the
     configuration of the store, does not keep. What commands moved in the last `undo_days` stays, so
-    that it can be undone. Raise StoreError rather than remove more than half of all objects, beside
+    that it can be undone. With `damaged` the runs go as well that lack something, which nobody can
+    copy or read. Raise StoreError rather than remove more than half of all objects, beside
     those of runs that go, unless `force`; raise Corrupt when something that is needed is missing or
     damaged.
     """
     keep = configured(store.folder) if keep is None else keep
-    gone, undoable = expired(store, keep, now)
-    folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
+    broken = damaged_runs(store) if damaged else []
     skips = old_skips(store)
-    garbage = Garbage(
-        store,
-        undo_since=now - timedelta(days=keep.undo_days),
-        leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
-    )
+    with _naming_damaged(store):
+        gone, undoable = expired(store, keep, now, {one.run.id for one in broken})
+        gone = sorted([*gone, *broken], key=lambda one: (one.run.workflow, one.run.number))
+        folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
+        garbage = Garbage(
+            store,
+            undo_since=now - timedelta(days=keep.undo_days),
+            leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
+        )
     found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
     found = replace(found, undoable=undoable)
     if stamp is None or found.nothing:
@@ -126,6 +133,21 @@ def gc(
     store.tell_anchor()
     done = _pruned(doomed, runs, *left, before=garbage.objects)
     return replace(done, done=True, undoable=undoable)
+
+
+@contextmanager
+def _naming_damaged(store: Store) -> Iterator[None]:
+    """Say which runs lack something, if that is what ends the block."""
+    try:
+        yield
+    except Corrupt as error:
+        if not (names := [one.run.name for one in damaged_runs(store)]):
+            raise
+        lack = "lacks" if len(names) == 1 else "lack"
+        raise Corrupt(
+            f"{error.message}: {some(names, NAMES_MAX)} {lack} something",
+            hint="`ork gc --damaged` removes these runs, with --prune; `ork fsck` says more",
+        ) from None
 
 
 def _pruned(
@@ -160,6 +182,13 @@ def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> 
     ids = {run.id for run in runs}
     names = [number_ref(run.workflow, run.number) for run in runs]
     names += [name_of_logs(one.entry.run) for one in logs if one.entry.run.id not in ids]
+    highest = {run.workflow: run.number for run in runs}  # of each the last
+    spent = [
+        spent_ref(workflow, number)
+        for workflow, number in highest.items()
+        if number == newest_number(store, workflow)
+    ]
+    names += spent
     moves = tuple((name, None, None) for name in names)
     for _ in range(RACES_MAX):
         parent = store.ref("ops")
@@ -172,7 +201,10 @@ def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> 
                     argv=stamp.argv,
                     moves=moves,
                 )
-                tx.move("ops", old=parent, new=tx.add(operation))
+                oid = tx.add(operation)
+                tx.move("ops", old=parent, new=oid)
+                for ref in spent:
+                    tx.move(ref, old=store.ref(ref), new=oid)
             return
     raise Conflict("other commands were always faster; nothing was removed", hint="try it again")
 

@@ -7,7 +7,7 @@ at any moment without harm, and begun again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from itertools import islice
@@ -15,22 +15,25 @@ from pathlib import Path
 
 from ork.backends import anchor
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
-from ork.errors import Corrupt, InvalidInput, OrkError, StoreError
+from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, some
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
-from ork.objects.kinds import Blob, Deploy, encode_object
+from ork.objects.kinds import Blob, Deploy, Operation, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.runner.record import END_LOST, settle
 from ork.store import location
 from ork.store.location import DATA, Data, Home
+from ork.store.resolve import newest_number, spent_ref
 from ork.store.runs import newest_pin
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, fsck
-from ork.upkeep.rebuild import Rebuilt
+from ork.upkeep.keep import with_logs
+from ork.upkeep.rebuild import NAMES_MAX, Rebuilt
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
+from ork.worktree.origin import author
 
 QUARANTINE = "quarantine"
 BESIDE = "data.tmp-"  # how the name of a folder begins in which new data are made
@@ -87,18 +90,29 @@ def _repair(
         found = _renew_config(folder, environ, now)
         step(f"{location.CONFIG} was written anew")
     codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
-    refs: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
+    rebuilt: Rebuilt | None = None
+    told = anchor.read(folder)
     if not codes:
         return Repaired(before=before, steps=tuple(steps), after=found)
     if codes - _ANCHOR - {_MISSING}:
-        refs, lost = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
+        rebuilt = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
     else:
+        for one in found.findings:
+            if one.code == "E301":
+                step(f"accepted: {one.message}")
         _heal_in_place(folder, found.findings, environ, step)
-        tell_anchor(folder, environ)
+    changes = rebuilt.changes if rebuilt else {}
+    _spend(folder, told, changes, environ, now, step)
+    tell_anchor(folder, environ)
     step("the anchor tells of the store as it is now")
     after = fsck(folder, environ=environ)
-    return Repaired(before=before, steps=tuple(steps), refs=refs, lost=lost, after=after)
+    return Repaired(
+        before=before,
+        steps=tuple(steps),
+        refs=tuple(changes.values()),
+        lost=tuple(rebuilt.lost) if rebuilt else (),
+        after=after,
+    )
 
 
 @contextmanager
@@ -153,7 +167,7 @@ def _rebuild(
     environ: Mapping[str, str],
     now: datetime,
     step: Callable[[str], None],
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> Rebuilt:
     data = location.on_disk(folder, environ=environ)
     sequence = data.kind.written(data.at)
     made = data.home.new(BESIDE)
@@ -171,7 +185,57 @@ def _rebuild(
     kept = keep.relative_to(data.home.folder.parent)
     step(f"the data file as it was is {kept}")
     _end(folder, rebuilt.endless, environ=environ, now=now)
-    return tuple(rebuilt.changes.values()), tuple(rebuilt.lost)
+    return rebuilt
+
+
+def _spend(
+    folder: Path,
+    told: anchor.Anchor | None,
+    left_out: Iterable[str],
+    environ: Mapping[str, str],
+    now: datetime,
+    step: Callable[[str], None],
+) -> None:
+    """Let no run get a number again that one had which is lost, as an operation tells.
+
+    Which ones were there is known from the anchor, from refs that lead nowhere now, and from logs:
+    each of a run later than all that are left is one of those that are lost.
+    """
+    store = location.open_unchecked(folder, environ=environ)
+    try:
+        names = [told.pin] if told and told.pin else []
+        highest: dict[str, int] = {}
+        for ref in (*names, *left_out):
+            if ref.startswith("numbers/"):
+                _, workflow, number = ref.split("/")
+                highest[workflow] = max(int(number), highest.get(workflow, 0))
+        for workflow in () if store.shared else with_logs(store):
+            last = next(store.refs(f"runs/{workflow}/", newest_first=True), ("", None))[0]
+            later = sum(run_id > last for run_id in with_logs(store, workflow))
+            most = newest_number(store, workflow) + later
+            highest[workflow] = max(most, highest.get(workflow, 0))
+        spent = {
+            spent_ref(workflow, number): f"{workflow}#{number}"
+            for workflow, number in highest.items()
+            if number > newest_number(store, workflow)
+        }
+        if not spent:
+            return
+        with store.transaction() as tx:
+            operation = Operation(
+                argv=("ork", "fsck", "--repair"),
+                author=author(environ, folder.parent),
+                moves=tuple((ref, None, None) for ref in spent),
+                parent=(parent := store.ref("ops")),
+                time=now,
+            )
+            tx.move("ops", old=parent, new=(oid := tx.add(operation)))
+            for ref in spent:
+                tx.move(ref, old=None, new=oid)
+        names = sorted(spent.values())
+        step(f"runs are lost up to {some(names, NAMES_MAX)}: no other run gets these numbers")
+    finally:
+        store.close()
 
 
 def _fill(

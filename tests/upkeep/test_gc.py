@@ -18,7 +18,7 @@ from ork.heads import undo as undo_module
 from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import at_operation, undo
-from ork.objects.kinds import Blob, Deploy, Tombstone, kind_of
+from ork.objects.kinds import Blob, Deploy, Operation, Tombstone, kind_of
 from ork.objects.value import replace
 from ork.store import location
 from ork.store import store as store_module
@@ -167,6 +167,7 @@ LEADING = (
     "active/1/.run",
     "active/1/a",
     "forgotten/1",
+    "spent/etl/0000000009",
     "logs/etl/1/1.log/0000000000000000",
     "numbers/etl/0000000009",
     "ran/1/etl/1",
@@ -199,6 +200,7 @@ def test_what_any_ref_leads_to_stays(project, keep, ref):
         replace(write_run(project, oid, {"a": outcome(task)}), number=9),
         outcome(task, number=9),
         Tombstone(author="Ada", object=oid, reason="", replacement=task, time=NOON),
+        Operation(argv=("of", "this"), author="Ada", moves=(), parent=None, time=NOON),
     )
     (value,) = (value for value in values if kind_of(value) == kind_of_target(ref))
     (oid,) = plant(project, value)

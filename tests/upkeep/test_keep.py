@@ -11,11 +11,11 @@ import pytest
 from ork.backends import anchor
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, StoreError
 from ork.heads.undo import undo
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import Deploy, Run
 from ork.objects.value import replace
 from ork.runner import owner, record
 from ork.store import location
-from ork.store.resolve import resolve, run_of_number
+from ork.store.resolve import next_number, resolve, run_of_number
 from ork.store.runs import refs_of
 from ork.store.store import Store
 from ork.store.verdict import tally
@@ -373,3 +373,43 @@ def test_runs_begin_and_end_while_others_are_removed(five):
     numbers_left = numbers(five)
     assert numbers_left[-1] == 5 + 2 * int(rounds)
     assert len(numbers_left) < int(rounds)
+
+
+@pytest.fixture
+def damaged(five):
+    """What came of the tasks of the newest runs, etl#6 and etl#7, is gone from the store."""
+    head = five.ref("workflows/etl")
+    for number in (6, 7):
+        states = {"a": outcome(task_of(five, head), number=number)}
+        run = write_run(five, head, states)
+        lost = five.get(Run, five.ref(f"runs/etl/{run.id}")).tasks
+        five.backend.sweep(lambda oid=lost: [oid])
+    return Store(five.backend, folder=five.folder)
+
+
+def test_runs_that_lack_something_are_named(damaged, tmp_path):
+    with pytest.raises(Corrupt, match="etl#6, etl#7 lack something") as caught:
+        gc(damaged, now=SOON)
+    assert "`ork gc --damaged`" in caught.value.hint
+    with pytest.raises(Corrupt, match=r"etl#7 is not whole: object .* is missing") as caught:
+        create(damaged, Wish(all=True, runs=None), tmp_path / "all.bundle", now=SOON)
+    assert "`ork gc --damaged`" in caught.value.hint
+
+
+@pytest.mark.parametrize("wish", [Keep(), Keep(runs=0, undo_days=0)])
+def test_runs_that_lack_something_go_and_their_numbers_stay(damaged, wish):
+    said = gc(damaged, now=NOON, damaged=True)
+    assert (said.done, said.runs) == (False, {"etl": (6, 7)})
+    done = collect(damaged, now=NOON, keep=wish, damaged=True)
+    assert set(done.runs["etl"]) >= {6, 7}
+    assert next_number(damaged, "etl") == 8
+    with pytest.raises(NotFound, match="removed by gc"):
+        run_of_number(damaged, "etl", 7)
+    assert collect(damaged, now=NOON, damaged=True).nothing
+
+
+def test_what_a_history_lacks_is_no_reason_to_remove_runs(damaged):
+    deploy = damaged.get(Deploy, damaged.ref("workflows/etl"))
+    damaged.backend.sweep(lambda: [deploy.snapshot])
+    fresh = Store(damaged.backend, folder=damaged.folder)
+    assert [entry.run.number for entry in module.damaged(fresh)] == [6, 7]

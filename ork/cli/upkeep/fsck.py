@@ -24,6 +24,7 @@ _ELSEWHERE = (
 _LOST = (
     "`ork init --from BACKUP FOLDER` makes a store of a backup, which may have it, beside this one"
 )
+_RUNS = "`ork gc --damaged --prune` removes the runs that lack something, which no backup can have"
 _LOOKS = {"error": "error", "warning": "warning", "note": "dim"}
 
 
@@ -76,8 +77,15 @@ def fsck(
         session.print(_lines(found), page=True)
         if found.errors:
             session.say([("hint: ", "hint"), _mended(session)])
+            _say_of_runs(session, found)
     if found.errors:
         raise typer.Exit(1)
+
+
+def _say_of_runs(session: Session, found: Checked) -> None:
+    """Say what to do about runs that lack an object: a repair has not brought it, or would not."""
+    if any("#" in name for one in found.findings if one.code == "E101" for name in one.affects):
+        session.say([("hint: ", "hint"), _RUNS])
 
 
 def _mended(session: Session) -> str:
@@ -111,6 +119,7 @@ def _repair(session: Session, as_json: bool) -> None:
             session.say([("lost: ", "error"), words])
         if hint := _ELSEWHERE if done.after.errors else _LOST if done.lost else None:
             session.say([("hint: ", "hint"), hint])
+        _say_of_runs(session, done.after)
     if done.after.errors or done.lost:
         raise typer.Exit(1)
 

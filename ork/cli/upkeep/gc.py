@@ -45,6 +45,9 @@ def gc(
             min=0, max=DAYS_MAX, metavar="N", help="Undo stays possible so many days, else 30."
         ),
     ] = None,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Runs go, too, of which something is lost.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Remove even more than half of all objects.")
     ] = False,
@@ -62,6 +65,9 @@ def gc(
     young enough. Always kept are the newest run of a workflow, its last good ones, what goes on or
     ended while undo is possible, and runs whose outputs others took. --keep-logs-days removes logs
     alone. A number is never given again.
+
+    With --damaged the runs go, too, that lack something which `ork fsck --repair` has not found:
+    with them no backup, bundle or clone can be made.
 
     The data file stays as large as it is: the room is used again. With --repack it is written anew,
     and what was free is given back. Then nobody else may have the store open.
@@ -85,7 +91,8 @@ def gc(
         undo_days=undo_days,
     )
     stamp = session.stamp() if prune else None
-    found = collect(session.store, keep=keep, now=session.now(), stamp=stamp, force=force)
+    store, now = session.store, session.now()
+    found = collect(store, keep=keep, now=now, stamp=stamp, force=force, damaged=damaged)
     if again:
         session.close()
         file: Repacked | None = repack(session.folder, environ=environ)
@@ -103,7 +110,8 @@ def gc(
         told += " `ork undo` may need them; --undo-days says how long"
         session.say([("note: ", "warning"), told])
     if not found.nothing and not prune:
-        session.say([("next: ", "hint"), "`ork gc --prune` removes it"])
+        words = "gc --damaged" if damaged else "gc"
+        session.say([("next: ", "hint"), f"`ork {words} --prune` removes it"])
 
 
 def _lines(found: Pruned) -> Iterator[Line]:
