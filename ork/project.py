@@ -354,8 +354,8 @@ class Project:
     def impact(self, comparison: Comparison) -> Impact:
         """Return which tasks can give other results after a change, and which cannot.
 
-        >>> project.impact(project.diff("etl~1", "etl"))
-        <Impact 2 of 2 tasks can give other results>
+        >>> project.impact(project.diff("etl#1", "etl#2"))
+        <Impact 1 of 2 tasks can give other results>
         """
         return self._shown(ork.history.compare.impact_of(self.store, comparison))
 
