@@ -127,5 +127,6 @@ def test_pandas_gets_the_rows_of_each(project):
     assert list(run.to_pandas().state) == list(run.tasks.to_pandas().state)
     assert list(project.show("etl").to_pandas().name) == ["extract", "load"]
     impact = project.impact(project.diff("etl~1", "etl")).to_pandas()
-    assert dict(zip(impact.name, impact.affected, strict=True)) == {"extract": True, "load": True}
+    affected = dict(zip(impact.name, impact.affected, strict=True))
+    assert affected == {"extract": False, "load": True}, "a longer timeout is no other work"
     assert list(project.bisect("etl").to_pandas().verdict) == ["good", "bad"]
