@@ -174,10 +174,13 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
     small.write(
         "code.py",
         """\
-        import os
+        import os, subprocess, sys
         def main():
             if os.path.exists("roomy"):
                 return 1
+            before = [sys.executable, "-m", "ork", "show", "flow#1:first"]
+            while b"success" not in subprocess.run(before, stdout=subprocess.PIPE).stdout:
+                pass  # until that is recorded
             with open("ballast", "wb", buffering=0) as file:
                 try:
                     while file.write(b"x" * 4096):
