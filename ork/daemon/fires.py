@@ -232,10 +232,10 @@ def holder(store: Store) -> Holder | None:
 def retries_of(store: Store, run: Run) -> int:
     """Return how often a run is tried again that fails: the newest run of a schedule.
 
-    One after which another was started is not, and neither is one that no schedule has.
+    One after which another was started is not, nor is one that no schedule has any more.
     """
     newest = store.ref(f"workflows/{run.workflow}")
-    if run.scheduled is None or newest is None:
+    if run.scheduled is None or newest is None or store.ref(archived_ref(run.workflow)):
         return 0
     for schedule in schedules_of(store.get(Deploy, newest).settings):
         known = lines.decided(store, lines.decided_ref(run.workflow, schedule))

@@ -97,6 +97,7 @@ class Watched:
         self.line = line
         self.look_at: datetime | None = now  # None: its run is about to begin, or waits for a place
         self.goes_on = False  # a run whose end decides what comes next
+        self.failed: Run | None = None  # which is to be retried
         self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
 
 
@@ -273,6 +274,9 @@ class Daemon:
         """See which heads, pauses and entries of the queue there are."""
         lines, before = self._lines.look(), self._watched
         self._watched = {id(line): before.get(id(line)) or Watched(line, now) for line in lines}
+        for gone in before.keys() - self._watched.keys():
+            if (run := before[gone].failed) is not None:  # which may have been taken away with it
+                self._finish(run, now)
         for workflow, error in self._lines.wrong.items():
             self._complain(workflow, error, now)
         # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
@@ -323,6 +327,13 @@ class Daemon:
             return None
         run = due.state.run
         one.goes_on = run is not None and run.ended is None
+        at = None if run is None else _retry_at(one, run, now)
+        failed, one.failed = one.failed, run if at is not None else None
+        if failed is not None and (run is None or run.id != failed.id):
+            if run is not None:
+                message = f"{failed.name} is not retried: {run.name} was started"
+                self._told.append(Note(time=now, message=message))
+            self._finish(failed, now)
         if decision.fire is not None:
             one.look_at = None
             key = key_of(line.schedule)
@@ -334,7 +345,6 @@ class Daemon:
             )
             return decision.fire, fire
         one.look_at = decision.wake
-        at = None if run is None else _retry_at(one, run, now)
         if run is None or at is None:
             return None
         if at > now:
@@ -521,7 +531,11 @@ class Daemon:
                 if one.line.workflow == run.workflow:
                     one.look_at = one.look_at and now
             if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
-                self._push(now, Finish(workflow=run.workflow, id=run.id, now=now))
+                self._finish(run, now)
+
+    def _finish(self, run: Run, now: datetime) -> None:
+        """Let the hook of a run be executed, if by now it has one."""
+        self._push(now, Finish(workflow=run.workflow, id=run.id, now=now))
 
     # -- what is told
 

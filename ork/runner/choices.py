@@ -258,11 +258,15 @@ def again(
     """Return the tasks that a retry of a run executes again.
 
     Those that were asked for or, where none was, that did not succeed; and always what was tainted,
-    with all that depends on it.
+    with all that depends on it. A task that succeeded although one before it did not was told so:
+    it is executed again when that one is, with all that depends on it.
     """
     states = task_runs(store, run)
     undone = {name for name, t in states.items() if t.state not in ("success", "skipped")}
-    changed = tainted(states)
+    changed = {*tainted(states)}
+    if not asked:
+        done = states.keys() - undone
+        changed |= {name for name in done if not undone.isdisjoint(needs.get(name, ()))}
     return {*(asked or undone), *changed, *graph.descendants(needs, changed)}
 
 

@@ -260,6 +260,32 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
     assert runs_of(opened(), "w")[0].attempt == 2
 
 
+@pytest.mark.parametrize("how", ["slot", "person", "gone"])
+def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
+    ork: Ork, opened: Opened, how: str
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: exit 1}}"
+    hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 20h}", tasks, hook)
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        assert up.until("Ended")["retries"] == 1
+        if how == "slot":
+            set_to(ork, 0)
+        elif how == "person":
+            fires.fire_now(opened(), "w", Caller(now=now(ork)))
+        else:
+            deploy(ork, "w", "{every: 300d}", tasks, hook)
+        if how != "gone":
+            up.until("Note", message="w#1 is not retried: w#2 was started")
+        assert eventually(lambda: (ork.folder / "hooked").exists())
+        assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+    assert runs_of(opened(), "w")[0].attempt == 1
+
+
 def test_a_retry_that_another_process_has_made_is_not_made_once_more(
     ork: Ork, opened: Opened
 ) -> None:

@@ -51,6 +51,33 @@ def test_only_what_did_not_succeed_runs_again(failed: Ork) -> None:
     assert {task["state"] for task in tasks(failed).values()} == {"success"}
 
 
+def test_what_ran_all_the_same_runs_again_with_what_it_needs(ork: Ork) -> None:
+    """A task that was told of a failure, and what follows it; others are kept."""
+    ork.write(
+        "flow.yaml",
+        """\
+        name: flow
+        tasks:
+          a: {executor: process, command: "echo a >> done; test -e fixed"}
+          good: {executor: process, command: "echo good >> done"}
+          clean: {executor: process, depends_on: [a, good], on_upstream_failure: run,
+                  command: "echo clean >> done; echo \\"$ORK_UPSTREAM_JSON\\" >> told"}
+          mail: {executor: process, command: "echo mail >> done", depends_on: [clean]}
+          calm: {executor: process, depends_on: [good], on_upstream_failure: run,
+                 command: "echo calm >> done"}
+        """,
+    )
+    assert ork("run", "flow.yaml", "-j", "1").code == 1
+    ork.write("fixed", "")
+    (ork.folder / "done").write_text("")
+    again = ork("retry", "flow#1", "--dry-run", "--json").out
+    assert json.loads(again)["data"]["why"]["clean"] == "needs a"
+    assert ork("retry", "flow#1", "-j", "1").code == 0
+    assert done(ork) == ["a", "clean", "mail"]
+    first, last = map(json.loads, (ork.folder / "told").read_text().splitlines())
+    assert (first["a"], last["a"]) == ("failed", "success")
+
+
 def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> None:
     ork.write(
         "code.py",
