@@ -14,7 +14,7 @@ from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
 from ork.store.resolve import archived
-from ork.store.runs import newest_of
+from ork.store.runs import newest_of, runs
 from ork.store.store import Store
 
 PAGE = 512
@@ -103,9 +103,14 @@ def workflow_list(
 
 
 def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
-    """Return the newest run of each that has one."""
-    return {
-        name: LastRun(number=run.number, state=run.state, created=run.created, ended=run.ended)
-        for name, found in newest_of(store, names, 1).items()
-        for run in found
-    }
+    """Return the newest run of each that has one, but for those of a bisection."""
+    last = {}
+    for name, found in newest_of(store, names, 1).items():
+        for run in found:
+            if run.trigger == "bisect":
+                others = (one.run for one in runs(store, name) if one.run.trigger != "bisect")
+                run = next(others, run)
+            last[name] = LastRun(
+                number=run.number, state=run.state, created=run.created, ended=run.ended
+            )
+    return last

@@ -179,7 +179,8 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
         head(store, workflow)
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
     failed = (entry.run for entry in runs(store, workflow, states=("failed",)))
-    bad = next((run for run in failed if verdict(store, run) == "bad"), None)
+    of_users = (run for run in failed if run.trigger != "bisect")
+    bad = next((run for run in of_users if verdict(store, run) == "bad"), None)
     if bad is None:
         raise _no_failure(store, workflow)
     name = f"{workflow}#{bad.number}"
@@ -193,7 +194,7 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
 
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
-    """Return the newest good run before this one, of the newest so many.
+    """Return the newest good run before this one, of the newest so many, but those of a bisection.
 
     One with the same parameters comes before all others, if it is not too far back.
     """
@@ -202,6 +203,8 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
         if other and index >= SAME_WITHIN:
             break
         same = run.params == failed.params
+        if run.trigger == "bisect":
+            continue
         if (same or not other) and verdict(store, run) == "good":
             if same:
                 return run

@@ -523,16 +523,17 @@ def _how(taskrun: TaskRun) -> TaskState:
 
 
 def retry_delay(task: Task, failed: int) -> float:
-    """Return the seconds before the next attempt: exponential, capped, with full jitter.
+    """Return the seconds before the next attempt: what is written or, with a backoff, more.
 
-    Without backoff the delay is the same each time, as written.
+    That is drawn from what is written to the same times a power of the factor, which is capped: so
+    many that fail at once do not come again at once, and none gives up earlier than without it.
     """
     seconds, factor = task.retry_delay / SECOND, task.retry_backoff / BACKOFF_UNIT
     try:
-        seconds = min(seconds * factor ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
+        most = min(seconds * factor ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
     except OverflowError:
-        seconds = RETRY_DELAY_SECONDS_MAX if seconds else 0.0
-    return random.uniform(0, seconds) if factor > 1 else seconds
+        most = RETRY_DELAY_SECONDS_MAX if seconds else 0.0
+    return random.uniform(seconds, most) if factor > 1 else seconds
 
 
 def _task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:

@@ -150,16 +150,24 @@ def task_runs(store: Store, run: Run) -> TaskRuns:
 
 
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
-    """Return the run that is meant: a run itself, or the newest one of a workflow's deploy."""
+    """Return the run that is meant: a run itself, or the newest one of a workflow's deploy.
+
+    Of a workflow it is one of a bisection only if it has no other: they run what is long replaced.
+    """
     if run_oid := run_of(found):
         return run_oid, store.get(Run, run_oid)
     if found.workflow is None:
         raise NotFound(f"{found.text} is {a_kind(found)}, not a run", hint="write NAME#NUMBER")
     of_any = found.text in (found.workflow, "@")
     executed = None if of_any else Executed(kind="snapshot", oid=snapshot_of(found))
+    searching = None
     for one in runs(store, found.workflow, executed=executed):
-        if of_any or one.run.deploy == found.deploy:
+        if of_any and one.run.trigger == "bisect":
+            searching = searching or one
+        elif of_any or one.run.deploy == found.deploy:
             return one.oid, one.run
+    if searching:
+        return searching.oid, searching.run
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 

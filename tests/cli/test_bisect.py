@@ -69,6 +69,21 @@ def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     golden("bisect/found.json", masked(again.out))
 
 
+def test_runs_of_a_search_are_not_the_newest_of_a_workflow(line) -> None:
+    ork = line(8, bad=6, ran=(2, 8))
+    ork.write("load.py", LOAD % (9, 99))
+    assert ork("run", "flow.yaml", "-m", "Mended").code == 0  # flow#3
+    before = ork("diff", "--last", "--json").out
+    assert ork("bisect", "flow", "--good", "flow#1", "--bad", "flow#2").code == 0
+    assert "by bisect" in ork("runs", "-n", "1").out
+    for words in (("show", "flow#3"), ("logs", "flow"), ("outputs", "flow")):
+        of = ork(words[0], words[1], "--json")
+        assert of.code == 0 and of.out == ork(words[0], "flow#3", "--json").out, words
+    (one,) = json.loads(ork("workflows", "--json").out)["data"]
+    assert (one["last"]["number"], one["last"]["state"]) == (3, "success")
+    assert ork("diff", "--last", "--json").out == before
+
+
 @pytest.mark.slow
 def test_an_end_of_another_workflow_is_refused(line) -> None:
     ork = line(4, bad=3, ran=(1, 2, 3, 4))

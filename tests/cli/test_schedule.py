@@ -144,6 +144,7 @@ def test_backfill(flow, golden):
     told = (f"$ ork {one}\n{done.out}{done.err}" for one, done in results)
     golden("schedule/backfill.txt", "".join(told))
     assert [done.code for _, done in results] == [0, 0, 0, 2, 2, 2, 2]
+    golden("schedule/waiting.txt", flow("schedule", "day").out)
     asked = ("--since", "2026-10-30T12:00", "--until", "2026-10-31T12:00", "--json")
     golden("schedule/backfill.json", flow("schedule", "backfill", "day", *asked).out)
     assert "every day at 06:00 and 18:00, UTC, with day=slot" in flow("schedule", "day").out

@@ -321,6 +321,14 @@ def test_a_delay_grows_by_its_factor_up_to_a_bound(
     assert retry_delay(task, failed) == waited
 
 
+def test_a_backoff_waits_no_less_than_without_it() -> None:
+    keys = "retry_delay: 3, retry_backoff: 2"
+    text = f"name: n\ntasks: {{t: {{executor: process, command: x, {keys}}}}}"
+    task = parse(text.encode(), file="flow.yaml").tasks["t"]
+    waits = [retry_delay(task, 4) for _ in range(100)]
+    assert retry_delay(task, 1) == 3 and 3 <= min(waits) < max(waits) <= 24
+
+
 def test_a_timeout_of_a_part_of_a_second_is_told_in_seconds(project: Project) -> None:
     project.workflow(shell("slow", "sleep 5", ", timeout: 0.25"))
     assert project.run().run.state == "failed"

@@ -5,7 +5,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +37,7 @@ PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 PARAM_CHARS_MAX = 24  # of a parameter in a list
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
+LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
@@ -192,6 +193,9 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             (human.moment(run.created, now, width), "time"),
         ]
         rest = "" if run.deploy else "  unattached"
+        rest += "  by bisect" if run.trigger == "bisect" else ""
+        if run.scheduled and run.created - run.scheduled >= LATE:
+            rest += f"  for {human.moment(run.scheduled, now, width)}"
         rest += "" if run.selected is None else "  partial"
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""

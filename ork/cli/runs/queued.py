@@ -75,4 +75,6 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
         since = human.moment(one.entry.time, now, session.width)
         if not is_narrow(session.width):
             since = f"by {person(one.entry.author, AUTHOR_CHARS_MAX)}, {since}"
-        yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}  {since}"]
+        slot = one.entry.scheduled if one.entry.fire else None
+        whose = f"  for {human.moment(slot, now, session.width)}" if slot else ""
+        yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}{whose}  {since}"]
