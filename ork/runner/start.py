@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from ork.history.results import still_valid
 from ork.history.unkept import refuse_without_code
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Deploy, Run, Task
+from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.objects.value import Value, field, fields_of, replace
 from ork.runner import record
 from ork.runner.choices import (
@@ -223,7 +223,10 @@ def prepare(
     if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun") and found.of:
         hint = f"`ork run {split_part(found.text)[0]} --only {found.name}` runs no other"
         raise NotFound(f"{found.text} is {a_kind(found)}; a workflow is wanted here", hint=hint)
-    recorded = recorded_params(store, store.get(Run, run) if (run := run_of(found)) else None)
+    same = store.get(Run, run) if (run := run_of(found)) else None
+    recorded = recorded_params(store, same)
+    if same is not None and caller.scheduled is None and not elsewhere:
+        caller = replace(caller, scheduled=same.scheduled)  # it is for that moment as well
     if with_code is not None:
         if run_of(found) is None:
             words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
@@ -466,9 +469,11 @@ def _go_on(
     """
     names = again(store, before, needs, asked)
     if before.state != "success":
+        recorded = task_runs(store, before)
+        _refuse_unready(store, before, recorded, needs, names)
         kept = {
             name: replace(one, state="pending", output=None, reason=None) if name in names else one
-            for name, one in task_runs(store, before).items()
+            for name, one in recorded.items()
         }
         return Terms(resume=(oid, before), before=kept)
     if not names:
@@ -481,6 +486,24 @@ def _go_on(
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, selected=selected)
+
+
+def _refuse_unready(
+    store: Store,
+    before: Run,
+    recorded: Mapping[str, TaskRun],
+    needs: Mapping[str, tuple[str, ...]],
+    names: Iterable[str],
+) -> None:
+    """Raise UsageError where a task is to run again, and one before it that failed is not."""
+    for name in sorted(set(names) & recorded.keys()):
+        for above in needs[name]:
+            failed = above not in names and recorded[above].state in ("failed", "upstream_failed")
+            if failed and store.get(Task, recorded[name].task).on_upstream_failure != "run":
+                raise UsageError(
+                    f"{name} needs {above}, which did not succeed in {before.name}",
+                    hint=f"`ork retry {before.name} --from {above}` runs that again as well",
+                )
 
 
 def _tasks(store: Store, target: Target) -> dict[str, Task]:

@@ -14,7 +14,7 @@ from ork.heads.undo import undo
 from ork.objects.kinds import Blob, Run
 from ork.runner.choices import Selection
 from ork.runner.events import RunFinished
-from ork.runner.start import Options, retry
+from ork.runner.start import Options, retry, start
 from ork.schedule.policy import Skip
 from ork.store.store import Store
 from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
@@ -291,6 +291,16 @@ def test_a_parameter_gets_the_slot(project, keep):
     missed, by_hand = (taken(project, now) for _ in range(2))
     assert params_of(project, missed) == {"day": "2026-10-31", "n": 2}
     assert params_of(project, by_hand) == {"day": "2026-11-01", "n": 1}
+
+
+def test_the_same_run_again_is_for_the_same_slot(project, flow):
+    flow(command="printenv ORK_SCHEDULED_TIME > slot")
+    before = fire(project, NOON + 11 * MINUTE)
+    (project.folder.parent / "slot").unlink()
+    *_, last = start(project, before.name, caller=caller(NOON + 60 * MINUTE)).events
+    assert (last.run.number, last.run.scheduled) == (2, before.scheduled)
+    assert (project.folder.parent / "slot").read_text() == "2026-11-01T12:10:00Z\n"
+    assert due(project, NOON + 11 * MINUTE).state.run == before, "it is none of the schedule's"
 
 
 def test_slots_of_the_past_are_made_up_for_once(project, keep):

@@ -78,6 +78,16 @@ def test_what_ran_all_the_same_runs_again_with_what_it_needs(ork: Ork) -> None:
     assert (first["a"], last["a"]) == ("failed", "success")
 
 
+def test_a_task_alone_is_not_retried_before_what_it_needs(failed: Ork) -> None:
+    refused = failed("retry", "flow#1:c")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: c needs b, which did not succeed in flow#1\n"
+        "hint: `ork retry flow#1 --from b` runs that again as well\n",
+    )
+    assert failed("retry", "flow#1", "--from", "b").code == 0
+
+
 def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> None:
     ork.write(
         "code.py",
@@ -415,10 +425,10 @@ def test_what_a_dry_retry_tells_is_what_a_retry_does(failed: Ork) -> None:
         "aside": "(kept)",
     }
     assert why(failed, "flow#1", "--from", "a")["a"] == "asked for"
-    assert why(failed, "flow#1", "--only", "c") == {
+    assert why(failed, "flow#1", "--only", "b") == {
         "a": "(kept)",
-        "b": "(left out)",
-        "c": "skipped: b failed",
+        "b": "failed: exited with code 1",
+        "c": "(left out)",
         "aside": "(kept)",
     }
     assert sorted(done(failed)) == ["a", "aside", "b"]
