@@ -275,6 +275,7 @@ def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
         if how == "slot":
             set_to(ork, 0)
         elif how == "person":
+            set_to(ork, 10)  # in another second than that of the slot, which is taken
             fires.fire_now(opened(), "w", Caller(now=now(ork)))
         else:
             deploy(ork, "w", "{every: 300d}", tasks, hook)
