@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -493,13 +493,14 @@ def _refuse_unready(
     before: Run,
     recorded: Mapping[str, TaskRun],
     needs: Mapping[str, tuple[str, ...]],
-    names: Iterable[str],
+    names: set[str],
 ) -> None:
     """Raise UsageError where a task is to run again, and one before it that failed is not."""
-    for name in sorted(set(names) & recorded.keys()):
-        for above in needs[name]:
-            failed = above not in names and recorded[above].state in ("failed", "upstream_failed")
-            if failed and store.get(Task, recorded[name].task).on_upstream_failure != "run":
+    failed = {n for n, one in recorded.items() if one.state in ("failed", "upstream_failed")}
+    failed -= names
+    for name in sorted(names & recorded.keys()):
+        for above in failed.intersection(needs.get(name, ())):
+            if store.get(Task, recorded[name].task).on_upstream_failure != "run":
                 raise UsageError(
                     f"{name} needs {above}, which did not succeed in {before.name}",
                     hint=f"`ork retry {before.name} --from {above}` runs that again as well",
