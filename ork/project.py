@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
 
@@ -60,7 +60,7 @@ from ork.runner.start import Caller, Options, WouldRun
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved, ResolvedObject, a_kind
-from ork.store.revision import parse_moment
+from ork.store.revision import parse_span
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -269,13 +269,14 @@ class Project:
         Wait even longer
         Start later
         """
+        begin, end = parse_span(since, until, now_here())
         found = ork.history.log.log(
             self.store,
             _text(revision),
             now=now_here(),
             limit=_at_most(limit),
-            since=_moment(since),
-            until=_moment(until, end_of_day=True),
+            since=begin,
+            until=end,
             author=author,
             grep=grep,
             reverse=reverse,
@@ -407,13 +408,14 @@ class Project:
             containing=self.resolve(containing) if containing else None,
             snapshot=self.resolve(snapshot) if snapshot else None,
         )
+        begin, end = parse_span(since, until, now_here())
         found = ork.store.runs.runs(
             self.store,
             name,
             limit=_at_most(limit),
             states=as_names(states),
-            since=_moment(since),
-            until=_moment(until, end_of_day=True),
+            since=begin,
+            until=end,
             executed=executed,
             params=json_of(params or {}),
             without=() if with_archived else None,
@@ -903,7 +905,7 @@ class Project:
 
         name = _workflow(workflow)
         caller = _caller(author, None, "backfill", name)
-        begin, end = _moment(since), _moment(until, end_of_day=True)
+        begin, end = parse_span(since, until, caller.now)
         assert begin is not None
         return backfill(
             self.store,
@@ -1418,10 +1420,6 @@ def _at_most(limit: int | None, name: str = "limit") -> int | None:
 
 def _text(revision: AnyRevision | None) -> str | None:
     return None if revision is None else as_revision(revision)
-
-
-def _moment(moment: str | date | None, *, end_of_day: bool = False) -> datetime | None:
-    return None if moment is None else parse_moment(moment, now_here(), end_of_day=end_of_day)
 
 
 def stamp_of(author: str | None, *words: str, of: str = "project") -> Stamp:

@@ -366,18 +366,20 @@ def _backfill(
     from ork.daemon.fires import backfill
     from ork.runner.choices import parse_given
     from ork.runner.loop import Control
-    from ork.store.revision import parse_moment
+    from ork.store.revision import parse_span
 
     now = session.now()
     if since is None:
         hint = f"as in `ork schedule backfill {workflow} --since '7 days ago'`"
         raise UsageError("from which slot on? --since is missing", hint=hint)
+    begin, end = parse_span(since, until or None, now)
+    assert begin is not None
     done = backfill(
         store,
         workflow,
         shared.caller_of(session, Control()),
-        since=parse_moment(since, now),
-        until=parse_moment(until, now, end_of_day=True) if until else now,
+        since=begin,
+        until=end or now,
         given=parse_given(inputs),
     )
     if as_json:

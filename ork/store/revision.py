@@ -145,6 +145,24 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 
+def parse_span(
+    since: str | date | None, until: str | date | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return the begin and the end of a time; raise UsageError where the end comes first.
+
+    A time of the day alone as the end is the first one after the begin or, without one, today's.
+    """
+    begin = None if since is None else parse_moment(since, now)
+    end = None if until is None else parse_moment(until, now, end_of_day=True)
+    if isinstance(until, str) and _CLOCK.fullmatch(until.strip()):
+        day = (begin or now).astimezone(now.tzinfo)
+        end = datetime.combine(day.date(), time.fromisoformat(until.strip()), now.tzinfo)
+        end += timedelta(days=begin is not None and end <= begin)
+    if begin is not None and end is not None and end <= begin:
+        raise UsageError(f"--until {until} is {end:%Y-%m-%d %H:%M}, which is not after --since")
+    return begin, end
+
+
 def _partition(text: str) -> tuple[str, str, str]:
     """Split at the first colon that is not in braces: etl@{2026-11-01T12:30}:extract."""
     found = _UP_TO_COLON.match(text)

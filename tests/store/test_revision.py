@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ork.errors import NotFound, UsageError
-from ork.store.revision import Revision, parse, parse_moment, parse_range, split_part
+from ork.store.revision import Revision, parse, parse_moment, parse_range, parse_span, split_part
 
 NOW = datetime(2026, 11, 11, 12, 30, tzinfo=timezone(timedelta(hours=2)))
 
@@ -240,3 +240,26 @@ def test_any_time_is_read_or_refused(text):
             assert parse_moment(text, now).tzinfo
         except UsageError as error:
             assert "2026-11-01" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "begin", "end"),
+    [
+        (None, "23:59", None, "2026-11-05 23:59"),
+        (None, "09:00", None, "2026-11-05 09:00"),
+        ("09:00", "23:59", "2026-11-05 09:00", "2026-11-05 23:59"),
+        ("22:00", "06:00", "2026-11-04 22:00", "2026-11-05 06:00"),
+        ("22:00", "23:00", "2026-11-04 22:00", "2026-11-04 23:00"),
+        ("2026-11-01", "08:30", "2026-11-01 00:00", "2026-11-01 08:30"),
+        ("2026-11-01", "2026-11-01", "2026-11-01 00:00", "2026-11-02 00:00"),
+    ],
+)
+def test_a_time_of_the_day_ends_what_begins_before_it(since, until, begin, end) -> None:
+    now = datetime(2026, 11, 5, 12, tzinfo=UTC)
+    found = parse_span(since, until, now)
+    assert [moment and f"{moment:%Y-%m-%d %H:%M}" for moment in found] == [begin, end]
+
+
+def test_an_end_before_its_begin_is_refused() -> None:
+    with pytest.raises(UsageError, match="2026-11-01 is 2026-11-02 00:00, which is not after"):
+        parse_span("2026-11-03", "2026-11-01", datetime(2026, 11, 5, 12, tzinfo=UTC))

@@ -17,7 +17,7 @@ from ork.history import log as history
 from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
 from ork.store.resolve import workflows
-from ork.store.revision import parse_moment, split_part
+from ork.store.revision import parse_span, split_part
 from ork.store.store import Store
 from ork.store.verdict import Tally
 
@@ -99,6 +99,7 @@ def log(
     all_names = [] if revision else workflows(store)
     if len(all_names) == 1:
         revision = all_names[0]
+    begin, end = parse_span(since or None, until or None, now)
     entries = history.log(
         store,
         revision,
@@ -107,8 +108,8 @@ def log(
         author=author,
         grep=grep,
         reverse=reverse,
-        since=parse_moment(since, now) if since else None,
-        until=parse_moment(until, now, end_of_day=True) if until else None,
+        since=begin,
+        until=end,
         with_diff=stat or patch,
         names=names,
         follow=follow,

@@ -23,7 +23,7 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.store.resolve import Resolved
-from ork.store.revision import parse_moment
+from ork.store.revision import parse_span
 from ork.store.runs import Hook, RunEntry
 from ork.store.store import Store
 from ork.store.verdict import in_full, taint, taint_text, tainted
@@ -109,13 +109,14 @@ def runs(
         kind, _, name = ref.partition("/")
         refs[kind].append((name, oid))
     put_away = [name for name, _ in refs["archived"]]
+    begin, end = parse_span(since or None, until or None, now)
     found = runs(
         store,
         workflow,
         limit=limit,
         states=tuple(status or ()),
-        since=parse_moment(since, now) if since else None,
-        until=parse_moment(until, now, end_of_day=True) if until else None,
+        since=begin,
+        until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         params=dict(given.split("=", 1) for given in inputs or []),
         without=() if with_archived else put_away,
