@@ -95,7 +95,11 @@ class Rebuilt:
 
     def compare(self, told: Anchor) -> None:
         """Note what is lost that the anchor of the old store tells of."""
-        if loss := lacks(self.store, told):
+        try:
+            loss = lacks(self.store, told)
+        except Corrupt as error:  # the chain of operations breaks off
+            loss = f"the store has lost operations: {error.message}"
+        if loss:
             self.lost.append(loss)
 
     def _summed_up(self) -> Iterator[str]:
