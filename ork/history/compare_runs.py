@@ -174,7 +174,11 @@ def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, 
 
 
 def last_failure(store: Store, workflow: str) -> tuple[str, str]:
-    """Return the last good run before the newest bad one, and that: "etl#56", "etl#57"."""
+    """Return the run before the newest bad ones that was good, and the first of those.
+
+    "etl#56", "etl#57": the newest bad run may be the last of many, and what made them fail is in
+    the first.
+    """
     if not has_run(store, workflow):
         head(store, workflow)
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
@@ -190,7 +194,18 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
             f"no good run of {workflow} before {name}",
             hint=f"`ork show {name}` shows what failed",
         )
-    return f"{workflow}#{good.number}", name
+    return f"{workflow}#{good.number}", f"{workflow}#{first_bad(store, good, bad).number}"
+
+
+def first_bad(store: Store, good: Run, bad: Run) -> Run:
+    """Return the first bad run of these parameters after the last good one."""
+    first = bad
+    for run in earlier(store, bad):
+        if run.id == good.id:
+            break
+        if run.params == bad.params and run.trigger != "bisect" and verdict(store, run) == "bad":
+            first = run
+    return first
 
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:

@@ -323,7 +323,7 @@ def test_colours_are_on_a_terminal_only(ran, terminal):
 
 
 def test_the_summary_of_a_part_that_failed_names_both_runs(ran):
-    assert "`ork diff --last etl`" in ran("run", "etl").err
+    assert "`ork diff etl#1 etl#3`" in ran("run", "etl").err  # etl#2 began to fail
     assert "`ork diff etl#1 etl#4`" in ran("run", "etl", "--only", "load", "--base", "etl#1").err
 
 

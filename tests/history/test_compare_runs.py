@@ -292,10 +292,10 @@ def test_the_last_failure_and_what_was_good_before(flow):
     edit(flow, "load.sh", "echo", "exit 7 #")
     run(flow)
     run(flow)
-    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+    assert last_failure(flow, "etl") == ("etl#2", "etl#3")  # in which it began to fail
     edit(flow, "load.sh", "exit 7 #", "echo")
     run(flow)
-    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+    assert last_failure(flow, "etl") == ("etl#2", "etl#3")
 
 
 def test_there_may_be_no_failure_or_nothing_good_before(flow):

@@ -32,6 +32,7 @@ from ork.history.compare_runs import (
     definition_diff,
     diff_runs,
     environment_changes,
+    first_bad,
     last_good,
 )
 from ork.objects.kinds import Run, TaskRun
@@ -98,7 +99,8 @@ def _since_good(store: Store, failed: Run) -> Line | None:
     name = f"{failed.workflow}#{good.number}"
     newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
     ends = f"{name} {failed.name}"
-    is_last = newest == failed.id and verdict(store, failed) == "bad"
+    is_bad = newest == failed.id and verdict(store, failed) == "bad"
+    is_last = is_bad and first_bad(store, good, failed).id == failed.id
     command = f"--last {failed.workflow}" if is_last else ends
     return [
         ("since ", "hint"),

@@ -58,7 +58,7 @@ def diff(
         bool, typer.Option("--no-renames", help="Show a rename as removed and added.")
     ] = False,
     last: Annotated[
-        bool, typer.Option("--last", help="The newest failed run against the last good one.")
+        bool, typer.Option("--last", help="The last good run and the first bad one after it.")
     ] = False,
     output_format: Annotated[
         str, typer.Option("--format", metavar="text|markdown|html", help="What to write it for.")
@@ -180,7 +180,7 @@ def _several(session: Session, asked: Asked) -> list[str]:
 
 
 def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
-    """Return the last good run, and the newest failed run after it."""
+    """Return the last good run, and the first bad one of those after it."""
     from ork.history.compare_runs import last_failure
     from ork.objects.kinds import is_name
 
