@@ -72,10 +72,9 @@ class Lmdb(OneByOne):
         """Make an empty store in a folder that does not exist yet, for its owner only."""
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
-        for path in (*cls.files(folder), folder / "gate"):  # LMDB would follow the umask
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.fchmod(file, 0o600)
-            os.close(file)
+        data, locks = cls.files(folder)
+        for path, size in ((data, 0), (locks, LOCK_BYTES), (folder / "gate", 0)):
+            lmdb_file.make(path, size)
         _first_commit(folder)
 
     @classmethod
@@ -505,8 +504,6 @@ def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
 
 def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
     """Open with the largest map that this process has address space for."""
-    if options.get("lock", True):
-        lmdb_file.reserve(folder / "lock.mdb", LOCK_BYTES)
     for size in (map_bytes, *(smaller for smaller in _SMALLER_MAPS if smaller < map_bytes)):
         try:
             return lmdb.open(

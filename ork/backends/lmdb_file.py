@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -146,25 +146,20 @@ def leave(environment: Environment, refuse: Callable[[], None]) -> None:
         environment.engine.close()
 
 
-def reserve(locks: Path, size: int) -> None:
-    """Let the file with the locks have all its room on the disk; StoreError when there is none.
+def make(path: Path, size: int = 0) -> None:
+    """Make a file of a store, for its owner only, with so much room; StoreError without it.
 
-    LMDB writes to it by a map of a file with holes: with a full disk, the process would be killed.
-    One that has been used is there as far as it is needed. No process has locks of its own in it.
+    LMDB writes to the file with the locks by a map: of one with holes, on a full disk, the process
+    would be killed.
     """
-    with suppress(OSError):  # of those who may only read
-        file = open_lock(locks)
-        try:
-            there = 512 * os.fstat(file).st_blocks
-            if there < size:
-                os.posix_fallocate(file, 0, size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT) and not there:
-                raise StoreError(
-                    f"the disk is full: {locks} needs {size} bytes", hint="make room"
-                ) from None
-        finally:
-            os.close(file)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # LMDB would follow the umask
+            file.write(bytes(size))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreError(f"the disk is full: {path} needs {size} bytes", hint="make room") from None
 
 
 def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
