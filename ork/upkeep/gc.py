@@ -120,12 +120,15 @@ class Garbage:
         found = Reached()
 
         def read(batch: list[Named]) -> Mapping[Oid, Object]:
-            values: dict[Oid, Object] = {}
-            for one in batch:
-                if one.oid not in self._reached:
-                    with suppress(Corrupt):  # of a damaged run, which goes
+            some = [one for one in batch if one.oid not in self._reached]
+            try:
+                return _read(still, some)
+            except Corrupt:  # of a damaged run, which goes: what else is there?
+                values: dict[Oid, Object] = {}
+                for one in some:
+                    with suppress(Corrupt):
                         values |= _read(still, [one])
-            return values
+                return values
 
         for _ in walk(read, roots, found):
             pass
