@@ -27,12 +27,13 @@ from ork.runner import start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
-from ork.schedule.policy import Decision, Going, Skip, decide
+from ork.schedule.policy import LATE_MAX, Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
-from ork.store.resolve import archived, archived_ref, head
+from ork.store.resolve import archived, archived_ref, head, run_of_id
 from ork.store.revision import parse_moment
+from ork.store.runs import hooks_of
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -40,6 +41,7 @@ RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 BACKFILL_MAX = 1000  # runs of one command
+RETRIED = ("failed", "interrupted")  # states of runs that a schedule tries again
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
 _MOMENT = timedelta(microseconds=1)
@@ -244,6 +246,26 @@ def retries_of(store: Store, run: Run) -> int:
         if its is not None and its.id == run.id:
             return schedule.retries
     return 0
+
+
+def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Run]:
+    """Yield the newest runs of schedules that are gone which failed lately, and had no hook yet.
+
+    Of this machine: they waited for a retry when its `ork up` ended.
+    """
+    there = {(line.workflow, key_of_refs(line.schedule)) for line in all_lines}
+    for workflow in store.folders("fires/"):
+        fires = islice(store.refs(f"fires/{workflow}/", newest_first=True), FIRES_LOOKED_AT)
+        newest: dict[str, Oid] = {}
+        for name, pin in fires:
+            newest.setdefault(name.partition(".")[2], pin)
+        for key, pin in newest.items():
+            if (workflow, key) in there:
+                continue
+            _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
+            lately = run.ended and now - run.ended < LATE_MAX["latest"]
+            if run.state in RETRIED and lately and run.host == host() and not hooks_of(store, run):
+                yield run
 
 
 def newest_runs(

@@ -60,7 +60,6 @@ JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, withou
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
 _UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
-RETRIED = ("failed", "interrupted")  # states of a run that is retried if its schedule says so
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -274,9 +273,12 @@ class Daemon:
         """See which heads, pauses and entries of the queue there are."""
         lines, before = self._lines.look(), self._watched
         self._watched = {id(line): before.get(id(line)) or Watched(line, now) for line in lines}
-        for gone in before.keys() - self._watched.keys():
-            if (run := before[gone].failed) is not None:  # which may have been taken away with it
-                self._finish(run, now)
+        waited = [before[gone].failed for gone in before.keys() - self._watched.keys()]
+        if not before:  # it was perhaps another `ork up` that was to retry them
+            waited += fires.unfinished(self._store, lines, now)
+        for run in waited:
+            if run is not None and not fires.retries_of(self._store, run):
+                self._let_be(run, "its schedule is gone", now)
         for workflow, error in self._lines.wrong.items():
             self._complain(workflow, error, now)
         # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
@@ -329,11 +331,8 @@ class Daemon:
         one.goes_on = run is not None and run.ended is None
         at = None if run is None else _retry_at(one, run, now)
         failed, one.failed = one.failed, run if at is not None else None
-        if failed is not None and (run is None or run.id != failed.id):
-            if run is not None:
-                message = f"{failed.name} is not retried: {run.name} was started"
-                self._told.append(Note(time=now, message=message))
-            self._finish(failed, now)
+        if failed is not None and run is not None and run.id != failed.id:
+            self._let_be(failed, f"{run.name} was started", now)
         if decision.fire is not None:
             one.look_at = None
             key = key_of(line.schedule)
@@ -533,6 +532,11 @@ class Daemon:
             if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
                 self._finish(run, now)
 
+    def _let_be(self, run: Run, why: str, now: datetime) -> None:
+        """Tell why a run that failed is not retried any more, and let it have its hook."""
+        self._told.append(Note(time=now, message=f"{run.name} is not retried: {why}"))
+        self._finish(run, now)
+
     def _finish(self, run: Run, now: datetime) -> None:
         """Let the hook of a run be executed, if by now it has one."""
         self._push(now, Finish(workflow=run.workflow, id=run.id, now=now))
@@ -712,7 +716,7 @@ def _makes_up(whose: Whose) -> TypeGuard[Queued]:
 def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     """Return when the newest run of a schedule is to be retried; None if it is not."""
     schedule = one.line.schedule
-    if run.ended is None or run.state not in RETRIED or run.attempt > schedule.retries:
+    if run.ended is None or run.state not in fires.RETRIED or run.attempt > schedule.retries:
         return None
     if one.refused == (run.id, run.attempt) or run.reason in _UNKNOWN:
         return None
@@ -721,7 +725,7 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
 
 
 def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
-    retries = over.retries if over.state in RETRIED else 0
+    retries = over.retries if over.state in fires.RETRIED else 0
     return Ended(
         time=now,
         workflow=workflow,

@@ -260,6 +260,34 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
     assert runs_of(opened(), "w")[0].attempt == 2
 
 
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_run_has_its_hook_whose_schedule_went_while_nobody_was_up(
+    ork: Ork, opened: Opened, archived: bool
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: exit 1}}"
+    hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 20h}", tasks, hook)
+    deploy(ork, "other", "{every: 300d}")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        assert up.until("Ended")["retries"] == 1
+        assert up.end() == 0
+    if archived:
+        pauses.archive(opened(), "w", stamp=Stamp(time=now(ork), author="Ada"))
+    else:
+        deploy(ork, "w", "{every: 300d, params: {n: 1}}", tasks, f"params: {{n: int}}\n{hook}")
+    for _ in range(2):
+        with running(ork, clock=True) as up:
+            up.until("Up")
+            if not (ork.folder / "hooked").exists():
+                up.until("Note", message="w#1 is not retried: its schedule is gone")
+            assert eventually((ork.folder / "hooked").exists)
+            assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+
+
 @pytest.mark.parametrize("how", ["slot", "person", "gone"])
 def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
     ork: Ork, opened: Opened, how: str
@@ -279,8 +307,8 @@ def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
             fires.fire_now(opened(), "w", Caller(now=now(ork)))
         else:
             deploy(ork, "w", "{every: 300d}", tasks, hook)
-        if how != "gone":
-            up.until("Note", message="w#1 is not retried: w#2 was started")
+        why = "its schedule is gone" if how == "gone" else "w#2 was started"
+        up.until("Note", message=f"w#1 is not retried: {why}")
         assert eventually(lambda: (ork.folder / "hooked").exists())
         assert up.end() == 0
     assert (ork.folder / "hooked").read_text().split() == ["w#1"]
