@@ -279,10 +279,25 @@ def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
             doubtful(task, place, definition.params, warnings)
             warn_of_dates(definition, name, task, module_of, warnings)
         _warn_of_null(definition, found.captured, warnings)
+        _warn_of_failed(definition, warnings)
     _warn_of_python(definition, root_of(found.path, definition.settings), warnings)
     for problem in found.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
+
+
+def _warn_of_failed(definition: Definition, warnings: Problems) -> None:
+    """Warn where a task is to start however others ended, and takes the output of each of them."""
+    for name, task in definition.tasks.items():
+        if task.on_upstream_failure != "run" or not task.depends_on:
+            continue
+        taken = {source[0] for ref in refs_of(task) if (source := split_ref(ref))}
+        if taken.issuperset(task.depends_on):
+            warnings.at(
+                definition.places["tasks", name, "on_upstream_failure"],
+                f"`{name}` takes an output of all that it waits for, and fails with each of them",
+                "`ORK_UPSTREAM_JSON` tells how each of them ended, without an input",
+            )
 
 
 def _warn_of_null(definition: Definition, captured: Captured, warnings: Problems) -> None:

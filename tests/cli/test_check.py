@@ -594,3 +594,23 @@ def test_findings_name_files_from_the_top_of_the_repository(tree, monkeypatch, f
         found = tree("check", name, "--format", form)
         assert (found.code, found.out.count("flows/deep/three.yaml")) == (1, 1)
     assert tree("check", "three.yaml").out.startswith("three.yaml:2:23: ")
+
+
+def test_a_task_that_cannot_start_however_others_ended_is_warned_of(ork):
+    tasks = """\
+name: w
+tasks:
+  make: {executor: python, file: a.py}
+  other: {executor: process, command: ls}
+  report: {executor: process, command: ls, depends_on: [make], on_upstream_failure: run,
+           inputs: {n: {ref: tasks.make.output.n}}}
+  tidy: {executor: process, command: ls, depends_on: [make, other], on_upstream_failure: run,
+         inputs: {n: {ref: tasks.make.output.n}}}
+  free: {executor: process, command: ls, on_upstream_failure: run}
+"""
+    ork.write("w.yaml", tasks)
+    ork.write("a.py", "def main():\n    return {'n': 1}\n")
+    done = ork("check", "w.yaml")
+    assert done.code == 0
+    (warned,) = [line for line in (done.out + done.err).splitlines() if "warning: " in line]
+    assert warned.startswith("w.yaml:5:") and "`report` takes an output of all that" in warned
