@@ -167,14 +167,10 @@ OTHER_OPTIONS = {
     ("run", "--exclude"): "`--except TASK` runs all but that task",
     ("retry", "--except"): "`--only` and `--from` say which tasks run again",
     ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
-    (
-        "run",
-        "--verbose",
-    ): "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
-    (
-        "run",
-        "-v",
-    ): "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
+    **dict.fromkeys(
+        [("run", "--verbose"), ("run", "-v")],
+        "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
+    ),
     ("run", "--to"): "`--until TASK` runs a task and what it depends on",
     ("run", "--dry"): "`--dry-run` says what would run",
     ("run", "-n"): "`--dry-run` says what would run",

@@ -499,7 +499,7 @@ def _refuse_unready(
     failed = {n for n, one in recorded.items() if one.state in ("failed", "upstream_failed")}
     failed -= names
     for name in sorted(names & recorded.keys()):
-        for above in failed.intersection(needs.get(name, ())):
+        for above in sorted(failed.intersection(needs.get(name, ()))):
             if store.get(Task, recorded[name].task).on_upstream_failure != "run":
                 raise UsageError(
                     f"{name} needs {above}, which did not succeed in {before.name}",

@@ -225,7 +225,15 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     short = store.short if session.width else str
     yield [("run      ", "label"), (run.name, "name"), "  ", run.id]
     states = _states(details, store)
-    wrong = {name: one.reason or "" for name, one in states.items() if one.state in WRONG}
+    retried = retried_at(store, run)
+    wrong, again, waiting = dict[str, str](), dict[str, str](), set[str]()
+    for name, one in states.items():
+        if one.state in WRONG:
+            wrong[name] = one.reason or ""
+        elif waits_for_next(one, retried):
+            again[name] = _again(store, one, now)
+        elif one.state == "pending":
+            waiting.add(name)
     yield _state_line(run, unless_in=wrong.values())
     if changed := tainted(states):
         yield [
@@ -254,11 +262,6 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
-    retried = retried_at(store, run)
-    again = {
-        n: _again(store, one, now) for n, one in states.items() if waits_for_next(one, retried)
-    }
-    waiting = {name for name, one in states.items() if one.state == "pending"} - again.keys()
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
     width = min(max(map(len, chain(wrong, others)), default=0), 32)
