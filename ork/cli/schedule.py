@@ -130,13 +130,15 @@ def schedule(
     elif action == "skips":
         _skips(session, store, workflow, limit, as_json)
     elif action == "fire":
-        _fire(session, store, workflow or _only(store), inputs or [], slot, as_json)
+        _fire(session, store, workflow or _only(store, action), inputs or [], slot, as_json)
     elif action == "pause":
-        _pause(session, store, None if every else workflow or _only(store), as_json)
+        _pause(session, store, None if every else workflow or _only(store, action), as_json)
     elif action == "backfill":
-        _backfill(session, store, workflow or _only(store), inputs or [], since, until, as_json)
+        _backfill(
+            session, store, workflow or _only(store, action), inputs or [], since, until, as_json
+        )
     else:
-        _resume(session, store, None if every else workflow or _only(store), as_json)
+        _resume(session, store, None if every else workflow or _only(store, action), as_json)
 
 
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
@@ -414,7 +416,7 @@ def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLin
     return found
 
 
-def _only(store: Store) -> str:
+def _only(store: Store, action: str) -> str:
     """Return the only workflow that has a schedule."""
     from ork.daemon.lines import Lines
 
@@ -423,5 +425,6 @@ def _only(store: Store) -> str:
         return names[0]
     if not names:
         raise NotFound("no workflow has a schedule", hint="`schedule:` in its file gives it one")
-    these = f"these have schedules: {', '.join(names[:10])}; --all pauses and resumes all"
+    every = "; --all means all of them" if action in ("pause", "resume") else ""
+    these = f"these have schedules: {', '.join(names[:10])}{every}"
     raise UsageError("which workflow?", hint=these)

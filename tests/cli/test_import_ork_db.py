@@ -102,6 +102,12 @@ def test_a_deploy_without_its_code_is_not_run(imported, words):
     assert imported("runs", "etl").out.count("etl#") == 5
 
 
+def test_the_files_of_what_came_are_written_as_status_says(imported):
+    assert "next: `ork restore --all --code` writes what is missing" in imported("status").err
+    assert imported("restore", "--all", "--code").code == 0
+    assert "missing" not in imported("status").out
+
+
 def test_what_executes_no_code_of_its_own_is_run(imported):
     assert imported("run", "health").code == 0
     assert "code         the same" in imported("diff", "health#1", "health#2").out

@@ -332,13 +332,15 @@ def status(
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {shlex.quote(fresh.path)}`"])
     elif missing := next((one for one in found if one.state == "missing"), None):
-        name, others = missing.workflow, sum(one.state == "missing" for one in found) - 1
-        more = f", and {others} more are missing" if others else ""
-        told = f"`ork restore {name}` writes a file of its deploy{more}"
-        if not missing.summary:  # which an import has: it never had a file, and no code
-            told = f"`ork restore {name} --code` writes the file and the code of its deploy{more}"
-            if not session.store.shared:  # others may have it
-                told += f", `ork archive {name}` puts the workflow away"
+        name = missing.workflow
+        if sum(one.state == "missing" for one in found) > 1:
+            told = "`ork restore --all --code` writes what is missing"
+        elif missing.summary:  # which an import has: it never had a file, and no code
+            told = f"`ork restore {name}` writes a file of its deploy"
+        else:
+            told = f"`ork restore {name} --code` writes the file and the code of its deploy"
+        if not missing.summary and not session.store.shared:  # others may have it
+            told += f", `ork archive {name}` puts the workflow away"
         session.say([("next: ", "hint"), told])
     elif not found:
         session.say(["no workflow files here"])

@@ -196,7 +196,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest = "" if run.deploy else "  unattached"
         rest += "  by bisect" if run.trigger == "bisect" else ""
         if run.scheduled and run.created - run.scheduled >= LATE:
-            rest += f"  for {human.moment(run.scheduled, now, width)}"
+            rest += f"  for {human.slot(run.scheduled, now)}"
         rest += "" if run.selected is None else "  partial"
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""

@@ -76,5 +76,5 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
         if not is_narrow(session.width):
             since = f"by {person(one.entry.author, AUTHOR_CHARS_MAX)}, {since}"
         slot = one.entry.scheduled if one.entry.fire else None
-        whose = f"  for {human.moment(slot, now, session.width)}" if slot else ""
+        whose = f"  for {human.slot(slot, now)}" if slot else ""
         yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}{whose}  {since}"]

@@ -73,6 +73,12 @@ def date(time: datetime, now: datetime) -> str:
     return time.astimezone(now.tzinfo).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
+def slot(time: datetime, now: datetime) -> str:
+    """Return a slot in the zone of `now`: how far it is from now would not tell which it is."""
+    seconds = ":%S" if time.second else ""
+    return time.astimezone(now.tzinfo).strftime(f"%Y-%m-%d %H:%M{seconds}")
+
+
 def numbers(of_runs: Iterable[int]) -> str:
     """Return numbers of runs, those that follow each other together: #1 to #5, #7."""
     parts: list[list[int]] = []
