@@ -371,14 +371,17 @@ class Project:
         return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
     def diff_last(self, workflow: AnyWorkflow = "@") -> RunDiff:
-        """Compare the newest failed run of a workflow with the last good one before it.
+        """Compare the last good run of a workflow with the first bad one after it.
+
+        `good_again` of the result names the first good run since then, if there is one.
 
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>
         """
         only = ork.store.resolve.only_workflow
         name = only(self.store) if workflow == "@" else _workflow(workflow)
-        return self.diff_runs(*ork.history.compare_runs.last_failure(self.store, name))
+        found = ork.history.compare_runs.last_failure(self.store, name)
+        return replace(self.diff_runs(found.good, found.bad), good_again=found.good_again)
 
     def runs(
         self,

@@ -67,6 +67,7 @@ class Around(Value, frozen=True, kw_only=True):
     needs: Needs
     environment: Sequence[FieldChange] = ()
     code: bool = True  # whether that of both runs was kept
+    slots: bool = False  # whether a schedule started them for other slots
 
 
 def judged(task: TaskDiff) -> TaskDiff:
@@ -194,6 +195,8 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
     changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
     if changed:
         return f"what runs before it changed: {some(changed, NAMED_MAX)}"
+    if around.slots:
+        return "a schedule started it for another slot"
     if around.environment:
         return f"the environment differs: {_values(around.environment)}"
     return "nothing recorded explains it: time, chance or something outside"

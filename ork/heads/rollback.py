@@ -66,7 +66,8 @@ def rollback(
     """Deploy older content again: its snapshot, settings and text, as the newest entry.
 
     Without a revision that is the newest earlier deploy with other content and a good run, whole
-    and untainted. Writes nothing when the head has the content already; raises Conflict when the
+    and untainted, but none that an earlier rollback has left: a second goes one further back.
+    Writes nothing when the head has the content already; raises Conflict when the
     head moved meanwhile.
     """
     if not is_name(workflow):
@@ -136,15 +137,21 @@ def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now:
     if revision is not None:
         return deploy_in(store, in_workflow(workflow, revision), workflow, now=now)[0]
     before = store.get(Deploy, parent)
+    passed = [before]  # whose content is none to go back to
+    was_left = False  # whether the next one was left by a rollback
     for oid, deploy in history(store, workflow, parent):
-        other = not before.has(deploy.snapshot, deploy.settings)
+        if was_left:
+            passed.append(deploy)
+        was_left = deploy.action == "rollback"
+        other = not any(one.has(deploy.snapshot, deploy.settings) for one in passed)
         good = other and tally(store, oid).counts.get("success")
         if good and not lacks_code(store, deploy):
             return oid
     if not before.parents:
         raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")
+    but = ", but what a rollback has left" if len(passed) > 1 else ""
     raise NotFound(
-        f"no earlier version of {workflow} has a good run",
+        f"no earlier version of {workflow} has a good run{but}",
         hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",
     )
 

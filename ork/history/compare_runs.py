@@ -51,12 +51,24 @@ class RunSide(Value, frozen=True, kw_only=True):
     without_code: bool = False  # it was imported, and its code was never kept
 
 
+class LastFailure(Value, frozen=True, kw_only=True):
+    """The last good run before the newest bad ones, the first of those, and what came after.
+
+    `good_again` is the first good run since then, None where the newest that says anything is bad.
+    """
+
+    good: str  # etl#56
+    bad: str
+    good_again: str | None = None
+
+
 class RunDiff(Drawn, frozen=True, kw_only=True):
     """All that differs between two runs; false when nothing does but times.
 
     `tasks` has those that differ, or took notably longer in one of the runs, in the order in which
     they can run; `alike` counts the others. `first` is the first task of which anything differs,
     `outcome` the first that ended in another way or, if none did, that gave another output.
+    `good_again` names the first good run after the last failure, where that was asked for.
     """
 
     old: RunSide
@@ -69,6 +81,12 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
     first: Divergence | None
     outcome: Divergence | None
     names: tuple[str, ...] = ()  # of tasks and code files, if only these were compared
+    good_again: str | None = None
+
+    @property
+    def slots(self) -> bool:
+        """Whether a schedule started the two runs for different slots, or only one of them."""
+        return self.old.run.scheduled != self.new.run.scheduled
 
     def __bool__(self) -> bool:
         if self.names:
@@ -77,6 +95,7 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
             self.definition,
             self.params,
             self.environment,
+            self.slots,
             self.old.run.state != self.new.run.state,
         )
         return any(parts) or any(task.kinds for task in self.tasks)
@@ -119,7 +138,13 @@ def diff_runs(
         for side, state in zip((old, new), states, strict=True)
     )
     tasks, needs = _tasks(was, now, comparison, params)
-    around = Around(tasks=tasks, needs=needs, environment=environment, code=not comparison.unkept)
+    around = Around(
+        tasks=tasks,
+        needs=needs,
+        environment=environment,
+        code=not comparison.unkept,
+        slots=old.run.scheduled != new.run.scheduled,
+    )
     definition, count = comparison.diff, len(needs)
     if names:
         definition = narrow(store, comparison, names).diff
@@ -173,18 +198,21 @@ def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, 
     return tuple(object_changes(*({k: side[k] for k in common} for side in sides)))
 
 
-def last_failure(store: Store, workflow: str) -> tuple[str, str]:
-    """Return the run before the newest bad ones that was good, and the first of those.
+def last_failure(store: Store, workflow: str) -> LastFailure:
+    """Return the first of the newest bad runs, the good one before them, and whether it is over.
 
-    "etl#56", "etl#57": the newest bad run may be the last of many, and what made them fail is in
-    the first.
+    The newest bad run may be the last of many, and what made them fail is in the first.
     """
     if not has_run(store, workflow):
         head(store, workflow)
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
-    failed = (entry.run for entry in runs(store, workflow, states=("failed",)))
-    of_users = (run for run in failed if run.trigger != "bisect")
-    bad = next((run for run in of_users if verdict(store, run) == "bad"), None)
+    bad: Run | None = None
+    later: list[Run] = []
+    for run in (entry.run for entry in runs(store, workflow, states=("success", "failed"))):
+        if run.state == "failed" and run.trigger != "bisect" and verdict(store, run) == "bad":
+            bad = run
+            break
+        later.append(run)
     if bad is None:
         raise _no_failure(store, workflow)
     name = f"{workflow}#{bad.number}"
@@ -194,7 +222,13 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
             f"no good run of {workflow} before {name}",
             hint=f"`ork show {name}` shows what failed",
         )
-    return f"{workflow}#{good.number}", f"{workflow}#{first_bad(store, good, bad).number}"
+    of_users = (run for run in reversed(later) if run.trigger != "bisect")
+    again = next((run for run in of_users if verdict(store, run) == "good"), None)
+    return LastFailure(
+        good=f"{workflow}#{good.number}",
+        bad=f"{workflow}#{first_bad(store, good, bad).number}",
+        good_again=f"{workflow}#{again.number}" if again else None,
+    )
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:

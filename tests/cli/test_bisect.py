@@ -76,6 +76,7 @@ def test_runs_of_a_search_are_not_the_newest_of_a_workflow(line) -> None:
     before = ork("diff", "--last", "--json").out
     assert ork("bisect", "flow", "--good", "flow#1", "--bad", "flow#2").code == 0
     assert "by bisect" in ork("runs", "-n", "1").out
+    assert "  by bisect\n" in ork("show", "flow#4").out
     for words in (("show", "flow#3"), ("logs", "flow"), ("outputs", "flow")):
         of = ork(words[0], words[1], "--json")
         assert of.code == 0 and of.out == ork(words[0], "flow#3", "--json").out, words

@@ -10,6 +10,7 @@ from ork.cli.screen.line import plain
 from ork.history.compare_runs import diff_runs
 from ork.objects.kinds import Run
 from ork.objects.value import replace
+from ork.runner.start import Caller, start
 from ork.store.resolve import resolve
 from tests.conftest import START
 
@@ -319,7 +320,68 @@ def test_colours_are_on_a_terminal_only(ran, terminal):
     assert "\x1b[" not in terminal("diff", "--last", NO_COLOR="1")
 
 
+# -- the answer
+
+
+DAILY = """\
+name: daily
+params: {day: date}
+tasks:
+  fetch: {executor: process, command: "echo ORK_OUTPUT:1", inputs: {day: {ref: params.day}}}
+  load: {executor: process, command: ./load.sh, depends_on: [fetch]}
+"""
+
+
+def test_what_was_edited_leads_where_each_run_has_other_parameters(ork):
+    ork.write("daily.yaml", DAILY)
+    ork.write("load.sh", "#!/bin/sh\n", executable=True)
+    assert ork("run", "-i", "day=2026-11-01").code == 0
+    ork.write("load.sh", "#!/bin/sh\nexit 7\n", executable=True)
+    assert ork("run", "-i", "day=2026-11-02").code == 1
+    first, second, _ = ork("diff", "--last").out.split("\n", 2)
+    assert (
+        first == "first other end: load - its code changed: load.sh; it failed: exited with code 7"
+    )
+    assert second == "first difference: fetch - the parameter day changed"
+
+
+def test_of_many_tasks_that_got_what_others_gave_the_first_are_told(ork):
+    def part(number):
+        binding = "{files: {ref: tasks.list.output.%s}, weight: {const: 1}}"
+        given = binding % ("files" if number % 2 else "late")
+        head = f"{chr(96 + number)}: {{executor: python, file: part.py, depends_on: [list]"
+        return f"  {head}, inputs: {given}}}\n"
+
+    ork.write("list.py", LIST)
+    ork.write("part.py", "def main(files, weight):\n    return {'first': files[0]}\n")
+    ork.write("fan.yaml", FAN + "".join(map(part, range(1, 15))))
+    for day in ("2026-11-01", "2026-11-02"):
+        assert ork("run", "-i", f"day={day}").code == 0
+    shown = ork("diff", "fan#1", "fan#2").out
+    assert "inputs       of 15 tasks\n  list  from params.day\n" in shown
+    assert "\n  i     from list.files\n  and 5 tasks more, with values from" in shown
+    assert "\n  n  from list.late\n" in ork("diff", "fan#1:n", "fan#2:n").out
+
+
+def test_the_slots_of_scheduled_runs_are_told(ork, opened):
+    ork.write("etl.yaml", "name: etl\ntasks: {t: {executor: process, command: 'true'}}\n")
+    assert ork("init").code == 0
+    for day in (1, 2):
+        caller = Caller(scheduled=START.replace(day=day), now=START)
+        list(start(opened(), str(ork.folder / "etl.yaml"), caller=caller).events)
+    shown = ork("diff", "etl#1", "etl#2").out
+    assert "\nslot         2026-11-01 12:00 -> 2026-11-02 12:00\nparameters   the same\n" in shown
+
+
 # -- the last failure
+
+
+def test_a_workflow_that_is_good_again_says_since_when(explained):
+    assert "\ngood again since etl#3\n" in explained("diff", "--last").out
+    explained("run", "etl")
+    document = json.loads(explained("diff", "--last", "--json").out)
+    assert document["data"]["good_again"] == "etl#3"
+    assert "good again" not in explained("diff", "etl#1", "etl#2").out
 
 
 def test_the_summary_of_a_part_that_failed_names_both_runs(ran):

@@ -148,6 +148,16 @@ def test_outputs_of_a_run_and_of_a_task(etl, golden) -> None:
     golden("outputs/run.json", etl("outputs", "etl", "--json").out)
 
 
+def test_outputs_of_another_version_than_the_newest_come_with_a_note(etl, edit) -> None:
+    etl("run", "etl.yaml")
+    assert etl("outputs", "etl:load").err == ""
+    edit("load.sh", "echo", "echo  ")
+    etl("deploy")
+    told = "note: etl#1 executed another version than the newest of etl\n"
+    assert etl("outputs", "etl:load").err == etl("outputs").err == told
+    assert etl("outputs", "etl#1:load").err == ""
+
+
 def test_outputs_of_a_task_that_failed_are_not_found(etl, edit) -> None:
     edit("tasks/etl.py", 'return {"rows": 3}', "raise ValueError('no rows')")
     etl("run", "etl.yaml")

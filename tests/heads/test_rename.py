@@ -174,7 +174,8 @@ def test_back_to_the_old_name(store):
 def test_what_ran_before_it_is_looked_at(store):
     renamed(store)
     bad = run_again(store, state="failed")
-    assert last_failure(store, "load") == ("load#2", "load#3")
+    found = last_failure(store, "load")
+    assert (found.good, found.bad) == ("load#2", "load#3")
     assert pace_of(store, bad) is not None
     *_, found = bisect(store, "load")
     assert found.workflow == "load"

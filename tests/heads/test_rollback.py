@@ -76,8 +76,20 @@ def test_by_default_content_that_the_head_has_is_passed_over(etl):
     succeed(etl.store, etl.deploys[3])
     assert etl.back().restores == etl.deploys[1]
     succeed(etl.store, etl.deploys[0])
-    # Of the deploys with content that ran well, the newest with another content than now: n4.
-    assert etl.back().restores == etl.deploys[3]
+    # Of the deploys with content that ran well and that was not left: n1.
+    assert etl.back().restores == etl.deploys[0]
+
+
+def test_a_second_rollback_goes_one_further_back(etl):
+    for number in (0, 2, 3):
+        succeed(etl.store, etl.deploys[number])
+    assert [etl.back().restores for _ in range(3)] == etl.deploys[2::-1]
+    with pytest.raises(NotFound, match="has a good run, but what a rollback has left"):
+        etl.back()
+    again = etl.back("etl~3")  # asked for by name, it counts again
+    succeed(etl.store, again.deploy)
+    etl.keep(version(5), hours=13)
+    assert etl.back().restores == again.restores == etl.deploys[3]
 
 
 def test_without_a_good_run_a_revision_must_be_named(project, keep):

@@ -3,19 +3,26 @@
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import ork
 from ork.errors import NotFound
-from ork.history.compare_runs import diff_runs, environment_changes, last_failure, last_good
+from ork.history.compare_runs import (
+    LastFailure,
+    diff_runs,
+    environment_changes,
+    last_failure,
+    last_good,
+)
 from ork.objects import canonical
 from ork.objects.kinds import Run
 from ork.objects.tree import entries
 from ork.objects.value import replace
 from ork.runner.choices import Selection
-from ork.runner.start import Options
+from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_number
 from tests.stores import NOON
@@ -98,6 +105,21 @@ def test_equal_runs_do_not_differ(flow):
     assert (found.first, found.outcome, kinds_of(found)) == (None, None, set())
     assert found.alike + len(found.tasks) == 3  # one that took longer, by chance, is listed
     assert (found.old.name, found.new.name) == ("etl#1", "etl#2")
+
+
+def test_another_slot_may_be_the_reason(flow):
+    (flow.project / "extract.sh").write_text(
+        '#!/bin/sh\necho "ORK_OUTPUT:{\\"rows\\": \\"$ORK_SCHEDULED_TIME\\"}"\n'
+    )
+    for slot in (NOON, NOON, NOON + timedelta(days=1)):
+        caller = Caller(trigger="schedule", scheduled=slot)
+        assert list(start(flow, str(flow.project / "etl.yaml"), caller=caller).events)
+    same, other = compared(flow, "etl#1", "etl#2"), compared(flow, "etl#2", "etl#3")
+    assert (bool(same), same.slots, other.slots) == (False, False, True)
+    assert "; a schedule started it for another slot" in why(other.first)
+    edit(flow, "extract.sh", '\\"}', '!\\"}')
+    list(start(flow, str(flow.project / "etl.yaml"), caller=Caller()).events)
+    assert why(compared(flow, "etl#3", "etl#4").first).startswith("extract - its code changed")
 
 
 def test_a_parameter_is_followed_to_where_it_is_taken(flow):
@@ -292,10 +314,15 @@ def test_the_last_failure_and_what_was_good_before(flow):
     edit(flow, "load.sh", "echo", "exit 7 #")
     run(flow)
     run(flow)
-    assert last_failure(flow, "etl") == ("etl#2", "etl#3")  # in which it began to fail
+    began = LastFailure(good="etl#2", bad="etl#3")  # in which it began to fail
+    assert last_failure(flow, "etl") == began
     edit(flow, "load.sh", "exit 7 #", "echo")
+    run(flow, selection=Selection(only=("extract",)))  # which says nothing
+    assert last_failure(flow, "etl") == began
     run(flow)
-    assert last_failure(flow, "etl") == ("etl#2", "etl#3")
+    run(flow)
+    assert last_failure(flow, "etl") == replace(began, good_again="etl#6")
+    assert ork.Project(flow).diff_last("etl").good_again == "etl#6"
 
 
 def test_there_may_be_no_failure_or_nothing_good_before(flow):
@@ -320,9 +347,9 @@ def test_a_good_run_of_the_same_parameters_comes_first(flow):
     run(flow, given={"day": "sunday"})
     edit(flow, "load.sh", "echo", "exit 7 #")
     run(flow)
-    assert last_failure(flow, "etl") == ("etl#1", "etl#3")
+    assert last_failure(flow, "etl") == LastFailure(good="etl#1", bad="etl#3")
     run(flow, given={"day": "friday"})
-    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+    assert last_failure(flow, "etl") == LastFailure(good="etl#2", bad="etl#4")
 
 
 def test_a_run_that_left_out_tasks_is_neither_good_nor_bad(flow):
@@ -333,7 +360,7 @@ def test_a_run_that_left_out_tasks_is_neither_good_nor_bad(flow):
     with pytest.raises(NotFound, match="whole and untainted has failed; etl#3 is partial"):
         last_failure(flow, "etl")
     failed = run(flow)
-    assert last_failure(flow, "etl") == ("etl#1", "etl#4")
+    assert last_failure(flow, "etl") == LastFailure(good="etl#1", bad="etl#4")
     assert last_good(flow, failed).number == 1
     assert last_good(flow, failed, within=2) is None
 

@@ -30,14 +30,12 @@ from ork.errors import OrkError, some
 from ork.history.compare_runs import (
     RunDiff,
     definition_diff,
-    diff_runs,
     environment_changes,
     first_bad,
     last_good,
 )
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
-from ork.store.resolve import Resolved
 from ork.store.store import Store
 from ork.store.verdict import verdict
 
@@ -49,15 +47,14 @@ LINE_MAX = 200  # of which none is longer
 TIMES_MAX = 10  # tasks whose time differs
 NAME_COLUMNS_MAX = 32
 ORIGINS_MAX = 3  # that are told of the inputs of a task
+ORIGINS_TASKS_MAX = 10  # of which nothing else is told
+EDITS, ENDS = {"definition", "code"}, {"state", "error", "added", "removed"}  # of KINDS
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
 
 
-def show_runs(
-    session: Session, old: Resolved, new: Resolved, *, names: Collection[str], as_json: bool
-) -> bool:
+def show_runs(session: Session, found: RunDiff, *, as_json: bool) -> bool:
     """Show what differs between two runs, layer by layer; say whether anything does."""
     store = session.store
-    found = diff_runs(store, old, new, names=names)
     hunks = with_hunks(found.definition, store.blob, lines_max=SHORT_DIFF_LINES)
     found = replace(found, definition=hunks)
     if as_json:
@@ -74,6 +71,7 @@ def diff_runs_view(diff: RunDiff, store: Store, session: Session) -> Iterator[Li
     yield from _runs(diff, session)
     yield from _definition(diff, store, session)
     yield from _code(diff, session)
+    yield from _slots(diff, session)
     yield from _values("parameters", diff.params)
     yield from _inputs(diff)
     yield from _environment(diff)
@@ -119,7 +117,10 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
         clauses.append("other parameters")
     if environment_changes(store, good, failed):
         clauses.append("another environment")
-    return "; ".join(clauses) or "nothing in the definition, parameters or environment changed"
+    if clauses:
+        return "; ".join(clauses)
+    slot = "only the slot differs; " if good.scheduled != failed.scheduled else ""
+    return f"{slot}nothing in the definition, parameters or environment changed"
 
 
 def _answer(diff: RunDiff) -> Iterator[Line]:
@@ -128,14 +129,20 @@ def _answer(diff: RunDiff) -> Iterator[Line]:
             how = human.how_tainted(side.name, side.tainted)
             yield [(f"{side.name} is tainted: ", "warning"), how]
     if diff.first:
-        yield _divergence("first difference", diff.first)
+        told = [_divergence("first difference", diff.first)]
+        if diff.outcome and diff.outcome.task != diff.first.task:
+            what = "end" if ENDS & {*diff.outcome.kinds} else "output"
+            told.append(_divergence(f"first other {what}", diff.outcome))
+            # Runs of each day have other parameters: what was changed by hand tells more.
+            if EDITS & {*diff.outcome.kinds} and not (ENDS | EDITS) & {*diff.first.kinds}:
+                told.reverse()
+        yield from told
     else:
         about = f" in {', '.join(diff.names)}" if diff.names else ""
         equal = f"no difference between {diff.old.name} and {diff.new.name}{about}"
         yield [("no task that both executed differs" if diff else equal, "heading")]
-    if diff.outcome and diff.first and diff.outcome.task != diff.first.task:
-        what = "end" if {"state", "error", "added"} & {*diff.outcome.kinds} else "output"
-        yield _divergence(f"first other {what}", diff.outcome)
+    if diff.good_again:
+        yield [("good again ", "success"), "since ", (diff.good_again, "name")]
     for side in (diff.old, diff.new):
         if side.run.ended is None:
             yield [(f"{side.name} goes on: this is how far it is", "warning")]
@@ -201,16 +208,33 @@ def _values(label: str, changes: Sequence[FieldChange]) -> Iterator[Line]:
         yield [*_lead("" if index else label), *_change(change)]
 
 
+def _slots(diff: RunDiff, session: Session) -> Iterator[Line]:
+    """Yield for which slot of a schedule each run was started, if one was."""
+    old, new = (
+        human.slot(side.run.scheduled, session.now()) if side.run.scheduled else "none"
+        for side in (diff.old, diff.new)
+    )
+    if diff.slots:
+        yield [*_lead("slot"), *replacement("changed", old, new)]
+
+
 def _inputs(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if task.inputs]
     yield [*_lead("inputs"), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
     groups = list(_families(tasks, lambda one: (_origins(one), one.own_inputs)))
+    # What was received as others gave it is told there: of many tasks the first are enough.
+    plain = [] if diff.names else [group for group in groups if not group[0].own_inputs]
+    left_out = plain[ORIGINS_TASKS_MAX:]
+    groups = [group for group in groups if group not in left_out]
     width = _columns(groups)
     for group in groups:
         origins = _origins(group[0])
         yield ["  ", (f"{_label(group):<{width if origins else 0}}", "name"), *origins]
         changes = group[0].inputs if diff.names else group[0].own_inputs
         yield from _some(changes, group[0], diff)
+    if left_out:
+        count = human.count(sum(map(len, left_out)), "task")
+        yield [f"  and {count} more, with values from others alone (--json has all)"]
 
 
 def _origins(task: TaskDiff) -> Line:

@@ -34,7 +34,7 @@ def rollback(
         str | None,
         typer.Argument(
             help="The version to go back to: etl~2, ~2, @v1.4, a run etl#56; when left out, the"
-            " newest deploy with other content and a good run."
+            " newest deploy with other content and a good run, but what a rollback has left."
         ),
     ] = None,
     message: Annotated[

@@ -108,15 +108,17 @@ def diff(
         session.need_no_store()
     if len(revisions) == 1 and (file := as_revision(revisions[0])).startswith("file:"):
         session.use_project_of([Path(file.removeprefix("file:"))])
-    find = _last_failure if last else _ends
-    before, after = find(session, revisions)
+    good_again = None
+    if last:
+        revisions, good_again = _last_failure(session, revisions)
+    before, after = _ends(session, revisions)
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
         ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
         before, after = (look_up(session.store, text, now=session.now()) for text in ends)
     if are_texts:
         differ = _show_text(session, before, after, asked)
     elif before.kind == after.kind == "run":
-        differ = _show_runs(session, before, after, asked)
+        differ = _show_runs(session, before, after, asked, good_again)
     else:
         differ = _show_definitions(session, before, after, asked)
     raise typer.Exit(1 if exit_code and differ else 0)
@@ -179,23 +181,26 @@ def _several(session: Session, asked: Asked) -> list[str]:
     return []
 
 
-def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
-    """Return the last good run, and the first bad one of those after it."""
+def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[tuple[str, str], str | None]:
+    """Return the last good run and the first bad one after it, and since when it is good again."""
     from ork.history.compare_runs import last_failure
     from ork.objects.kinds import is_name
 
     if len(revisions) > 1:
         raise UsageError("--last takes one workflow", hint="write `ork diff --last NAME`")
-    store, now = session.store, session.now()
+    store = session.store
     workflow = as_revision(revisions[0]) if revisions else "@"
     if not is_name(workflow):
-        workflow = str(look_up(store, workflow, now=now).workflow)
-    old, new = last_failure(store, workflow)
-    return look_up(store, old, now=now), look_up(store, new, now=now)
+        workflow = str(look_up(store, workflow, now=session.now()).workflow)
+    found = last_failure(store, workflow)
+    return (found.good, found.bad), found.good_again
 
 
-def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
+def _show_runs(
+    session: Session, before: Resolved, after: Resolved, asked: Asked, good_again: str | None
+) -> bool:
     from ork.cli.diff.runs import show_runs
+    from ork.history.compare_runs import diff_runs
 
     if replace(asked, names=()) not in (Asked(), Asked(form="json")):
         raise UsageError(
@@ -204,7 +209,9 @@ def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked
             hint=f"`ork report {before.text}..{after.text} -o FILE` makes a page; for their "
             f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
         )
-    return show_runs(session, before, after, names=asked.names, as_json=asked.form == "json")
+    found = diff_runs(session.store, before, after, names=asked.names)
+    found = replace(found, good_again=good_again)
+    return show_runs(session, found, as_json=asked.form == "json")
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:

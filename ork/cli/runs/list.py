@@ -22,7 +22,7 @@ from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import SECOND, Deploy, Run, Task, TaskRun, TaskRuns
-from ork.store.resolve import Resolved
+from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import Hook, RunEntry
 from ork.store.store import Store
@@ -164,6 +164,11 @@ def outputs(
     if task and not values:
         name = f"{run.name}:{task}"
         raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
+    workflow = present_name(store, run.workflow)
+    newest = store.ref(f"workflows/{workflow}") if "#" not in revision else None
+    if newest and store.get(Deploy, newest).snapshot != run.snapshot:
+        told = f"{run.name} executed another version than the newest of {workflow}"
+        session.say([("note: ", "warning"), told])
     for name, changed in tainted(states).items():
         if name in values:
             session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
@@ -248,7 +253,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         *_of_deploy(store, run.deploy),
         *[(f" @{tag}", "tag") for tag in details.tags],
     ]
-    yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
+    by = "  by bisect" if run.trigger == "bisect" else ""
+    yield [("author   ", "label"), run.author, f" on {run.host}" if run.host else "", by]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = ", took " if run.ended else ", goes on for "
