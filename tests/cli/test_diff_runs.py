@@ -371,6 +371,10 @@ def test_the_slots_of_scheduled_runs_are_told(ork, opened):
         list(start(opened(), str(ork.folder / "etl.yaml"), caller=caller).events)
     shown = ork("diff", "etl#1", "etl#2").out
     assert "\nslot         2026-11-01 12:00 -> 2026-11-02 12:00\nparameters   the same\n" in shown
+    page = ork("report", "etl#1..etl#2", "-o", "-").out
+    assert "<dt>slot</dt><dd>2026-11-01 12:00 → 2026-11-02 12:00</dd>" in page
+    page = ork("report", "etl#2", "-o", "-").out
+    assert "<dt>slot</dt><dd>2026-11-02 12:00:00 +0000</dd>" in page
 
 
 # -- the last failure

@@ -114,6 +114,7 @@ def environment(
         "log_lines": _log_lines,
         "log_text": without_colors,
         "near": human.near,
+        "slot": human.slot,
         "value": wording.value_text,
     }
     found.tests["by_line"] = lambda field: wording.field_texts(field) is not None
