@@ -24,7 +24,7 @@ from types import FrameType
 from typing import NamedTuple
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
-_OPTION = re.compile(r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)")
+_OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)"
 _ARGUMENTS = {
     "from": "start",
     "except": "without",
@@ -151,7 +151,7 @@ def in_python(words: str) -> str:
         name = _ARGUMENTS.get(option, option.replace("-", "_"))
         return f"`{name}={found[2]!r}`" if found[2] else f"`{name}`"
 
-    return _OPTION.sub(argument, words)
+    return re.sub(_OPTION, argument, words)
 
 
 def some(names: Collection[str], at_most: int) -> str:

@@ -27,7 +27,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_PART = re.compile(r"\.ork-[0-9a-f]{12}\.part")
+_PART = r"\.ork-[0-9a-f]{12}\.part"
 _PAUSE_FIRST_S = 0.0005
 _PAUSE_MAX_S = 0.01
 _TAKE_MAX = 1000  # times that a file is removed under us before we give up
@@ -241,14 +241,14 @@ def _locked_folder(made: Path) -> int | None:
 
 
 def remove_abandoned(
-    pattern: re.Pattern[str], *, at: int, is_ours: Callable[[list[str]], bool] | None = None
+    pattern: str, *, at: int, is_ours: Callable[[list[str]], bool] | None = None
 ) -> None:
     """Remove files of such names that nobody has locked: their process was killed.
 
     With `is_ours` these are folders, and it judges the names of what is in one. What belongs to
     another user, and what cannot be looked at, is left alone.
     """
-    for name in filter(pattern.fullmatch, os.listdir(at)):
+    for name in filter(re.compile(pattern).fullmatch, os.listdir(at)):
         with suppress(OSError):
             flags = (_READ if is_ours is None else _FOLDER) | os.O_NOFOLLOW
             descriptor = os.open(name, flags, dir_fd=at)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ork.backends.base import Backend, Remain, Room
 from ork.errors import UsageError
+from ork.objects.value import Value
 
 BACKENDS = {
     "lmdb": "ork.backends.lmdb:Lmdb",
@@ -26,14 +27,14 @@ ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how
 CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
 DEFAULT = "lmdb"
 CLASS_HINT = "docs/stores.md says what such a class must have"
-_URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
-_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
+_URL = "(?s)([a-z][a-z0-9+-]+):(.*)"
+_CLASS = r"(?s)([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?"
 # After a colon comes a port or a password; that one may have any character that it should not.
-_PASSWORD = re.compile(r"(?<=//)([^/@:?]*):(?!\d+(?:[/?,]|$)).*@", re.DOTALL)
-_PASSWORDS = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
+_PASSWORD = r"(?s)(?<=//)([^/@:?]*):(?!\d+(?:[/?,]|$)).*@"
+_PASSWORDS = "(?<=[?&])(?:ssl)?password=[^&]*&?"
 
 
-class Address(NamedTuple):
+class Address(Value, frozen=True, kw_only=True):
     """What a URL says: a class of backends, by its name, and where the data of one lie."""
 
     scheme: str
@@ -52,12 +53,12 @@ class Address(NamedTuple):
 
 def is_url(text: str) -> bool:
     """Say whether a text that names a store is a URL; else it is a path."""
-    return bool(_URL.fullmatch(text) or _CLASS.fullmatch(text))
+    return bool(re.fullmatch(_URL, text) or re.fullmatch(_CLASS, text))
 
 
 def public(text: str) -> str:
     """Return a text, perhaps a URL, without the password in it."""
-    without = _PASSWORDS.sub("", _PASSWORD.sub(r"\1@", text))
+    without = re.sub(_PASSWORDS, "", re.sub(_PASSWORD, r"\1@", text))
     return text if without == text else without.rstrip("?&")
 
 
@@ -66,9 +67,9 @@ def parse_url(url: str, *, base: Path) -> Address:
 
     `sqlite:` alone means the data in `.ork`, and so its `at` is "".
     """
-    if found := _CLASS.fullmatch(url):
-        return Address(found[1], found[2] or "")
-    found = _URL.fullmatch(url)
+    if found := re.fullmatch(_CLASS, url):
+        return Address(scheme=found[1], at=found[2] or "")
+    found = re.fullmatch(_URL, url)
     if not found or found[1] not in ELSEWHERE:
         known = ", ".join(f"{one}:" for one in ELSEWHERE)
         raise UsageError(
@@ -77,10 +78,11 @@ def parse_url(url: str, *, base: Path) -> Address:
         )
     scheme, rest = found.groups()
     if scheme not in BACKENDS:
-        return Address(scheme, url)
+        return Address(scheme=scheme, at=url)
     if rest.startswith("//") and not rest.startswith("///"):
         raise UsageError(f"{url!r} names a host", hint=f"{scheme}:PATH, or {scheme}:///PATH")
-    return Address(scheme, Path(os.path.normpath(base / rest)) if rest else "")
+    at = Path(os.path.normpath(base / rest)) if rest else ""
+    return Address(scheme=scheme, at=at)
 
 
 class Kind(Protocol):

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.canonical import Oid, digest
+from ork.objects.value import Value
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 """Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""
@@ -48,7 +49,7 @@ class Remain(NamedTuple):
     live: bool  # whether the files still lead to it
 
 
-class Room(NamedTuple):
+class Room(Value, frozen=True, kw_only=True):
     """How much room the files of a backend take, how much of that is used, and for how much."""
 
     bytes: int

@@ -13,7 +13,6 @@ Refs come last, so whatever follows b"r" is one.
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -458,7 +457,7 @@ def _opened(
                     f"{folder}/lock.mdb was left half made by a process that was killed",
                     hint="let all processes end that have the store open, then try again",
                 )
-            time.sleep(PAUSE_MAX_S * random.random())
+            time.sleep(PAUSE_MAX_S * os.urandom(1)[0] / 255)
     except BaseException:
         if gate is not None:
             gate.close()

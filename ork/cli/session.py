@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
-_COMMAND = re.compile(r"(?<!there )`ork (-C |[^`]*--store )?")  # in a hint, to be typed here
+_COMMAND = "(?<!there )`ork (-C |[^`]*--store )?"  # in a hint, to be typed here
 _HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
@@ -251,7 +251,7 @@ class Session:
         def named(found: re.Match[str]) -> str:
             return f"`ork {at}{found[1] or store}"
 
-        return _COMMAND.sub(named, text)
+        return re.sub(_COMMAND, named, text)
 
     def _pasted_line(self, line: Line) -> Line:
         if not any(isinstance(part, tuple) and part[1] in _HINTING for part in line):

@@ -165,7 +165,7 @@ def gist(payload: bytes, chars: int) -> str:
     No more of them is read, and whether they are canonical is not checked.
     """
     start = payload[: 4 * chars + 4].decode("utf-8", "ignore")  # more characters than that
-    text = _TEXT_OR_SIGN.sub(lambda it: it[0] if it[0][0] == '"' else f"{it[0]} ", start)
+    text = re.sub(_TEXT_OR_SIGN, lambda it: it[0] if it[0][0] == '"' else f"{it[0]} ", start)
     return text if len(text) <= chars else f"{text[: chars - 3]}..."
 
 
@@ -181,7 +181,7 @@ def _constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-_TEXT_OR_SIGN = re.compile(r'"(?:[^"\\]|\\.)*"?|[,:]')
+_TEXT_OR_SIGN = r'"(?:[^"\\]|\\.)*"?|[,:]'
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
 _DUMPS = json.JSONEncoder(
     ensure_ascii=False,

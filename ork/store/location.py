@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
+from typing import Any
 
 from ork.backends import anchor
 from ork.backends.address import (
@@ -58,6 +58,7 @@ from ork.files import (
     sync_folder,
 )
 from ork.objects.canonical import hash_bytes
+from ork.objects.value import Value, replace
 from ork.store.operations import operations, removal
 from ork.store.store import Store
 from ork.store.trust import Layout, judge
@@ -74,8 +75,8 @@ UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget`
 FORMAT = 3
 _UNRELEASED = (1, 2)  # formats of an ork that was never released
 _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
-_UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
-_STORE_LINE = re.compile(rb"^\s*store\s*=.*\n?", re.MULTILINE)  # in config.toml
+_UNFINISHED = r"\.ork\.tmp-[0-9a-f]{12}"
+_STORE_LINE = rb"(?m)^\s*store\s*=.*\n?"  # in config.toml
 CONFIG = "config.json"
 _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG, REMOTES}
 _SET_STATE = "set XDG_STATE_HOME, or HOME, to a folder that you can write: it is kept in there"
@@ -84,14 +85,14 @@ LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the stor
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", LOCKS, CACHE, "work", "quarantine", "objects", "new", "removed")
 _FILES = (CONFIG, CONFIGURATION, REMOTES, ".gitignore", anchor.NAME)
-_LAYOUT = Layout(DATA, _FOLDERS, _FILES)
+_LAYOUT = Layout(data=DATA, folders=_FOLDERS, files=_FILES)
 
 
-class Home(NamedTuple):
+class Home(Value, frozen=True, kw_only=True):
     """The folder in which files are made that are to take the place of the data of a store."""
 
     folder: Path
-    store: str | None  # the name of the data where the folder is not the store's own
+    store: str | None = None  # the name of the data where the folder is not the store's own
 
     def new(self, beginning: str) -> Path:
         """Return a new name in there; it begins so, and tells of which store it is."""
@@ -110,7 +111,7 @@ class Home(NamedTuple):
         return f".{self.store}.{beginning}" if self.store else beginning
 
 
-class Data(NamedTuple):
+class Data(Value, frozen=True, kw_only=True):
     """The data of a store, for who works on their files."""
 
     kind: OnDisk
@@ -236,11 +237,11 @@ def _address(environ: Mapping[str, str]) -> Address | None:
 def _remember(folder: Path, address: Address) -> None:
     project = folder.parent
     if isinstance(address.at, Path) and address.at.is_relative_to(project):
-        address = address._replace(at=str(address.at.relative_to(project)))
+        address = replace(address, at=str(address.at.relative_to(project)))
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         replace_file(folder / ".gitignore", [b"*\n"])
-        kept = _STORE_LINE.sub(b"", _written(folder))
+        kept = re.sub(_STORE_LINE, b"", _written(folder))
         replace_file(folder / CONFIGURATION, [_configured(str(address)), kept])
         sync_folder(folder)
     except OSError as error:
@@ -468,15 +469,17 @@ def on_disk(folder: Path, *, environ: Mapping[str, str]) -> Data:
     at_home = home(folder, environ=environ)
     there = elsewhere(folder, environ=environ)
     if there is None:
-        return Data(*_inside(folder), at_home)
-    return Data(on_disk_class(there.scheme), Path(there.at), at_home)
+        kind, at = _inside(folder)
+    else:
+        kind, at = on_disk_class(there.scheme), Path(there.at)
+    return Data(kind=kind, at=at, home=at_home)
 
 
 def home(folder: Path, *, environ: Mapping[str, str]) -> Home:
     """Return the folder beside the data of a store; raise StoreError where they are no files."""
     there = elsewhere(folder, environ=environ)
     if there is None:
-        return Home(folder, None)
+        return Home(folder=folder)
     if isinstance(there.at, str):
         raise StoreError(
             f"{there} is no file on this machine",
@@ -484,7 +487,7 @@ def home(folder: Path, *, environ: Mapping[str, str]) -> Home:
             f" `ork init --from {quote(str(there))} --store sqlite: ../copy` makes one of it, and"
             " `ork init --from ../copy --store URL` brings that to a new place, such as a schema",
         )
-    return Home(there.at.parent, there.at.name)
+    return Home(folder=there.at.parent, store=there.at.name)
 
 
 def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:

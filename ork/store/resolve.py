@@ -24,8 +24,8 @@ from ork.store.revision import Revision
 from ork.store.store import Store
 
 NUMBER_DIGITS = 10  # in the name of a ref
-_HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
-_RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{3}(?P<ending>-[0-9a-f]{6})", re.ASCII)
+_HEX = "[0-9a-f]{4,64}"
+_RUN_ID = r"[0-9]{8}T[0-9]{6}\.[0-9]{3}(?P<ending>-[0-9a-f]{6})"
 RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
 _CANDIDATES_MAX = 10  # that an error names
 
@@ -411,7 +411,7 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     # A whole oid always means its object, or no digits could make it differ from a workflow's name.
     if head_oid is not None and not (is_oid(name) and store.has(Oid(name))):
         return _deploy(store, head_oid, parsed.text)
-    if _RUN_ID.fullmatch(name):
+    if re.fullmatch(_RUN_ID, name):
         return _run_by_id(store, name)
     return _by_prefix(store, name, parsed.text)
 
@@ -445,7 +445,7 @@ def _with_a_file_here(store: Store) -> list[str]:
 
 
 def _by_prefix(store: Store, name: str, text: str) -> Resolved:
-    if not _HEX.fullmatch(name):
+    if not re.fullmatch(_HEX, name):
         raise _unknown(store, name)
     if is_oid(name) and not store.has(Oid(name)):
         return _in_a_run(store, Oid(name), text)
@@ -521,7 +521,7 @@ def _from_queue(store: Store, text: str) -> Iterator[tuple[str, str, Oid]]:
 
     Raise NotFound while it waits.
     """
-    whole = _RUN_ID.fullmatch(text)
+    whole = re.fullmatch(_RUN_ID, text)
     if whole is None:
         return
     for workflow in store.folders("queue/"):

@@ -36,19 +36,17 @@ class Revision(Value, frozen=True, kw_only=True):
     path: str | None = None
 
 
-_STEP = re.compile(
-    r"~(?P<tilde>\d{0,7})|\^\{(?P<peel>[a-z]*)\}|(?P<caret>\^)"
-    r"|@\{(?P<at>[^{}]{1,64})\}|@(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})|#(?P<number>\d{1,10})",
-    re.ASCII,
+# Each is compiled when it is needed: a command needs few of them.
+_STEP = (
+    r"~(?P<tilde>[0-9]{0,7})|\^\{(?P<peel>[a-z]*)\}|(?P<caret>\^)|@\{(?P<at>[^{}]{1,64})\}"
+    r"|@(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})|#(?P<number>[0-9]{1,10})"
 )
-_BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
-_UP_TO_COLON = re.compile(r"(?:[^:{]|\{[^{}]*\}?)*")  # a colon in braces belongs to a time
-_FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
-_FILE_RANGE = re.compile(r"(file:.*?\.(?:ya?ml|json))\.\.", re.ASCII)
-_CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?", re.ASCII)
-_AGO = re.compile(
-    r"(\d{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?", re.ASCII
-)
+_BASE = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@"
+_UP_TO_COLON = r"(?:[^:{]|\{[^{}]*\}?)*"  # a colon in braces belongs to a time
+_FILE_END = r"\.(?:ya?ml|json)(?=:)"
+_FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
+_CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
+_AGO = "([0-9]{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?"
 _UNITS = {unit[0]: unit for unit in ("second", "minute", "hour", "day", "week")}
 
 
@@ -56,21 +54,21 @@ def parse(text: str) -> Revision:
     """Return the revision of a text; raise NotFound, with the grammar, when it is none."""
     if text.startswith("file:"):
         path = text.removeprefix("file:")
-        end = _FILE_END.search(path)
+        end = re.search(_FILE_END, path)
         if end:
             return Revision(text=text, file=path[: end.end()], path=path[end.end() + 1 :])
         return Revision(text=text, file=path)
     if text.startswith("run:"):
         run, colon, path = _partition(text.removeprefix("run:"))
         start = Revision(text=text, path=path if colon else None)
-        found = _BASE.match(run)
+        found = re.match(_BASE, run)
         if not found or run.startswith("@"):
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
     # Of the only workflow, as git's @{1} is of the only branch that is checked out.
     head = in_workflow("@", head)
-    found = _BASE.match(head)
+    found = re.match(_BASE, head)
     if not found:
         raise _unreadable(text)
     start = Revision(text=text, name=found.group(), path=path if colon else None)
@@ -80,7 +78,7 @@ def parse(text: str) -> Revision:
 def parse_range(text: str) -> tuple[str, str] | None:
     """Return the two ends of "A..B" ("" for an end left out), or None when it is no range."""
     if text.startswith("file:"):
-        found = _FILE_RANGE.match(text)  # dots in a path are no range: file:../etl.yaml
+        found = re.match(_FILE_RANGE, text)  # dots in a path are no range: file:../etl.yaml
         return (found[1], text[found.end() :]) if found else None
     start, dots, end = text.partition("..")
     return (start, end) if dots and not end.startswith("/") else None
@@ -123,14 +121,14 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
         if words == "yesterday":
             return now - timedelta(days=1)
         coming = words.startswith("in ")
-        ago = _AGO.fullmatch(words.removeprefix("in "))
+        ago = re.fullmatch(_AGO, words.removeprefix("in "))
         if ago and not (coming and words.endswith("ago")):
             unit = ago[3] or _UNITS[ago[2]]
             past = (-1 if coming else 1) * int(ago[1]) * timedelta(**{unit + "s": 1})
             if unit in ("day", "week"):
                 return now - past
             return (now.astimezone(UTC) - past).astimezone(now.tzinfo)
-        if _CLOCK.fullmatch(words):
+        if re.fullmatch(_CLOCK, words):
             moment = datetime.combine(now.date(), time.fromisoformat(words), now.tzinfo)
             return moment if moment <= now else moment - timedelta(days=1)
         if len(words) == 10:
@@ -154,7 +152,7 @@ def parse_span(
     """
     begin = None if since is None else parse_moment(since, now)
     end = None if until is None else parse_moment(until, now, end_of_day=True)
-    if isinstance(until, str) and _CLOCK.fullmatch(until.strip()):
+    if isinstance(until, str) and re.fullmatch(_CLOCK, until.strip()):
         day = (begin or now).astimezone(now.tzinfo)
         end = datetime.combine(day.date(), time.fromisoformat(until.strip()), now.tzinfo)
         end += timedelta(days=begin is not None and end <= begin)
@@ -165,14 +163,14 @@ def parse_span(
 
 def _partition(text: str) -> tuple[str, str, str]:
     """Split at the first colon that is not in braces: etl@{2026-11-01T12:30}:extract."""
-    found = _UP_TO_COLON.match(text)
+    found = re.match(_UP_TO_COLON, text)
     end = found.end() if found else 0
     return text[:end], text[end : end + 1], text[end + 1 :]
 
 
 def _steps(revision: Revision, text: str) -> Revision:
     while text:
-        found = _STEP.match(text)
+        found = re.match(_STEP, text)
         if not found or revision.peel == "snapshot":
             raise _unreadable(revision.text)
         revision = _step(revision, found)

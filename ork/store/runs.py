@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice, takewhile
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from ork.alike import meant_or_known
 from ork.backends.base import Span
@@ -95,7 +95,7 @@ class Executed(Value, frozen=True, kw_only=True):
     oid: Oid
 
 
-class _Span(NamedTuple):
+class _Span(Value, frozen=True, kw_only=True):
     """A name under which runs ran, and bounds of their ids: from `first` on, below `end`."""
 
     name: str
@@ -322,7 +322,7 @@ def earlier(store: Store, run: Run) -> Iterator[Run]:
 
 def runs_named(store: Store, name: str) -> Iterator[RunEntry]:
     """Yield all runs that have this name, newest first, whatever they are runs of by now."""
-    yield from _entries(store, (oid for _, _, oid in _merge(store, _of_names([_Span(name)]))))
+    yield from _entries(store, (oid for _, _, oid in _merge(store, _of_names([_Span(name=name)]))))
 
 
 def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
@@ -333,7 +333,7 @@ def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
         before = {old for name in put_away for old in former_in(renames, name)}
         taken = store.refs_at(f"workflows/{name}" for name in before)
         put_away |= {name for name in before if f"workflows/{name}" not in taken}
-    return [_Span(name) for name in workflows_with_runs(store) if name not in put_away]
+    return [_Span(name=name) for name in workflows_with_runs(store) if name not in put_away]
 
 
 def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
@@ -347,7 +347,7 @@ def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
         for old in [names.partition("/")[2]]
     ]
     if not renames:
-        return [_Span(workflow, end=end)]
+        return [_Span(name=workflow, end=end)]
     is_taken = end is not None or store.ref(f"workflows/{workflow}") is not None
     found: list[_Span] = []
     waiting = [(workflow, end)]
@@ -355,7 +355,7 @@ def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
         name, end = waiting.pop()
         before = [one for one in renames if end is None or one[0] < end]
         given = [at for at, old, _ in before if old == name and is_taken]
-        span = _Span(name, max(given, default=""), end)
+        span = _Span(name=name, first=max(given, default=""), end=end)
         found.append(span)
         waiting += [(old, at) for at, old, new in before if new == name and at >= span.first]
     return found

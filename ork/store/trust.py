@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from ork.errors import StoreError
+from ork.objects.value import Value
 
 _SQLITE = b"SQLite format 3\0"  # how such a file begins
 
 
-class Layout(NamedTuple):
+class Layout(Value, frozen=True, kw_only=True):
     """The names that may stand in the folder of a store."""
 
     data: str  # the folder whose insides count as well

@@ -36,7 +36,7 @@ from ork.upkeep.fsck import Counts, fsck, inspect, telling
 SUFFIX = ".orkbackup"  # of a backup that is a file
 _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its store
 _BEGINNING = ".ork-backup.tmp-"
-_UNFINISHED = re.compile(re.escape(_BEGINNING) + "[0-9a-f]{12}")
+_UNFINISHED = re.escape(_BEGINNING) + "[0-9a-f]{12}"
 _FILE = "backup"  # the file, while it is made
 _is_ours = re.compile(rf"{_FILE}|\.ork(\.tmp-[0-9a-f]{{12}})?").fullmatch  # what is in one
 

@@ -136,7 +136,7 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ch
     Raise StoreError, with all as it was, if the data file is whole and not of this form.
     """
     old = folder / location.CONFIG
-    keep = _quarantine(Home(folder, None), now, location.CONFIG)
+    keep = _quarantine(Home(folder=folder), now, location.CONFIG)
     with suppress(FileNotFoundError):
         old.rename(keep)
     location.renew_config(folder)

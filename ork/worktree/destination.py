@@ -158,7 +158,7 @@ def _at_work(destination: Destination, paths: Iterable[str]) -> Iterator[str]:
 
 
 def _remove_remains(destination: Destination, paths: Iterable[str], beginning: str) -> None:
-    left = re.compile(re.escape(beginning) + r"[0-9a-f]{12}\.\d+")
+    left = re.escape(beginning) + r"[0-9a-f]{12}\.\d+"
     for path in {path.rpartition("/")[0]: path for path in paths}.values():
         with suppress(OSError), destination.opened(path) as (at, _):
             remove_abandoned(left, at=at)

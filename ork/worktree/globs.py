@@ -6,16 +6,19 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
+from typing import TYPE_CHECKING
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import Json
-from ork.worktree.folder import Files
+
+if TYPE_CHECKING:
+    from ork.worktree.folder import Files
 
 VISITS_MAX = 200_000  # names looked at for one pattern
 _NEVER = frozenset((".ork", ".git", "__pycache__"))
 _MAGIC = frozenset("*?[")
 _ANY = r"(?!\.)[^/]+"  # a name that `**` goes through
-_TOKEN = re.compile(r"\*+|\[!?+(?:\][^]]*|[^]]+)\]|.", re.DOTALL)  # `]` may come first in [...]
+_TOKEN = r"(?s)\*+|\[!?+(?:\][^]]*|[^]]+)\]|."  # `]` may come first in [...]
 
 
 def matching(root: Files, pattern: str) -> tuple[str, ...]:
@@ -84,7 +87,7 @@ def _translated(parts: list[str], groups: Iterator[int]) -> str:
 
 def _name(part: str, groups: Iterator[int]) -> str:
     """Return the regular expression of one name in a pattern."""
-    tokens = [match.group() for match in _TOKEN.finditer(part)]
+    tokens = [match.group() for match in re.finditer(_TOKEN, part)]
     stars = ["*" if token[0] == "*" else token for token in tokens]
     first, *rest = ["".join(map(_letters, piece)) for piece in _split(stars, "*")]
     text = first if part.startswith(".") else r"(?!\.)" + first

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 FILES_MAX = 2000  # that are looked at
 START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
-_TASKS_LINE = re.compile(rb"""^(["']?)tasks\1\s*:""", re.M)
-_FLOW_PARTS = re.compile(
-    rb'(?P<tasks>(?<![\w-])("?)tasks\2\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.S
-)
+_TASKS_LINE = rb"""(?m)^(["']?)tasks\1\s*:"""
+_FLOW_PARTS = rb'(?s)(?P<tasks>(?<![\w-])("?)tasks\2\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]'
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
 
@@ -161,10 +159,10 @@ def _looks_like_one(path: Path) -> bool:
     except OSError:
         return False
     if not start.lstrip().startswith(b"{"):
-        return _TASKS_LINE.search(start) is not None
+        return re.search(_TASKS_LINE, start) is not None
     depth = 0
     # Others have a key of this name, too; their tasks have no executor.
-    for found in _FLOW_PARTS.finditer(start) if b"executor" in start else ():
+    for found in re.finditer(_FLOW_PARTS, start) if b"executor" in start else ():
         if found["tasks"] and depth == 1:
             return True
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(found[0], 0)

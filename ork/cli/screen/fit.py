@@ -11,9 +11,7 @@ from ork.cli.screen.line import PRINTED, Line, plain, visible
 WIDTH_MIN = 20  # narrower than this nothing is fitted
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
-_ONE_WORD = re.compile(
-    r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d(?:[\d,]*\d)? [a-z]+"
-)
+_ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d(?:[\d,]*\d)? [a-z]+"
 HANG_MIN = 4
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 
@@ -97,7 +95,7 @@ def _stays(line: Line) -> bool:
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
     pieces = _pieces(line)
     text = "".join(piece for piece, _ in pieces)
-    spaced = _ONE_WORD.sub(lambda found: found[0].replace(" ", "_"), text)
+    spaced = re.sub(_ONE_WORD, lambda found: found[0].replace(" ", "_"), text)
     hang, below, start = 0, 0, 0
     while columns(text[start:]) > width - hang:
         full = start + len(_start(text[start:], width - hang))
