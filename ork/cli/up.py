@@ -177,38 +177,38 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
     """
     from ork.daemon import told as tell
 
-    time: tuple[str, str] = (now.strftime(clock), "time")
+    time: tuple[str, str] = (f"{now.strftime(clock)}  ", "time")
     match told:
         case tell.Up():
-            return [[time, f"  {line}"] for line in _up(told, now, store)]
+            return [[time, line] for line in _up(told, now, store)]
         case tell.Listening(url=url):
-            return [[time, "  the page is ", (url, "name")]]
+            return [[time, "the page is ", (url, "name")]]
         case tell.Began(workflow=workflow, number=number, trigger=trigger):
             name = (f"{workflow}#{number}", "name")
             if trigger == "retry":
-                return [[time, "  ", name, f" is retried, attempt {told.attempt}"]]
+                return [[time, name, f" is retried, attempt {told.attempt}"]]
             if told.slot is None:
-                return [[time, "  ", name, " is run from the queue"]]
-            return [[time, "  ", name, f" fired for {_slot(told.slot, now)}"]]
+                return [[time, name, " is run from the queue"]]
+            return [[time, name, f" fired for {_slot(told.slot, now)}"]]
         case tell.Ended(state=state, reason=reason):
             took = f" in {human.duration(told.duration)}" if told.duration is not None else ""
             why = f": {reason.partition(chr(10))[0]}" if reason else ""
             name = (f"{told.workflow}#{told.number}", "name")
             left = told.retries
             again = f"; to be retried, {human.count(left, 'time')} at most" if left else ""
-            return [[time, "  ", name, " ", (state, state), f"{took}{why}{again}"]]
+            return [[time, name, " ", (state, state), f"{took}{why}{again}"]]
         case tell.LeftOut(count=number, first=first, last=last):
             until = f" to {_slot(last, now)}" if number > 1 else ""
             which = f"{human.count(number, 'slot')} left out, {_slot(first, now)}{until}"
-            return [[time, "  ", (told.workflow, "name"), f": {which}: {told.reason}"]]
+            return [[time, (told.workflow, "name"), f": {which}: {told.reason}"]]
         case tell.Trouble(message=message, hint=hint):
             whose = f"{told.workflow}: " if told.workflow else ""
             line, *others = message.splitlines() or [""]
-            lines: list[Line] = [[time, ("  warning: ", "warning"), f"{whose}{line}"]]
+            lines: list[Line] = [[time, ("warning: ", "warning"), f"{whose}{line}"]]
             lines += [[f"          {other}"] for other in others]
             return [*lines, [("          hint: ", "hint"), hint]] if hint else lines
         case tell.Note(message=message):
-            return [[time, f"  {message}"]]
+            return [[time, message]]
     return []  # what another process was faster with, it tells itself
 
 

@@ -129,7 +129,7 @@ def _between(pieces: list[tuple[str, str]], start: int, end: int) -> Line:
 
 
 def _hang(pieces: list[tuple[str, str]], full: int, width: int) -> int:
-    """Return where a line goes on: below the piece that had no room, else behind the label.
+    """Return where a line goes on: below the column that had no room, else behind the label.
 
     Never so far to the left that what goes on could be taken for a line of its own.
     """
@@ -142,7 +142,8 @@ def _hang(pieces: list[tuple[str, str]], full: int, width: int) -> int:
     indent = len(first) - len(first.lstrip(" "))
     label = columns(first) if first.endswith(" ") and first.strip() else indent + 4
     below = columns(before)
-    return min(below if HANG_MIN <= below <= width // 2 else label, width // 2)
+    is_column = HANG_MIN <= below <= width // 2 and before.endswith("  ")
+    return min(below if is_column else label, width // 2)
 
 
 def _start(text: str, room: int) -> str:
