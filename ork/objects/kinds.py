@@ -5,9 +5,9 @@ their names, as the canonical form has them. Whatever is read is encoded again a
 there is one string of bytes for each value. What msgspec cannot say of a field, `__post_init__`
 checks, when a value is made and when it is read. Names and times inside objects are data: nothing
 here trusts them.
-"""
 
-from __future__ import annotations
+Without `from __future__ import annotations`: msgspec would compile each of them in every process.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -290,7 +290,7 @@ class TaskRuns(Mapping[str, TaskRun]):
         for number, (name, taskrun) in enumerate(taskruns):
             self._held[name] = taskrun if number < KEPT_READ_MAX else packed(taskrun)
 
-    def ordered(self, names: Iterable[str]) -> TaskRuns:
+    def ordered(self, names: Iterable[str]) -> "TaskRuns":
         """Return those of these names, in their order."""
         found = TaskRuns(())
         found._held = {name: self._held[name] for name in names if name in self._held}
@@ -450,7 +450,7 @@ class Deploy(Kind, frozen=True, kw_only=True):
         """Say whether this is its content, so that to deploy it on top would change nothing."""
         return self.snapshot == snapshot and self.settings == dict(settings)
 
-    def follows(self, before: Deploy) -> bool:
+    def follows(self, before: "Deploy") -> bool:
         """Say whether this may come after another deploy: of its workflow, or as its new name."""
         same = self.has(before.snapshot, before.settings) and self.source == before.source
         return self.workflow == before.workflow or same

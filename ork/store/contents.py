@@ -29,7 +29,6 @@ from ork.objects.snapshot import Contents
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
 from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
-from ork.store.runs import Executed, runs
 from ork.store.store import Store
 
 SHOWN = 10  # names of tasks, in a line about them
@@ -159,6 +158,8 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if found.workflow is None:
         raise NotFound(f"{found.text} is {a_kind(found)}, not a run", hint="write NAME#NUMBER")
     of_any = found.text in (found.workflow, "@")
+    from ork.store.runs import Executed, runs  # which most do without
+
     executed = None if of_any else Executed(kind="snapshot", oid=snapshot_of(found))
     searching = None
     for one in runs(store, found.workflow, executed=executed):
