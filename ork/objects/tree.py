@@ -119,7 +119,7 @@ def check_place(value: Tree, path: str) -> None:
     """Raise Corrupt unless a tree may lie where these half bytes lead, from the root down."""
     if isinstance(value, Node):
         _children(value, len(path))
-    elif not all(_digits(name).startswith(path) for name, _ in value.entries):
+    elif path and not all(_digits(name).startswith(path) for name, _ in value.entries):
         raise Corrupt(f"a leaf has entries that are looked for elsewhere than at {path}")
 
 

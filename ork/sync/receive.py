@@ -11,10 +11,10 @@ import os
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
@@ -147,7 +147,7 @@ def receive(
         moves=tuple(move for move in said if _is_told(move[0])),
         objects=len(brought),
         logs=len(logs),
-        missing_logs=tuple(without_logs(arrived, fresh, bundle.logs)),
+        missing_logs=tuple(without_logs(said_by(arrived, fresh), bundle.logs)),
         removed=tuple(dict.fromkeys(gone.values())),
     )
     if dry_run or not moves:
@@ -172,9 +172,9 @@ def _write_refs(
 ) -> None:
     """Make all that arrived visible; a tally that another run changes meanwhile is made again."""
     arrived = beside(bundle, store)
-    with_old = [(run, moves[refs_of(run)[0]][0]) for run in fresh]
+    olds = [moves[refs_of(run)[0]][0] for run in fresh]
     while True:
-        counted = tallies(store, arrived, with_old)
+        counted = tallies(store, arrived, zip(said_by(arrived, fresh), olds, strict=True))
         try:
             with _Arrival(store, bundle, needs, stamp) as tx:
                 for ref, (old, new) in {**moves, **counted}.items():
@@ -506,13 +506,26 @@ def is_earlier(store: Store, old: Oid, new: Oid) -> bool:
     return oid == old or store.get(Run, old, keep=False).reason in (COPIED, END_LOST)
 
 
-def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) -> Iterator[str]:
+class Said(NamedTuple):
+    """What the tasks of a run say, of whom there may be many: they are read once."""
+
+    run: Run
+    counts: str  # how its deploy counts it
+    logs: frozenset[str]  # of what its attempts have printed
+
+
+def said_by(arrived: Store, runs: Iterable[Run]) -> Iterator[Said]:
+    """Yield what the tasks of each run say."""
+    for run in runs:
+        states = task_runs(arrived, run)
+        logs = (attempt.log for state in states.values() for attempt in state.attempts)
+        paths = frozenset(log.path for log in logs if log is not None and log.length != 0)
+        yield Said(run, counts_as(run, states), paths)
+
+
+def without_logs(fresh: Iterable[Said], there: Collection[str]) -> Iterator[str]:
     """Yield the runs whose attempts have printed something, of which not all is there."""
-    for run in fresh:
-        attempts = (a for t in task_runs(arrived, run).values() for a in t.attempts)
-        logs = {a.log.path for a in attempts if a.log is not None and a.log.length != 0}
-        if any(path not in there for path in logs):
-            yield run.name
+    return (said.run.name for said in fresh if not said.logs.issubset(there))
 
 
 def write_objects(store: Store, bundle: Bundle, oids: Collection[Oid]) -> None:
@@ -547,7 +560,7 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
 
 
 def tallies(
-    store: Store, arrived: Store, fresh: Iterable[tuple[Run, Oid | None]]
+    store: Store, arrived: Store, fresh: Iterable[tuple[Said, Oid | None]]
 ) -> dict[str, tuple[Oid | None, Oid | None]]:
     """Return the moves that let the tallies of deploys count new runs, too.
 
@@ -555,11 +568,11 @@ def tallies(
     """
     counted: dict[Oid, Counter[str]] = {}
     last: dict[Oid, int] = {}
-    for run, old in fresh:
+    for (run, word, _), old in fresh:
         if run.deploy is None:
             continue
         counts = counted.setdefault(run.deploy, Counter())
-        counts[counts_as(run, task_runs(arrived, run))] += 1
+        counts[word] += 1
         last[run.deploy] = max(run.number, last.get(run.deploy, 0))
         if old is not None:
             before = arrived.get(Run, old, keep=False)

@@ -34,6 +34,7 @@ from ork.sync.receive import (
     is_before,
     is_earlier,
     moves_beside,
+    said_by,
     tallies,
     without_logs,
     write_logs,
@@ -491,14 +492,14 @@ class _Transfer:
         self._carrier.fetch((named_by(*ref) for ref in moving.refs.items()), new)
         for ref, oid in moving.refs.items():
             check_ref(moving, arriving, ref, oid)
-        fresh = [(run, moving.moves[ref][0]) for ref, run in moving.runs.items()]
+        said = dict(zip(moving.runs, said_by(arriving, moving.runs.values()), strict=True))
         logs: set[str] = set()
+        fresh = [(one, moving.moves[ref][0]) for ref, one in said.items()]
         counted = tallies(self._to.store, arriving, fresh)
-        missing = without_logs(arriving, moving.runs.values(), logs)
         self._carrier.send()
         write_logs(self._to.store, self._logs_of(moving, logs))
         self._logs += len(logs)
-        self._told["missing_logs"] += missing
+        self._told["missing_logs"] += without_logs(said.values(), logs)
         failpoint("sync.logs")
         moves = moving.moves
         while moves:
@@ -508,7 +509,7 @@ class _Transfer:
             except Conflict:
                 moves = self._still_to_move(moves)
             # Of what is left only a tally was in the way, which a run that ended has moved.
-            fresh = [(run, moves[ref][0]) for ref, run in moving.runs.items() if ref in moves]
+            fresh = [(one, moves[ref][0]) for ref, one in said.items() if ref in moves]
             counted = tallies(self._to.store, self._both, fresh)
         failpoint("sync.runs")
 

@@ -48,6 +48,7 @@ class Objects:
         self._blobs_together = blobs_together
         self.reached = Reached() if reached is None else reached
         self._with_trees: list[tuple[Oid, Object]] = []
+        self._leaves: dict[Oid, int] = {}  # those read lately -> their entries
         self._shapes: dict[tuple[Oid, str], int | None] = {}
         self.bad: set[Oid] = set()
         self.checked = 0
@@ -127,6 +128,8 @@ class Objects:
                 found[one.oid] = value
                 if not self._quick and isinstance(value, Snapshot | Run | Deploy):
                     self._with_trees.append((one.oid, value))
+                elif isinstance(value, TREES) and not isinstance(value, Node):
+                    self._leaves[one.oid] = len(value.entries)
         return found
 
     def _value(self, one: Named, stored: bytes | None) -> Object | Finding:
@@ -167,6 +170,7 @@ class Objects:
         waiting, self._with_trees = self._with_trees, []
         for oid, value in waiting:
             self._check_shape(oid, value)
+        self._leaves.clear()
 
     def _check_shape(self, oid: Oid, value: Object) -> None:
         if isinstance(value, Snapshot):
@@ -193,6 +197,8 @@ class Objects:
         return self._shapes[oid, path]
 
     def _counted(self, oid: Oid, path: str) -> int | None:
+        if not path and oid in self._leaves:  # a whole tree: its entries lie where they may
+            return self._leaves[oid]
         try:
             value = self._store.tree(oid)
             tree.check_place(value, path)
