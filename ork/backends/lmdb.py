@@ -353,8 +353,8 @@ class Lmdb(OneByOne):
     @_explain
     def _get_many(self, keys: dict[Oid, bytes]) -> dict[Oid, bytes]:
         with self._begun() as txn:
-            found = {oid: txn.get(key) for oid, key in keys.items()}
-        return {oid: data for oid, data in found.items() if data is not None}
+            items = keys.items()
+            return {oid: data for oid, key in items if (data := txn.get(key)) is not None}
 
     @_explain
     def _page_of_objects(self, start: bytes, end: bytes) -> list[bytes]:

@@ -125,9 +125,10 @@ def named_files(task: Task, among: Collection[str]) -> set[str]:
 
 def code_file(task: Task, among: Collection[str]) -> str | None:
     """Return the file or the module that a task names if it is one of these; a package first."""
+    if task.file:
+        return task.file if task.file in among else None
     base = (task.module or "").replace(".", "/")
-    paths = [task.file] if task.file else [f"{base}/__init__.py", f"{base}.py"]
-    return next((path for path in paths if path in among), None)
+    return next((path for path in (f"{base}/__init__.py", f"{base}.py") if path in among), None)
 
 
 def python_path(task: Task) -> tuple[str, ...]:

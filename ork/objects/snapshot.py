@@ -6,7 +6,7 @@ Both are mappings that read of their trees what they are asked for.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
 from ork.errors import Corrupt
@@ -51,6 +51,9 @@ class TreeMap(Mapping[str, T]):
 
     def items(self) -> ItemsView[str, T]:
         return self._all().items()
+
+    def values(self) -> ValuesView[T]:
+        return self._all().values()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.root == self.root

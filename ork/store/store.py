@@ -245,7 +245,7 @@ class Store:
 
     def _decoded(self, oid: Oid, stored: bytes | None, keep: bool) -> Object:
         value = decode_object(self._checked(oid, stored))
-        if keep and not isinstance(value, Blob | RunLeaf):  # which are large, and read once
+        if keep and not isinstance(value, (Blob, RunLeaf)):  # which are large, and read once
             if len(self._cache) >= CACHE_OBJECTS_MAX:
                 self._cache.clear()
             self._cache[oid] = value
