@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 
 from ork.definition.bindings import split_param, split_ref
@@ -31,7 +32,16 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, ResolvedObject, a_kind, has_run, head, resolved_run
+from ork.store.resolve import (
+    Resolved,
+    ResolvedObject,
+    a_kind,
+    has_run,
+    head,
+    newest_number,
+    resolved_run,
+    run_of_number,
+)
 from ork.store.runs import earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, tainted, verdict
@@ -206,15 +216,14 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
     if not has_run(store, workflow):
         head(store, workflow)
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
-    bad: Run | None = None
-    later: list[Run] = []
-    for run in (entry.run for entry in runs(store, workflow, states=("success", "failed"))):
-        if run.state == "failed" and run.trigger != "bisect" and verdict(store, run) == "bad":
-            bad = run
+    newest: Run | None = None
+    for entry in runs(store, workflow, states=("failed",)):
+        newest = newest or entry.run
+        if entry.run.trigger != "bisect" and verdict(store, entry.run) == "bad":
+            bad = entry.run
             break
-        later.append(run)
-    if bad is None:
-        raise _no_failure(store, workflow)
+    else:
+        raise _no_failure(store, workflow, newest)
     name = f"{workflow}#{bad.number}"
     good = last_good(store, bad)
     if good is None:
@@ -222,13 +231,21 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
             f"no good run of {workflow} before {name}",
             hint=f"`ork show {name}` shows what failed",
         )
-    of_users = (run for run in reversed(later) if run.trigger != "bisect")
-    again = next((run for run in of_users if verdict(store, run) == "good"), None)
     return LastFailure(
         good=f"{workflow}#{good.number}",
         bad=f"{workflow}#{first_bad(store, good, bad).number}",
-        good_again=f"{workflow}#{again.number}" if again else None,
+        good_again=_good_after(store, workflow, bad.number),
     )
+
+
+def _good_after(store: Store, workflow: str, number: int) -> str | None:
+    """Return the name of the first good run after the one with this number."""
+    for later in range(number + 1, newest_number(store, workflow) + 1):
+        with suppress(NotFound):  # gc has removed it
+            _, run = run_of_number(store, workflow, later)
+            if run.trigger != "bisect" and verdict(store, run) == "good":
+                return f"{workflow}#{later}"
+    return None
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:
@@ -261,14 +278,13 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
     return other
 
 
-def _no_failure(store: Store, workflow: str) -> NotFound:
+def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:
     """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
-    failed = next(runs(store, workflow, states=("failed",), limit=1), None)
     if failed is None:
         hint = f"`ork diff {workflow}#1 {workflow}#2` compares any two, `ork runs` lists them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
-    name = f"{workflow}#{failed.run.number}"
-    word = counts_as(failed.run, task_runs(store, failed.run))
+    name = f"{workflow}#{failed.number}"
+    word = counts_as(failed, task_runs(store, failed))
     return NotFound(
         f"no run of {workflow} that was whole and untainted has failed; {name} is {word}",
         hint=f"`ork diff OLD {name}` compares it with another run",
