@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import groupby
@@ -20,7 +21,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ork.alike import did_you_mean
+from ork.alike import alike, did_you_mean
 from ork.cli.screen import signals
 from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
 from ork.cli.screen.line import Line, plain
@@ -132,7 +133,9 @@ unarchive: archive --undo
 verify doctor: fsck
 prune clean clear: gc
 serve server scheduler daemon web page ui: up
-cron pause unpause timetable: schedule
+cron timetable: schedule
+pause: schedule pause
+unpause: schedule resume
 version: --version
 """.splitlines()
     for words, _, commands in [line.partition(": ")]
@@ -149,6 +152,7 @@ NO_COMMANDS = {
 OTHER_OPTIONS = {
     ("diff", "--cached"): "nothing is staged here: `ork diff` compares the file with the head",
     ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
+    ("blame", "-L"): "`ork blame REVISION:PATH` has all lines, each with its number",
     ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
     ("", "--colour"): "it is written `ork --color auto|always|never COMMAND`",
     ("diff", "--name-only"): "`--stat` has a line for each file and task, `--json` is for programs",
@@ -488,7 +492,7 @@ def _usage(session: Session, error: Any) -> int:
     hint = f"`{path} --help` explains it"
     if type(error).__name__ == "NoSuchOption":
         message = f"No such option: {option}"
-        hint = _option_meant(ctx, str(option)) or hint
+        hint = _option_meant(session, ctx, str(option)) or hint
     if option in BEFORE_COMMAND and ctx and ctx.parent:
         message = f"{option} is an option of ork itself"
         value = "" if option in ("--no-pager", "--version") else " ..."
@@ -500,7 +504,7 @@ def _usage(session: Session, error: Any) -> int:
     return UsageError.exit_code
 
 
-def _option_meant(ctx: Any, option: str) -> str | None:
+def _option_meant(session: Session, ctx: Any, option: str) -> str | None:
     """Return a hint for an option that a command does not have."""
     if known := OTHER_OPTIONS.get((ctx.info_name, option)) or OTHER_OPTIONS.get(("", option)):
         return known
@@ -508,8 +512,22 @@ def _option_meant(ctx: Any, option: str) -> str | None:
     long = [name for name in names if name.startswith("--")]
     near = did_you_mean(option, long, form="`{}`") if option.startswith("--") else None
     if not near and "--input" in long:
-        return f"a parameter is given as `-i {option.lstrip('-')}=VALUE`"
+        params = alike(option.lstrip("-"), _params_of(session))
+        return f"a parameter is given as `-i {params[0]}=VALUE`" if params else None
     return near
+
+
+def _params_of(session: Session) -> Iterator[str]:
+    """Yield the parameters of the files that a line names, and of what is deployed."""
+    from ork.store.revision import ENDINGS
+    from ork.store.runs import params_known
+    from ork.worktree.load import check
+
+    with suppress(OrkError):
+        for word in session.argv:
+            if word.endswith(ENDINGS):
+                yield from check(word).definition.params
+        yield from params_known(session.unsettled(), None)
 
 
 def _command_with(option: str, words: Sequence[str]) -> str | None:

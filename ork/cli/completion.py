@@ -19,6 +19,7 @@ from ork.cli.screen import human
 from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError
+from ork.objects.kinds import RUN_STATES
 from ork.store.store import Store
 
 RUNS_MAX = 30
@@ -387,7 +388,7 @@ REVISIONS_MAX = {"log": 1, "diff": 2}  # that a command takes, of those that tak
 OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
 LISTS = {
     "color": ("auto", "always", "never"),
-    "status": ("success", "failed", "running", "cancelled", "interrupted"),
+    "status": RUN_STATES,
 }
 VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("revision", "revisions", "words", "subject", "base", "with_code"), _revisions),

@@ -30,7 +30,7 @@ Limit = Annotated[
 ]
 NotBefore = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Not before: 2026-11-01, 20:15, 2h, '2 days ago'."),
+    typer.Option(metavar="TIME", help="Not before: 2026-11-01, 20:15, tuesday, 2h, '2 days ago'."),
 ]
 NotAfter = Annotated[str | None, typer.Option(metavar="TIME", help="Not after.")]
 Jobs = Annotated[

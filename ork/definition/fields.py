@@ -127,6 +127,9 @@ def duration(
 ) -> int | None:
     """Return seconds, or a text such as `5m` or `1h30m`, as a whole count of small units."""
     value = node.value
+    if isinstance(value, (list, dict)):
+        problems.at(node, f"{what} must be a time, not {show(value)}", "as in `5m` or `1h30m`")
+        return None
     if not isinstance(value, str):
         return scaled(node, what, problems, unit=unit, least=least, above=above)
     seconds = seconds_of(value)

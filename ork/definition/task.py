@@ -29,6 +29,7 @@ TASK_KEYS = dict.fromkeys(_KEYS.split())  # looked up for each key of each task
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
+EXECUTORS = (*CODE_KEYS, *EXECUTOR_ALIASES)
 
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What to do where other tools have a key, and a file has none.
@@ -325,7 +326,7 @@ def _executor(draft: Draft, problems: Problems) -> str | None:
         return None
     if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
         return EXECUTOR_ALIASES[node.value]
-    return fields.choice(node, "executor", problems, words=tuple(CODE_KEYS), other=_OTHER_EXECUTORS)
+    return fields.choice(node, "executor", problems, words=EXECUTORS, other=_OTHER_EXECUTORS)
 
 
 def _check_code(draft: Draft, problems: Problems) -> None:

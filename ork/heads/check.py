@@ -133,7 +133,8 @@ def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
     name = loaded.definition.name if loaded else None
     if error or not loaded:
         assert error
-        problems = error.problems or (Problem(file=str(path), message=error.message),)
+        whole = Problem(file=str(path), message=error.message, hint=error.hint)
+        problems = error.problems or (whole,)
         return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
     captured = loaded.captured
     return name, Checked(

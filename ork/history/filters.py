@@ -7,8 +7,10 @@ What these execute in turn is code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from datetime import datetime
+from itertools import takewhile
+from shlex import join
 from typing import Any
 
 from ork.alike import alike
@@ -139,7 +141,7 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
 
 
 def refuse_unknown(
-    store: Store, deploys: Iterable[tuple[Oid, Deploy]], names: Iterable[str]
+    store: Store, deploys: Iterable[tuple[Oid, Deploy]], names: Sequence[str]
 ) -> None:
     """Raise NotFound for names of tasks and code files that none of these deploys has."""
     missing = {name.removeprefix("./"): name for name in names}
@@ -158,8 +160,9 @@ def refuse_unknown(
         known = {name for part in seen for name in part}
         near = dict.fromkeys(one for name in missing for one in alike(name, known)[:1])
         hint = f"did you mean {' or '.join(near)}?" if near else None
-        if any(name.startswith("-") for name in missing):
-            hint = "options go before --"
+        plain = [*takewhile(lambda name: not name.startswith("-"), names)]
+        if options := names[len(plain) :]:
+            hint = f"options go before --: `ork log {join([newest, *options, '--', *plain])}`"
         elif not near:
             hint = f"`ork blame {newest} --keys` tells of parameters and settings"
         raise NotFound(

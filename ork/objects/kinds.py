@@ -37,7 +37,7 @@ _OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 RunState: TypeAlias = Literal["pending", "running", "success", "failed", "cancelled", "interrupted"]
 TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
-RUN_STATES: tuple[str, ...] = get_args(RunState)
+RUN_STATES: tuple[str, ...] = get_args(RunState)[1:]  # of runs: what is pending is a task
 TASK_STATES: tuple[str, ...] = get_args(TaskState)
 Place: TypeAlias = Literal["project", "checkout", "sealed"]
 

@@ -47,6 +47,8 @@ _FILE_END = r"\.(?:ya?ml|json)(?=:)"
 _FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
 _AGO = "([0-9]{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?"
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NAMED = {"noon": "12:00", "midnight": "00:00"}  # times of the day
 _UNITS = {unit[0]: unit for unit in ("second", "minute", "hour", "day", "week")}
 
 
@@ -105,13 +107,14 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
 
     A date is as its text, and so is a datetime, which need not have a zone.
 
-    A date alone is the begin of that day, or its end; a time alone is when the clock showed it
-    last. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is
-    120 minutes, a day ago the same time of the day.
+    A date alone is the begin of that day, or its end; a time alone, or `noon`, is when the clock
+    showed it last. `tuesday` and `last tuesday` are the last one before today, at this time of the
+    day. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is 120
+    minutes, a day ago the same time of the day.
     """
     if isinstance(text, date):
         text = text.isoformat()
-    words = text.strip().lower() if isinstance(text, str) else ""
+    words = _words(text)
     if words == "now":
         return now
     if words in ("today", "tomorrow"):
@@ -120,6 +123,8 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
     try:
         if words == "yesterday":
             return now - timedelta(days=1)
+        if days := [day for day in _DAYS if words.removeprefix("last ") in (day, day[:3])]:
+            return now - timedelta(days=(now.weekday() - _DAYS.index(days[0]) - 1) % 7 + 1)
         coming = words.startswith("in ")
         ago = re.fullmatch(_AGO, words.removeprefix("in "))
         if ago and not (coming and words.endswith("ago")):
@@ -138,9 +143,15 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
     except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",
-            hint="write 2026-11-01, 2026-11-01T12:30, 12:30, yesterday, 2h or '2 days ago'",
+            hint="write 2026-11-01, 2026-11-01T12:30, 12:30, noon, yesterday, tuesday, 2h or"
+            " '2 days ago'",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+
+
+def _words(text: object) -> str:
+    words = text.strip().lower() if isinstance(text, str) else ""
+    return _NAMED.get(words, words)
 
 
 def parse_span(
@@ -152,9 +163,9 @@ def parse_span(
     """
     begin = None if since is None else parse_moment(since, now)
     end = None if until is None else parse_moment(until, now, end_of_day=True)
-    if isinstance(until, str) and re.fullmatch(_CLOCK, until.strip()):
+    if re.fullmatch(_CLOCK, clock := _words(until)):
         day = (begin or now).astimezone(now.tzinfo)
-        end = datetime.combine(day.date(), time.fromisoformat(until.strip()), now.tzinfo)
+        end = datetime.combine(day.date(), time.fromisoformat(clock), now.tzinfo)
         end += timedelta(days=begin is not None and end <= begin)
     if begin is not None and end is not None and end <= begin:
         raise UsageError(f"--until {until} is {end:%Y-%m-%d %H:%M}, which is not after --since")

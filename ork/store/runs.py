@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
 
-from ork.alike import meant_or_known
+from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
@@ -202,7 +202,9 @@ def runs(
     """
     for state in states:
         if state not in RUN_STATES:
-            raise UsageError(f"no run is {state!r}", hint=f"say one of {', '.join(RUN_STATES)}")
+            near = did_you_mean(state, RUN_STATES, form="`{}`")
+            hint = near or f"say one of {', '.join(RUN_STATES)}"
+            raise UsageError(f"no run is {state!r}", hint=hint)
     if workflow and not has_run(store, workflow):
         head(store, workflow)
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
@@ -266,9 +268,7 @@ def _params(store: Store, oid: Oid | None) -> Mapping[str, Json]:
 
 def refuse_unknown_params(store: Store, workflow: str | None, params: Collection[str]) -> None:
     """Raise NotFound for a parameter that a workflow, or any, neither takes nor took in a run."""
-    heads = {name: oid for name, oid in store.refs("workflows/") if workflow in (None, name)}
-    deploys = store.get_all(Deploy, heads).values()
-    known = {name for one in deploys for name in store.snapshot(one.snapshot).params}
+    known = params_known(store, workflow)
     if known.issuperset(params):
         return
     given = {entry.run.params for entry in runs(store, workflow, without=())}
@@ -277,6 +277,13 @@ def refuse_unknown_params(store: Store, workflow: str | None, params: Collection
         if name not in known:
             hint = meant_or_known(name, sorted(known))
             raise NotFound(f"no run had a parameter named {name!r}", hint=hint)
+
+
+def params_known(store: Store, workflow: str | None) -> set[str]:
+    """Return the parameters that the newest version of a workflow takes, or of any."""
+    heads = {name: oid for name, oid in store.refs("workflows/") if workflow in (None, name)}
+    deploys = store.get_all(Deploy, heads).values()
+    return {name for one in deploys for name in store.snapshot(one.snapshot).params}
 
 
 def _as_text(value: Json) -> str:

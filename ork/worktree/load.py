@@ -30,6 +30,7 @@ from ork.store.revision import ENDINGS
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
+from ork.worktree.lookup import looks_like_one
 from ork.worktree.place import interpreter
 from ork.yaml import reader
 from ork.yaml.problems import Problems
@@ -352,9 +353,12 @@ def same_names(files: Sequence[Loaded]) -> list[Problem]:
 
 
 def read_text(path: Path) -> bytes:
-    """Return the bytes of a workflow file: a regular file of bounded size, opened once."""
+    """Return the bytes of a workflow file: a regular file of bounded size, opened once.
+
+    One that is called otherwise has tasks at least, else it is something else.
+    """
     try:
-        return read_file(path, TEXT_BYTES_MAX, follow=True)
+        text = read_file(path, TEXT_BYTES_MAX, follow=True)
     except FileNotFoundError:
         raise NotFound(f"no file {path}", hint=file_meant(path, ENDINGS)) from None
     except NotRegular:
@@ -366,3 +370,7 @@ def read_text(path: Path) -> bytes:
             raise InvalidInput(f"{path} is larger than {TEXT_BYTES_MAX >> 20} MiB") from None
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(f"cannot read {path}: {reason}") from None
+    if path.suffix not in ENDINGS and not looks_like_one(text):
+        hint = f"one ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, and has `tasks:`"
+        raise InvalidInput(f"{path} is no workflow file", hint=hint)
+    return text

@@ -124,7 +124,7 @@ def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path
             counts[is_json] += 1
             if at_most is not None and counts[is_json] > at_most:
                 continue
-            if _looks_like_one(path):
+            if _is_one(path):
                 yield path
 
 
@@ -144,20 +144,23 @@ def files_in(folder: Path) -> list[Path]:
     """
     names = sorted(name for name in os.listdir(folder) if name.endswith(ENDINGS))
     paths = [Path(name) for name in names[:FILES_MAX] if (folder / name).is_file()]
-    found = [path for path in paths if _looks_like_one(folder / path)]
+    found = [path for path in paths if _is_one(folder / path)]
     return found or [path for path in paths if not os.access(folder / path, os.R_OK)]
 
 
-def _looks_like_one(path: Path) -> bool:
-    """Say whether a file has tasks at its top: a line `tasks:`, or in JSON an object of that name.
+def _is_one(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return looks_like_one(file.read(START_BYTES))
+    except OSError:
+        return False
+
+
+def looks_like_one(start: bytes) -> bool:
+    """Say whether a text has tasks at its top: a line `tasks:`, or in JSON an object of that name.
 
     It is not parsed, so that one with a mistake is found as well.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(START_BYTES)
-    except OSError:
-        return False
     if not start.lstrip().startswith(b"{"):
         return re.search(_TASKS_LINE, start) is not None
     depth = 0

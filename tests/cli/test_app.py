@@ -322,6 +322,22 @@ def test_an_option_of_a_command_before_it_is_told_its_place(ork, words, told):
     assert all(one in refused.err for one in told)
 
 
+def test_an_option_that_is_like_a_parameter_is_told_how_it_is_given(ork):
+    text = """
+        name: etl
+        params: {day: {type: str, default: "1"}}
+        tasks: {a: {executor: process, command: 'true'}}
+        """
+    ork.write("etl.yaml", text)
+    meant = "hint: a parameter is given as `-i day=VALUE`\n"
+    assert meant in ork("run", "etl.yaml", "--day", "2").err  # which is not deployed yet
+    assert ork("deploy", "etl.yaml").code == 0
+    assert meant in ork("run", "etl", "--dya=2").err
+    assert meant in ork("runs", "--day", "2").err
+    for words in ("runs --trigger", "run --help-grid", "bisect --frobnicate", "run etl -x"):
+        assert "-i" not in ork(*words.split()).err
+
+
 @pytest.fixture
 def typed(etl):
     """A function that types a command, and then each that its hints name: these it returns."""

@@ -26,6 +26,16 @@ def test_a_good_file_needs_no_store(etl):
     assert not (etl.folder / ".ork").exists()
 
 
+def test_what_is_called_otherwise_and_has_no_tasks_is_no_workflow_file(etl):
+    result = etl("check", "tasks/etl.py", "load.sh")
+    hint = "    hint: one ends in .yaml, .yml or .json, and has `tasks:`\n"
+    told = "tasks/etl.py: tasks/etl.py is no workflow file\n" + hint
+    assert (result.code, result.out) == (1, f"{told}load.sh: load.sh is no workflow file\n{hint}")
+    assert "load.sh is no workflow file" in etl("deploy", "load.sh").err
+    (etl.folder / "etl.yaml").rename(etl.folder / "etl.txt")
+    assert etl("check", "etl.txt").code == 0
+
+
 def test_a_name_that_another_deployed_file_has_is_a_complaint(etl):
     etl("deploy", "etl.yaml")
     etl.write("other.yaml", (etl.folder / "etl.yaml").read_text())

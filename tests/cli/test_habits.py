@@ -26,6 +26,9 @@ def test_a_number_says_how_many(history):
     assert history("log", "--oneline", "-1", "etl").out.count("\n") == 1
     refused = history("log", "--", "-1")  # after -- it is a name
     assert "task or code file named '-1'" in refused.err
+    refused = history("log", "--", "load", "--oneline", "-n", "3")
+    assert "hint: options go before --: `ork log etl --oneline -n 3 -- load`\n" in refused.err
+    assert history("log", "etl", "--oneline", "-n", "3", "--", "load").code == 0
 
 
 def test_histories_are_drawn_as_lanes(two, golden):
@@ -61,7 +64,9 @@ def test_what_follows_a_name_may_stand_alone(history):
 
 def test_times_are_short(history):
     assert history("log", "--since", "1h").out == history("log").out
-    assert history("log", "--until", "1w").out == ""
+    none = history("log", "--until", "1w")
+    assert (none.out, none.err) == ("", "no deploys\n")
+    assert history("log", "--until", "1w", "--json").err == ""
 
 
 def test_help_and_version(ork):

@@ -6,7 +6,7 @@ import pytest
 
 
 def subjects(result):
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, "" if result.out else "no deploys\n")
     return [line[47:] for line in result.out.splitlines()]
 
 
@@ -133,7 +133,7 @@ def test_names_after_two_dashes(history):
     told = "error: no deploy had a task or code file named 'nothing'\n"
     assert result.err == f"{told}hint: `ork blame etl --keys` tells of parameters and settings\n"
     late = history("log", "--", "load", "--oneline").err
-    assert late.endswith("hint: options go before --\n")
+    assert late.endswith("hint: options go before --: `ork log etl --oneline -- load`\n")
     near = history("log", "--", "load", "tasks/elt.py").err
     assert near.endswith("'tasks/elt.py'\nhint: did you mean tasks/etl.py?\n")
     result = history("log", "etl~1..etl", "--", "load")  # which is there, and did not change

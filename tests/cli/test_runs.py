@@ -87,6 +87,9 @@ def test_what_cannot_be_looked_for(ran):
     assert "is no task, code file or snapshot" in result.err
     assert ran("runs", "--containing", "etl:nothing").code == 3
     assert "cannot read the time" in ran("runs", "--since", "soon").err
+    assert "hint: did you mean `failed`?\n" in ran("runs", "--status", "fail").err
+    listed = "hint: say one of running, success, failed, cancelled, interrupted\n"
+    assert listed in ran("runs", "--status", "pending").err
 
 
 def test_runs_by_their_parameters(ork):
@@ -102,6 +105,13 @@ def test_runs_by_their_parameters(ork):
     assert ork("run", "etl", "-i", "day=2026-11-02").code == 0
     assert listed(ork, "-i", "day=2026-11-02") == ["etl#2"]
     assert listed(ork, "etl", "-i", "day=2026-11-01") == ["etl#1"]
-    assert listed(ork, "-i", "day=2026-11-01", "-i", "hour=3") == []
+    none = ork("runs", "-i", "day=2026-11-01", "-i", "hour=3")
+    told = "no runs\nnote: no run had a parameter named 'hour'\nhint: there are: day\n"
+    assert (none.code, none.out, none.err) == (0, "", told)
+    named = ork("runs", "-i", "dya=2026-11-02")
+    assert (named.code, named.out) == (0, "")
+    told = "no runs\nnote: no run had a parameter named 'dya'\nhint: did you mean day?\n"
+    assert named.err == told
+    assert ork("runs", "-i", "day=2026-11-09").err == "no runs\n"
     wrong = ork("runs", "-i", "day")
     assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: -i day: say NAME=VALUE")

@@ -114,6 +114,11 @@ def test_a_run_waits_and_is_taken_back(flow, golden):
     done = flow("run", "etl.yaml", "--queue", "-i", "n=2")
     golden("schedule/queued.txt", done.out + done.err)
     name = ID.search(done.out)[0]
+    quiet = flow("run", "etl", "--queue", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert flow("schedule", "list").out.count("waiting") == 2
+    assert flow("cancel", "--queue").code == 0
+    name = ID.search(flow("run", "etl", "--queue").out)[0]
     done = flow("runs")
     assert "1 run waits for `ork up`" in done.err and "no runs" in done.err
     assert flow("cancel", name).out == f"etl does not wait any more: {name}\n"

@@ -386,7 +386,7 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         (
             3,
             17,
-            "executor must be one of python, process, library, not 'pyton'",
+            "executor must be one of python, process, library, shell, not 'pyton'",
             "did you mean `python`?",
         ),
         (4, 3, "the task `b` does not say what to execute", "a python task has `file` or `module`"),
@@ -404,6 +404,7 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("timeout: 0s", "0s}", "timeout must be more than 0, not 0", None),
         ("timeout: '600'", "'600'}", "timeout cannot be '600'", "or a number of seconds"),
         ("timeout: None", "None}", "timeout cannot be 'None'", "`none`"),
+        ("retry_delay: {minutes: 5}", "{m", "must be a time, not an object", "as in `5m`"),
         ("retry_delay: none", "none}", "retry_delay cannot be 'none'", "as in `30s`"),
         ("timeout: true", "true}", "timeout must be a number, not bool true", None),
         ("timeout: 0.0000001", "0.0", "timeout must be at least 0.000001, not 1e-07", None),

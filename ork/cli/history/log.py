@@ -114,15 +114,14 @@ def log(
         names=names,
         follow=follow,
     )
-    if names:
-        first = next(entries, None)
-        if first is None:
-            session.say([f"no deploy changed {' or '.join(names)}"])
-        else:
-            entries = chain([first], entries)
     if as_json:
         session.print_json("log", list(entries))
         return
+    first = next(entries, None)
+    if first is None:
+        session.say([f"no deploy changed {' or '.join(names)}" if names else "no deploys"])
+        return
+    entries = chain([first], entries)
     oldest: list[LogEntry] = []
     entries = _noting_oldest(entries, oldest, reverse=reverse)
     if oneline or session.width:

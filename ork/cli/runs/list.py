@@ -16,12 +16,12 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, clip, is_narrow, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import SECOND, Deploy, Run, Task, TaskRun, TaskRuns
+from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import Hook, RunEntry
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
-PARAM_CHARS_MAX = 24  # of a parameter in a list
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
@@ -52,7 +51,7 @@ def runs(
         typer.Option(
             "--status",
             metavar="STATE",
-            help="Only success, failed, cancelled, interrupted, running.",
+            help=f"Only {', '.join(RUN_STATES)}.",
         ),
     ] = None,
     containing: Annotated[
@@ -90,12 +89,13 @@ def runs(
         ork runs --containing etl~1:load
         ork runs etl -i day=2026-11-01
     """
-    from ork.store.runs import runs, tags_of, wanted
+    from ork.store.runs import refuse_unknown_params, runs, tags_of, wanted
 
     session: Session = ctx.obj
-    for given in inputs or []:
-        if not given.partition("=")[1]:
-            raise UsageError(f"-i {given}: say NAME=VALUE")
+    for text in inputs or []:
+        if "=" not in text:
+            raise UsageError(f"-i {text}: say NAME=VALUE")
+    params = dict(text.split("=", 1) for text in inputs or [])
     store, now = session.store, session.now()
 
     def look(text: str | None) -> Resolved | None:
@@ -118,7 +118,7 @@ def runs(
         since=begin,
         until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
-        params=dict(given.split("=", 1) for given in inputs or []),
+        params=params,
         without=() if with_archived else put_away,
     )
     found = in_full(store, found, tags=tags_of(refs["tags"]))
@@ -131,6 +131,12 @@ def runs(
     first = next(found, None)
     if first is None:
         session.say(["no runs"])
+        try:
+            refuse_unknown_params(store, workflow, params)
+        except NotFound as unknown:
+            session.say([("note: ", "warning"), unknown.message])
+            if unknown.hint:
+                session.say([("hint: ", "hint"), unknown.hint])
         return
     session.print(runs_view(chain([first], found), store, session), page=True)
 
@@ -207,12 +213,14 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         reason = f"  {run.reason}" if run.reason and not narrow else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
-        params = entry.params if isinstance(entry.params, dict) else {}
-        given = "".join(
-            f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
-        )
         # What qualifies the state comes first: the end may be cut.
-        return cells, [f"  {_took(store, run, now):>7}", rest, *tags, (given, "dim"), reason]
+        return cells, [
+            f"  {_took(store, run, now):>7}",
+            rest,
+            *tags,
+            (given(entry.params), "dim"),
+            reason,
+        ]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     for line in aligned(map(row, shortened)):

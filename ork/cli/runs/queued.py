@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, is_narrow, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, given, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import Conflict
 
@@ -77,4 +77,10 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
             since = f"by {person(one.entry.author, AUTHOR_CHARS_MAX)}, {since}"
         slot = one.entry.scheduled if one.entry.fire else None
         whose = f"  for {human.slot(slot, now)}" if slot else ""
-        yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}{whose}  {since}"]
+        params = (given(one.entry.params), "dim")
+        yield [
+            ("waiting  ", "label"),
+            (one.workflow, "name"),
+            f"  {one.id}{whose}  {since}",
+            params,
+        ]

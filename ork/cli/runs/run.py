@@ -175,6 +175,7 @@ def run(
             store,
             source,
             as_json=as_json,
+            quiet=quiet,
             options=options,
             message=message,
             caller=shared.caller_of(session, Control()),
@@ -409,12 +410,20 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
 
 
 def _queue(
-    session: Session, store: Store, what: str | Loaded, *, as_json: bool, **options: Any
+    session: Session,
+    store: Store,
+    what: str | Loaded,
+    *,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     from ork.cli.runs.queued import tell_queued
     from ork.daemon.queue import put
 
     queued = put(store, what, **options)
+    if quiet:
+        return
     if not as_json:
         session.say(*_deployed(store, queued.deployed, options["message"]))
     tell_queued(session, queued, as_json)

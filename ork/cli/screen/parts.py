@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
 from ork.cli.screen.line import Line
@@ -14,6 +14,7 @@ NARROW = 80  # columns; a terminal that has less shows no authors or snapshots i
 TOGETHER = 500  # lines that have columns together: the first of many come at once
 AUTHOR_COLUMNS_FULL = 100
 RANGE_MIN = 5
+PARAM_CHARS_MAX = 24  # of a value
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -28,6 +29,14 @@ def clip(text: str, room: int | None) -> str:
         return text
     keep = max(room, CLIP_MIN) - 3
     return f"{text[: keep - keep // 3]}...{text[len(text) - keep // 3 :]}"
+
+
+def given(params: object) -> str:
+    """Return the parameters of a run as a list of runs has them behind the rest."""
+    if not isinstance(params, Mapping):
+        return ""
+    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in params.items()}
+    return "".join(f"  {name}={clip(text, PARAM_CHARS_MAX)}" for name, text in texts.items())
 
 
 def length(line: Line) -> int:
