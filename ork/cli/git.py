@@ -203,14 +203,18 @@ def _import_bundle(
 ) -> None:
     from ork.cli.upkeep.bundle import received_lines
     from ork.sync.bundle import open_bundle
-    from ork.sync.receive import receive
+    from ork.sync.receive import check, receive
 
     if runs not in ("all", "none"):
         raise UsageError(f"--runs {runs}: say all or none")
-    with open_bundle(file) as found:  # before a store is made
+    with open_bundle(file) as found:
+        needs = None if session.has_store() else check(found, None)  # before a store is made
+        if dry_run:
+            session.need_no_store()
         done = receive(
             found,
             session.new_store,
+            needs=needs,
             stamp=session.stamp(),
             force=force,
             runs=runs == "all",
@@ -239,10 +243,11 @@ def _check_form(form: str, known: str = "only git") -> None:
 def _exported(done: "Exported") -> Line:
     name, branch = (done.workflow, "name"), (done.branch, "head")
     commit = (done.commit[:COMMIT_DIGITS], "oid")
-    if not done.added:
+    new = [count(done.added, "commit" if done.created else "new commit")] if done.added else []
+    new += [count(len(done.new_tags), "tag")] if done.new_tags else []
+    if not new:
         return [name, " is up to date at ", commit, " on ", branch, f" of {done.repository}"]
-    commits = count(done.added, "commit" if done.created else "new commit")
-    return [name, f": {commits} on ", branch, f" of {done.repository}, now at ", commit]
+    return [name, f": {', '.join(new)} on ", branch, f" of {done.repository}, now at ", commit]
 
 
 def _imported(done: "Imported", store: "Store") -> Iterator[Line]:

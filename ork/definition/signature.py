@@ -11,19 +11,23 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from ork.code.python import parse
 from ork.definition.bindings import Params, split_param
 from ork.definition.reach import code_file
 from ork.definition.workflow import Definition
+from ork.errors import some
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
+_Complaint: TypeAlias = tuple[Node, str, str | None]  # where, what, and what to do
 _Where: TypeAlias = Callable[..., Any]  # keys -> the value of the first that a task has, or None
 SHOWN = 10  # names in a complaint
+NAMED = 3  # tasks in one that is about many
 _NAMED = ("function", "module", "file")  # where a task says what it calls, the first that it has
 
 # Classes of dates, and the types that are most likely meant by them.
@@ -39,25 +43,48 @@ class Module(NamedTuple):
     names: frozenset[str]
     functions: Mapping[str, _Function]  # those whose arguments are what a call has to give
     complete: bool  # it defines no other names
+    source: bytes = b""
 
 
 # The file of a python task, and what can be read of it; None of any other task.
 ModuleOf: TypeAlias = Callable[[Task], tuple[str, Module] | None]
 
 
-def check_functions(definition: Definition, module_of: ModuleOf, problems: Problems) -> None:
-    """Complain of functions that are not there and of arguments that cannot fit."""
+def check_functions(
+    definition: Definition, module_of: ModuleOf, problems: Problems, root: Path = Path()
+) -> None:
+    """Complain of functions that are not there and of arguments that cannot fit.
+
+    What is wrong in several tasks alike is one mistake, and told once: where the function is
+    defined. `root` is what complaints call the folder of its file.
+    """
     fit = set()  # calls of which there is nothing to say: most tasks make the same few
+    told: dict[tuple[str, str | None], list[tuple[Node, str, Task]]] = {}
     for name, task in definition.tasks.items():
         if (found := module_of(task)) is None:
             continue
         path, module = found
         call = path, task.function, *task.inputs
-        if call not in fit:
-            before = problems.count
-            _check(task, path, module, partial(_place, definition, name), problems)
-            if problems.count == before:
-                fit.add(call)
+        if call in fit:
+            continue
+        complaints = list(_check(task, path, module, partial(_place, definition, name), problems))
+        if not complaints:
+            fit.add(call)
+        for node, message, hint in complaints:
+            told.setdefault((message, hint), []).append((node, name, task))
+    for (message, hint), places in told.items():
+        node, _, task = places[0]
+        if len(places) > 1:
+            message += (
+                f"; {len(places)} tasks call it so: {some([one for _, one, _ in places], NAMED)}"
+            )
+        found = module_of(task) if len(places) > 1 else None
+        if found and (function := found[1].functions.get(task.function or "")):
+            code = Problems(str(root / found[0]), found[1].source.decode(errors="replace"))
+            at = function.lineno, function.col_offset + 1
+            problems.keep(code.problem(*at, message, hint))
+        else:
+            problems.at(node, message, hint)
 
 
 def warn_of_dates(
@@ -147,7 +174,8 @@ def read_module(source: bytes) -> Module | None:
         elif _sets_names(node):
             complete = False
     once = {name: function for name, function in functions.items() if bound[name] == 1}
-    return Module(frozenset(bound), once, complete and not {"*", "__getattr__"} & bound.keys())
+    complete = complete and not {"*", "__getattr__"} & bound.keys()
+    return Module(frozenset(bound), once, complete, source)
 
 
 def _outside_of_functions(tree: ast.Module) -> Iterator[ast.AST]:
@@ -175,7 +203,9 @@ def _place(definition: Definition, task: str, *keys: str) -> Node | None:
     return next(filter(None, places), None)
 
 
-def _check(task: Task, path: str, module: Module, place: _Where, problems: Problems) -> None:
+def _check(
+    task: Task, path: str, module: Module, place: _Where, problems: Problems
+) -> Iterator[_Complaint]:
     name = task.function or ""
     if name not in module.names:
         if module.complete:
@@ -185,9 +215,9 @@ def _check(task: Task, path: str, module: Module, place: _Where, problems: Probl
             hint = problems.near(name, own)
             if hint is None and place("function") is None:
                 hint = "`function:` names the one to call; without it that is `main`"
-            problems.at(place(*_NAMED), f"{path} has no function `{name[:60]}`; {defines}", hint)
+            yield place(*_NAMED), f"{path} has no function `{name[:60]}`; {defines}", hint
     elif function := module.functions.get(name):
-        _check_arguments(task, f"`{name}` in {path}", function.args, place, problems)
+        yield from _check_arguments(task, f"`{name}` in {path}", function.args, place, problems)
 
 
 def _check_arguments(
@@ -196,7 +226,7 @@ def _check_arguments(
     takes: ast.arguments,
     place: _Where,
     problems: Problems,
-) -> None:
+) -> Iterator[_Complaint]:
     positional = [*takes.posonlyargs, *takes.args]
     with_default = positional[len(positional) - len(takes.defaults) :]
     with_default += [
@@ -207,7 +237,7 @@ def _check_arguments(
     for one in takes.posonlyargs:
         if one not in with_default:
             message = f"{title} takes `{one.arg}` by position only; inputs are given by name"
-            problems.at(place(*_NAMED), message, "remove the `/` from its arguments")
+            yield place(*_NAMED), message, "remove the `/` from its arguments"
     named = [*takes.args, *takes.kwonlyargs]
     names = [one.arg for one in named]
     for name in task.inputs if takes.kwarg is None else ():
@@ -215,10 +245,9 @@ def _check_arguments(
             hint = problems.near(name, names)
             hint = hint or (f"it takes {', '.join(names[:SHOWN])}" if names else "it takes none")
             inputs: Any = place("inputs").value  # as there is one of them
-            problems.at(inputs[name][0], f"{title} does not take the input `{name[:60]}`", hint)
+            yield inputs[name][0], f"{title} does not take the input `{name[:60]}`", hint
     for one in named:
         if one not in with_default and one.arg not in task.inputs:
             hint = f"as in `inputs: {{{one.arg}: {{const: VALUE}}}}`, or give it a default"
-            problems.at(
-                place("inputs", *_NAMED), f"{title} needs `{one.arg}`, which no input gives", hint
-            )
+            message = f"{title} needs `{one.arg}`, which no input gives"
+            yield place("inputs", *_NAMED), message, hint

@@ -46,6 +46,8 @@ _Files = dict[str, tuple[str, Oid]]  # path -> mode and content
 class Exported(Value, frozen=True, kw_only=True):
     """The result of an export: `commits` counts all of the branch, `added` those that are new.
 
+    `new_tags` are those of the labels in `tags` that were not there, or elsewhere.
+
     `left` are labels that were not exported: on no deploy of the history, or a tag of the
     repository's own has that name.
     """
@@ -58,6 +60,7 @@ class Exported(Value, frozen=True, kw_only=True):
     commits: int
     added: int
     tags: tuple[str, ...] = ()
+    new_tags: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
 
@@ -252,6 +255,7 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
     if old is not None and old not in ids:
         raise _rewritten(git, old, destination, workflow, branch)
     moves, tags, left = _tag_moves(store, git, workflow, commits)
+    new_tags = tuple(ref.removeprefix("refs/tags/") for ref in moves)
     if old != ids[-1]:
         moves[ref] = (old, ids[-1])
     shown = git.work_tree and _shows(git, ref) and ref in moves
@@ -273,6 +277,7 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
         created=old is None,
         commits=len(ids),
         tags=tuple(tags),
+        new_tags=new_tags,
         left=tuple(left),
         added=len(ids) - (ids.index(old) + 1 if old else 0),
     )

@@ -115,13 +115,16 @@ def receive(
     force: bool = False,
     runs: bool = True,
     dry_run: bool = False,
+    needs: set[Oid] | None = None,
 ) -> Received:
     """Take a bundle in, all of it or nothing; with `dry_run` only say what that would do.
+
+    `needs` is what `check` has returned of a bundle that needs nothing of a store.
 
     Raise InvalidInput where a head or a tag would have to leave what it has, unless `force`, and
     where a run has the number of another one.
     """
-    needs = check(bundle, store)
+    needs = check(bundle, store) if needs is None else needs
     arrived = beside(bundle, store)
     targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
     moves = _heads_and_tags(bundle, arrived, store, targets, force=force)

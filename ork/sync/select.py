@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ork.backends.base import object_count
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
 from ork.objects.canonical import Oid, is_whole, unpack
@@ -28,6 +28,7 @@ from ork.store.resolve import (
     run_of,
     run_of_id,
 )
+from ork.store.revision import parse_range
 from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
@@ -92,6 +93,12 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
     if wish.all:
         texts += [name for name, _ in store.refs("workflows/")]
     for text in texts:
+        if ends := parse_range(text):
+            since, revision = ends[0] or "REVISION", ends[1] or "WORKFLOW"
+            raise UsageError(
+                f"{text} is a range, and a bundle has a history up to a revision",
+                hint=f"`ork bundle create FILE {revision} --since {since}` leaves out the rest",
+            )
         found = resolve(store, text, now=now)
         if (run_oid := run_of(found)) is not None:
             _add_run(store, store.get(Run, run_oid), refs, going_on)

@@ -174,7 +174,7 @@ def _look(
     captured = capture(definition, root_of(path, definition.settings), file=file, problems=problems)
     whole = whole and problems.count == before
     module_of = modules_of({path: file.data for path, file in captured.files.items()})
-    check_functions(definition, module_of, problems)
+    check_functions(definition, module_of, problems, shown_root(file, definition))
     hint = None if whole else MORE
     found = _Looked(path, text, definition, kept, captured, problems, hint, ())
     if problems.count or (warn_of is not None and len(definition.tasks) > warn_of):

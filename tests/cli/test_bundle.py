@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,22 @@ def test_what_is_no_bundle_is_an_error(ran):
         assert ran(*words.split(), "etl.yaml").code == 3
         assert ran(*words.split(), "nowhere.bundle").code == 4
     assert ran("bundle", "create", "a.bundle", "nothing").code == 3
+    ranged = ran("bundle", "create", "a.bundle", "etl~1..etl")
+    assert (ranged.code, "`ork bundle create FILE etl --since etl~1`" in ranged.err) == (2, True)
+
+
+def test_what_is_refused_or_only_tried_leaves_no_store(ran, elsewhere):
+    assert ran("bundle", "create", "part.bundle", "etl", "--since", "etl~1").code == 0
+    assert ran("bundle", "create", "all.bundle", "etl").code == 0
+    there = ("-C", str(elsewhere))
+    part, whole = ran.folder / "part.bundle", ran.folder / "all.bundle"
+    refused = ran(*there, "import", "bundle", str(part))
+    assert (refused.code, "builds on deploy" in refused.err) == (3, True)
+    tried = ran(*there, "import", "bundle", str(whole), "--dry-run")
+    assert tried.code == 0 and "workflow  " in tried.out
+    whole.write_bytes(whole.read_bytes()[:-1])
+    assert ran(*there, "import", "bundle", str(whole)).code == 3
+    assert not Path(elsewhere, ".ork").exists()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -537,10 +538,57 @@ def test_findings_as_sarif(found, golden):
     assert json.loads(said.out)["version"] == "2.1.0"
 
 
+def test_findings_for_gitlab(found, golden):
+    said = found("check", "a,b: 5%.yaml", "warn.yaml", "--format", "gitlab")
+    assert (said.code, said.err) == (1, "")
+    golden("check/gitlab.json", said.out)
+    report = json.loads(said.out)
+    assert len({one["fingerprint"] for one in report}) == len(report)
+    found.write("a,b: 5%.yaml", "\n" + (found.folder / "a,b: 5%.yaml").read_text())
+    moved = json.loads(found("check", ".", "--format", "gitlab").out)
+    assert [one["fingerprint"] for one in moved] == [one["fingerprint"] for one in report]
+    assert [one["location"]["lines"] for one in moved] != [
+        one["location"]["lines"] for one in report
+    ]
+
+
+def test_findings_as_tests(found, golden):
+    found.write("<&\x01.yaml", "name: '<&\\x01'\n")
+    said = found("check", "a,b: 5%.yaml", "warn.yaml", "<&\x01.yaml", "--format", "junit")
+    assert (said.code, said.err) == (1, "")
+    golden("check/junit.xml", said.out)
+    (suite,) = ElementTree.fromstring(said.out)
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+
+
+def test_a_mistake_of_many_tasks_is_one_finding_at_the_code(found):
+    tasks = "".join(
+        f"  t{n}: {{executor: python, file: code.py, inputs: {{n: {{const: 1}}}}}}\n"
+        for n in range(20)
+    )
+    found.write("flows/many.yaml", f"name: many\ntasks:\n{tasks}")
+    found.write("flows/code.py", "\ndef main(n, new):\n    return n\n")
+    told = (
+        "`main` in code.py needs `new`, which no input gives; 20 tasks call it so: t0, t1, t10 and"
+    )
+    said = found("check", "flows").out
+    assert said.count("\n") == 4 and said.startswith(f"flows/code.py:2:1: {told} 17 more\n")
+    said = found("check", "flows", "--format", "github").out
+    assert said.count("\n") == 1 and "file=flows/code.py,line=2,col=1" in said
+    (run,) = json.loads(found("check", "flows", "--format", "sarif").out)["runs"]
+    (one,) = run["results"]
+    place = one["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "flows/code.py"}
+    assert place["region"]["startLine"] == 2
+
+
 def test_a_format_that_is_none(found):
     assert found("check", "warn.yaml", "--format", "json").out.startswith('{\n  "schema"')
     refused = found("check", "warn.yaml", "--format", "xml")
-    assert (refused.code, "say text, github, sarif or json" in refused.err) == (2, True)
+    assert (refused.code, "say text, github, gitlab, junit, sarif or json" in refused.err) == (
+        2,
+        True,
+    )
 
 
 FLOW = "name: {name}\ntasks: {{a: {{executor: {executor}, command: ls}}}}\n"
@@ -597,7 +645,7 @@ def test_a_folder_without_a_workflow_is_a_complaint(tree):
     ]
 
 
-@pytest.mark.parametrize("form", ["github", "sarif"])
+@pytest.mark.parametrize("form", ["github", "gitlab", "sarif"])
 def test_findings_name_files_from_the_top_of_the_repository(tree, monkeypatch, form):
     for start, name in ((".", "flows"), ("flows", "deep"), ("flows/deep", "three.yaml")):
         monkeypatch.chdir(tree.folder / start)

@@ -33,6 +33,9 @@ def test_an_update(exported, edit, golden):
     exported("deploy", "etl.yaml")
     result = exported("export", "git", "out", "--update")
     golden("export/update.txt", again.out + again.err + result.out + result.err)
+    exported("tag", "v1")
+    assert exported("export", "git", "out", "--update").out.startswith("etl: 1 tag on main of out,")
+    assert "is up to date" in exported("export", "git", "out", "--update").out
 
 
 def test_json(exported, tag, golden):

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from tests.git.repositories import ENVIRON, FLOW, Repository
 
 ROOT = Path(__file__).parents[2]
+HOOKS = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
 
 
 @pytest.fixture
@@ -94,16 +95,8 @@ def test_it_is_for_git(ork):
     assert "git config diff.ork.command" in result.err
 
 
-def test_pre_commit_runs_the_hook(repo):
-    (hook,) = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    assert f"- id: {hook['id']}" in (ROOT / "docs/git.md").read_text()
-    # With the ork of this repository: what pre-commit installs it would have to fetch.
-    local = {"repo": "local", "hooks": [{**hook, "language": "system"}]}
-    repo.write(".pre-commit-config.yaml", json.dumps({"repos": [local]}))
-    repo.write("workflows/sub/etl.yml", FLOW)
-    repo.write("ci/workflows.yaml", "no workflow\n")
-    repo("add", "-A")
-    words = [sys.executable, "-m", "pre_commit"]
+def committing(repo):
+    """Let git run pre-commit, and return a function that commits all."""
     environ = {
         **ENVIRON,
         "PATH": f"{repo.folder.parent}/bin:{ENVIRON['PATH']}",
@@ -111,12 +104,46 @@ def test_pre_commit_runs_the_hook(repo):
         "PRE_COMMIT_HOME": str(repo.folder.parent / "cache"),
     }
     where = {"cwd": repo.folder, "env": environ, "capture_output": True, "text": True}
-    subprocess.run([*words, "install"], check=True, **where)
-    done = subprocess.run(["git", "commit", "-m", "Good"], **where)
+    subprocess.run([sys.executable, "-m", "pre_commit", "install"], check=True, **where)
+
+    def commit(message):
+        repo("add", "-A")
+        return subprocess.run(["git", "commit", "-m", message], **where)
+
+    return commit
+
+
+def test_pre_commit_looks_at_code_alone_and_at_workflows_anywhere(repo):
+    _, hook = HOOKS
+    assert f"- id: {hook['id']}" in (ROOT / "docs/git.md").read_text()
+    local = {"repo": "local", "hooks": [{**hook, "language": "system"}]}
+    repo.write(".pre-commit-config.yaml", json.dumps({"repos": [local]}))
+    repo.write("root.yaml", "name: root\ntasks: {a: {executor: python, file: tasks/a.py}}\n")
+    repo.write("tasks/a.py", "def main(): pass\n")
+    commit = committing(repo)
+    done = commit("Good")
+    assert (done.returncode, "Passed" in done.stderr) == (0, True), done
+    repo.write("tasks/a.py", "def mian(): pass\n")
+    done = commit("Code alone")
+    assert done.returncode == 1
+    assert "root.yaml:2:37: tasks/a.py has no function `main`" in done.stderr, done.stderr
+    repo.write("tasks/a.py", "def main(): return 1\n")
+    assert commit("Good again").returncode == 0
+
+
+def test_pre_commit_runs_the_hook(repo):
+    hook, _ = HOOKS
+    assert hook["id"] in (ROOT / "docs/git.md").read_text()
+    # With the ork of this repository: what pre-commit installs it would have to fetch.
+    local = {"repo": "local", "hooks": [{**hook, "language": "system"}]}
+    repo.write(".pre-commit-config.yaml", json.dumps({"repos": [local]}))
+    repo.write("workflows/sub/etl.yml", FLOW)
+    repo.write("ci/workflows.yaml", "no workflow\n")
+    commit = committing(repo)
+    done = commit("Good")
     assert (done.returncode, "Passed" in done.stderr) == (0, True), done
     repo.write("workflows/bad.yaml", "name: x\n")
-    repo("add", "-A")
-    done = subprocess.run(["git", "commit", "-m", "Bad"], **where)
+    done = commit("Bad")
     assert done.returncode == 1
     assert "workflows/bad.yaml:1:1: `tasks` is missing" in done.stderr
 

@@ -71,6 +71,8 @@ def test_different_ways_are_told(ran, team, golden):
         assert refused.code == 5
         said = (refused.out + refused.err).replace(team, "TEAM")
         golden(f"push/{command}-diverged.txt", said)
+        tried = ran(command, "--runs", "none", "--dry-run")
+        assert (tried.out + tried.err).count("nothing was moved") == 1
     told = ran("pull", "--runs", "none", "--json")
     assert told.code == 5
     golden("push/diverged.json", told.out)
@@ -226,6 +228,13 @@ def test_the_store_may_be_named_by_its_own_folder_or_a_url(ran, team):
     assert ran("pull", "sqlite:../team.db").out == "nothing new\n"
     assert ran("push", team + "/.ork").code == 0
     assert ran("pull", "../team").out == "nothing new\n"
+
+
+def test_a_clone_into_this_folder_is_told_of_without_its_name(ran, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    hint = ran("clone", str(ran.folder), ".").err
+    assert "next: `ork restore --all --code` writes the files, `ork pull` brings" in hint
 
 
 def test_clone(ran, tmp_path, golden):

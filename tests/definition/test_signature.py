@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ork.definition.signature import check_functions, modules_of, warn_of_dates
@@ -36,6 +38,36 @@ def test_a_function_that_is_not_there_is_named_where_the_task_names_it() -> None
     assert found.message == "pkg/a.py has no function `main`; it defines none"
     (found,) = complaints("", "module: pkg", path="pkg/__init__.py")
     assert found.message == "pkg/__init__.py has no function `main`; it defines none"
+
+
+def test_a_mistake_that_several_tasks_share_is_told_once_where_the_function_is_defined() -> None:
+    task = "executor: python, file: a.py, inputs: {dya: {const: 1}}"
+    tasks = "".join(f"  t{n}: {{{task}}}\n" for n in range(5))
+    text = f"name: n\ntasks:\n{tasks}  other: {{executor: python, file: a.py, inputs: {{}}}}\n"
+    definition = parse(text.encode(), file="flow.yaml")
+    problems = Problems("flow.yaml", text)
+    sources = {"a.py": b"import os\n\ndef main(day): pass\n", "b.py": b""}
+    check_functions(definition, modules_of(sources), problems, Path("flows"))
+    by = "tasks call it so"
+    assert [(one.file, one.line, one.column, one.message) for one in problems.found] == [
+        (
+            *("flows/a.py", 3, 1),
+            f"`main` in a.py does not take the input `dya`; 5 {by}: t0, t1, t2 and 2 more",
+        ),
+        (
+            *("flows/a.py", 3, 1),
+            f"`main` in a.py needs `day`, which no input gives; 6 {by}: other, t0, t1 and 3 more",
+        ),
+    ]
+    assert problems.found[0].source == "def main(day): pass"
+    assert problems.found[0].hint == "did you mean `day`?"
+    definition = parse(text.replace("a.py", "b.py").encode(), file="flow.yaml")
+    problems = Problems("flow.yaml", text)
+    check_functions(definition, modules_of(sources), problems)
+    message = f"b.py has no function `main`; it defines none; 6 {by}: other, t0, t1 and 3 more"
+    assert [(one.file, one.line, one.message) for one in problems.found] == [
+        ("flow.yaml", 8, message)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +195,8 @@ def test_each_task_with_a_wrong_call_is_told_and_none_with_a_good_one() -> None:
     check_functions(parse(text.encode(), file="flow.yaml"), modules_of({"a.py": source}), problems)
     with pytest.raises(InvalidInput) as caught:
         problems.check()
-    assert [one.line - 3 for one in caught.value.problems] == [1, 2, 4, 5]
+    found = [(one.line, one.message.rpartition("; ")[2]) for one in caught.value.problems]
+    assert found == [(1, "2 tasks call it so: t1, t4"), (5, "2 tasks call it so: t2, t5")]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ork.errors import StoreError, UsageError
 if TYPE_CHECKING:
     from ork.heads.check import Checked
 
-FORMATS = ("text", "github", "sarif", "json")
+FORMATS = ("text", "github", "gitlab", "junit", "sarif", "json")
 TASKS_SHOWN = 5
 BY = {
     "program": "started by",
@@ -44,7 +44,9 @@ def check(
     form: Annotated[
         str,
         typer.Option(
-            "--format", metavar="text|github|sarif|json", help="github marks lines; sarif is a log."
+            "--format",
+            metavar="|".join(FORMATS),
+            help="github and gitlab mark lines; junit is for tests, sarif a log.",
         ),
     ] = "text",
     as_json: Json = False,
@@ -61,7 +63,7 @@ def check(
     .json file with tasks. Hidden folders, virtual environments, node_modules and links are passed
     over. A folder without any is taken for a part of the project around it.
 
-    For GitHub and in SARIF, paths are relative to the top of the git repository.
+    For other programs, paths are relative to the top of the git repository.
 
     Of a good file it says when it is due: its schedules in words, and the next three times of each.
 
@@ -91,7 +93,7 @@ def check(
     results = check_files(paths, now=session.now(), store=store, with_files=show_files, over=over)
     if as_json or form == "json":
         session.print_json("check", results)
-    elif form in ("github", "sarif"):
+    elif form != "text":
         from ork.cli.heads import findings
 
         session.print(([line] for line in getattr(findings, form)(results)), verbatim=True)

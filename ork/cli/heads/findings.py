@@ -1,19 +1,24 @@
-"""What `ork check` found, as other programs read it: GitHub's annotations, and SARIF 2.1.0.
+"""What `ork check` found, as other programs read it.
 
-Both want paths from the top of the git repository, wherever the user is in it.
+GitHub's annotations, GitLab's reports of Code Quality, JUnit's of tests, and SARIF 2.1.0.
+
+All want paths from the top of the git repository, wherever the user is in it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
 
 from ork.errors import Problem
 from ork.heads.check import Checked
+from ork.objects.canonical import hash_bytes
 from ork.store.location import project_of
 
 RULES = {
@@ -29,6 +34,44 @@ def github(results: Iterable[Checked]) -> Iterator[str]:
         places = {"file": found.file, "line": found.line, "col": found.column, "title": "ork check"}
         given = (f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value)
         yield f"::{level} {','.join(given)}::{_escaped(_text(found))}"
+
+
+def gitlab(results: Iterable[Checked]) -> Iterator[str]:
+    """Yield the lines of a report of Code Quality, in which each finding has a name for ever."""
+    seen: Counter[tuple[str, str]] = Counter()
+    report = []
+    for level, found in _all(results):
+        seen[found.file, found.message] += 1
+        name = f"{found.file}\0{found.message}\0{seen[found.file, found.message]}"
+        report.append(
+            {
+                "description": _text(found),
+                "check_name": level,
+                "fingerprint": hash_bytes(name.encode("utf-8", "surrogateescape")),
+                "severity": {"error": "major"}.get(level, "minor"),
+                "location": {"path": found.file, "lines": {"begin": max(found.line, 1)}},
+            }
+        )
+    yield from json.dumps(report, indent=2).split("\n")
+
+
+def junit(results: Iterable[Checked]) -> Iterator[str]:
+    """Yield the lines of a report of tests: each file is one, and fails if something is wrong."""
+    results = list(results)
+    failed = sum(not one.ok for one in results)
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield f'<testsuites><testsuite name="ork check" tests="{len(results)}" failures="{failed}">'
+    for one in results:
+        found = list(_all([one]))
+        name = os.path.relpath(one.file, project_of(Path.cwd()))
+        yield f'<testcase classname="ork.check" name={quoteattr(name)}>'
+        for level, tag in (("error", "failure"), ("warning", "system-out")):
+            if told := [problem for this, problem in found if this == level]:
+                first = f" message={quoteattr(told[0].message)}" if tag == "failure" else ""
+                text = "\n".join(map(_with_place, told))
+                yield from f"<{tag}{first}>{escape(text)}</{tag}>".split("\n")
+        yield "</testcase>"
+    yield "</testsuite></testsuites>"
 
 
 def sarif(results: Iterable[Checked]) -> Iterator[str]:
@@ -69,6 +112,11 @@ def _all(results: Iterable[Checked]) -> Iterator[tuple[str, Problem]]:
 
 def _text(found: Problem) -> str:
     return f"{found.message}\n{found.hint}" if found.hint else found.message
+
+
+def _with_place(found: Problem) -> str:
+    place = f"{found.file}:{found.line}:{found.column}" if found.line else found.file
+    return f"{place}: {_text(found)}"
 
 
 def _place(found: Problem) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def clone(
     session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
-    there = f"-C {shlex.quote(target)}" if not is_url(target) else f"--store {public(target)}"
+    there = f"--store {public(target)} "
+    if not is_url(target):
+        there = "" if Path(target).resolve() == Path.cwd() else f"-C {shlex.quote(target)} "
     first = "log` shows the history" if is_url(target) else "restore --all --code` writes the files"
-    told = f"`ork {there} {first}, `ork {there} pull` brings what is new"
+    told = f"`ork {there}{first}, `ork {there}pull` brings what is new"
     session.say([("next: ", "hint"), told])

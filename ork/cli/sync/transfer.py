@@ -130,7 +130,7 @@ def _transfer(
     else:
         session.print(moved_lines(done))
         session.say(*left_out_lines(done, quoted(name), direction))
-        if dry_run:
+        if dry_run and done.workflows:
             session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
         session.say(*refused_lines(done, quoted(name), public(place), direction))
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
