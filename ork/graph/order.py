@@ -69,14 +69,14 @@ def descendants(needs: Needs, names: Iterable[str]) -> frozenset[str]:
     return _reach(dependants(needs), names)
 
 
-def dependants(needs: Needs) -> dict[str, tuple[str, ...]]:
+def dependants(needs: Needs) -> dict[str, list[str]]:
     """Return the graph turned round: for each name, sorted, the names that need it directly."""
     above: dict[str, list[str]] = {name: [] for name in needs}
     for name in sorted(needs):
         for below in set(needs[name]):
             if below in above:
                 above[below].append(name)
-    return {name: tuple(others) for name, others in above.items()}
+    return above
 
 
 def _reach(edges: Needs, names: Iterable[str]) -> frozenset[str]:

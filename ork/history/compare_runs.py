@@ -29,9 +29,9 @@ from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns, decode_needs
+from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import Value, replace
-from ork.store.contents import find_run, task_runs
+from ork.store.contents import find_run, read_needs, task_runs
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -318,13 +318,9 @@ def _tasks(
     before = paired(old.states, new.states, renamed)
     code = _code(store, comparison)
     changed = {change.path.partition(".")[0] for change in params}
-    oids = {name: (new.states.get(name) or old.states[name]).task for name in before}
-    name_of = {name: name for name in oids}  # of equal texts one is enough
-    needs = {
-        name: tuple(name_of.get(up, up) for up in decode_needs(data))
-        for name, data in store.raws(oids)
-    }
-    by_oid = {oids[name]: above for name, above in needs.items()}
+    needs = read_needs(
+        store, {name: (new.states.get(name) or old.states[name]).task for name in before}
+    )
     found = []
     outputs: dict[str, tuple[FieldChange, ...]] = {}  # what differs of those so far
     for name in graph.order(needs):
@@ -332,20 +328,22 @@ def _tasks(
         was, now = old.states.get(old_name), new.states.get(name)
         task = TaskDiff(name=name, old_name=renamed.get(name), old=was, new=now)
         if was is not None and now is not None:
-            origins = old.origins(old_name, by_oid), new.origins(name, by_oid)
+            known = now.task, needs[name]
+            origins = old.origins(old_name, known), new.origins(name, known)
             inputs = () if origins[0] == origins[1] else _inputs(old, old_name, new, name)
             task = replace(
                 task,
                 definition=changes[name].fields if name in changes else (),
                 code=code.get(name, ()),
-                params=_taken(store, oids[name], changed),
+                params=_taken(store, now.task, changed),
                 inputs=tuple(inputs),
                 output=tuple(_outputs(store, was.output, now.output)),
             )
             if task.inputs:
-                known = _passed_on(store.get(Task, oids[name]), task.inputs, outputs, params)
-                task = replace(task, passed_on=known)
-            outputs[name] = task.output
+                told = _passed_on(store.get(Task, now.task), task.inputs, outputs, params)
+                task = replace(task, passed_on=told)
+            if task.output:
+                outputs[name] = task.output
         task = judged(task)
         if task.kinds or task.seconds:
             found.append(task)

@@ -286,16 +286,18 @@ class RunValues:
             return bind(task, found.outputs, found.params)
         return None
 
-    def origins(self, name: str, needs: Mapping[Oid, tuple[str, ...]] = {}) -> Origins | None:
+    def origins(
+        self, name: str, known: tuple[Oid, tuple[str, ...]] | None = None
+    ) -> Origins | None:
         """Return what decides about the inputs of a task, for which no value is read.
 
-        `needs` is what tasks, by their oids, depend on, as far as that is known.
+        `known` is what a task, by its oid, depends on: most probably it is this one.
         """
         found = self._executed(name)
         if found is None:
             return None
         oid = found.states[name].task
-        above = needs[oid] if oid in needs else self.store.get(Task, oid).depends_on
+        above = known[1] if known and known[0] == oid else self.store.get(Task, oid).depends_on
         states = map(found.states.get, above)
         outputs = (one.output.oid if one and one.output else None for one in states)
         return oid, found.run.params, tuple(outputs)

@@ -189,16 +189,21 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
 
 
 def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:
-    """Return task -> what it depends on, in the order in which they can run.
+    """Return task -> what it depends on, in the order in which they can run."""
+    needs = read_needs(store, snapshot.tasks)
+    return {name: needs[name] for name in graph.order(needs)}
+
+
+def read_needs(store: Store, tasks: Mapping[str, Oid]) -> dict[str, tuple[str, ...]]:
+    """Return task -> what it depends on.
 
     Nothing else of the tasks is read, but all their bytes are checked.
     """
-    name_of = {name: name for name in snapshot.tasks}  # of equal texts one is enough
-    needs = {
+    name_of = {name: name for name in tasks}  # of equal texts one is enough
+    return {
         name: tuple(name_of.get(up, up) for up in decode_needs(data))
-        for name, data in store.raws(snapshot.tasks)
+        for name, data in store.raws(tasks)
     }
-    return {name: needs[name] for name in graph.order(needs)}
 
 
 def refuse_forgotten(store: Store, snapshot: Oid, text: Iterable[Oid] = ()) -> None:
