@@ -21,7 +21,7 @@ from typing import TypeAlias
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count
 from ork.history.compare import compare_deploys
 from ork.history.log import LogEntry, entry_of
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, columns_of, field, fields_of, replace
@@ -68,12 +68,18 @@ class Trial(Value, frozen=True, kw_only=True):
 
 
 class Testing(Value, frozen=True, kw_only=True):
-    """A deploy is about to run; `between` are not judged, about `left` verdicts are missing."""
+    """A deploy is about to run; `between` are not judged, about `left` verdicts are missing.
+
+    No more than these are, unless one cannot be judged. It has `tasks`, and `params` are those with
+    which it runs.
+    """
 
     deploy: Oid
     entry: Deploy
     between: int
     left: int
+    tasks: int
+    params: Mapping[str, Json]
 
     def cells(self) -> dict[str, object]:
         return {**_cells(self), "left": f"about {self.left} left"}
@@ -341,7 +347,15 @@ class _Search:
         deploy, entry = self.line[index]
         good, bad = bracket(self.verdicts)
         left = judgements_left(good, bad, self.verdicts)
-        return Testing(deploy=deploy, entry=entry, between=bad - good - 1, left=left)
+        snapshot = self.store.snapshot(entry.snapshot)
+        return Testing(
+            deploy=deploy,
+            entry=entry,
+            between=bad - good - 1,
+            left=left,
+            tasks=len(snapshot.tasks),
+            params=self._params(entry.snapshot) or {},
+        )
 
     def judge(self, index: int) -> Trial:
         """Judge one deploy, run if it must be; the verdict is that of all with its content."""
@@ -425,16 +439,21 @@ class _Search:
 
     def _counting(self, snapshot: Oid) -> Iterator[Run]:
         """Yield the runs of a snapshot that count, newest first."""
-        declared = self.store.snapshot(snapshot).params
-        recorded = recorded_params(self.store, self.like)
-        try:
-            params = settle_params(declared, self.question.options.given, recorded)
-        except UsageError:
+        if (params := self._params(snapshot)) is None:
             return
         executed = Executed(kind="snapshot", oid=snapshot)
         for run in (one.run for one in runs(self.store, self.workflow, executed=executed)):
             if recorded_params(self.store, run) == params and verdict(self.store, run):
                 yield run
+
+    def _params(self, snapshot: Oid) -> dict[str, Json] | None:
+        """Return the parameters with which a snapshot would run; None where they do not fit."""
+        declared = self.store.snapshot(snapshot).params
+        recorded = recorded_params(self.store, self.like)
+        try:
+            return settle_params(declared, self.question.options.given, recorded)
+        except UsageError:
+            return None
 
     def _newest_failed(self) -> Run | None:
         """Return the newest failed run of these deploys, unless parameters have been given."""

@@ -5,12 +5,13 @@ Reads only what is not equal on both sides, and nothing of it unless a wanted na
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from ork.differences.files import renamed_files
-from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
+from ork.differences.tasks import ALIKE_MIN, changed_fields, renamed_tasks, with_new_names
 from ork.objects.kinds import FileEntry, Task
 from ork.objects.snapshot import FileMap, OidMap, changes
 from ork.store.store import Store
@@ -26,6 +27,7 @@ class Step(Generic[T]):
     old_name: str
     old: T | None
     new: T | None
+    env_of_all: bool = False  # its environment differs just as that of most tasks does
 
     @property
     def is_renamed(self) -> bool:
@@ -46,14 +48,40 @@ def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) 
     news = store.get_all(Task, {name: now for name, (_, now) in found.items() if now})
     names = renamed_tasks(olds, news)
     old_names = {after: before for before, after in names.items()}
+    of_all = _env_of_all(olds, news, len(new))
     steps = []
     for name in chosen:
         old_name = old_names.get(name, name)
         before = olds.get(old_name)
         if before is not None and names:
             before = with_new_names(before, names)
-        steps.append(Step(name, old_name, before, news.get(name)))
+        after = news.get(name)
+        env_of_all = bool(before and after and _env_changes(before, after) <= of_all)
+        steps.append(Step(name, old_name, before, after, env_of_all))
     return steps
+
+
+_EnvChange: TypeAlias = tuple[str, str, str]  # variable, old and new value
+
+
+def _env_of_all(
+    olds: Mapping[str, Task], news: Mapping[str, Task], count: int
+) -> frozenset[_EnvChange]:
+    """Return what changed alike in most of so many tasks: `env` of the workflow, which has no
+    place of its own in a snapshot."""
+    changed = Counter(
+        change
+        for name, task in news.items()
+        if (old := olds.get(name)) is not None
+        for change in _env_changes(old, task)
+    )
+    return frozenset(one for one, n in changed.items() if n >= ALIKE_MIN and 2 * n > count)
+
+
+def _env_changes(old: Task, new: Task) -> set[_EnvChange]:
+    before, after = ({(key, repr(it)) for key, it in one.env.items()} for one in (old, new))
+    names = {name for name, _ in before ^ after}
+    return {(name, repr(old.env.get(name)), repr(new.env.get(name))) for name in names}
 
 
 def file_steps(
@@ -75,5 +103,7 @@ def file_steps(
 
 
 def is_changed(step: Step[Task]) -> bool:
-    """Say whether anything but names differs."""
-    return step.old is None or step.new is None or bool(changed_fields(step.old, step.new))
+    """Say whether anything but names differs, and what the workflow's `env` gives to all tasks."""
+    if step.old is None or step.new is None:
+        return True
+    return bool({*changed_fields(step.old, step.new)} - ({"env"} if step.env_of_all else set()))

@@ -69,6 +69,24 @@ def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     golden("bisect/found.json", masked(again.out))
 
 
+def test_what_would_run_is_told_before_and_may_be_all(line) -> None:
+    ork = line(8, bad=6, ran=(2, 8))
+    before = ork("runs").out
+    done = ork("bisect", "flow", "-i", "level=2", "--good", "flow~6", "--bad", "flow", "--dry-run")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        0,
+        "plan  at most 3 runs of 1 task, with level=2, if each can be judged",
+    )
+    assert re.fullmatch(r"run   [0-9a-f]{8}  Step 5  \(5 deploys left, about 3 runs\)\n", done.out)
+    judged = ork("bisect", "--good", "#1", "--bad", "#2", "--cmd", "touch judged", "--dry-run")
+    assert judged.code == 0 and "plan  at most 3 runs" in judged.err
+    assert ork("runs").out == before and not (ork.folder / "judged").exists()
+    done = ork("bisect", "flow")
+    assert done.err.count("plan  at most") == 1
+    assert ork("bisect", "flow", "--dry-run").out == ork("bisect", "flow").out == done.out
+    assert ork("bisect", "--dry-run", "--json").code == 2
+
+
 def test_runs_of_a_search_are_not_the_newest_of_a_workflow(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))
     ork.write("load.py", LOAD % (9, 99))

@@ -49,6 +49,20 @@ def test_blame_as_json(moved, golden, name, arguments):
     golden(f"blame/{name}.json", result.out)
 
 
+def test_the_environment_of_a_workflow_is_one_line(ork):
+    tasks = "".join(f"  t{n}: {{executor: process, command: 'true'}}\n" for n in range(4))
+    for value in "123":
+        ork.write("env.yaml", f"name: env\nenv: {{A: '{value}', B: x}}\ntasks:\n{tasks}")
+        assert ork("deploy", "env.yaml").code == 0
+    shown = ork("blame", "--keys").out
+    (line,) = (line for line in shown.splitlines() if "env.A" in line)
+    assert line.split()[-4:] == ["4", "tasks:", "env.A", '"3"']
+    first, _, last = ork("log", "--oneline").out.splitlines()[::-1]
+    assert ork("blame").out.count(first.split()[0]) == 4
+    assert ork("log", "env:t1", "--oneline").out == first + "\n"
+    assert last.split()[0] in ork("blame", "env:t1").out
+
+
 def test_the_only_workflow_is_meant_when_nothing_is_named(moved):
     assert moved("blame").out == moved("blame", "etl").out
 

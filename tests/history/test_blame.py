@@ -70,6 +70,30 @@ def test_each_task_and_each_file_in_the_order_in_which_tasks_run(etl):
     assert [p.kind for p in etl.blame("etl~1").parts] == ["task"] * 3 + ["file"] * 2
 
 
+def test_what_the_environment_of_all_changes_touches_none_of_them(etl):
+    names = [f"t{n}" for n in range(5)]
+
+    def deploy(first="1", last="1", *, other="1", own="1"):
+        """Deploy five tasks: the first three may have another environment than the last two."""
+        values = zip(names, [first] * 3 + [last] * 2, strict=True)
+        tasks = {name: replace(task("x"), env={"A": it, "B": "1"}) for name, it in values}
+        tasks["other"] = replace(task(other), env={"A": last, "B": "1"})
+        tasks["own"] = replace(task("x"), env={"A": own, "B": "1"})
+        etl.deploy(tasks)
+
+    deploy()
+    deploy("2", "2")  # of all but the one that has its own
+    assert etl.parts() == dict.fromkeys([*names, "other", "own"], 0)
+    assert etl.parts(keys=True)["t0.env.A"] == etl.parts("etl:t0")["t0.env.A"] == 1
+    assert etl.parts(keys=True)["own.env.A"] == etl.parts(keys=True)["t0.env.B"] == 0
+    deploy("3", "3", other="2")  # together with another change of one task
+    deploy("3", "3", other="2", own="2")  # of this task alone
+    deploy("4", "3", other="2", own="2")  # alike, but in no more than half of the tasks
+    last = {"t0": 4, "t2": 4, "t3": 0, "other": 2, "own": 3}
+    found = etl.parts()
+    assert {name: found[name] for name in last} == last
+
+
 def test_the_deploys_that_are_named_come_along(etl):
     etl.deploy({"a": task("1")})
     etl.deploy({"a": task("1"), "b": task("2")})

@@ -11,6 +11,7 @@ from ork.cli.history.log import deploy_header, deploy_line
 from ork.cli.runs.plain import stop_on_signals
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, wrap_body
+from ork.cli.screen.parts import given
 from ork.cli.session import Session
 from ork.objects.kinds import Deploy
 from ork.store.store import Store
@@ -40,6 +41,9 @@ def bisect(
     jobs: shared.Jobs = None,
     inputs: shared.Inputs = None,
     timeout: shared.Timeout = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run at most, and run nothing.")
+    ] = False,
     as_json: shared.Json = False,
 ) -> None:
     """Find the deploy that made a workflow fail.
@@ -54,7 +58,7 @@ def bisect(
     --cmd judges each run, in place of whether it succeeded. The command finds the run in $ORK_RUN,
     such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
     skipped. It is tried on recorded runs of the two ends first: where it does not say of them what
-    you said, or ends with 126 or more, nothing is searched.
+    you said, or ends with 126 or more, nothing is searched. With --dry-run it is not asked.
 
     Exit codes: 0 the deploy was found; 1 it is one of several that cannot be told apart.
 
@@ -67,25 +71,33 @@ def bisect(
     from ork.bisection import bisect
 
     session: Session = ctx.obj
+    shared.at_most_one({"--dry-run": dry_run, "--json": as_json})
     store = session.store
     options = shared.options_of(
         jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False, only=None, start=None
     )
+    told = False
     with stop_on_signals() as control:
         question = Question(
             options=options,
             judge=judge_by(cmd, session.world.environ) if cmd else None,
-            try_ends=True,
+            try_ends=not dry_run,
             caller=lambda: shared.caller_of(session, control),
         )
         try:
             for step in bisect(store, workflow, good=good, bad=bad, question=question):
                 if isinstance(step, Bisected):
                     break
+                if isinstance(step, Testing) and not told:
+                    told = True
+                    session.say(_at_most(step))
+                    if dry_run:
+                        session.print([_step(step, store, judged=cmd is not None)])
+                        return
                 session.say(_step(step, store, judged=cmd is not None))
                 if isinstance(step, Trial) and step.other_params:
-                    told = "it had other parameters: no good run had those of the bad one"
-                    session.say([("note: ", "warning"), told])
+                    other = "it had other parameters: no good run had those of the bad one"
+                    session.say([("note: ", "warning"), other])
         except KeyboardInterrupt:
             session.say(
                 ["stopped; the runs that ended are kept: the same command goes on from there"]
@@ -98,6 +110,13 @@ def bisect(
         session.print(bisected_view(step, store, session))
         session.say([("next: ", "hint"), _next(step, store)])
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
+
+
+def _at_most(step: Testing) -> Line:
+    """Return how many runs there may be, of what, with which parameters."""
+    runs = f"{count(step.left, 'run')} of {count(step.tasks, 'task')}"
+    params = f", with{given(step.params)[1:]}" if step.params else ""
+    return [("plan  ", "label"), f"at most {runs}{params}, if each can be judged"]
 
 
 def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:

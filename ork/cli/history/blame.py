@@ -13,6 +13,7 @@ from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import author_room, column, is_narrow, person, quoted
 from ork.cli.session import Session
+from ork.differences.tasks import together
 
 if TYPE_CHECKING:
     from ork.history.blame import Blame, BlamedLine, Part
@@ -36,8 +37,9 @@ def blame(
 
     etl shows tasks and code files, etl:extract each field of a task, etl:tasks/etl.py each line of
     a code file, and `etl:` each line of the YAML text. First stands the deploy, as `ork log
-    --oneline` has it. Tasks and files are followed through their
-    renames. A range A..B looks at nothing before A, and ^ marks what is still as it was in A.
+    --oneline` has it. Tasks and files are followed through their renames. What `env` of the
+    workflow changed in most tasks alike touched none of them: --keys has that, in one line. A range
+    A..B looks at nothing before A, and ^ marks what is still as it was in A.
 
     \b
     Example:
@@ -64,13 +66,17 @@ def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
     columns = _Columns(found, store, session)
     alone = found.name is not None
     for kind, group in groupby(found.parts, key=lambda part: part.kind):
-        parts = list(group)
+        groups = list(together(group, _as_env))
+        parts = [some[0] for some in groups]
         if found.name is None:
             yield [(HEADINGS[kind], "heading")]
         else:
             was = columns.old_name(parts[0])
             yield [(quoted(found.name), "heading"), *(f"  {text}" for text in was)]
-        names = [_name(part, alone=alone) for part in parts]
+        names = [
+            _name(some[0], alone=alone) if len(some) == 1 else f"{len(some)} tasks: {some[0].field}"
+            for some in groups
+        ]
         pad = column(names)
         for part, name in zip(parts, names, strict=True):
             line: Line = [*columns.of(part), "  ", (f"{name:<{pad}}", "name")]
@@ -138,6 +144,13 @@ class _Columns:
         if part.old_name is None or part.renamed_by is None:
             return []
         return [f"(was {quoted(part.old_name)} until {self.texts[part.renamed_by][0]})"]
+
+
+def _as_env(part: "Part") -> str:
+    """Return what parts have in common that are one line: a variable of the workflow's `env`."""
+    if part.field is None or not part.field.startswith("env."):
+        return f"{part.name} {part.field}"
+    return json.dumps([part.field, part.value, part.deploy, part.boundary])
 
 
 def _name(part: "Part", *, alone: bool) -> str:

@@ -64,7 +64,8 @@ def log(
     below 80 columns the deploy alone. It also says how the runs of that deploy went.
 
     etl:extract lists the deploys that changed this task: its definition, or a code file that it
-    names itself; what that file imports does not count. --stat and -p then show this part only.
+    names itself; what that file imports does not count, nor what `env` of the workflow changed in
+    most tasks alike. --stat and -p then show this part only.
     `-- NAMES` is for several parts, and for those that are gone by now.
 
     \b
