@@ -42,7 +42,6 @@ _OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
 
 _Items = list[tuple[bytes, bytes]]
-_Steps = list[tuple[bytes, bytes | None, bytes | None]]
 
 
 _explain = explaining(lmdb.Error, by=lmdb_file.explanation)
@@ -233,9 +232,8 @@ class Lmdb(OneByOne):
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; oids are sorted as keys are, because neighbours share pages.
         oids, doomed, needed = sorted(objects), sorted(remove), sorted(needs)
-        steps = [_step(_ref_key(name), old, new) for name, (old, new) in moves.items()]
         with self._gate():
-            return self._commit(objects, oids, steps, doomed, needed)
+            return self._commit(objects, oids, moves, doomed, needed)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Delete the objects that `choose` returns, which nobody can write during its call."""
@@ -395,25 +393,30 @@ class Lmdb(OneByOne):
         self,
         objects: Mapping[Oid, bytes],
         oids: list[Oid],
-        steps: _Steps,
+        moves: Moves,
         doomed: list[Oid],
         needs: list[Oid],
     ) -> bool:
         with self._begun(write=True) as txn:
-            if not self._unmoved(txn, steps) or not self._present(txn, needs):
+            if not self._unmoved(txn, moves) or not self._present(txn, needs):
                 return False
             for oid in doomed:
                 txn.delete(_object_key(oid))
             self._put(txn, objects, oids)
-            for key, old, new in steps:
+            for name, (old, new) in moves.items():
+                key = _ref_key(name)
                 if new is None:
                     txn.delete(key)
                 elif new != old:
-                    txn.put(key, new)
+                    txn.put(key, sealed(key[1:], new))
         return True
 
-    def _unmoved(self, txn: lmdb.Transaction[bytes], steps: _Steps) -> bool:
-        return all(txn.get(key) == old for key, old, _ in steps)
+    def _unmoved(self, txn: lmdb.Transaction[bytes], moves: Moves) -> bool:
+        for name, (old, _) in moves.items():
+            key = _ref_key(name)
+            if txn.get(key) != (None if old is None else sealed(key[1:], old)):
+                return False
+        return True
 
     def _present(self, txn: lmdb.Transaction[bytes], needs: list[Oid]) -> bool:
         with txn.cursor() as cursor:
@@ -566,8 +569,3 @@ def _check_beside(cursor: lmdb.Cursor[bytes], key: bytes) -> None:
     for found, value in beside:
         if found.startswith(_REF):
             unsealed(found[1:], value)
-
-
-def _step(key: bytes, old: Oid | None, new: Oid | None) -> tuple[bytes, bytes | None, bytes | None]:
-    before, after = (None if oid is None else sealed(key[1:], oid) for oid in (old, new))
-    return key, before, after

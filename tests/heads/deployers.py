@@ -24,7 +24,7 @@ tasks:
 class Unchecked(Lmdb):
     """The negative control: moves refs wherever they are."""
 
-    def _unmoved(self, txn: Any, steps: Any) -> bool:
+    def _unmoved(self, txn: Any, moves: Any) -> bool:
         return True
 
 

@@ -93,8 +93,8 @@ FAULTS = (
     Fault(
         "a ref is set without a comparison",
         "ork/backends/lmdb.py",
-        "return all(txn.get(key) == old for key, old, _ in steps)",
-        "return True",
+        "if txn.get(key) != (None if old is None else sealed(key[1:], old)):",
+        "if False:",
         ("backends/test_backends.py::test_a_stale_move_writes_nothing",),
     ),
     Fault(
