@@ -1,10 +1,12 @@
 """The script that tells what a pull request changes, in a real repository."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples/ci/diff.sh"
@@ -41,6 +43,31 @@ def tell(repo):
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
+    ork, _, environ = repo
+    job = YAML(typ="safe").load((ROOT / "examples/ci/gitlab.yml").read_text())["workflows"]
+    _, *checks, _, _ = job["script"]
+    words = ["bash", "-e", "-o", "pipefail", "-c", "\n".join(checks)]
+
+    def run():
+        done = subprocess.run(
+            words,
+            cwd=ork.folder,
+            env={**environ, "ORK_FILES": "*.yaml"},
+            capture_output=True,
+            text=True,
+        )
+        report = ork.folder / job["artifacts"]["reports"]["codequality"]
+        return done, json.loads(report.read_text())
+
+    done, report = run()
+    assert (done.returncode, report) == (0, [])
+    ork.write("etl.yaml", WORKFLOW.format("etl").replace("process", "proces"))
+    done, report = run()
+    assert done.returncode != 0 and "etl.yaml:2:26: executor must be" in done.stdout
+    assert [one["location"]["path"] for one in report] == ["etl.yaml"]
 
 
 @pytest.mark.slow

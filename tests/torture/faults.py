@@ -1529,4 +1529,33 @@ FAULTS = (
         "if True:",
         ("daemon/test_up.py::test_a_killed_daemon_leaves_its_runs_to_their_end",),
     ),
+    # What is told.
+    Fault(
+        "what a few tasks changed alike is the environment of all",
+        "ork/history/lineage.py",
+        "n >= ALIKE_MIN and 2 * n > count",
+        "n >= ALIKE_MIN",
+        ("history/test_blame.py::test_what_the_environment_of_all_changes_touches_none_of_them",),
+    ),
+    Fault(
+        "an import makes a store before it looks at the bundle",
+        "ork/cli/git.py",
+        "needs = None if session.has_store() else check(found, None)",
+        "needs = None",
+        ("cli/test_bundle.py::test_what_is_refused_or_only_tried_leaves_no_store",),
+    ),
+    Fault(
+        "a bisection that runs nothing asks the command",
+        "ork/cli/history/bisect.py",
+        "try_ends=not dry_run,",
+        "try_ends=True,",
+        ("cli/test_bisect.py::test_what_would_run_is_told_before_and_may_be_all",),
+    ),
+    Fault(
+        "a mistake that tasks share is told of each",
+        "ork/definition/signature.py",
+        "told.setdefault((message, hint), [])",
+        "told.setdefault((message + name, hint), [])",
+        ("cli/test_check.py::test_a_mistake_of_many_tasks_is_one_finding_at_the_code",),
+    ),
 )
