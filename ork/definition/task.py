@@ -178,26 +178,22 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
 
 # Where other tools put in a value: a shell has no variable with a dot; `{{ }}` may be meant for
 # what the command starts.
-_REF = re.compile(r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}")
-_BRACES = re.compile(r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}")
-_BARE = re.compile(r"\{\{-? *(?:inputs?\.)?(\w+) *-?\}\}", re.ASCII)
-_DAY = re.compile(
-    r"(?:\w+_)?(?:ds|ts|execution_date)(?:_nodash\w*)?|\w*data_interval_\w+|logical_date|macros"
-)
-_AIRFLOW = re.compile(
-    rf"\{{\{{-? *({_DAY.pattern}|(?:var|conn|ti|task_instance)(?=\.))\b[^{{}}\n]*\}}\}}", re.ASCII
-)
-_BRACE = re.compile(r"(?<![{$%#@\\])\{(\w+)\}(?!\})", re.ASCII)
-_VARIABLE = re.compile(r"(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?", re.ASCII)
-_INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no `${X:-default}`
+_REF = r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}"
+_BRACES = r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}"
+_BARE = r"(?a)\{\{-? *(?:inputs?\.)?(\w+) *-?\}\}"
+_DAY = r"(?:\w+_)?(?:ds|ts|execution_date)(?:_nodash\w*)?|\w*data_interval_\w+|logical_date|macros"
+_AIRFLOW = rf"(?a)\{{\{{-? *({_DAY}|(?:var|conn|ti|task_instance)(?=\.))\b[^{{}}\n]*\}}\}}"
+_BRACE = r"(?a)(?<![{$%#@\\])\{(\w+)\}(?!\})"
+_VARIABLE = r"(?a)(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?"
+_INPUT = rf"(?a)\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)"  # no `${X:-default}`
 # What has braces of its own, also in the double quotes of a shell.
-_OTHER_BRACES = re.compile(r"""awk\b|\b(?:jq|node|perl|xargs|parallel)\b|\.format\(|\bf["']""")
-_CURLY = re.compile(r"(?:^|(?<=[\s=(]))([\u201c\u201d\u201e\u2018])")
+_OTHER_BRACES = r"""awk\b|\b(?:jq|node|perl|xargs|parallel)\b|\.format\(|\bf["']"""
+_CURLY = r"(?:^|(?<=[\s=(]))([\u201c\u201d\u201e\u2018])"
 # The first of two lines that each begin a command.
-_FIRST = re.compile(r"(?:(?P<program>[\w./-]+) .* (?P=program) |cd [^\s;&|]+ [\w./]|set -\w+ )")
-_ALONE = re.compile(r" *(?:cd [^ ;&|]+|set -\w+(?: \w+)?) *")  # nothing goes on behind it
-_WORD = re.compile(r" *([\w./][\w./-]*)(?= |$)")
-_GOES_ON = re.compile(r"(?:[\\|;&({]|\b(?:then|do|else)) *$")
+_FIRST = r"(?:(?P<program>[\w./-]+) .* (?P=program) |cd [^\s;&|]+ [\w./]|set -\w+ )"
+_ALONE = r" *(?:cd [^ ;&|]+|set -\w+(?: \w+)?) *"  # nothing goes on behind it
+_WORD = r" *([\w./][\w./-]*)(?= |$)"
+_GOES_ON = r"(?:[\\|;&({]|\b(?:then|do|else)) *$"
 _SIGNS = "${\u201c\u201d\u201e\u2018"
 
 
@@ -205,7 +201,7 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
     """Warn of what a command seems to take for a value, and gets none. `place` is the command's."""
     command = task.command or ""
     line = "\n".join(_words(command))
-    if _FIRST.match(line) and (second := _folded(place(), warnings)):
+    if re.match(_FIRST, line) and (second := _folded(place(), warnings)):
         message = "`>` makes one line of these, and so one command"
         warnings.add(*second, message, "write `|`, or `;` and `&&` between commands")
     if not any(sign in line for sign in _SIGNS):
@@ -221,12 +217,12 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
             warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
     for name, written in _written(_AIRFLOW, line):
         if name not in task.inputs and name not in params:
-            hint = _SLOT if _DAY.fullmatch(name) else "values come by `inputs` and `env`"
+            hint = _SLOT if re.fullmatch(_DAY, name) else "values come by `inputs` and `env`"
             warnings.at_text(place(), written, f"`{written}` {_AS_IT_IS}", hint)
     read = _read_by_shell(task)
     where = "" if isinstance(command, str) else ", in a command that is one text"
     found = _written(_BARE, line)
-    found += [] if _OTHER_BRACES.search(line) else _written(_BRACE, outside(read, "'"))
+    found += [] if re.search(_OTHER_BRACES, line) else _written(_BRACE, outside(read, "'"))
     for name, written in (*found, *_written(_VARIABLE, outside(read, "'"))):
         if name in task.inputs and name not in task.env and not _sets(line, name):
             message = f"`{written}` is not the input `{name}`"
@@ -250,7 +246,7 @@ def _read_by_shell(task: Task) -> str:
     if isinstance(task.command, str):
         words = (*(task.shell or fields.shell_of(task.command)), task.command)
     by_shell = fields.is_shell(words[0])
-    return "\n".join(word for word in words[1:] if by_shell or _VARIABLE.fullmatch(word))
+    return "\n".join(word for word in words[1:] if by_shell or re.fullmatch(_VARIABLE, word))
 
 
 def _folded(node: Node, text: Problems) -> tuple[int, int] | None:
@@ -262,10 +258,10 @@ def _folded(node: Node, text: Problems) -> tuple[int, int] | None:
     for number in range(node.line + 1, node.line + VALUE_LINES_MAX):
         line, after = (text.source(n) or "" for n in (number, number + 1))
         read += line
-        if not (word := _WORD.match(after)) or _GOES_ON.search(line):
+        if not (word := re.match(_WORD, after)) or re.search(_GOES_ON, line):
             return None
         is_open = read.count("'") % 2 or read.count('"') % 2
-        if not is_open and (_ALONE.fullmatch(first) or [word[1]] == first.split()[:1]):
+        if not is_open and (re.fullmatch(_ALONE, first) or [word[1]] == first.split()[:1]):
             return number + 1, word.start(1) + 1
     return None
 
@@ -276,9 +272,9 @@ def _sets(line: str, name: str) -> bool:
     return re.search(rf"\b{name} ?=|\b(?:{words})\b[^\n;]*\b{name}\b", line) is not None
 
 
-def _written(pattern: re.Pattern[str], line: str) -> list[tuple[str, str]]:
+def _written(pattern: str, line: str) -> list[tuple[str, str]]:
     """Return what a pattern finds in a command, each once: its group and the whole."""
-    return list(dict.fromkeys((match[1], match[0]) for match in pattern.finditer(line)))
+    return list(dict.fromkeys((match[1], match[0]) for match in re.finditer(pattern, line)))
 
 
 def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -89,11 +89,10 @@ _FLAGS = {
     **dict.fromkeys(("false", "no", "off", "n", "0"), "false"),
 }
 _WIDENS = (("int", "float"), ("datetime_utc", "datetime_tz"))
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DATETIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,12}))?"
-    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?",
-    re.ASCII,
+_DATE = r"(?a)\d{4}-\d{2}-\d{2}"
+_DATETIME = (
+    r"(?a)(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,12}))?"
+    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?"
 )
 
 
@@ -208,7 +207,7 @@ def _bool(value: Json) -> bool:
 
 def _date(value: Json) -> str:
     text = _str(value)
-    if not _DATE.fullmatch(text):
+    if not re.fullmatch(_DATE, text):
         raise ValueError("a date is written YYYY-MM-DD")
     try:
         return date.fromisoformat(text).isoformat()
@@ -240,7 +239,7 @@ def _moment(value: Json, fits: Callable[[timedelta | None], bool], wrong: str) -
 
 
 def _datetime(text: str) -> datetime:
-    match = _DATETIME.fullmatch(text)
+    match = re.fullmatch(_DATETIME, text)
     if match is None:
         raise ValueError("a datetime is written YYYY-MM-DDTHH:MM:SS")
     day, clock, seconds, fraction, offset = match.groups()

@@ -10,7 +10,6 @@ Where there is no /proc (not Linux), a process that leaves the group escapes.
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import threading
@@ -58,7 +57,7 @@ class Tree:
 
         `mark` becomes a part of the cookie: the mark of the guard that watches over us.
         """
-        self.cookie = secrets.token_hex(12)  # which the whole tree has in its environment
+        self.cookie = os.urandom(12).hex()  # which the whole tree has in its environment
         outer = os.environ.get(COOKIE)  # ork inside a task: the outer ork must find our children
         cookie = ".".join(part for part in (outer, mark, self.cookie) if part)
         self._begun = time.monotonic()
@@ -285,7 +284,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self.mark = secrets.token_hex(12)
+        self.mark = os.urandom(12).hex()
         self._popen: subprocess.Popen[bytes] | None = None
         if not os.path.exists(f"{PROC}/self/environ"):
             return

@@ -17,8 +17,8 @@ from ork.objects.value import Value, replace
 from ork.store.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BEGUN = re.compile(rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
-_CUT = re.compile(rb"^cut (\d{1,9}) ([\w.-]+) (.{1,200})\n", re.ASCII | re.MULTILINE)
+_BEGUN = rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n"
+_CUT = rb"(?m)^cut (\d{1,9}) ([\w.-]+) (.{1,200})\n"
 
 
 class Begun(Value, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Beginnings:
             data = b""
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        for micros, slot, offset, attempt, task in _BEGUN.findall(whole):
+        for micros, slot, offset, attempt, task in re.findall(_BEGUN, whole):
             key = task.decode(), int(attempt)
             log = kinds.Log(path=f"{self._folder}/{int(slot)}.log", offset=int(offset))
             if before := self._last.get(log.path):
@@ -76,7 +76,7 @@ class Beginnings:
             self._last[log.path] = key
             started = EPOCH + timedelta(microseconds=int(micros))
             self._found[key] = Begun(started=started, log=log)
-        for attempt, task, why in _CUT.findall(whole):
+        for attempt, task, why in re.findall(_CUT, whole):
             self._cut[task.decode(), int(attempt)] = why.decode("utf-8", "replace")
         return self._found
 

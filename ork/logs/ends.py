@@ -17,8 +17,8 @@ FRAME_LINES_MAX = 4  # the place, the code there, and marks below it
 CHARACTERS_MAX = 8192  # one line may be as long as the log
 TRACEBACK_LINES_MAX = 200
 TRACEBACK_BYTES_MAX = 1 << 15
-_FRAME = re.compile(r'[ |]+File "([^"]+)", line \d+')
-_LIBRARY = re.compile(r"/lib/python\d|/(?:site|dist)-packages/|\A<")
+_FRAME = r'[ |]+File "([^"]+)", line \d+'
+_LIBRARY = r"/lib/python\d|/(?:site|dist)-packages/|\A<"
 
 
 def end_of_log(store: Store, log: Log | None) -> str:
@@ -32,7 +32,7 @@ def end_of_log(store: Store, log: Log | None) -> str:
 
 def _last(lines: list[str]) -> list[str]:
     start = max(0, len(lines) - LINES_MAX)
-    frames = [n for n, line in enumerate(lines) if _FRAME.match(line)]
+    frames = [n for n, line in enumerate(lines) if re.match(_FRAME, line)]
     own = next((n for n in reversed(frames) if not _is_library(lines[n])), start)
     after = min([own + FRAME_LINES_MAX, *(n for n in frames if n > own)])
     rest = start + (after - own) + 1
@@ -45,5 +45,5 @@ def _last(lines: list[str]) -> list[str]:
 
 
 def _is_library(frame: str) -> bool:
-    found = _FRAME.match(frame)
-    return found is not None and _LIBRARY.search(found[1]) is not None
+    found = re.match(_FRAME, frame)
+    return found is not None and re.search(_LIBRARY, found[1]) is not None

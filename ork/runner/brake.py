@@ -16,7 +16,7 @@ NAMED = 3  # tasks in a reason
 DONE = ("success", "skipped")
 LATE = "the run took longer than"
 SIGNAL = "signal"
-_CUT_OFF = re.compile(rf"stopped by {SIGNAL} (INT|TERM|HUP)\b")  # else it is the name of somebody
+_CUT_OFF = rf"stopped by {SIGNAL} (INT|TERM|HUP)\b"  # else it is the name of somebody
 
 
 class Brake:
@@ -88,4 +88,4 @@ def end_state(
 
 def was_cut_off(run: Run) -> bool:
     """Say whether a signal stopped a run: its terminal was closed, its machine shut down."""
-    return run.state == "cancelled" and bool(_CUT_OFF.match(run.reason or ""))
+    return run.state == "cancelled" and bool(re.match(_CUT_OFF, run.reason or ""))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
+_DURATION = r"(?a)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
 def seconds_of(text: str) -> float | None:
     """Return the seconds of a duration; None of any other text."""
-    match = _DURATION.fullmatch(text) if text else None
+    match = re.fullmatch(_DURATION, text) if text else None
     if match is None:
         return None
     parts = zip(match.groups("0"), _SECONDS.values(), strict=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from hashlib import sha1
 from pathlib import Path
 
 from ork.objects.kinds import Origin
@@ -70,6 +69,8 @@ def origin_of(root: Path, files: Mapping[str, bytes]) -> Origin | None:
 
 
 def _git_blob(data: bytes) -> str:
+    from hashlib import sha1  # which only a repository needs
+
     return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
@@ -281,7 +280,11 @@ def _left(folder: Path, captured: Collection[str]) -> bool:
 
 
 def _top(store: Store) -> Path:
-    return store.folder or Path(tempfile.gettempdir())
+    if store.folder is not None:
+        return store.folder
+    from tempfile import gettempdir  # which only a store in memory needs
+
+    return Path(gettempdir())
 
 
 def _parts(store: Store, run_id: str) -> list[str]:

@@ -37,19 +37,19 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
             hint = "keep one of the two sides, and delete the lines `<<<<<<<`, `=======`, `>>>>>>>`"
             return Stop(number, 1, what, hint=hint)
     for number in (stop.line, stop.line - 1):  # a word that it joins can go on to the next line
-        if match := _NO_SPACE.search(line(number)):
+        if match := re.search(_NO_SPACE, line(number)):
             what = f"U+{ord(match[1]):04X} looks like a space and is none"
             return Stop(number, match.start(1) + 1, what, hint="write a space instead")
     before = line(stop.line)[: stop.column - 1]
-    quoted = _QUOTED.match(line(stop.line))
+    quoted = re.match(_QUOTED, line(stop.line))
     if quoted and stop.column > quoted.end(2):
         what = "the text goes on behind the quote that ends it"
         return Stop(stop.line, quoted.end(2) + 1, what, hint=_quote_all(quoted))
     if stop.begun and any(sign in stop.what for sign in _EARLIER):
         stop = stop._replace(line=stop.begun[0], column=stop.begun[1])
-    elif "mapping values" in stop.what and (key := _KEY.fullmatch(before)):
+    elif "mapping values" in stop.what and (key := re.fullmatch(_KEY, before)):
         above = _above(stop.line, line)
-        if _WORDS.fullmatch(line(above)) and line(_above(above, line)).rstrip().endswith(":"):
+        if re.fullmatch(_WORDS, line(above)) and line(_above(above, line)).rstrip().endswith(":"):
             column = len(line(above)) - len(line(above).lstrip()) + 1
             return Stop(above, column, "a key without `:`", hint=_COLON_HINT)
         if above:
@@ -66,11 +66,11 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
 
 
 # Where YAML wants a space, or is indented.
-_NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
-_KEY = re.compile(r" *(?:- +)*([\w.-]+) *")  # what stands before the first `:` of a line
-_WORDS = re.compile(r" *[\w.-]+(?: [^:#]*)?")
+_NO_SPACE = "(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])"
+_KEY = r" *(?:- +)*([\w.-]+) *"  # what stands before the first `:` of a line
+_WORDS = r" *[\w.-]+(?: [^:#]*)?"
 # A line that is a value in quotes, and more than that.
-_QUOTED = re.compile(
+_QUOTED = (
     r" *(?:- +)*(?:[\w.-]+: +)?"
     r"""(("(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+')(?! *(?:$|[:,\]}]| \#)).*?) *(?:\ \#.*)?$"""
 )

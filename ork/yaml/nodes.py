@@ -129,7 +129,7 @@ def plain(node: Node) -> Json:
     return value
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -286,7 +286,7 @@ class _Builder:
     def _characters(self, text: str, event: Any) -> str:
         for character, meant in self.stand_ins.items():
             text = text.replace(character, meant)
-        return self._join_surrogates(text, event) if _SURROGATE.search(text) else text
+        return self._join_surrogates(text, event) if re.search(_SURROGATE, text) else text
 
     def _number(self, text: str, event: Any) -> Scalar:
         is_integer = _INTEGER.fullmatch(text) is not None

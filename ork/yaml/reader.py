@@ -49,7 +49,7 @@ def check_characters(text: str, problems: Problems) -> None:
     """Raise when the text has a character that YAML does not allow: NUL, other controls."""
     if text.isascii() and not text.encode("ascii").translate(None, _ASCII):
         return
-    match = _FORBIDDEN.search(text)
+    match = re.search(_FORBIDDEN, text)
     if match:
         number = ord(match[0])
         hint = None if number == 0 else f'in double quotes it can be written as "\\u{number:04x}"'
@@ -60,7 +60,7 @@ def check_characters(text: str, problems: Problems) -> None:
 
 def check_directives(text: str, problems: Problems) -> None:
     """Raise when the text begins with a directive, which would change what the rest means."""
-    if match := _DIRECTIVE.match(text):
+    if match := re.match(_DIRECTIVE, text):
         place = _place(text, match.end() - 1)
         problems.add(*place, "directives are not allowed", "delete the `%` line")
         problems.check()
@@ -163,13 +163,13 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
 
 
 _ASCII = bytes([9, 10, 13, *range(32, 127)])
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _QUESTION = re.compile(r"\?(?<![^\s,\[{]\?)(?=[^\s,\[\]{}])")
 _STAND_INS = {COLON: ":", QUESTION: "?"}
-_DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+%")
-_COMMENT = re.compile("(?:^|(?<=[ \t]))#[^\r\n\x85\u2028\u2029]*", re.MULTILINE)
-_JSON_TOKEN = re.compile(
+_DIRECTIVE = r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+%"
+_COMMENT = "(?m)(?:^|(?<=[ \t]))#[^\r\n\x85\u2028\u2029]*"
+_JSON_TOKEN = (
     r'(?P<text>"(?:[^"\\]|\\.)*+")|(?P<open>[{\[])|(?P<close>[}\]])|(?P<line>\n)'
     r"|(?P<word>[^\s:,}\]]++)"
 )
@@ -177,9 +177,7 @@ _ODD_IN_COMMENT = ("\t", "\ufeff")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
 # alternative is linear in the text, and all begin with few characters, so that others are skipped.
-_ODD_PATTERN = re.compile(
-    r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?:\r?\n)++ ++\r?\n|#))"
-)
+_ODD_PATTERN = r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?:\r?\n)++ ++\r?\n|#))"
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
@@ -212,7 +210,7 @@ def _json_events(text: str) -> Iterator[Any]:
     """Yield the events of a text that is known to be strict JSON."""
     kinds = event_kinds()
     line, line_start = 0, 0
-    for token in _JSON_TOKEN.finditer(text):
+    for token in re.finditer(_JSON_TOKEN, text):
         sign = token.lastgroup
         begin = token.start()
         mark = _Mark(line, begin - line_start)
@@ -244,14 +242,14 @@ def _hide_comments(text: str, hidden: list[int]) -> str:
         before = text[text.rfind("\n", 0, begin) + 1 : begin].rstrip(" ")
         if before.rstrip("-+0123456789").endswith(("|", ">")):
             cover = " " * length
-        elif _ODD_PATTERN.search(match[0]) or any(odd in match[0] for odd in _ODD_IN_COMMENT):
+        elif re.search(_ODD_PATTERN, match[0]) or any(odd in match[0] for odd in _ODD_IN_COMMENT):
             cover = "#" + "x" * (length - 1)
         else:
             return match[0]
         hidden.append(begin)
         return cover
 
-    return _COMMENT.sub(cover, text)
+    return re.sub(_COMMENT, cover, text)
 
 
 def _outside(hidden: list[int], text: str, get: Callable[[], Any]) -> Iterator[Any]:
@@ -275,7 +273,7 @@ def _parsers_agree(text: str) -> bool:
         any(odd in text for odd in _ODD)
         or text.startswith("%")
         or text.count("\r") != text.count("\r\n")
-        or (any(sign in text for sign in "\\|>") and _ODD_PATTERN.search(text) is not None)
+        or (any(sign in text for sign in "\\|>") and re.search(_ODD_PATTERN, text) is not None)
     )
 
 

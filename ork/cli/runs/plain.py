@@ -54,7 +54,7 @@ ASKERS: dict[int, str] = {
     signal.SIGHUP: f"{SIGNAL} HUP, as when a terminal is closed",
 }
 # What lacks in a Python, and not in the captured code.
-_NO_MODULE = re.compile("(?:ModuleNotFoundError|ImportError): (?!.*`include:`)")
+_NO_MODULE = "(?:ModuleNotFoundError|ImportError): (?!.*`include:`)"
 STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
@@ -229,7 +229,7 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
     store = session.store
     with suppress(OrkError):  # no damage must take the summary away
         states = task_runs(store, run)
-        lost = (states[name] for name in failed if _NO_MODULE.match(states[name].reason or ""))
+        lost = (states[name] for name in failed if re.match(_NO_MODULE, states[name].reason or ""))
         if (task := next(lost, None)) and (python := python_of(store, run, task)):
             ways = "`python:` in the file, ORK_PYTHON, or a .venv beside the file"
             active = session.world.environ.get("VIRTUAL_ENV")
