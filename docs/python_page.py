@@ -18,6 +18,7 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import DetailsOfTasks, RunDetails, TaskDetails
 from ork.history.log import LogEntry
+from ork.history.tasks import TaskRow
 from ork.objects.rows import Rows
 from ork.store.runs import RunEntry
 
@@ -27,6 +28,7 @@ RETURNED = (
     DetailsOfTasks,
     TaskDetails,
     RunEntry,
+    TaskRow,
     LogEntry,
     Deployed,
     Comparison,

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
 
@@ -25,6 +26,7 @@ import ork.history.compare
 import ork.history.compare_runs
 import ork.history.details
 import ork.history.log
+import ork.history.tasks
 import ork.runner.record
 import ork.runner.start
 import ork.store.contents
@@ -48,6 +50,7 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails, TaskDetails
 from ork.history.log import LogEntry
+from ork.history.tasks import TaskRow
 from ork.logs.ends import end_of_log
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
@@ -427,6 +430,37 @@ class Project:
         if params and not rows:
             ork.store.runs.refuse_unknown_params(self.store, name, params)
         return rows
+
+    def task_history(
+        self,
+        task: str,
+        *,
+        limit: int | None = None,
+        states: str | Collection[str] = (),
+        since: str | date | None = None,
+        until: str | date | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Rows[TaskRow]:
+        """Return what became of a task, "etl:load", in each run, newest first.
+
+        `changed` of each is what was new there, against the run before: its name, definition, code
+        or output. `states` are those of the task. `project.task(row)` has the values.
+
+        >>> project.task_history("etl:load")[0].changed
+        ('code',)
+        """
+        workflow, name = ork.history.tasks.workflow_and_task(self.store, task)
+        begin, end = parse_span(since, until, now_here())
+        given = json_of(params or {})
+        found = ork.store.runs.runs(self.store, workflow, since=begin, until=end, params=given)
+        rows = ork.history.tasks.task_rows(
+            self.store, found, workflow, name, states=as_names(states)
+        )
+        found_rows = Rows(islice(rows, _at_most(limit)), TaskRow, "runs")
+        if not found_rows:
+            ork.history.tasks.refuse_unknown(self.store, workflow, name, now=now_here())
+            ork.store.runs.refuse_unknown_params(self.store, workflow, given)
+        return found_rows
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.

@@ -253,6 +253,9 @@ def _workflows(asked: Asked) -> Candidates:
     from ork.store.resolve import archived, workflows
     from ork.store.runs import runs
 
+    if asked.command == "runs" and ":" in asked.text:
+        yield from (one for one in _parts(asked) if one.about == "task")
+        return
     more = archived(asked.store) if asked.command == "archive" else ()
     for name in sorted({*workflows(asked.store), *more}):
         newest = next(iter(asked.store.refs(f"runs/{name}/", newest_first=True)), None)

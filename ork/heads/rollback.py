@@ -10,7 +10,6 @@ from ork.differences.definitions import Diff, summarize
 from ork.errors import InvalidInput, NotFound, UsageError
 from ork.heads.deploy import check_message, refuse_archived
 from ork.history.compare import compare_deploys
-from ork.history.unkept import lacks_code, refuse_without_code
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
@@ -18,6 +17,7 @@ from ork.store.resolve import deploy_in, head, history
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tally
+from ork.worktree.reached import lacks_code, refuse_without_code
 
 SUBJECT_CHARS_MAX = 72  # of the message that a rollback quotes
 

@@ -11,7 +11,6 @@ from ork.alike import alike
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
-from ork.history.unkept import lacks_code
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Task, is_oid
@@ -22,6 +21,7 @@ from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
+from ork.worktree.reached import lacks_code
 
 if TYPE_CHECKING:
     from ork.definition.reach import Reach

@@ -14,7 +14,6 @@ from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, StoreError, U
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
-from ork.history.unkept import refuse_without_code
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -56,6 +55,7 @@ from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up, resolved_file
 from ork.worktree.origin import author, host
+from ork.worktree.reached import refuse_without_code
 
 JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
 

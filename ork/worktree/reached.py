@@ -1,16 +1,24 @@
-"""The code that the tasks of a stored snapshot execute, told by the rule that captured it."""
+"""The code that the tasks of what is stored execute, told by the rule that captured it.
+
+A deploy that was imported from a database lacks its code, which that did not have. What executes no
+code of its own, but `curl` for instance, lacks nothing and can be run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from ork.code.use import Code, Unreadable
-from ork.definition.reach import Reach, reach, read_code
+from ork.errors import NotFound
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Task
+from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import FileMap
 from ork.store.store import Store
 from ork.worktree.globs import excluding
+
+if TYPE_CHECKING:  # what reads code is loaded where some is read
+    from ork.code.use import Code, Unreadable
+    from ork.definition.reach import Reach
 
 REMEMBERED_MAX = 1024  # files whose code is known from another snapshot
 
@@ -24,6 +32,8 @@ def reached(
 
     `exclude` are the patterns of what is data to its workflow.
     """
+    from ork.definition.reach import reach
+
     files = dict(captured)
     folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
 
@@ -36,7 +46,38 @@ def reached(
     return reach(tasks, read=read, kind=excluding(kind, exclude), parse=_parse)
 
 
+def lacks_code(store: Store, deploy: Deploy | None) -> bool:
+    """Say whether tasks of a deploy execute code that was never kept, so that nobody has it."""
+    if deploy is not None and deploy.restores is not None:
+        deploy = store.get(Deploy, deploy.restores)
+    if deploy is None or not deploy.is_without_code:
+        return False
+    from ork.definition.reach import own_files
+
+    tasks = store.get_all(Task, store.snapshot(deploy.snapshot).tasks)
+    return any(own_files(task, _is_there) for task in tasks.values())
+
+
+def refuse_without_code(store: Store, oid: Oid | None) -> None:
+    """Raise NotFound when a deploy, or the one that it restores, lacks its code."""
+    deploy = store.get(Deploy, oid) if oid else None
+    if deploy is not None and lacks_code(store, deploy):
+        name = deploy.workflow
+        raise NotFound(
+            f"this deploy of {name} was imported without its code, which was never recorded",
+            hint=f"`ork deploy FILE` adds it as it is now, then `ork run {name}`;"
+            f" `ork restore {name}` writes the workflow file",
+        )
+
+
+def _is_there(path: str) -> str | None:
+    """Return the kind of a path where all code is, and none of it belongs to an environment."""
+    return None if path.endswith("pyvenv.cfg") else "file"
+
+
 def _parse(data: bytes, language: str) -> Code | Unreadable:
+    from ork.definition.reach import read_code
+
     key = hash_bytes(data), language  # of a file only its name is kept, not its contents
     if key not in _known:
         if len(_known) >= REMEMBERED_MAX:

@@ -62,6 +62,7 @@ def test_names_come_from_the_store(ready, golden):
         ("ork check tasks/", []),
         ("ork runs --status=fa", ["--status=failed"]),
         ("ork runs --status fa", ["failed"]),
+        ("ork runs etl:", ["etl:extract", "etl:load"]),
         ("ork bundle ver", ["verify"]),
         ("ork export ", ["git"]),
         ("ork graph --format s", ["svg"]),

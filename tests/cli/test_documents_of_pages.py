@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ork.cli.screen.line import json_text
-from ork.cli.web import pages, runs
+from ork.cli.web import pages
 from ork.cli.web.page import Asked
 from tests.conftest import START
 
@@ -15,7 +15,6 @@ from tests.conftest import START
     [
         (pages.overview, {}, {}),
         (pages.workflow, {"workflow": "etl"}, {}),
-        (runs.task, {"workflow": "etl", "task": "load"}, {}),
         (pages.found, {}, {"q": "wait"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -137,10 +137,10 @@ def test_the_first_deploy_with_code_goes_on_with_the_history(imported, golden):
 
 def test_a_rollback_to_a_deploy_without_code_lacks_it_as_well(imported):
     """As a store has one that an older ork wrote."""
-    from ork.history.unkept import lacks_code
     from ork.objects.kinds import Deploy
     from ork.objects.value import replace
     from ork.store import location
+    from ork.worktree.reached import lacks_code
 
     store = location.open_store(imported.folder / ".ork", environ={})
     head = store.ref("workflows/etl")

@@ -2,6 +2,10 @@
 
 import json
 
+from ork.objects.value import replace
+from ork.store.resolve import number_ref
+from ork.store.runs import runs as runs_of
+
 
 def test_runs_newest_first(ran, golden, masked):
     result = ran("runs", "etl")
@@ -115,3 +119,133 @@ def test_runs_by_their_parameters(ork):
     assert ork("runs", "-i", "day=2026-11-09").err == "no runs\n"
     wrong = ork("runs", "-i", "day")
     assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: -i day: say NAME=VALUE")
+
+
+def test_one_task_over_time(ran, golden, masked):
+    result = ran("runs", "etl:load")
+    assert (result.code, result.err) == (0, "")
+    golden("runs/task.txt", result.out)
+    golden("runs/task.json", masked(ran("runs", "etl:load", "--json").out))
+    assert ran("runs", "@:load").out == result.out
+    only = ran("runs", "etl:extract", "--status", "success", "-n", "1").out
+    assert only.split()[:2] == ["etl#2", "ok"]
+    assert ran("runs", "etl:load", "--status", "cancelled").err == "no runs\n"
+    assert json.loads(ran("runs", "etl:load", "-n", "0", "--json").out)["data"]["runs"] == []
+
+
+def test_a_task_over_time_is_marked_where_something_of_it_is_new(ork, edit):
+    ork.write(
+        "etl.yaml",
+        """
+        name: etl
+        tasks:
+          a: {executor: process, command: 'true'}
+          load:
+            executor: process
+            command: ./load.sh
+            timeout: 60
+            depends_on: [a]
+        """,
+    )
+    ork.write("load.sh", "#!/bin/sh\n. ./lib.sh\n", executable=True)
+    ork.write("lib.sh", "echo ORK_OUTPUT:1\n")
+    ork.write("other.sh", "")
+
+    def new():
+        assert ork("run", "etl.yaml").code == 0
+        data = json.loads(ork("runs", "etl:load", "--json").out)["data"]["runs"]
+        return data[0]["changed"], data[0]["task"], len(data)
+
+    assert new() == ([], "load", 1)
+    assert new() == ([], "load", 2)
+    edit("etl.yaml", "command: 'true'", "command: 'exit 0'")  # of another task
+    assert new() == ([], "load", 3)
+    edit("lib.sh", "1", "2")  # which the script executes that the task names
+    assert new() == (["code", "output"], "load", 4)
+    edit("etl.yaml", "timeout: 60", "timeout: 70")
+    assert new() == (["definition"], "load", 5)
+    edit("etl.yaml", "  a:", "  b:")
+    edit("etl.yaml", "[a]", "[b]")  # a neighbour is called otherwise
+    assert new() == ([], "load", 6)
+
+
+def test_a_task_over_time_is_followed_through_its_renames(ran, edit):
+    edit("etl.yaml", "load:", "store:")
+    ran("deploy", "etl.yaml")
+    before = [line.split()[0] for line in ran("runs", "etl:store").out.splitlines()]
+    assert before == ["etl#2", "etl#1"]  # no run has the new name yet
+    ran("run", "etl")
+    ran("run", "etl~1")  # which has the old one
+    rows = json.loads(ran("runs", "etl:store", "--json").out)["data"]["runs"]
+    assert [(row["run"]["number"], row["task"], row["changed"]) for row in rows] == [
+        (4, "load", ["name"]),
+        (3, "store", ["name"]),
+        (2, "load", ["code"]),
+        (1, "load", []),
+    ]
+    edit("etl.yaml", "store:", "gone:")
+    edit("etl.yaml", "./load.sh", "ls >out; ls >more; ls >rest")
+    assert ran("deploy", "etl.yaml").code == 0
+    told = [line.split()[0] for line in ran("runs", "etl:store").out.splitlines()]
+    assert told == ["etl#3", "etl#2", "etl#1"]  # which no version has any more
+
+
+def test_a_run_that_has_not_come_to_a_task_or_keeps_it_says_so(ork):
+    ork.write(
+        "etl.yaml",
+        """
+        name: etl
+        tasks:
+          a: {executor: process, command: "echo 'ORK_OUTPUT:1'"}
+          b: {executor: process, command: 'test -e ready', depends_on: [a]}
+          c: {executor: process, command: 'true', depends_on: [b]}
+        """,
+    )
+    assert ork("run", "etl.yaml").code == 1
+    ork.write("ready", "")
+    assert ork("run", "etl", "--only", "b").code == 0
+    lines = ork("runs", "etl:a").out.splitlines()
+    assert lines[0].split("-  ")[-1] == "output of etl#1  1"
+    assert "skipped" in ork("runs", "etl:c", "--status", "upstream_failed").out
+    assert "needs b" in ork("runs", "etl:c").out or "b failed" in ork("runs", "etl:c").out
+
+
+def test_no_history_of_what_is_no_task(ran):
+    for word, told in (
+        ("etl:lod", "etl:lod has no task or code file 'lod'\nhint: did you mean load?"),
+        (
+            "etl:load.sh",
+            "load.sh is a code file of etl, and no task\n"
+            "hint: `ork runs --containing etl:load.sh` lists the runs that executed it",
+        ),
+        (
+            "etl#1:load",
+            "etl#1:load is of one version; a workflow is wanted here\n"
+            "hint: `ork runs etl:load` lists all runs of the task",
+        ),
+        ("etl:", "etl: names no task\nhint: write WORKFLOW:TASK"),
+        ("elt:load", "no workflow or object named 'elt'\nhint: did you mean etl?"),
+    ):
+        result = ran("runs", word)
+        assert (result.code in (2, 3), result.out) == (True, "")
+        assert result.err == f"error: {told}\n", word
+    assert "did you mean `failed`?" in ran("runs", "etl:load", "--status", "fail").err
+
+
+def test_a_task_over_time_reads_as_much_of_many_runs_as_it_shows(ran, opened, monkeypatch):
+    store, read = opened(), []
+    run = next(runs_of(store, "etl")).run
+    with store.transaction() as tx:
+        for number in range(3, 300):
+            run_id = f"20991231T000000.000-{number:06x}"
+            oid = tx.add(replace(run, number=number, id=run_id))
+            for ref in (f"runs/etl/{run_id}", number_ref("etl", number)):
+                tx.move(ref, old=None, new=oid)
+    get_many = type(store.backend).get_many
+    monkeypatch.setattr(
+        type(store.backend),
+        "get_many",
+        lambda backend, oids: read.append(found := get_many(backend, oids)) or found,
+    )
+    assert len(ran("runs", "etl:load", "-n", "5").out.splitlines()) == 5
+    assert sum(map(len, read)) < 50

@@ -42,6 +42,7 @@ outputs etl#1
 bisect etl
 run nightly.yaml
 show elt
+runs etl:extract
 """
 
 

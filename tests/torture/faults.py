@@ -885,7 +885,7 @@ FAULTS = (
     ),
     Fault(
         "a deploy whose code was never kept is run",
-        "ork/history/unkept.py",
+        "ork/worktree/reached.py",
         "if deploy is not None and lacks_code(store, deploy):",
         "if False:",
         ("cli/test_import_ork_db.py::test_a_deploy_without_its_code_is_not_run",),

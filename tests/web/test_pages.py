@@ -77,6 +77,7 @@ def ask(store: Store) -> Ask:
         ("show etl: --json", runs.code, {"revision": "etl", "path": ""}, {}),
         ("diff etl~1 etl --json", pages.compare, {}, {"old": "etl~1", "new": "etl"}),
         ("diff etl#1 etl#2 --json", pages.compare, {}, {"old": "etl#1", "new": "etl#2"}),
+        ("runs etl:load --json", runs.task, {"workflow": "etl", "task": "load"}, {}),
         ("ops --json", pages.moves, {}, {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

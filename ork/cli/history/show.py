@@ -16,7 +16,6 @@ from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
 from ork.errors import some
 from ork.history.log import LogEntry, entry_of
-from ork.history.unkept import lacks_code
 from ork.objects import kinds
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
@@ -24,6 +23,7 @@ from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
 from ork.worktree.lookup import as_revision, bytes_of, look_up
+from ork.worktree.reached import lacks_code
 
 SECRET_TASKS_MAX = 5  # that are named
 

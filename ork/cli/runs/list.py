@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +43,11 @@ BELOW_MAX = 20  # tasks that stand below each other even where there is room bes
 def runs(
     ctx: typer.Context,
     workflow: Annotated[
-        str | None, typer.Argument(help="A workflow; all of them when left out.")
+        str | None,
+        typer.Argument(
+            metavar="[WORKFLOW[:TASK]]",
+            help="A workflow, or one task of it over time; all workflows when left out.",
+        ),
     ] = None,
     limit: shared.Limit = None,
     status: Annotated[
@@ -51,7 +55,7 @@ def runs(
         typer.Option(
             "--status",
             metavar="STATE",
-            help=f"Only {', '.join(RUN_STATES)}.",
+            help=f"Only {', '.join(RUN_STATES)}; of a task also skipped or upstream_failed.",
         ),
     ] = None,
     containing: Annotated[
@@ -81,11 +85,17 @@ def runs(
 ) -> None:
     """List runs, newest first.
 
-    A task or file counts under whatever name it ran, also unattached and in other workflows.
+    etl:load lists what became of this task in each run, how long its attempts took, its output or
+    the reason, and what was new there, against the run below: its definition, its code, its output.
+    It is followed through its renames. `ork log etl:load` lists the deploys that changed it.
+
+    With --containing a task or file counts under whatever name it ran, also unattached and in other
+    workflows.
 
     \b
     Example:
         ork runs etl -n 10 --status failed
+        ork runs etl:load
         ork runs --containing etl~1:load
         ork runs etl -i day=2026-11-01
     """
@@ -97,6 +107,11 @@ def runs(
             raise UsageError(f"-i {text}: say NAME=VALUE")
     params = dict(text.split("=", 1) for text in inputs or [])
     store, now = session.store, session.now()
+    task = None
+    if workflow and ":" in workflow:
+        from ork.history.tasks import workflow_and_task
+
+        workflow, task = workflow_and_task(store, workflow)
 
     def look(text: str | None) -> Resolved | None:
         return look_up(store, text, now=now) if text else None
@@ -113,22 +128,39 @@ def runs(
     found = runs(
         store,
         workflow,
-        limit=limit,
-        states=tuple(status or ()),
+        limit=None if task else limit,
+        states=() if task else tuple(status or ()),
         since=begin,
         until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         params=params,
         without=() if with_archived else put_away,
     )
-    found = in_full(store, found, tags=tags_of(refs["tags"]))
-    if as_json:
-        session.print_json("runs", list(found))
-        return
+    lines: Iterator[Line]
+    if workflow and task:
+        from ork.cli.runs.task import task_rows_view
+        from ork.history.tasks import refuse_unknown, task_history, task_rows
+
+        of_task = task_rows(store, found, workflow, task, states=status or ())
+        some = islice(of_task, limit)
+        newest = next(some, None)
+        if newest is None:
+            refuse_unknown(store, workflow, task, now=now)
+        rows = chain([newest] if newest else [], some)
+        if as_json:
+            session.print_json("task", task_history(store, workflow, task, rows))
+            return
+        lines = task_rows_view(rows, store, session)
+    else:
+        found = in_full(store, found, tags=tags_of(refs["tags"]))
+        if as_json:
+            session.print_json("runs", list(found))
+            return
+        lines = runs_view(found, store, session)
     if waiting := len(refs["queue"]):
         told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
         session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
-    first = next(found, None)
+    first = next(lines, None)
     if first is None:
         session.say(["no runs"])
         try:
@@ -138,7 +170,7 @@ def runs(
             if unknown.hint:
                 session.say([("hint: ", "hint"), unknown.hint])
         return
-    session.print(runs_view(chain([first], found), store, session), page=True)
+    session.print(chain([first], lines), page=True)
 
 
 def outputs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -13,17 +12,14 @@ from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
 from ork.history.details import python_of, task_details
-from ork.history.filters import Parts
-from ork.history.log import LogEntry, entry_of
+from ork.history.tasks import DEPLOYS_LOOKED_AT_MAX, refuse_unknown, task_history, task_rows
 from ork.logs.bytes import opened
 from ork.logs.reading import Log, logs
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun, is_name
+from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, is_name
 from ork.objects.value import Value
 from ork.store.contents import entries, join_text
 from ork.store.resolve import (
-    history,
     part_of,
     resolve,
     resolved_run,
@@ -36,8 +32,6 @@ from ork.store.verdict import in_full
 RUNS_A_PAGE = 50
 RUNS_LOOKED_AT_MAX = 2_000  # for those in a state
 TASK_RUNS = 60
-DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
-DEPLOYS_SHOWN = 15
 LOG_BYTES = 128 << 10  # that a page shows of a log
 CODE_BYTES_MAX = 1 << 20  # that a page shows of a file
 HERE = "web/templates/"
@@ -235,24 +229,18 @@ def code(asked: Asked) -> Page:
     return Page(template=f"{HERE}code.html", values=values, schema="show", document=document)
 
 
-class TaskRow(Value, frozen=True, kw_only=True):
-    """A task in one run: None where that run has not come to it."""
-
-    run: Run
-    taskrun: TaskRun | None
-
-
 def task(asked: Asked) -> Page:
     """Show one task over time: how long it took, how it ended, and which deploys changed it."""
     store, name, wanted = asked.store, workflow_in(asked), asked.path["task"]
     before = before_in(asked)
-    rows, last = _task_rows(store, name, wanted, before)
+    found = list(islice(runs(store, name, before=before), TASK_RUNS + 1))
+    last = found[TASK_RUNS - 1].run.id if len(found) > TASK_RUNS else None
+    rows = [row for row in task_rows(store, found, name, wanted) if not last or row.run.id >= last]
+    if not rows and before is None:
+        refuse_unknown(store, name, wanted, now=asked.now)
+    document = task_history(store, name, wanted, rows)
     head = store.ref(f"workflows/{name}")
-    snapshot = store.snapshot(store.get(Deploy, head).snapshot) if head else None
-    oid = snapshot.tasks.get(wanted) if snapshot else None
-    if oid is None and all(row.taskrun is None for row in rows) and before is None:
-        raise NotFound(f"{name} has no task {wanted!r}")
-    deploys = list(_changes(store, name, wanted)) if oid else []
+    oid = store.snapshot(store.get(Deploy, head).snapshot).tasks.get(wanted) if head else None
     measured = [
         Moment(
             name=name,
@@ -271,37 +259,7 @@ def task(asked: Asked) -> Page:
         "rows": rows,
         "before": last,
         "chart": chart(measured),
-        "entries": deploys[:DEPLOYS_SHOWN],
+        "entries": document.deploys,
         "looked_at": DEPLOYS_LOOKED_AT_MAX,
     }
-    document = {"workflow": name, "task": wanted, "runs": rows, "deploys": deploys}
     return Page(template=f"{HERE}task.html", values=values, schema="task", document=document)
-
-
-def _task_rows(
-    store: Store, name: str, wanted: str, before: str | None
-) -> tuple[list[TaskRow], str | None]:
-    """Return a page of the runs of a workflow with one of their tasks, and where more begin."""
-    found = list(islice(runs(store, name, before=before), TASK_RUNS + 1))
-    rows = [
-        TaskRow(run=entry.run, taskrun=_outcome(store, entry.run, wanted))
-        for entry in found[:TASK_RUNS]
-    ]
-    return rows, rows[-1].run.id if len(found) > TASK_RUNS else None
-
-
-def _outcome(store: Store, found: Run, name: str) -> TaskRun | None:
-    """Return what became of one task of a run; nothing else of the run is read."""
-    if found.tasks is not None:
-        one = tree.lookup(store.tree, found.tasks, name)
-        return one if isinstance(one, TaskRun) else None
-    oid = store.ref(f"active/{found.id}/{name}") if is_name(name) else None
-    return store.get(TaskRun, oid) if oid else None
-
-
-def _changes(store: Store, name: str, wanted: str) -> Iterator[LogEntry]:
-    """Yield the deploys that changed a task, newest first, of those that are looked at."""
-    deploys = islice(history(store, name), DEPLOYS_LOOKED_AT_MAX)
-    changed = Parts(store, [wanted], follow=True).changed(deploys)
-    for oid, one in islice(changed, DEPLOYS_SHOWN):
-        yield entry_of(store, oid, one)

@@ -1,0 +1,54 @@
+"""ork runs WORKFLOW:TASK: one task over time, a line for each run"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from ork.cli.runs.list import VALUE_CHARS_MAX
+from ork.cli.screen import human
+from ork.cli.screen.fit import cut
+from ork.cli.screen.line import MARKS, Line
+from ork.cli.screen.parts import aligned, is_narrow
+from ork.cli.session import Session
+from ork.history.tasks import TaskRow
+from ork.logs.begun import Beginnings
+from ork.store.store import Store
+from ork.store.verdict import taint, taint_text
+
+
+def task_rows_view(rows: Iterable[TaskRow], store: Store, session: Session) -> Iterator[Line]:
+    """Yield one line per run: state of the task, time, duration, what is new, output or reason.
+
+    Where there is little room the reason has a line of its own.
+    """
+    now, width = session.now(), session.width
+    narrow, reasons = is_narrow(width), deque[str | None]()
+
+    def cells_of(row: TaskRow) -> tuple[Sequence[tuple[str, str]], Line]:
+        run, found = row.run, row.taskrun
+        state = row.state
+        if found is None and run.ended is None and (row.task, 1) in Beginnings(store, run).now():
+            state = "running"
+        reason = found.reason if found and found.state != "success" else None
+        reasons.append(reason)
+        cells = [
+            (run.name, "name"),
+            (human.mark(found) if found else MARKS[state], state),
+            (human.moment(run.created, now, width), "time"),
+        ]
+        rest: Line = [f"  {human.took(found) if found else '-':>7}"]
+        if found and len(found.attempts) > 1:
+            rest.append(f"  {human.count(len(found.attempts), 'attempt')}")
+        if found and (changed := taint(found)):
+            rest += ["  ", (taint_text(changed), "warning")]
+        if row.changed:
+            rest += ["  ", (f"new {', '.join(row.changed)}", "changed")]
+        if reason and not narrow:
+            rest += ["  ", reason]
+        if found and found.output:
+            rest += ["  ", (store.gist(found.output, VALUE_CHARS_MAX), "dim")]
+        return cells, rest
+
+    for line in aligned(map(cells_of, rows)):
+        yield cut(line, width)
+        if (reason := reasons.popleft()) and narrow:
+            yield cut(["    ", reason], width)
