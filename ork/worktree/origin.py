@@ -27,8 +27,9 @@ def author(environ: Mapping[str, str], folder: Path) -> str:
     name = environ.get("ORK_AUTHOR_NAME") or environ.get("GIT_AUTHOR_NAME") or ""
     email = environ.get("ORK_AUTHOR_EMAIL") or environ.get("GIT_AUTHOR_EMAIL") or ""
     if not (name and email):
-        name = name or _config(folder, "user.name")
-        email = email or (_config(folder, "user.email") if name else "")
+        said = _said_of_user(folder)
+        name = name or said.get("user.name", "")
+        email = email or (said.get("user.email", "") if name else "")
     if name and email:
         return f"{name} <{email}>"
     return name or email or f"{user(environ)}@{host()}"
@@ -74,8 +75,11 @@ def _git_blob(data: bytes) -> str:
     return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def _config(folder: Path, key: str) -> str:
-    return _git(folder, "config", "--get", key).strip()
+def _said_of_user(folder: Path) -> dict[str, str]:
+    """Return what the configuration says; what it says last counts."""
+    said = _git(folder, "config", "-z", "--get-regexp", r"^user\.(name|email)$")
+    entries = (entry.partition("\n") for entry in said.split("\0"))
+    return {key: value.strip() for key, _, value in entries}
 
 
 def _git(folder: Path, *words: str) -> str:
