@@ -29,7 +29,7 @@ def test_what_is_like_no_command_is_not_guessed(word):
     assert alike(word, COMMANDS) == []
 
 
-@pytest.mark.parametrize("word", ["resources", "outs", "requires", "cwd", "when", "allow_failure"])
+@pytest.mark.parametrize("word", ["resources", "outs", "requires", "cwd", "allow_failure"])
 def test_what_is_like_no_key_is_not_guessed(word):
     assert alike(word, TASK_KEYS) == []
 

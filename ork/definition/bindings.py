@@ -1,12 +1,13 @@
-"""The parameters of a workflow, and what a task gets: its inputs and its variables.
+"""The parameters of a workflow, and what a task gets: its inputs, its variables, its condition.
 
-Either is a constant, or a reference to a parameter or to the output of a task. All are checked
+Each is a constant, or a reference to a parameter or to the output of a task. All are checked
 against the declared types, in the file and when a task receives them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from ork.definition import fields
@@ -14,12 +15,13 @@ from ork.definition.declarations import Declarations
 from ork.definition.types import MISMATCHES_MAX, assignable, convert, describe, show
 from ork.errors import some
 from ork.objects.canonical import Json, encode
-from ork.objects.kinds import Param, Task
+from ork.objects.kinds import Param, Task, When
 from ork.objects.value import Value, replace
 from ork.yaml.nodes import Node, plain
 from ork.yaml.problems import Problems
 
 FIELDS_SHOWN = 5  # in a complaint
+VALUE_CHARS_MAX = 60  # of a value for which a task was skipped
 
 _FORM = "{const: VALUE}, {ref: params.NAME} or {ref: tasks.NAME.output.FIELD}"
 _SOURCES = ("params.", "tasks.")  # what references begin with
@@ -27,6 +29,7 @@ PARAM_KEYS = ("type", "default")
 _REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
 _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 
+_WHEN_FORM = "as in `when: {ref: params.full}` or `when: {ref: params.mode, is: fast}`"
 _ENV_FORM = "as in `env: {MODE: fast, DAY: {ref: params.day}, TOKEN: {secret: API_TOKEN}}`"
 # The variables that ork itself gives to a task.
 _OWN = """ORK_RUN_ID ORK_WORKFLOW_NAME ORK_SNAPSHOT ORK_TASK_NAME ORK_ATTEMPT
@@ -146,6 +149,10 @@ def _binding(
     field: str, node: Node, wanted: Json, scope: Scope, problems: Problems
 ) -> dict[str, Json] | None:
     entries = node.value
+    if isinstance(entries, dict) and entries.keys() == {"ref", "else"}:
+        return _with_else(
+            entries, partial(_constant, field, wanted=wanted), wanted, scope, problems
+        )
     if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
         hint = f"write {_FORM}"
         if isinstance(entries, str) and (ref := _meant(entries, scope)):
@@ -157,8 +164,55 @@ def _binding(
         return None
     ((word, (_, value)),) = entries.items()
     if word == "const":
-        return {"const": _constant(field, value, wanted, problems)}
+        return {"const": _constant(field, value, problems, wanted=wanted)}
     return _reference(value, wanted, scope, problems)
+
+
+def _with_else(
+    entries: Mapping[str, tuple[Node, Node]],
+    read: Callable[[Node, Problems], Json],
+    wanted: Json,
+    scope: Scope,
+    problems: Problems,
+) -> dict[str, Json] | None:
+    """Return a reference to an output, and what stands in where there is none."""
+    (_, ref), (key, other) = entries["ref"], entries["else"]
+    binding = _reference(ref, wanted, scope, problems)
+    if binding and split_param(str(binding["ref"])):
+        problems.at(key, "a parameter always has a value: there is no `else`", "remove it")
+    value = read(other, problems)
+    return binding and {**binding, "else": value}
+
+
+def read_when(node: Node, scope: Scope, problems: Problems) -> When | None:
+    """Return the condition of a task; the value that is asked in the one form of its type."""
+    entries = node.value
+    if not isinstance(entries, dict) or not {"ref"} <= entries.keys() <= {"ref", "is"}:
+        meant = _meant(entries, scope) if isinstance(entries, str) else None
+        hint = f"write {{ref: {meant}}}" if meant else _WHEN_FORM
+        problems.at(node, "when is a reference, and the value that it must have", hint[:200])
+        return None
+    at = entries["ref"][1]
+    if (binding := _reference(at, None, scope, problems)) is None:
+        return None
+    ref = str(binding["ref"])
+    kind = _type_of(ref, scope)
+    if "is" in entries:
+        return When(ref=ref, is_=_constant("when", entries["is"][1], problems, wanted=kind))
+    if kind not in (None, "bool"):
+        hint = f"say which value is meant: `when: {{ref: {ref}, is: VALUE}}`"
+        problems.at(at, f"`{ref}` is {describe(kind)[:80]}, but bool is asked", hint[:200])
+    return When(ref=ref)
+
+
+def _type_of(ref: str, scope: Scope) -> Json:
+    """Return the declared type of what is referred to, None where that is not known."""
+    name, path = split_param(ref) or split_ref(ref) or ("", ())
+    param = scope.params.get(name) if split_param(ref) else None
+    kind = param.type if param else scope.outputs.get(name)
+    for field in path:
+        kind = kind.get(field) if isinstance(kind, dict) else None
+    return kind
 
 
 def _meant(text: str, scope: Scope) -> str | None:
@@ -197,7 +251,7 @@ def _reference(
     return {"ref": ref}
 
 
-def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
+def _constant(field: str, node: Node, problems: Problems, *, wanted: Json) -> Json:
     value = plain(node)
     if wanted is None:
         return value
@@ -295,13 +349,16 @@ def read_env(node: Node | None, scope: Scope, problems: Problems) -> Env:
 
 def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Json:
     entries = node.value
+    if isinstance(entries, dict) and entries.keys() == {"ref", "else"}:
+        text_of = partial(_as_text, variable)
+        return _with_else(entries, text_of, None, scope, problems)
     if isinstance(entries, dict) and len(entries) == 1:
         ((word, (_, value)),) = entries.items()
         if word == "ref":
             return _reference(value, None, scope, problems)
         if word == "const":
-            text = as_variable(plain(value))
-            return {"const": None} if text is None else _no_nul(variable, value, text, problems)
+            text = _as_text(variable, value, problems)
+            return {"const": None} if plain(value) is None else text
         if word == "secret" and isinstance(value.value, str) and fields.is_variable(value.value):
             return {"secret": value.value}
         if word == "secret":
@@ -325,6 +382,11 @@ def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Js
     return None
 
 
+def _as_text(variable: str, node: Node, problems: Problems) -> str | None:
+    text = as_variable(plain(node))
+    return None if text is None else _no_nul(variable, node, text, problems)
+
+
 def _no_nul(variable: str, node: Node, text: str, problems: Problems) -> str | None:
     if "\0" in text:
         message = f"env: {variable[:60]} contains the character NUL, which no variable can hold"
@@ -339,14 +401,51 @@ def given_by_ork(variable: str) -> bool:
 
 
 def refs_of(task: Task) -> Iterator[str]:
-    """Yield what the inputs and the variables of a task refer to."""
+    """Yield what the condition, the inputs and the variables of a task refer to."""
+    if task.when is not None:
+        yield task.when.ref
     for binding in (*task.inputs.values(), *task.env.values()):
         if isinstance(binding, dict) and isinstance(ref := binding.get("ref"), str):
             yield ref
 
 
+def needed_outputs(task: Task) -> Iterator[str]:
+    """Yield the tasks without whose output a task cannot run: nothing stands in for that."""
+    bindings = (one for one in (*task.inputs.values(), *task.env.values()) if isinstance(one, dict))
+    refs = [str(one["ref"]) for one in bindings if "ref" in one and "else" not in one]
+    for ref in (task.when.ref, *refs) if task.when else refs:
+        if source := split_ref(ref):
+            yield source[0]
+
+
 class NotReady(Exception):
     """A task cannot start; the text says why. The task has failed, the run goes on."""
+
+
+def why_skipped(
+    task: Task,
+    outputs: Mapping[str, Json],
+    params: Mapping[str, Json],
+    skipped: Collection[str],
+) -> str | None:
+    """Return why a task is not to run, None if it is: its condition, or what it takes, says no.
+
+    `skipped` are tasks for which this said no. Raise NotReady where the condition cannot be told.
+    """
+    for name in needed_outputs(task) if skipped else ():
+        if name in skipped:
+            return f"{name} was skipped"
+    if task.when is None:
+        return None
+    ref, wanted = task.when.ref, task.when.is_
+    value = _follow("when", ref, outputs, params)
+    if wanted is True and not isinstance(value, bool):
+        raise NotReady(f"when: {ref}: not true or false, but {show(value)}")
+    if encode(value) == encode(wanted):
+        return None
+    text = encode(value).decode()
+    said = text if len(text) <= VALUE_CHARS_MAX else f"{text[: VALUE_CHARS_MAX - 3]}..."
+    return f"{ref} is {said}"
 
 
 def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
@@ -356,9 +455,7 @@ def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) ->
         if "const" in binding:
             inputs[field_name] = binding["const"]
         else:
-            inputs[field_name] = _follow(
-                f"input {field_name}", str(binding["ref"]), outputs, params
-            )
+            inputs[field_name] = _taken(f"input {field_name}", binding, outputs, params)
     converted = checked(inputs, task.input_type, "input")
     return converted if isinstance(converted, dict) else {}
 
@@ -391,8 +488,7 @@ def variables(
             found[variable] = environ[secret]
         else:
             title = f"env {variable}"
-            ref = entry.get("ref")
-            value = None if ref is None else _follow(title, str(ref), outputs, params)
+            value = _taken(title, entry, outputs, params) if "ref" in entry else None
             text = found[variable] = as_variable(value)
             if text is not None and "\0" in text:
                 raise NotReady(f"{title}: the value has the character NUL")
@@ -410,6 +506,20 @@ def checked(value: Json, declared: Json, what: str) -> Json:
         more = f" (and {least}{len(others)} more)" if others else ""
         raise NotReady("\n".join([first + more, *others]))
     return converted
+
+
+def _taken(
+    what: str,
+    binding: Mapping[str, Json],
+    outputs: Mapping[str, Json],
+    params: Mapping[str, Json],
+) -> Json:
+    """Return the value of a reference, or what stands in where a task gave none."""
+    ref = str(binding["ref"])
+    source = split_ref(ref)
+    if "else" in binding and source and source[0] not in outputs:
+        return binding["else"]
+    return _follow(what, ref, outputs, params)
 
 
 def _follow(what: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:

@@ -14,7 +14,15 @@ from typing import Any
 
 from ork.code.words import outside
 from ork.definition import fields
-from ork.definition.bindings import INPUT_PREFIX, Env, Params, Scope, read_env, read_inputs
+from ork.definition.bindings import (
+    INPUT_PREFIX,
+    Env,
+    Params,
+    Scope,
+    read_env,
+    read_inputs,
+    read_when,
+)
 from ork.definition.declarations import Declarations
 from ork.definition.written import NO_TIMEOUT
 from ork.objects.canonical import Json
@@ -24,7 +32,7 @@ from ork.yaml.nodes import Node
 from ork.yaml.problems import VALUE_LINES_MAX, Problems
 
 _KEYS = """executor file module command shell function timeout retries retry_delay retry_backoff
-    fresh depends_on input_type output_type inputs env on_upstream_failure"""
+    fresh depends_on when input_type output_type inputs env on_upstream_failure"""
 TASK_KEYS = dict.fromkeys(_KEYS.split())  # looked up for each key of each task
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
@@ -37,7 +45,6 @@ ALIKE = "write each task, with shared keys by `<<: *name`, or one task that goes
 _PARALLEL = "`max_parallel` at the top of the file says how many tasks there are at once"
 _FILES = "files that a task reads or writes need no key"
 _FOLDER = "tasks run in the folder of the file, or in `root`: `cd FOLDER &&` leads elsewhere"
-_NO_CONDITION = "a task that has nothing to do returns at once: there are no conditions"
 _NO_CACHE = "a run executes every task; `ork retry` and `ork run --from` keep what succeeded"
 _ALL_THE_SAME = "the tasks after it start all the same with `on_upstream_failure: run`"
 # What other tools call these keys.
@@ -64,7 +71,8 @@ _OTHER_KEYS = {
     **dict.fromkeys(("pool", "concurrency", "max_parallel"), _PARALLEL),
     **dict.fromkeys(("resources", "cpus", "memory", "gpus"), f"no task is limited; {_PARALLEL}"),
     **dict.fromkeys(("cwd", "wdir", "workdir", "working_dir", "working_directory"), _FOLDER),
-    **dict.fromkeys(("when", "if", "unless", "condition", "skip"), _NO_CONDITION),
+    **dict.fromkeys(("if", "condition", "run_if", "only_if", "preconditions"), "when"),
+    **dict.fromkeys(("unless", "skip", "skip_if"), "`when: {ref: ..., is: false}` is the opposite"),
     **dict.fromkeys(("cache", "frozen", "always_changed", "persist"), _NO_CACHE),
     **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors"), _ALL_THE_SAME),
     **dict.fromkeys(("secret", "secrets"), "as in `env: {TOKEN: {secret: NAME}}`"),
@@ -172,6 +180,7 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
         output_type=draft.output_type,
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
         env=dict(sorted({**shared.env, **own}.items())) if own else shared.env,  # type: ignore[arg-type]
+        when=read_when(nodes["when"], scope, problems) if "when" in nodes else None,
         **given,
     )
 

@@ -139,7 +139,8 @@ def _telling(task: TaskDiff) -> set[str]:
 
 
 def _stand_ins(task: TaskDiff) -> list[TaskRun]:
-    return [side for side in (task.old, task.new) if side and side.state == "skipped"]
+    sides = (side for side in (task.old, task.new) if side and side.state == "skipped")
+    return [side for side in sides if not side.is_unmet]
 
 
 def _divergence(task: TaskDiff, around: Around) -> Divergence:
@@ -203,7 +204,7 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
 
 
 def _has_result(side: TaskRun) -> bool:
-    ended = side.state in ("success", "failed", "interrupted")
+    ended = side.state in ("success", "failed", "interrupted") or side.is_unmet
     return ended or side.output is not None or (side.state == "cancelled" and bool(side.attempts))
 
 

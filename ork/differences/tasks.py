@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ork.definition.written import as_written
 from ork.differences import renames
 from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
 from ork.objects import canonical
 from ork.objects.canonical import Json
-from ork.objects.kinds import Task, encode_object
+from ork.objects.kinds import Task, encode_object, to_json
 from ork.objects.value import Value, replace
 
 PERCENT_MIN = 60  # of similarity, to call a task renamed
@@ -220,7 +220,7 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
     for field, key in _same_refs(old, new, names):
         del was[field][key], now[field][key]
     yield from object_changes(before, after)
-    for field in _BOUND:
+    for field in was:
         yield from object_changes(was[field], now[field], path=field)
     yield from set_changes(
         old.depends_on if old else (), new.depends_on if new else (), path="depends_on", names=names
@@ -232,16 +232,17 @@ def _payload(task: Task | None, names: Iterable[str]) -> dict[str, Json]:
 
     Of no task, the defaults.
     """
-    apart = {*_BOUND, "depends_on", *(() if task else ("executor",))}
+    apart = {*_BOUND, "when", "depends_on", *(() if task else ("executor",))}
     payload = as_written(task or _DEFAULT, (name for name in names if name not in apart))
     return {name: value for name, value in payload.items() if value is not None}
 
 
 def _bindings(task: Task | None, called: Callable[[str], str] = str) -> dict[str, dict[str, Json]]:
-    """Return the inputs and the variables of a task, with what its neighbours are called."""
+    """Return the inputs, variables and condition of a task, with what its neighbours are called."""
     bindings: dict[str, dict[str, Json]] = {
         field: dict(getattr(task, field, {})) for field in _BOUND
     }
+    bindings[""] = {"when": to_json(task.when)} if task and task.when else {}
     for (field, key), (name, rest) in (_refs(task) if task else {}).items():
         binding = bindings[field][key]
         assert isinstance(binding, dict)
@@ -266,7 +267,9 @@ def _refs(task: Task) -> dict[_Bound, tuple[str, str]]:
     """Return binding -> the task that its ref names, and the rest from `.output` on."""
     known = frozenset(task.depends_on)
     found: dict[_Bound, tuple[str, str]] = {}
-    bound = ((field, key, one) for field in _BOUND for key, one in getattr(task, field).items())
+    bound = [(field, key, one) for field in _BOUND for key, one in getattr(task, field).items()]
+    if task.when:
+        bound.append(("", "when", {"ref": task.when.ref}))
     for field, key, binding in bound:
         ref = binding.get("ref") if isinstance(binding, dict) else None
         if not isinstance(ref, str) or not ref.startswith("tasks."):
@@ -283,7 +286,10 @@ def _refs(task: Task) -> dict[_Bound, tuple[str, str]]:
 def _with_neighbours(task: Task, called: Callable[[str], str]) -> Task:
     """Return a task as it would be if its neighbours were called otherwise."""
     depends_on = tuple(sorted(map(called, task.depends_on)))
-    return replace(task, **_bindings(task, called), depends_on=depends_on)
+    bindings = _bindings(task, called)
+    when: Any = bindings.pop("").get("when")
+    when = task.when and replace(task.when, ref=when["ref"])
+    return replace(task, **bindings, depends_on=depends_on, when=when)
 
 
 def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:

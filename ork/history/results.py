@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 
+from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
 from ork.errors import NotFound
 from ork.history.compare import compare_resolved, impact_of
@@ -78,9 +80,12 @@ def _valid_in(
             old is not None
             and name in alike
             and _is_same(store, old.task, snapshot.tasks[name])
-            and _is_result(run, old, given.get(name))
             and all(up in found for up in needs)
-            and _received_that(values, name, needs)
+            and (
+                _is_unmet(values, name, found)
+                if old.is_unmet
+                else _is_result(run, old, given.get(name)) and _received_that(values, name, needs)
+            )
         ):
             found[name] = old
     return found
@@ -98,6 +103,15 @@ def _is_result(run: Run, taskrun: TaskRun, given: TaskRun | None) -> bool:
     if taskrun.state == "skipped" and run.selected is not None:
         return given is not None and given.output == taskrun.output
     return taskrun.output is not None and not taint(taskrun)
+
+
+def _is_unmet(values: RunValues, name: str, found: Mapping[str, TaskRun]) -> bool:
+    """Say whether a task would be skipped again, with what its run has of those before it."""
+    task = values.store.get(Task, values.states[name].task)
+    skipped = {up for up in task.depends_on if found[up].is_unmet}
+    with suppress(NotReady):
+        return why_skipped(task, values.outputs, values.params, skipped) is not None
+    return False
 
 
 def _received_that(values: RunValues, name: str, needs: tuple[str, ...]) -> bool:

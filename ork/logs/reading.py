@@ -123,8 +123,8 @@ def why_none(taskrun: TaskRun) -> str:
     """Return why a task that has ended has no log."""
     if taskrun.state not in ("skipped", "upstream_failed"):
         return taskrun.reason or taskrun.state
-    how = "skipped" if taskrun.state == "upstream_failed" else "left out"
-    how = "kept" if taskrun.is_kept else how
+    how = "kept" if taskrun.is_kept else "left out"
+    how = "skipped" if taskrun.state == "upstream_failed" or taskrun.is_unmet else how
     return f"{how}: {taskrun.reason}" if taskrun.reason else how
 
 

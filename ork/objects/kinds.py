@@ -36,6 +36,7 @@ NAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASC
 _OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 RunState: TypeAlias = Literal["pending", "running", "success", "failed", "cancelled", "interrupted"]
+NOT_SELECTED = "not selected"  # the reason of a task that was left out
 TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
 RUN_STATES: tuple[str, ...] = get_args(RunState)[1:]  # of runs: what is pending is a task
 TASK_STATES: tuple[str, ...] = get_args(TaskState)
@@ -80,6 +81,11 @@ class When(Value, frozen=True, kw_only=True):
 
     is_: Any = msgspec.field(name="is", default=True)
     ref: str
+
+    @property
+    def words(self) -> str:
+        """The condition as one says it: "params.full is true"."""
+        return f"{self.ref} is {canonical.encode(self.is_).decode()}"
 
 
 class Task(Kind, frozen=True, kw_only=True):
@@ -257,6 +263,12 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         if attempt and self.state == "failed" and self.reason != attempt.reason:
             return None
         return attempt
+
+    @property
+    def is_unmet(self) -> bool:
+        """Whether its condition did not hold, or that of a task whose output it takes."""
+        other = self.output is not None or self.reason in (None, NOT_SELECTED)
+        return self.state == "skipped" and not other
 
     @property
     def is_kept(self) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ork.alike import meant_or_known
-from ork.definition.bindings import refs_of, split_ref
+from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
 from ork.history.results import BASES_MAX, base_alike
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Param, Run, Task, TaskRun
+from ork.objects.kinds import NOT_SELECTED, Param, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
 from ork.store.contents import task_runs
 from ork.store.resolve import has_run
@@ -25,7 +26,6 @@ from ork.worker.values import Unfit, to_json
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 SHOWN = 5  # names in a complaint
-NOT_SELECTED = "not selected"
 
 
 class Exact(str):
@@ -114,25 +114,38 @@ def settle_params(
     return values
 
 
-def require_secrets(
-    tasks: Mapping[str, Task], before: Mapping[str, TaskRun], environ: Mapping[str, str]
-) -> None:
-    """Raise UsageError naming every secret that a task asks for and nobody has set.
-
-    Only tasks that will be executed count: those in `before` are not, unless they are pending.
-    """
+def require_secrets(tasks: Mapping[str, Task], environ: Mapping[str, str]) -> None:
+    """Raise UsageError naming every secret that one of these tasks asks for and nobody has set."""
     missing: dict[str, list[str]] = {}
     for name, task in tasks.items():
-        if name not in before or before[name].state == "pending":
-            for secret in task.secrets:
-                if secret not in environ:
-                    missing.setdefault(secret, []).append(name)
+        for secret in task.secrets:
+            if secret not in environ:
+                missing.setdefault(secret, []).append(name)
     if missing:
         names = sorted(missing)
         lines = [f"the secret {name} is not set: {_needed_by(missing[name])}" for name in names]
         message = "\n".join(line.replace("\n", "\\n") for line in lines)  # a name begins no line
         set_them = " ".join(f"{name}=..." for name in names[:SHOWN])
         raise UsageError(message, hint=f"`export {set_them}` sets what is needed")
+
+
+def will_be_skipped(
+    tasks: Mapping[str, Task], params: Mapping[str, Json], ended: Mapping[str, TaskRun]
+) -> dict[str, str]:
+    """Return the tasks of which it is known before a run that they will be skipped, and why.
+
+    `ended` are not to run at all. What a condition asks of an output is not known yet.
+    """
+    unmet = {name for name, one in ended.items() if one.is_unmet}
+    found: dict[str, str] = {}
+    if not (unmet or any(task.when for task in tasks.values())):
+        return found
+    for name in graph.order({name: task.depends_on for name, task in tasks.items()}):
+        with suppress(NotReady):
+            if name not in ended and (why := why_skipped(tasks[name], {}, params, unmet)):
+                found[name] = why
+                unmet.add(name)
+    return found
 
 
 def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
@@ -248,7 +261,7 @@ def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:
     """Return the outcome of a task that is not executed, with what it gave in a run, if at all."""
     if before is None or run is None:
         return TaskRun(task=task, state="skipped", reason=NOT_SELECTED)
-    reason = f"output of {run.name}"
+    reason = before.reason if before.is_unmet else f"output of {run.name}"
     return TaskRun(task=task, state="skipped", output=before.output, reason=reason)
 
 
@@ -302,6 +315,8 @@ def stays(taskrun: TaskRun) -> Stays:
     """Return what is said of a task that is not executed."""
     if taskrun.output is not None:
         return Stays(outcome="kept", reason=taskrun.reason)
+    if taskrun.is_unmet:
+        return Stays(outcome="skipped", reason=taskrun.reason)
     ended = taskrun.state != "skipped"
     return Stays(outcome="left out", reason=_how(taskrun) if ended else taskrun.reason)
 
@@ -384,7 +399,11 @@ def _own(store: Store, run: Run) -> set[str]:
     found: set[str] = set()
     for _ in range(BASES_MAX):
         states = _done(store, run)
-        executed = {name for name in waiting & states.keys() if states[name].state != "skipped"}
+        executed = {
+            name
+            for name in waiting & states.keys()
+            if states[name].state != "skipped" or states[name].is_unmet
+        }
         found, waiting = found | executed, waiting - executed
         if not waiting or (base := base_alike(store, run)) is None:
             break
@@ -398,5 +417,6 @@ def _in_words(params: Mapping[str, Json]) -> str:
 
 
 def _done(store: Store, run: Run) -> dict[str, TaskRun]:
-    """Return the tasks whose outputs can stand in for them elsewhere."""
-    return {n: t for n, t in task_runs(store, run).items() if t.output is not None and not taint(t)}
+    """Return the tasks whose outputs can stand in for them elsewhere, or that have rightly none."""
+    states = task_runs(store, run).items()
+    return {n: t for n, t in states if t.is_unmet or (t.output is not None and not taint(t))}

@@ -87,6 +87,7 @@ class RunFinished(Value, frozen=True, kw_only=True):
     run: Run
     states: dict[str, int]  # state -> number of tasks
     kept: int = 0  # of those that were skipped, how many have the output of an earlier run
+    unmet: int = 0  # and how many did not run since a condition did not hold
     timed_out: bool = False
     folder: str | None = None  # the checkout, when tasks have left files in it
     tainted: dict[str, tuple[str, ...]] = {}  # task -> files that changed under its last attempt

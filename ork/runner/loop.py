@@ -21,7 +21,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import TYPE_CHECKING
 
-from ork.definition.bindings import NotReady, bind, checked, variables
+from ork.definition.bindings import NotReady, bind, checked, variables, why_skipped
 from ork.errors import Conflict, Corrupt, InvalidInput, StoreError
 from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
@@ -119,6 +119,7 @@ class Loop:
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
         self.outputs = {n: store.output(t.output) for n, t in terms.before.items() if t.output}
+        self.skipped = {name for name, one in terms.before.items() if one.is_unmet}
         self.upstream = {above for task in self.tasks.values() for above in task.depends_on}
         self.inputs: dict[str, dict[str, Json]] = {}
         self.running: dict[str, int] = {}  # task -> attempt
@@ -243,6 +244,7 @@ class Loop:
             run=self.record.run,
             states=counts,
             kept=sum(taskrun.is_kept for taskrun in self.states.values()),
+            unmet=sum(taskrun.is_unmet for taskrun in self.states.values()),
             timed_out=self.brake.reason == "timeout",
             folder=str(left) if left else None,
             tainted=tainted(self.states),
@@ -301,6 +303,10 @@ class Loop:
         attempt = len(before.attempts) + 1
         try:
             if name not in self.inputs:
+                if why := why_skipped(task, self.outputs, self.terms.params, self.skipped):
+                    self.skipped.add(name)
+                    self._finish(name, replace(before, state="skipped", reason=why))
+                    return
                 self.inputs[name] = bind(task, self.outputs, self.terms.params)
             job = self.workplace.enter(
                 name,
@@ -447,7 +453,8 @@ class Loop:
         self.events.append(TaskFinished(task=name, taskrun=taskrun))
         if taskrun.state == "failed" and self.terms.fail_fast:
             self.brake.pull("failure", time.monotonic())
-        for doomed, cause in self.plan.finish(name, ok=taskrun.state == "success"):
+        ok = taskrun.state in ("success", "skipped")
+        for doomed, cause in self.plan.finish(name, ok=ok):
             stopped = taskrun.state == "cancelled"
             state: TaskState = "cancelled" if stopped else "upstream_failed"
             how = "failed" if self.states[cause].state == "failed" else "did not succeed"

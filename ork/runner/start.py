@@ -32,6 +32,7 @@ from ork.runner.choices import (
     stand_ins,
     stays,
     why_again,
+    will_be_skipped,
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
@@ -86,8 +87,9 @@ class Prepared(Value, frozen=True, kw_only=True):
 class WouldRun(Drawn, frozen=True, kw_only=True):
     """What a run would execute: each task in the order in which they can run, and what it needs.
 
-    `others` are the tasks that would not be executed. Of a retry `why` says why it would execute a
-    task again, and `run` is the one that would go on; None where a new one begins.
+    `others` are the tasks that would not be executed; of some that is known when what `conditions`
+    tells of is known. Of a retry `why` says why it would execute a task again, and `run` is the one
+    that would go on; None where a new one begins.
     """
 
     workflow: str
@@ -97,6 +99,7 @@ class WouldRun(Drawn, frozen=True, kw_only=True):
     params: Mapping[str, Json]
     tasks: Mapping[str, tuple[str, ...]]
     why: Mapping[str, str]
+    conditions: Mapping[str, str]  # task -> when it runs: "tasks.check.output.ok is true"
     others: Mapping[str, Stays]
 
     def cells(self) -> dict[str, object]:
@@ -244,7 +247,7 @@ def prepare(
     terms = _selected(store, target, options, caller, params, named)
     terms = _completed(terms, options, caller, params)
     if caller.attended and not elsewhere:
-        require_secrets(_tasks(store, target), terms.before, caller.environ)
+        require_secrets(_to_run(store, target, terms), caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
@@ -328,7 +331,7 @@ def prepare_retry(
     caller = replace(caller, trigger="retry", scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
     if caller.attended:
-        require_secrets(_tasks(store, target), terms.before, caller.environ)
+        require_secrets(_to_run(store, target, terms), caller.environ)
     return Prepared(target=target, terms=terms, before=before, asked=tuple(sorted(asked)))
 
 
@@ -337,7 +340,10 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
     target, terms, before = ready.target, ready.terms, ready.before
     needs = needs_of(store, store.snapshot(target.snapshot))
     head = store.ref(f"workflows/{target.workflow}")
-    others = {name: one for name, one in terms.before.items() if one.state != "pending"}
+    others = {name: stays(one) for name, one in _ended(terms).items()}
+    defined = _tasks(store, target)
+    skipped = will_be_skipped(defined, terms.params, _ended(terms))
+    others |= {name: Stays(outcome="skipped", reason=why) for name, why in skipped.items()}
     tasks = {name: above for name, above in needs.items() if name not in others}
     return WouldRun(
         workflow=target.workflow,
@@ -348,7 +354,8 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
         params=terms.params,
         tasks=tasks,
         why=why_again(store, before, needs, tasks, ready.asked) if before else {},
-        others={name: stays(others[name]) for name in needs if name in others},
+        conditions={name: when.words for name in tasks if (when := defined[name].when)},
+        others={name: others[name] for name in needs if name in others},
     )
 
 
@@ -505,6 +512,18 @@ def _refuse_unready(
                     f"{name} needs {above}, which did not succeed in {before.name}",
                     hint=f"`ork retry {before.name} --from {above}` runs that again as well",
                 )
+
+
+def _to_run(store: Store, target: Target, terms: Terms) -> dict[str, Task]:
+    """Return the tasks of a run that will be executed, as far as that is known."""
+    tasks, ended = _tasks(store, target), _ended(terms)
+    stay = ended.keys() | will_be_skipped(tasks, terms.params, ended)
+    return {name: task for name, task in tasks.items() if name not in stay}
+
+
+def _ended(terms: Terms) -> dict[str, TaskRun]:
+    """Return what a run does not execute, and how that ended."""
+    return {name: one for name, one in terms.before.items() if one.state != "pending"}
 
 
 def _tasks(store: Store, target: Target) -> dict[str, Task]:

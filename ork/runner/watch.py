@@ -235,6 +235,7 @@ def _finished(store: Store, oid: Oid, run: Run, states: Mapping[str, TaskRun]) -
         run=run,
         states=dict(sorted(counts.items())),
         kept=sum(taskrun.is_kept for taskrun in states.values()),
+        unmet=sum(taskrun.is_unmet for taskrun in states.values()),
         timed_out=run.state == "failed" and (run.reason or "").startswith(LATE),
         folder=_checkout(store, run),
         tainted=tainted(states),

@@ -129,7 +129,7 @@ def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:
     """
     if tainted(states):
         return "tainted"
-    left_out = any(taskrun.state == "skipped" for taskrun in states.values())
+    left_out = any(one.state == "skipped" and not one.is_unmet for one in states.values())
     return "partial" if left_out and run.selected is not None else None
 
 

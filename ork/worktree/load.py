@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from ork.alike import file_meant
-from ork.definition.bindings import refs_of, split_ref
+from ork.definition.bindings import needed_outputs, refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
@@ -292,12 +292,12 @@ def _warn_of_failed(definition: Definition, warnings: Problems) -> None:
     for name, task in definition.tasks.items():
         if task.on_upstream_failure != "run" or not task.depends_on:
             continue
-        taken = {source[0] for ref in refs_of(task) if (source := split_ref(ref))}
-        if taken.issuperset(task.depends_on):
+        if {*needed_outputs(task)}.issuperset(task.depends_on):
             warnings.at(
                 definition.places["tasks", name, "on_upstream_failure"],
                 f"`{name}` takes an output of all that it waits for, and fails with each of them",
-                "`ORK_UPSTREAM_JSON` tells how each of them ended, without an input",
+                "`{ref: ..., else: null}` is null where there is none, and `ORK_UPSTREAM_JSON`"
+                " tells how each of them ended",
             )
 
 
@@ -311,7 +311,9 @@ def _warn_of_null(definition: Definition, captured: Captured, warnings: Problems
     for name, task in definition.tasks.items() if silent else ():
         for ref in refs_of(task):
             if (source := split_ref(ref)) and source[0] in silent:
-                key = "inputs" if {"ref": ref} in task.inputs.values() else "env"
+                bound = [one.get("ref") for one in task.inputs.values()]
+                key = "inputs" if ref in bound else "env"
+                key = "when" if task.when and task.when.ref == ref else key
                 message = f"`{source[0]}` prints no `ORK_OUTPUT:` line, so its output is null"
                 warnings.at_text(definition.places["tasks", name, key], ref, message, _OUTPUT_HINT)
 

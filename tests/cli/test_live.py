@@ -19,7 +19,7 @@ from ork.cli.runs.live import Board
 from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.objects.canonical import Oid
-from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
+from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, Run, TaskRun
 from ork.objects.value import replace
 from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
@@ -433,9 +433,11 @@ def test_counts_add_up_and_are_said_once_per_word():
     board.note(TaskStarted(task="task_0", attempt=1, time=NOW, log=None))
     board.note(finished("task_0", "failed"))
     board.note(finished("task_1", "upstream_failed"))
-    board.note(finished("task_2", "skipped"))
+    left_out = TaskRun(task=OID, state="skipped", reason=NOT_SELECTED)
+    board.note(TaskFinished(task="task_2", taskrun=left_out))
+    board.note(finished("task_4", "skipped"))  # since its condition did not hold
     board.note(TaskStarted(task="task_3", attempt=1, time=NOW, log=None))
-    counts = ": 1 failed, 1 running, 1 left out, 1 skipped, 296 waiting"
+    counts = ": 1 failed, 1 running, 1 left out, 2 skipped, 295 waiting"
     assert plain(board.frame(5, 80)[0]).endswith(counts)
 
 

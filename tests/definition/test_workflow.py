@@ -425,7 +425,16 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("requires: [b]", "requ", "unknown key `requires`", "did you mean `depends_on`?"),
         ("outs: [x.csv]", "outs", "unknown key `outs`", "reads or writes need no key"),
         ("cwd: sub", "cwd", "unknown key `cwd`", "`cd FOLDER &&` leads elsewhere"),
-        ("if: x", "if", "unknown key `if`", "there are no conditions"),
+        ("if: x", "if", "unknown key `if`", "did you mean `when`?"),
+        ("skip_if: x", "skip_if", "unknown key `skip_if`", "is: false}` is the opposite"),
+        ("when: true", "true}", "when is a reference, and the value", "as in `when: {ref:"),
+        ("when: params.x", "params.x}", "when is a reference", "write {ref: params.x}"),
+        ("when: '{{ params.x }}'", "'{", "when is a reference", "write {ref: params.x}"),
+        ("when: {is: 1}", "{is", "when is a reference, and the value", "params.mode, is: fast"),
+        ("when: {ref: params.x, was: 1}", "{ref", "when is a reference, and the value", None),
+        ("when: {ref: x}", "x}}", 'not a reference: str "x"', "as in"),
+        ("when: {ref: tasks.y.output}", "tasks.y.o", "no task named `y`", None),
+        ("inputs: {a: {else: 1}}", "{else", "`a` is neither a constant", None),
         ("cache: true", "cach", "unknown key `cache`", "`ork retry` and `ork run --from` keep"),
         ("trigger_rule: all", "trig", "unknown key", "did you mean `on_upstream_failure`?"),
         ("matrix: {}", "matrix", "unknown key `matrix`", "shared keys by `<<: *name`, or one"),
@@ -935,3 +944,63 @@ def test_a_definition_is_plain_data() -> None:
 
 def test_every_field_of_a_task_is_shown_and_compared() -> None:
     assert sorted(as_written(Task(executor="python"))) == sorted(Task.__struct_fields__)
+
+
+# -- conditions
+
+WHEN = """\
+name: w
+params: {full: bool, mode: {type: str, default: a}, any: {default: 1}, day: {type: date}}
+tasks:
+  c: {executor: process, command: c, output_type: {n: int, ok: bool}}
+  t: {executor: process, command: t, depends_on: [c], %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "when"),
+    [
+        ("when: {ref: params.full}", {"ref": "params.full", "is": True}),
+        ("when: {ref: params.full, is: false}", {"ref": "params.full", "is": False}),
+        ("when: {ref: params.any}", {"ref": "params.any", "is": True}),
+        ("when: {ref: params.any, is: null}", {"ref": "params.any", "is": None}),
+        ("when: {ref: params.any, is: [1, {a: b}]}", {"ref": "params.any", "is": [1, {"a": "b"}]}),
+        ("when: {ref: tasks.c.output.ok}", {"ref": "tasks.c.output.ok", "is": True}),
+        ("when: {ref: tasks.c.output.n, is: 3}", {"ref": "tasks.c.output.n", "is": 3}),
+        ("when: {ref: params.day, is: 2026-11-01}", {"ref": "params.day", "is": "2026-11-01"}),
+    ],
+)
+def test_a_condition_is_a_reference_and_a_value(key, when):
+    task = read(WHEN % key).tasks["t"]
+    assert as_written(task)["when"] == when
+    assert decode_object(encode_object(task)) == task
+
+
+@pytest.mark.parametrize(
+    ("key", "at", "message"),
+    [
+        ("when: {ref: params.mode}", "params.mode", "`params.mode` is str, but bool is asked"),
+        ("when: {ref: tasks.c.output}", "tasks.c", "`tasks.c.output` is {n: int, ok: bool}, but"),
+        ("when: {ref: params.full, is: 3}", "3}", "when: expected bool, got int 3"),
+        ("when: {ref: params.day, is: 1}", "1}", "when: expected date, got int 1"),
+        ("when: {ref: tasks.c.output.x}", "tasks.c", "`output` of `c` has no field `x`"),
+        ("when: {ref: params.ful}", "params.ful", "no parameter named `ful`"),
+        ("inputs: {x: {ref: params.any, else: 1}}", "else", "a parameter always has a value"),
+        ("input_type: {x: int}, inputs: {x: {ref: tasks.c.output.n, else: a}}", "a}", "x: expecte"),
+        ("input_type: {x: str}, inputs: {x: {ref: tasks.c.output.n, else: a}}", "ta", "`tasks.c"),
+    ],
+)
+def test_conditions_are_checked_against_the_declared_types(key, at, message):
+    text = WHEN % key
+    (problem,) = complaints(text)
+    line = text.splitlines()[4]
+    assert (problem.line, line[problem.column - 1 :].startswith(at)) == (5, True), problem
+    assert problem.message.startswith(message)
+
+
+def test_what_stands_in_for_an_output_is_of_the_declared_type():
+    key = "input_type: {x: float}, inputs: {x: {ref: tasks.c.output.n, else: 2}}"
+    assert read(WHEN % key).tasks["t"].inputs == {"x": {"ref": "tasks.c.output.n", "else": 2}}
+    key = "env: {X: {ref: tasks.c.output.n, else: [1]}, Y: {ref: tasks.c.output.n, else: null}}"
+    env = {name: one["else"] for name, one in read(WHEN % key).tasks["t"].env.items()}
+    assert env == {"X": "[1]", "Y": None}

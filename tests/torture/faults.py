@@ -310,6 +310,26 @@ FAULTS = (
         ("daemon/test_up.py::test_a_run_that_will_not_be_retried_any_more_has_its_hook[person]",),
     ),
     Fault(
+        "what takes the output of a skipped task is started",
+        "ork/runner/loop.py",
+        "self.skipped.add(name)",
+        "pass",
+        (
+            "runner/test_conditions.py::"
+            "test_a_task_whose_condition_does_not_hold_is_skipped_with_what_takes_its_output",
+        ),
+    ),
+    Fault(
+        "a task that was skipped makes its run a part",
+        "ork/store/verdict.py",
+        'one.state == "skipped" and not one.is_unmet',
+        'one.state == "skipped"',
+        (
+            "runner/test_conditions.py::"
+            "test_a_run_with_skipped_tasks_is_whole_and_a_part_of_it_is_not",
+        ),
+    ),
+    Fault(
         "a retry keeps what was told of a failure",
         "ork/runner/choices.py",
         "changed |= {name for name in done if not undone.isdisjoint(needs.get(name, ()))}",

@@ -83,6 +83,8 @@ def text() -> str:
 
 def document() -> Schema:
     """Return the schema."""
+    output = {**REFERENCE, "pattern": r"^tasks(\.[^.]+)+\.output(\.[^.]+)*$"}
+    with_else = _object({"ref": output, "else": {}}, ("ref", "else"), required=("ref", "else"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A workflow of ork",
@@ -123,7 +125,7 @@ def document() -> Schema:
             "binding": {
                 "description": "{const: VALUE}, {ref: tasks.NAME.output.FIELD} or"
                 " {ref: params.NAME}.",
-                "anyOf": [_one("const", {}), _one("ref", REFERENCE)],
+                "anyOf": [_one("const", {}), _one("ref", REFERENCE), with_else],
             },
             "env": {
                 "type": "object",
@@ -264,6 +266,10 @@ def _task() -> dict[str, Schema]:
             "additionalProperties": _ref("binding"),
         },
         "env": _ref("env"),
+        "when": {
+            **_object({"ref": REFERENCE, "is": {}}, ("ref", "is"), required=("ref",)),
+            "description": "Runs only if what is referred to is true, or the value of `is`.",
+        },
         "on_upstream_failure": {
             "enum": ["skip", "run"],
             "description": "Whether it runs when what it depends on did not succeed.",

@@ -34,7 +34,8 @@ def would_run_view(would: WouldRun, store: Store) -> Iterator[Line]:
     width = column(quoted(name) for name in (*would.tasks, *would.others))
     for name, needs in would.tasks.items():
         after = f"after {', '.join(map(quoted, needs))}" if needs else ""
-        why = would.why.get(name, after)
+        when = [f"if {would.conditions[name]}"] if name in would.conditions else []
+        why = ", ".join(filter(None, (would.why.get(name, after), *when)))
         yield [
             "  run      ",
             (f"{quoted(name):<{width}}", "name"),

@@ -106,9 +106,8 @@ class Board:
                     self._waiting[event.task] = event.error.partition("\n")[0], again
                 case TaskFinished():
                     state = event.taskrun.state
-                    self._move(
-                        event.task, human.mark(event.taskrun) if state == "skipped" else state
-                    )
+                    is_told = state == "skipped" and not event.taskrun.is_unmet
+                    self._move(event.task, human.mark(event.taskrun) if is_told else state)
                     self._ended[event.task] = event.taskrun
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":

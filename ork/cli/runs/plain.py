@@ -369,7 +369,8 @@ def _counts(finished: RunFinished) -> str:
     for state, number in sorted(finished.states.items(), key=lambda item: item[0] != "success"):
         if state == "skipped":
             counts["kept"] = finished.kept
-            counts["left out"] = number - finished.kept
+            counts["skipped"] += finished.unmet
+            counts["left out"] = number - finished.kept - finished.unmet
         else:
             counts[human.STATE_WORDS.get(state, state)] += number
     return ", ".join(f"{number} {word}" for word, number in counts.items() if number)

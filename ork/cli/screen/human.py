@@ -30,8 +30,11 @@ def outcome(taskrun: TaskRun) -> str:
     """Return the word for what became of a task.
 
     Of those that were not executed: *kept* is one whose output an earlier run gave, *left out* one
-    that was not asked for, *skipped* one that lacked what another task should have given.
+    that was not asked for, *skipped* one that lacked what another task should have given, or whose
+    condition did not hold.
     """
+    if taskrun.is_unmet:
+        return "skipped"
     if taskrun.state == "skipped":
         return "kept" if taskrun.is_kept else "left out"
     return STATE_WORDS.get(taskrun.state, taskrun.state)
