@@ -631,8 +631,13 @@ class Project:
         """
         name = as_revision(what)
         caller = _caller(author, control, "retry", name)
+        from ork.daemon.fires import retried
+
+        how = _chosen(options)
+        if not latest:
+            how = retried(self.store, name, how, now=caller.now)
         started = ork.runner.start.retry(
-            self.store, name, options=_chosen(options), latest=latest, caller=caller
+            self.store, name, options=how, latest=latest, caller=caller
         )
         return self._with_hooks(started.events, caller) if hooks else started.events
 

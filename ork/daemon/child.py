@@ -257,7 +257,8 @@ def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
         case Retry():
             if run_of_id(store, work.workflow, work.id)[1].attempt != work.attempt:
                 raise Conflict("another process has retried it")
-            return start.retry(store, f"run:{work.id}", caller=caller).events
+            options = fires.retried(store, f"run:{work.id}", start.Options(), now=work.now)
+            return start.retry(store, f"run:{work.id}", options=options, caller=caller).events
         case Finish():
             return iter(())
 

@@ -31,7 +31,8 @@ from ork.schedule.policy import LATE_MAX, Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
-from ork.store.resolve import archived, archived_ref, head, run_of_id
+from ork.store.contents import find_run
+from ork.store.resolve import archived, archived_ref, head, resolve, run_of_id
 from ork.store.revision import parse_moment
 from ork.store.runs import hooks_of
 from ork.store.store import Store, Transaction
@@ -232,20 +233,35 @@ def holder(store: Store) -> Holder | None:
 
 
 def retries_of(store: Store, run: Run) -> int:
-    """Return how often a run is tried again that fails: the newest run of a schedule.
+    """Return how often a run is tried again that fails: as its schedule says, if it has one."""
+    schedule = schedule_of(store, run)
+    return schedule.retries if schedule else 0
 
-    One after which another was started is not, nor is one that no schedule has any more.
+
+def retried(store: Store, what: str, options: Options, *, now: datetime) -> Options:
+    """Return the options to retry a run with: where they have no timeout, that of its schedule."""
+    if options.timeout_s is not None:
+        return options
+    _, run = find_run(store, resolve(store, what, now=now))
+    schedule = schedule_of(store, run)
+    return replace(options, timeout_s=schedule.timeout_s) if schedule else options
+
+
+def schedule_of(store: Store, run: Run) -> Schedule | None:
+    """Return the schedule of which this is the newest run.
+
+    None for a run after which another was started, and for one that no schedule has any more.
     """
     newest = store.ref(f"workflows/{run.workflow}")
     if run.scheduled is None or newest is None or store.ref(archived_ref(run.workflow)):
-        return 0
+        return None
     for schedule in schedules_of(store.get(Deploy, newest).settings):
         known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
         line = (run.workflow, schedule, known)
-        its = newest_runs(store, [line])[0] if schedule.retries else None
+        its = newest_runs(store, [line])[0]
         if its is not None and its.id == run.id:
-            return schedule.retries
-    return 0
+            return schedule
+    return None
 
 
 def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Run]:
@@ -410,7 +426,8 @@ def fire_now(
             f"{workflow} has {len(found)} schedules, each with other parameters: which is meant?",
             hint=f"say {told}, or --slot TIME of one that is to be made up for",
         )
-    options = Options(given=given, values=values)
+    timeout_s = found[0].timeout_s if len(found) == 1 else None
+    options = Options(given=given, values=values, timeout_s=timeout_s)
     caller = replace(caller, scheduled=scheduled)
     return queue.put(store, newest, options=options, caller=caller, fire=ref)
 
@@ -456,7 +473,7 @@ def backfill(
     for slot, _, schedule in sorted(found, key=lambda one: one[:2]):
         if (ref := fire_ref(workflow, schedule, slot)) not in known:
             values = _given(store, newest, schedule, slot)
-            options = Options(given=given, values=values)
+            options = Options(given=given, values=values, timeout_s=schedule.timeout_s)
             # The times at which they were put there give their order.
             its = replace(caller, scheduled=slot, now=caller.now + len(queued) * _MILLISECOND)
             queued.append(queue.put(store, newest, options=options, caller=its, fire=ref))
@@ -483,7 +500,11 @@ def _events(
         events = start.start(
             store,
             newest,
-            options=Options(jobs=jobs, values=_given(store, newest, schedule, decision.fire)),
+            options=Options(
+                jobs=jobs,
+                timeout_s=schedule.timeout_s,
+                values=_given(store, newest, schedule, decision.fire),
+            ),
             caller=replace(
                 caller,
                 trigger="schedule",

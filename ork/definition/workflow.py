@@ -54,6 +54,7 @@ _OTHER_KEYS |= {
     for key in ("catchup", "overlap", "timezone")
 }
 _OTHER_KEYS |= dict.fromkeys(("matrix", "each", "foreach", "for_each"), ALIKE)
+_OTHER_KEYS["dagrun_timeout"] = "`timeout` of a schedule: `schedule: {cron: ..., timeout: 2h}`"
 _OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
 _OTHER_KEYS["max_active_runs"] = "`overlap` of a schedule says what comes while a run goes on"
 _OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"

@@ -22,7 +22,10 @@ from ork.schedule.durations import duration_text, seconds_of
 Catchup: TypeAlias = Literal["latest", "none", "all"]
 Overlap: TypeAlias = Literal["skip", "queue", "allow"]
 WORDS: dict[str, tuple[str, ...]] = {"catchup": get_args(Catchup), "overlap": get_args(Overlap)}
-KEYS = ("cron", "every", "timezone", "catchup", "overlap", "params", "retries", "retry_delay")
+KEYS = (
+    *("cron", "every", "timezone", "catchup", "overlap"),
+    *("params", "retries", "retry_delay", "timeout"),
+)
 
 DURATION_MAX_S = 366 * 86_400
 SCHEDULES_MAX = 100
@@ -30,16 +33,15 @@ RETRIES_MAX = 1000
 
 _LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
 # What other tools call these keys, or have where a schedule has none.
-_NO_TIMEOUT = "a `timeout` is of each task, and `ork run --timeout` of a run by hand"
 _OTHER_KEYS = {
     "max_active_runs": "`overlap: skip`, as without it, starts no run while one goes on",
     "depends_on_past": "a first task can ask `ork runs` how the run before ended",
     "start_date": "it begins when it is deployed; `ork schedule backfill` makes up for the past",
     "end_date": "it ends with a deploy that has no schedule, or `ork schedule pause`",
-    **dict.fromkeys(("timeout", "dagrun_timeout"), _NO_TIMEOUT),
-    "sla": f"nothing tells that a run is late; {_NO_TIMEOUT}",
+    "dagrun_timeout": "`timeout`, as in `timeout: 2h`, ends a run that takes longer",
+    "sla": "nothing tells that a run is late; `timeout: 2h` ends one that takes longer",
 }
-_POLICIES = ("catchup", "overlap", "retries", "retry_delay_s")
+_POLICIES = ("catchup", "overlap", "retries", "retry_delay_s", "timeout_s")
 
 
 class Schedule(Value, frozen=True, kw_only=True):
@@ -48,8 +50,9 @@ class Schedule(Value, frozen=True, kw_only=True):
     `every_s` counts from 1970-01-01T00:00Z, so that every process counts alike. `catchup` says
     which of the slots are made up for that went by while nobody was there to fire; `overlap` what
     happens to a slot that comes while a run of this schedule goes on. A run that fails is retried
-    up to `retries` times, `retry_delay_s` after its end. `also` has further times at which the same
-    runs are due: of those, only `cron`, `every_s` and `timezone` count.
+    up to `retries` times, `retry_delay_s` after its end; one that takes longer than `timeout_s` has
+    failed. `also` has further times at which the same runs are due: of those, only `cron`,
+    `every_s` and `timezone` count.
     """
 
     cron: str | None = None
@@ -60,6 +63,7 @@ class Schedule(Value, frozen=True, kw_only=True):
     params: Mapping[str, Json] = {}
     retries: int = 0
     retry_delay_s: float = 0.0
+    timeout_s: float | None = None
     also: tuple[Schedule, ...] = ()
 
     @property
@@ -142,6 +146,8 @@ def _setting(schedule: Schedule) -> Json:
         found["params"] = dict(schedule.params)
     if schedule.retry_delay_s:
         found["retry_delay"] = duration_text(schedule.retry_delay_s)
+    if schedule.timeout_s is not None:
+        found["timeout"] = duration_text(schedule.timeout_s)
     return schedule.cron if found.keys() == {"cron"} else found
 
 
@@ -201,6 +207,9 @@ class _Reading:
             params=self._params(given, path),
             retries=self._retries(given, path),
             retry_delay_s=self._duration(given, "retry_delay", path, least=0),
+            timeout_s=self._duration(given, "timeout", path, least=1)
+            if "timeout" in given
+            else None,
         )
         if schedule.overlap == "queue" and schedule.catchup == "none":
             message = "`overlap: queue` has late slots wait, and `catchup: none` leaves them out"

@@ -371,6 +371,28 @@ def test_a_head_that_is_taken_away_has_no_lines(project, keep, flow):
     assert [line.workflow for line in all_lines.look()] == ["etl"]
 
 
+@pytest.mark.parametrize("how", ["slot", "now", "backfill", "retry"])
+def test_a_run_that_a_person_asks_for_has_the_time_limit_of_its_schedule(project, flow, how):
+    flow("{every: 1m, timeout: 1s}", command="test -e quick || sleep 60")
+    now = NOON + 5 * MINUTE
+    if how == "retry":
+        run = fire(project, NOON + MINUTE)
+        how_long = fires.retried(project, run.name, Options(), now=now)
+        *_, last = retry(project, run.name, options=how_long, caller=caller(now)).events
+        run = last.run
+        longer = fires.retried(project, run.name, Options(timeout_s=60.0), now=now)
+        assert (run.attempt, longer.timeout_s) == (2, 60.0)
+        (project.project / "quick").touch()
+        by_hand(project, now)
+        assert fires.retried(project, run.name, Options(), now=now).timeout_s is None
+    elif how == "backfill":
+        fires.backfill(project, "etl", caller(now), since=NOON - MINUTE, until=NOON)
+        run = taken(project, now)
+    else:
+        run = by_hand(project, now, slot=NOON - MINUTE if how == "slot" else None)
+    assert (run.state, run.reason) == ("failed", "the run took longer than 1 s")
+
+
 def by_hand(store: Store, now: datetime, slot: datetime | None = None) -> Run:
     """Return the run that a person has fired, as it has ended."""
     queued = fires.fire_now(store, "etl", caller(now), slot=slot)

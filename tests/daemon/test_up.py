@@ -315,6 +315,25 @@ def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
     assert runs_of(opened(), "w")[0].attempt == 1
 
 
+def test_each_run_of_a_schedule_has_its_time_limit(ork: Ork, opened: Opened) -> None:
+    """One that hangs ends, is retried, has its hook, and the next slot is fired."""
+    schedule = "{every: 1h, retries: 1, timeout: 1s}"
+    set_to(ork, 30)
+    deploy(ork, "w", schedule, SLOW, "on_failure: {command: echo $ORK_RUN_REASON >> hooked}")
+    late = "the run took longer than 1 s"
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        for attempt in (1, 2):
+            up.until("Began", number=1, attempt=attempt)
+            assert up.until("Ended", number=1, state="failed")["reason"] == late
+        assert eventually((ork.folder / "hooked").exists)
+        set_to(ork, 0)
+        assert up.until("Began")["trigger"] == "schedule"
+        assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().strip() == late
+
+
 def test_a_retry_that_another_process_has_made_is_not_made_once_more(
     ork: Ork, opened: Opened
 ) -> None:

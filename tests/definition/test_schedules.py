@@ -67,9 +67,14 @@ def test_a_parameter_with_a_date_can_take_the_slot() -> None:
             "schedule: {every: 5m, sla: 1h, params: {region: a}}",
             "sla",
             "key",
-            "run is late; a `tim",
+            "`timeout: 2h` ends",
         ),
-        ("schedule: {every: 5m, timeout: 1h, params: {region: a}}", "timeo", "key", "of each task"),
+        (
+            "schedule: {every: 5m, timeout: 1x, params: {region: a}}",
+            "1x",
+            "timeout cannot",
+            "as in",
+        ),
         ("schedule: {every: 5m, end_date: x, params: {region: a}}", "end_d", "key", "pause`"),
         ("schedule: {evry: 5m, every: 5m, params: {region: a}}", "evry", "key", "`every`?"),
         ("schedule: {every: 5x, params: {region: a}}", "5x", "every cannot be", "as in `30s`"),
@@ -85,7 +90,12 @@ def test_a_wrong_part_is_named(text: str, at: str, message: str, hint: str | Non
 
 
 def test_each_key_of_another_tool_has_its_hint() -> None:
-    keys = {"max_active_runs": "overlap", "depends_on_past": "ork runs", "start_date": "backfill"}
+    keys = {
+        "max_active_runs": "overlap",
+        "depends_on_past": "ork runs",
+        "start_date": "backfill",
+        "dagrun_timeout": "`timeout: 2h`",
+    }
     given = "".join(f", {key}: 1" for key in keys)
     found = complaints(f"schedule: {{every: 5m, params: {{region: a}}{given}}}\n")
     assert [one.message.split("`")[1] for one in found] == [*keys]

@@ -47,6 +47,8 @@ def complaint(value: Json) -> str:
         ({"cron": "@daily", "params": {}, "retries": 0, "retry_delay": 0}, "@daily"),
         ({"cron": "@daily", "params": None}, "@daily"),
         (["@daily"], "@daily"),
+        ({"cron": "@daily", "timeout": None}, "@daily"),
+        ({"every": 60, "timeout": 7200.0}, {"every": "1m", "timeout": "2h"}),
         (LATE, LATE),
         ({"every": 5400}, {"every": "1h30m"}),
         ({"every": "90m"}, {"every": "1h30m"}),
@@ -69,6 +71,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         "params": {"region": "eu"},
         "retries": 3,
         "retry_delay": "1m30s",
+        "timeout": "2h",
     }
     (schedule,) = schedules_of({"schedule": setting})
     assert schedule == Schedule(
@@ -79,6 +82,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         params={"region": "eu"},
         retries=3,
         retry_delay_s=90,
+        timeout_s=7200,
     )
 
 
@@ -111,9 +115,12 @@ def test_everything_that_can_be_said_is_read() -> None:
         ({"cron": "@daily", "retries": 1.0}, "retries must be a whole number from 0 to 1000"),
         ({"cron": "@daily", "retries": -1}, "retries must be a whole number"),
         ({"cron": "@daily", "retry_delay": -1}, "retry_delay must be from 0s"),
+        ({"cron": "@daily", "timeout": 0}, "timeout must be from 1s to 366d, not 0"),
+        ({"cron": "@daily", "timeout": "none"}, 'timeout cannot be "none"'),
         (["@daily", {"cron": "@daily"}], "this schedule is given twice"),
         (["@daily", {"cron": "@hourly", "catchup": "all"}], "another `catchup` than a schedule"),
         (["@daily", {"cron": "@hourly", "retry_delay": 5}], "another `retry_delay` than"),
+        (["@daily", {"cron": "@hourly", "timeout": "2h"}], "another `timeout` than"),
     ],
 )
 def test_what_is_wrong_is_named(value: Json, message: str) -> None:

@@ -303,6 +303,23 @@ FAULTS = (
         ("daemon/test_up.py::test_runs_for_slots_of_the_past_come_one_after_the_other",),
     ),
     Fault(
+        "a run for a slot may take for ever",
+        "ork/daemon/fires.py",
+        "                timeout_s=schedule.timeout_s,\n",
+        "",
+        ("daemon/test_up.py::test_each_run_of_a_schedule_has_its_time_limit",),
+    ),
+    Fault(
+        "a retry may take for ever",
+        "ork/daemon/fires.py",
+        "return replace(options, timeout_s=schedule.timeout_s) if schedule else options",
+        "return options",
+        (
+            "daemon/test_fires.py::"
+            "test_a_run_that_a_person_asks_for_has_the_time_limit_of_its_schedule[retry]",
+        ),
+    ),
+    Fault(
         "a run whose retry was overtaken has no hook",
         "ork/daemon/loop.py",
         "if failed is not None and run is not None and run.id != failed.id:",

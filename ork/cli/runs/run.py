@@ -280,6 +280,10 @@ def retry(
         return
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
+        if not latest:
+            from ork.daemon.fires import retried
+
+            options = retried(store, revision, options, now=caller.now)
         started = start.retry(
             store,
             revision,
