@@ -43,7 +43,7 @@ def test_the_list_of_commands_is_shown_without_importing_any():
 
 
 SLOW = {"asyncio", "ssl", "http", "email", "multiprocessing", "concurrent", "ruamel", "jinja2"}
-SLOW |= {"rich", "tomllib", "logging", "xml", "sqlite3"}  # Typer itself imports more
+SLOW |= {"rich", "tomllib", "logging", "xml", "sqlite3", "random"}  # Typer itself imports more
 ROOMS = {"ork.runner", "ork.executors", "ork.heads", "ork.worker", "ork.git"}
 # What reads files and code; and dataclasses, which cost half a millisecond each to define.
 READERS = {"ork.yaml", "ork.code", "ork.definition.task", "ork.definition.reach", "dataclasses"}
@@ -53,10 +53,10 @@ WITHOUT = {
     "show etl": {*SLOW, *ROOMS, *READERS, "ork.differences", "ork.history.details"},
     "show etl:a": {*SLOW, *ROOMS, *READERS, "ork.differences", "ork.history.details"},
     "show etl#1": {*SLOW, *ROOMS, "ork.differences", "ork.code"},
-    "diff etl~1 etl": {*SLOW, *ROOMS, *READERS},
+    "diff etl~1 etl": {*SLOW, *ROOMS, *READERS, "ork.store.runs", "ork.worktree.folder"},
     "status": {*SLOW - {"ruamel"}, "ork.runner", "ork.executors", "ork.worker", "ork.git"},
     "deploy etl.yaml": {*SLOW - {"ruamel"}, "ork.runner", "ork.executors", "ork.git"},
-    "run etl.yaml": {*SLOW - {"ruamel", "logging", "concurrent"}, "ork.git"},
+    "run etl.yaml": {*SLOW - {"ruamel", "logging", "concurrent", "random"}, "hashlib", "ork.git"},
 }
 
 
