@@ -27,7 +27,7 @@ from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
 from ork.cli.screen.line import Line, plain
 from ork.cli.screen.progress import Shown
 from ork.cli.session import Session, World
-from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
+from ork.errors import OrkError, StoreError, UsageError
 from ork.progress import watched
 
 # Each command: its name, the function below ork.cli that does it, and its line of help.
@@ -56,7 +56,7 @@ Moving
   undo         heads.operations:undo     Take back what moved a head or a tag.
 Runs
   run          runs.run:run              Run a workflow, and record exactly what ran.
-  retry        runs.run:retry            Go on with a run that failed or was stopped.
+  retry        runs.again:retry          Go on with runs that failed or were stopped.
   cancel       runs.run:cancel           Stop a run, from any terminal.
   runs         runs.list:runs            List runs, newest first.
   watch        runs.watch:watch          Watch a run that was started elsewhere.
@@ -169,6 +169,9 @@ OTHER_OPTIONS = {
     ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
     ("run", "--skip"): "`--except TASK` runs all but that task",
     ("run", "--exclude"): "`--except TASK` runs all but that task",
+    ("retry", "--status"): "`--failed` takes all runs that failed or were cut off",
+    ("retry", "--all-failed"): "`--failed --since TIME` takes all runs that failed since then",
+    ("retry", "--queue"): "`ork up` retries runs of schedules itself: `retries:`",
     ("retry", "--except"): "`--only` and `--from` say which tasks run again",
     ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
     **dict.fromkeys(
@@ -285,7 +288,7 @@ def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
     if "inputs" in params and "=" in word:
         return f"a parameter is given as `-i {word}`"
     revision = params.get("revision")
-    if command in ("logs", "outputs", "retry", "show") and revision and ":" not in revision:
+    if command in ("logs", "outputs", "show") and revision and ":" not in revision:
         return f"a part is written with a colon: `ork {command} {revision}:{word}`"
     return f"`ork {command} --help` explains it"
 
@@ -537,19 +540,6 @@ def _command_with(option: str, words: Sequence[str]) -> str | None:
 
 
 def _print_error(session: Session, error: OrkError) -> None:
-    from ork.cli.screen.errors import error_view
+    from ork.cli.screen.errors import print_error  # which commands that succeed do without
 
-    sys.stdout.flush()
-    if "--json" in session.argv:
-        from ork.cli.screen.line import json_text
-
-        document = {
-            "message": error.message,
-            "hint": error.hint and session.pasted(error.hint),
-            "exit_code": error.exit_code,
-            "problems": error.problems if isinstance(error, InvalidInput) else [],
-            "candidates": error.candidates if isinstance(error, Ambiguous) else [],
-        }
-        sys.stderr.write(json_text("error", document, indent=None) + "\n")
-        return
-    session.say(*error_view(error))
+    print_error(session, error)

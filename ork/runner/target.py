@@ -89,7 +89,11 @@ def _unattached(store: Store, run: Run) -> Target:
     """Return the target of a run without a deploy, as its record tells."""
     oid = store.ref(f"unattached/{run.workflow}/{run.id}")
     place = store.value(oid) if oid else None
-    if not isinstance(place, dict) or not isinstance(place.get("settings"), dict):
+    if (
+        not isinstance(place, dict)
+        or not isinstance(place.get("settings"), dict)
+        or "\0" in str(place.get("root", "\0"))  # which no path has
+    ):
         place = {"root": ".", "settings": {}}
     settings: Mapping[str, Json] = place["settings"]  # type: ignore[assignment]
     root = (store.project / str(place["root"])).resolve()

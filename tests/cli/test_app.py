@@ -361,7 +361,6 @@ def typed(etl):
     [
         ("logs etl#1 load", "a part is written with a colon: `ork logs etl#1:load`"),
         ("outputs etl load", "a part is written with a colon: `ork outputs etl:load`"),
-        ("retry etl#1 load", "a part is written with a colon: `ork retry etl#1:load`"),
         ("show etl:load extract", "`ork show --help` explains it"),
         ("run etl -i day 2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
         ("run etl day=2026-01-01", "a parameter is given as `-i day=2026-01-01`"),

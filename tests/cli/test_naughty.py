@@ -225,7 +225,7 @@ WRITING: dict[str, list[Case]] = {
     "mv": reads("mv etl load", code=5)  # a run of it waits
     + reads("mv good better", "ops -n 1", "log better", "mv better good"),
     "run": reads("run good", code=1) + reads("run etl", code=2),  # it wants secrets
-    "retry": reads("retry etl#2", code=2),
+    "retry": reads("retry etl#2", "retry etl#2 etl#3", code=2),
     "cancel": reads("cancel etl#1", code=2),
     "schedule": reads("run etl --queue", "schedule list"),
     "bisect": reads("bisect etl --good etl#1 --bad etl#2"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 def test_where_a_kept_task_wrote_files_the_way_to_write_them_anew_is_told(ork):
     ork.write(
@@ -200,3 +202,115 @@ def test_a_run_takes_parameters(ork, golden) -> None:
     bad = ork("run", "p", "-i", "day=x", "-i", "m=1")
     assert bad.code == 2
     golden("run/params_wrong.err", bad.err)
+
+
+FLAKY = """\
+    name: etl
+    params: {day: {type: str, default: a}}
+    tasks:
+      load:
+        executor: process
+        command: 'test -e $ORK_DAY'
+        env: {ORK_DAY: {ref: params.day}}
+      note: {executor: process, command: 'true', depends_on: [load]}
+"""
+
+
+@pytest.fixture
+def flaky(ork):
+    """Four runs: those of a, b and c failed, that of d did not."""
+    ork.write("etl.yaml", FLAKY)
+    ork.write("d", "")
+    for day, code in (("a", 1), ("b", 1), ("d", 0), ("c", 1)):
+        assert ork("run", "etl.yaml", "-i", f"day={day}").code == code
+    return ork
+
+
+def runs_begun(done) -> list[str]:
+    return [line.split()[2] for line in done.err.splitlines() if line[10:13] == "run"]
+
+
+def test_several_runs_go_on_one_after_the_other_the_oldest_first(flaky, golden) -> None:
+    flaky.write("a", "")
+    flaky.write("c", "")
+    done = flaky("retry", "etl#4", "etl#2", "etl#1")
+    assert (done.code, runs_begun(done)) == (1, ["etl#1", "etl#2", "etl#4"])
+    golden("retry/several.out", done.out)
+    golden("retry/several.err", done.err)
+    flaky.write("b", "")
+    assert (flaky("retry", "etl#2", "-q").out, flaky("runs", "--status", "failed").out) == ("", "")
+
+
+def test_all_that_failed_since_a_time_go_on(flaky) -> None:
+    for day in "abc":
+        flaky.write(day, "")
+    created = {
+        one["run"]["number"]: one["run"]["created"]
+        for one in json.loads(flaky("runs", "--json").out)["data"]
+    }
+    asked = flaky("retry", "etl", "--failed", "--since", created[2], "--until", created[3], "-q")
+    assert (asked.code, asked.out, asked.err) == (0, "", "")
+    states = {line.split()[1]: line.split()[2] for line in flaky("runs").out.splitlines()}
+    assert states == dict.fromkeys(("etl#1", "etl#4"), "failed") | dict.fromkeys(
+        ("etl#2", "etl#3"), "success"
+    )
+    done = flaky("retry", "--failed", "--since", "1h")
+    assert (done.code, runs_begun(done)) == (0, ["etl#1", "etl#4"])
+    assert done.out.splitlines()[-1] == "2 of 2 runs succeeded"
+    done = flaky("retry", "--failed", "--since", "1h")
+    assert (done.code, done.out, done.err) == (0, "", "no runs\n")
+
+
+def test_a_run_that_cannot_go_on_holds_up_no_other(flaky) -> None:
+    flaky.write("c", "")
+    done = flaky("retry", "etl#3", "etl#4")
+    assert (done.code, runs_begun(done)) == (2, ["etl#4"])
+    assert "error: etl#3 succeeded: there is nothing to go on with\n" in done.err
+    assert done.out.splitlines()[-1] == "1 of 2 runs succeeded; not etl#3"
+    done = flaky("retry", "etl#1", "etl#3", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert {one["schema"] for one in events} == {"ork.run.v1"}
+    (error,) = map(json.loads, done.err.splitlines())
+    assert (error["schema"], done.code) == ("ork.error.v1", 2)
+
+
+def test_who_stops_a_retry_stops_all_that_would_come(flaky, edit) -> None:
+    edit("etl.yaml", "test -e $ORK_DAY", "kill -INT $PPID; sleep 9")
+    assert flaky("deploy", "etl.yaml").code == 0
+    done = flaky("retry", "etl#1", "etl#2", "--latest")
+    assert done.code == 130
+    assert done.out.splitlines()[-1] == "0 of 2 runs succeeded; not etl#1; stopped before etl#2"
+
+
+def test_what_several_runs_would_do_is_one_document(flaky, golden) -> None:
+    one = json.loads(flaky("retry", "etl#1", "--dry-run", "--json").out)
+    assert one["schema"] == "ork.dry-run.v1"
+    both = json.loads(flaky("retry", "etl#2", "etl#1", "--dry-run", "--json").out)
+    assert both["schema"] == "ork.dry-run-list.v1"
+    assert [would["run"] for would in both["data"]] == ["etl#1", "etl#2"]
+    assert both["data"][0] == one["data"]
+    golden("retry/several.json", flaky("retry", "etl#2", "etl#1", "--dry-run", "--json").out)
+    told = flaky("retry", "--failed", "--since", "1h", "--dry-run").out
+    assert [line.split()[0] for line in told.splitlines() if line[0] == "e"] == [
+        "etl#1",
+        "etl#2",
+        "etl#4",
+    ]
+    assert "etl#1" in flaky("runs", "--status", "failed").out
+
+
+def test_tasks_of_several_runs_run_again(flaky) -> None:
+    for day in "abc":
+        flaky.write(day, "")
+    done = flaky("retry", "etl#1:load", "etl#2", "etl#1:note")
+    assert (done.code, runs_begun(done)) == (0, ["etl#1", "etl#2"])
+    wrong = flaky("retry", "etl#4", "load")
+    assert (wrong.code, wrong.out) == (2, "")
+    told = "error: load is a task, and no run\n"
+    assert wrong.err == f"{told}hint: a part is written with a colon: `ork retry etl#4:load`\n"
+    for words, said in (
+        (("--failed",), "--failed needs --since: how far back"),
+        (("etl", "--since", "1h"), "--since and --until are for --failed"),
+        (("etl#1", "--failed", "--since", "1h"), "etl#1 is a version; a workflow is wanted here"),
+    ):
+        assert flaky("retry", *words).err.startswith(f"error: {said}\n")

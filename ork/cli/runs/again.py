@@ -1,19 +1,303 @@
-"""ork run --watch: a workflow is deployed and run again on every save of what it consists of."""
-
-from __future__ import annotations
+"""What runs again: ork retry; ork run --watch, on every save of what a workflow consists of"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-from ork.cli.screen.errors import error_view
+import typer
+
+from ork.cli import options as shared
+from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
+from ork.cli.runs.run import edited
+from ork.cli.screen import human
+from ork.cli.screen.errors import error_view, print_error
+from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import InvalidInput, NotFound, OrkError, UsageError
+from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError, some
+from ork.objects.kinds import Deploy, Run
+from ork.objects.value import Value
+from ork.runner import start
+from ork.runner.events import RunFinished
+from ork.runner.loop import Control
+from ork.store.contents import find_run
+from ork.store.resolve import present_name, resolve
+from ork.store.revision import parse_span, split_part
+from ork.store.runs import runs
+from ork.store.store import Store
 from ork.worktree.load import check
 
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
 LOOK_MS = 2000  # between two looks, for what was saved just before the watching began
+FAILED = ("failed", "interrupted")  # states of the runs that --failed means
+
+
+class _Again(Value, frozen=True, kw_only=True):
+    """A run that is to be retried, and the tasks of it that are named."""
+
+    run: Run
+    tasks: tuple[str, ...] = ()
+
+
+class _How(Value, frozen=True, kw_only=True):
+    """How runs are retried."""
+
+    only: tuple[str, ...]
+    start_at: tuple[str, ...]
+    jobs: int | None
+    timeout: float | None
+    fail_fast: bool
+    checkout: bool
+    latest: bool
+    hooks: bool
+    logs: bool
+    as_json: bool
+
+    def options(self, tasks: Sequence[str]) -> start.Options:
+        return shared.options_of(
+            jobs=self.jobs,
+            timeout=self.timeout,
+            fail_fast=self.fail_fast,
+            checkout=self.checkout,
+            only=[*self.only, *tasks],
+            start=[*self.start_at],
+        )
+
+
+def retry(
+    ctx: typer.Context,
+    revisions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN|RUN:TASK]...",
+            help="Runs; a workflow means its newest run; when left out, that of the only workflow.",
+        ),
+    ] = None,
+    failed: Annotated[
+        bool,
+        typer.Option(
+            "--failed", help="All runs that failed or were cut off since then, of these workflows."
+        ),
+    ] = False,
+    since: shared.NotBefore = None,
+    until: shared.NotAfter = None,
+    jobs: shared.Jobs = None,
+    only: shared.Only = None,
+    start_at: shared.From = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="A new run, of the newest definition.")
+    ] = False,
+    timeout: shared.Timeout = None,
+    fail_fast: shared.FailFast = False,
+    checkout: shared.Checkout = False,
+    no_hooks: shared.NoHooks = False,
+    logs: shared.Logs = False,
+    quiet: shared.Quiet = False,
+    dry: shared.DryRun = False,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Go on with runs that failed or were stopped.
+
+    A run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
+    task whose outcome was not recorded, because ork was killed, runs again: at least once.
+    --from and --only run tasks again although they succeeded; etl#1:load is etl#1 with --only load.
+    A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
+    always runs again, and what follows it.
+    With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
+    the same, as are the code that they execute and what they receive.
+    --dry-run says which tasks would run again, and why, and which are kept.
+
+    Several runs go on one after the other, the oldest first, whether or not those before them
+    succeed. --failed --since 01:30 takes all that failed or were cut off since then.
+
+    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
+    129, 130, 143 stopped by HUP, Ctrl-C, TERM. Of several runs the highest.
+
+    \b
+    Example:
+        ork retry etl#1 --dry-run
+        ork retry etl#1
+        ork retry etl --failed --since 2h
+    """
+    session: Session = ctx.obj
+    session.quiet = quiet
+    store = session.store
+    shared.at_most_one({"--quiet": quiet, "--dry-run": dry})
+    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
+    how = _How(
+        only=tuple(only or ()),
+        start_at=tuple(start_at or ()),
+        jobs=jobs,
+        timeout=timeout,
+        fail_fast=fail_fast,
+        checkout=checkout,
+        latest=latest,
+        hooks=not no_hooks,
+        logs=logs,
+        as_json=as_json,
+    )
+    if failed:
+        found = _that_failed(session, store, revisions or [], since, until)
+    elif since or until:
+        raise UsageError("--since and --until are for --failed", hint="or name the runs")
+    else:
+        found = _named(session, store, revisions or ["@"])
+    if dry:
+        _dry_run(session, store, found, how, as_json=as_json, several=failed)
+    elif not found:
+        session.say(["no runs"])
+    elif len(found) == 1:
+        with stop_on_signals() as control:
+            raise typer.Exit(exit_code(_retry(session, store, found[0], how, control)))
+    else:
+        raise typer.Exit(_one_after_the_other(session, store, found, how))
+
+
+def _named(session: Session, store: Store, revisions: Sequence[str]) -> list[_Again]:
+    """Return the runs that are meant, the oldest first, each once."""
+    found: dict[str, _Again] = {}
+    for text in revisions:
+        revision, task = split_part(text)
+        try:
+            _, run = find_run(store, resolve(store, revision, now=session.now()))
+        except NotFound as error:
+            before = next(iter(found.values()), None)
+            if before and text in store.snapshot(before.run.snapshot).tasks:
+                hint = f"a part is written with a colon: `ork retry {before.run.name}:{text}`"
+                raise UsageError(f"{text} is a task, and no run", hint=hint) from None
+            raise error
+        tasks = found[run.id].tasks if run.id in found else ()
+        found[run.id] = _Again(run=run, tasks=(*tasks, task) if task else tasks)
+    return [found[run_id] for run_id in sorted(found)]
+
+
+def _that_failed(
+    session: Session,
+    store: Store,
+    workflows: Sequence[str],
+    since: str | None,
+    until: str | None,
+) -> list[_Again]:
+    """Return the runs of some workflows, or of all, that did not succeed in a time."""
+    if since is None:
+        raise UsageError(
+            "--failed needs --since: how far back",
+            hint="`ork runs --status failed` lists what there is",
+        )
+    begin, end = parse_span(since, until, session.now())
+    names: list[str | None] = [*dict.fromkeys(workflows)] or [None]
+    found = [
+        _Again(run=entry.run)
+        for name in names
+        for entry in runs(store, name, states=FAILED, since=begin, until=end)
+        if entry.run.trigger != "bisect"
+    ]
+    return sorted(found, key=lambda one: one.run.id)
+
+
+def _one_after_the_other(session: Session, store: Store, found: Sequence[_Again], how: _How) -> int:
+    """Retry runs, whatever becomes of those before them; return the highest exit code."""
+    told = not (how.as_json or session.quiet)
+    if told:
+        names = some([one.run.name for one in found], NAMES_MAX)
+        session.say([f"{human.count(len(found), 'run')}, the oldest first: {names}"])
+    codes: dict[str, int] = {}
+    with stop_on_signals() as control:
+        for one in found:
+            try:
+                codes[one.run.name] = exit_code(_retry(session, store, one, how, control))
+            except StoreError:
+                raise
+            except OrkError as error:
+                print_error(session, error)
+                codes[one.run.name] = error.exit_code
+            if control.stops:
+                break
+    if told:
+        good = sum(1 for code in codes.values() if code == 0)
+        line: Line = [f"{good} of {human.count(len(found), 'run')} succeeded"]
+        if bad := [name for name, code in codes.items() if code]:
+            line.append(f"; not {some(bad, NAMES_MAX)}")
+        if left := [one.run.name for one in found[len(codes) :]]:
+            line.append(f"; stopped before {some(left, NAMES_MAX)}")
+        session.print([line])
+    return max(codes.values())
+
+
+def _retry(session: Session, store: Store, one: _Again, how: _How, control: Control) -> RunFinished:
+    """Go on with a run, to its end."""
+    caller = shared.caller_of(session, control)
+    text, options = f"run:{one.run.id}", how.options(one.tasks)
+    if not how.latest:
+        from ork.daemon.fires import retried
+
+        options = retried(store, text, options, now=caller.now)
+    started = start.retry(
+        store,
+        text,
+        options=options,
+        latest=how.latest,
+        caller=caller,
+    )
+    if not (how.as_json or session.quiet):
+        if good := started.beside:
+            told = f"{good.name} succeeded and stays: a new run begins"
+            session.say([("note: ", "warning"), told])
+        session.say(*_older(session, store, one.run, latest=how.latest))
+    last = follow(
+        session,
+        started.events,
+        control=control,
+        as_json=how.as_json,
+        quiet=session.quiet,
+        logs=how.logs,
+    )
+    if how.hooks:
+        run_hook(session, last.run, caller, as_json=how.as_json)
+    return last
+
+
+def _dry_run(
+    session: Session,
+    store: Store,
+    found: Sequence[_Again],
+    how: _How,
+    *,
+    as_json: bool,
+    several: bool,
+) -> None:
+    """Say what each would run; of several as one document."""
+    from ork.cli.runs.dry_run import would_run_view
+
+    would: list[start.WouldRun] = []
+    lines: list[Line] = []
+    for one in found:
+        caller = shared.caller_of(session, Control())
+        text, options = f"run:{one.run.id}", how.options(one.tasks)
+        ready = start.prepare_retry(store, text, options=options, caller=caller, latest=how.latest)
+        would.append(start.would_run(store, ready))
+        if not as_json:
+            session.say(*_older(session, store, one.run, latest=how.latest))
+            lines += would_run_view(would[-1], store)
+    if not as_json:
+        session.print(lines, page=True)
+    elif several or len(would) > 1:
+        session.print_json("dry-run-list", would)
+    else:
+        session.print_json("dry-run", would[0])
+
+
+def _older(session: Session, store: Store, run: Run, *, latest: bool) -> Iterator[Line]:
+    """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
+    workflow = present_name(store, run.workflow)
+    if (head := store.ref(f"workflows/{workflow}")) is None:
+        return
+    again = f"`ork retry {run.name} --latest`"
+    new = list(edited(session, store, workflow, f"`ork deploy {{}}`, then {again} runs with that"))
+    yield from new
+    if not new and not latest and store.get(Deploy, head).snapshot != run.snapshot:
+        yield [("note: ", "warning"), f"{run.name} goes on with the version that it had"]
+        yield [("hint: ", "hint"), f"{again} runs the newest"]
 
 
 def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoReturn:

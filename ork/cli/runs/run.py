@@ -1,9 +1,8 @@
-"""ork run, ork retry, ork cancel"""
+"""ork run, ork cancel"""
 
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,9 +20,8 @@ from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
-from ork.store.contents import find_run
-from ork.store.resolve import only_workflow, present_name, resolve, workflows
-from ork.store.revision import ENDINGS, split_part
+from ork.store.resolve import only_workflow, resolve, workflows
+from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
@@ -136,7 +134,7 @@ def run(
     if source == "@":
         source = only_workflow(store)
     if not (as_json or quiet) and source in workflows(store):
-        session.say(*_edited(session, store, str(source), "`ork run {}` runs with that"))
+        session.say(*edited(session, store, str(source), "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -215,92 +213,6 @@ def run(
     last, _ = _run(
         session, store, sources, how, no_hooks=no_hooks, as_json=as_json, quiet=quiet, logs=logs
     )
-    raise typer.Exit(exit_code(last))
-
-
-def retry(
-    ctx: typer.Context,
-    revision: shared.RunOrTask = "@",
-    jobs: shared.Jobs = None,
-    only: shared.Only = None,
-    start_at: shared.From = None,
-    latest: Annotated[
-        bool, typer.Option("--latest", help="A new run, of the newest definition.")
-    ] = False,
-    timeout: shared.Timeout = None,
-    fail_fast: shared.FailFast = False,
-    checkout: shared.Checkout = False,
-    no_hooks: shared.NoHooks = False,
-    logs: shared.Logs = False,
-    quiet: shared.Quiet = False,
-    dry: shared.DryRun = False,
-    as_json: shared.AsJson = False,
-) -> None:
-    """Go on with a run that failed or was stopped.
-
-    The run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
-    task whose outcome was not recorded, because ork was killed, runs again: at least once.
-    --from and --only run tasks again although they succeeded; etl#1:load is etl#1 with --only load.
-    A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
-    always runs again, and what follows it.
-    With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
-    the same, as are the code that they execute and what they receive.
-    --dry-run says which tasks would run again, and why, and which are kept.
-
-    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
-    129, 130, 143 stopped by HUP, Ctrl-C, TERM.
-
-    \b
-    Example:
-        ork retry etl#1 --dry-run
-        ork retry etl#1
-    """
-    session: Session = ctx.obj
-    session.quiet = quiet
-    store = session.store
-    shared.at_most_one({"--quiet": quiet, "--dry-run": dry})
-    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
-    revision, task = split_part(revision)
-    options = shared.options_of(
-        jobs=jobs,
-        timeout=timeout,
-        fail_fast=fail_fast,
-        checkout=checkout,
-        only=[*(only or ()), task] if task else only,
-        start=start_at,
-    )
-    if dry:
-        from ork.cli.runs import dry_run
-
-        caller = shared.caller_of(session, Control())
-        ready = start.prepare_retry(store, revision, options=options, caller=caller, latest=latest)
-        if not as_json:
-            session.say(*_older(session, store, revision, latest=latest, now=caller.now))
-        dry_run.show(session, store, ready, as_json=as_json)
-        return
-    with stop_on_signals() as control:
-        caller = shared.caller_of(session, control)
-        if not latest:
-            from ork.daemon.fires import retried
-
-            options = retried(store, revision, options, now=caller.now)
-        started = start.retry(
-            store,
-            revision,
-            options=options,
-            latest=latest,
-            caller=caller,
-        )
-        if not (as_json or quiet):
-            if good := started.beside:
-                told = f"{good.name} succeeded and stays: a new run begins"
-                session.say([("note: ", "warning"), told])
-            session.say(*_older(session, store, revision, latest=latest, now=caller.now))
-        last = follow(
-            session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
-        )
-        if not no_hooks:
-            run_hook(session, last.run, caller, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
 
@@ -451,25 +363,7 @@ def _beside(others: Sequence[Run]) -> Iterator[Line]:
         yield [("note: ", "warning"), f"{names} {verb} on at the same time: {watch}"]
 
 
-def _older(
-    session: Session, store: Store, revision: str, *, latest: bool, now: datetime
-) -> Iterator[Line]:
-    """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
-    _, run = find_run(store, resolve(store, revision, now=now))
-    workflow = present_name(store, run.workflow)
-    if (head := store.ref(f"workflows/{workflow}")) is None:
-        return
-    again = f"`ork retry {run.name} --latest`"
-    edited = list(
-        _edited(session, store, workflow, f"`ork deploy {{}}`, then {again} runs with that")
-    )
-    yield from edited
-    if not edited and not latest and store.get(Deploy, head).snapshot != run.snapshot:
-        yield [("note: ", "warning"), f"{run.name} goes on with the version that it had"]
-        yield [("hint: ", "hint"), f"{again} runs the newest"]
-
-
-def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
+def edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
     """Yield a note when the file of a workflow differs from the head, which is what runs.
 
     In the hint braces stand for the path of the file.

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ork.cli.screen.line import Line
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
+if TYPE_CHECKING:
+    from ork.cli.session import Session
+
 PROBLEMS_MAX = 50
 SOURCE_CHARS_MAX = 120
 CANDIDATES_MAX = 20
+
+
+def print_error(session: Session, error: OrkError) -> None:
+    """Tell an error on standard error, as one document to a program that asked for JSON."""
+    sys.stdout.flush()
+    if "--json" in session.argv:
+        from ork.cli.screen.line import json_text
+
+        document = {
+            "message": error.message,
+            "hint": error.hint and session.pasted(error.hint),
+            "exit_code": error.exit_code,
+            "problems": error.problems if isinstance(error, InvalidInput) else [],
+            "candidates": error.candidates if isinstance(error, Ambiguous) else [],
+        }
+        sys.stderr.write(json_text("error", document, indent=None) + "\n")
+        return
+    session.say(*error_view(error))
 
 
 def error_view(error: OrkError) -> Iterator[Line]:
