@@ -244,19 +244,29 @@ class _Reader(Commands):
     def parenthesis(self) -> None:
         """Read what stands in parentheses, of which the first is read."""
         if self.text.startswith("(", self.at) and self.text.find("))", self.at) >= 0:
-            self.skip_arithmetic()
+            self.arithmetic(1)
         else:
             self.inside()
 
-    def skip_arithmetic(self) -> None:
-        """Skip (( arithmetic )): it can set variables, and execute what stands in $( )."""
-        start, end = self.at, self.text.find("))", self.at)
-        if end < 0:
-            raise _Broken
-        self.at = end + 2
+    def arithmetic(self, opening: int) -> None:
+        """Read (( arithmetic )): it can set variables, and execute what stands in $( ).
+
+        So many letters open it.
+        """
+        start, inner = self.at, 0
+        self.at += opening
+        with self.deeper():
+            while inner or not self.text.startswith("))", self.at):
+                letter = self.text[self.at : self.at + 1]
+                inner += {"(": 1, ")": -1}.get(letter, 0)
+                if not letter or inner < 0:
+                    raise _Broken
+                if letter in "$`":
+                    self.expansion()
+                else:
+                    self.at += 2 if letter == "\\" else 1
+        self.at += 2
         skipped = self.text[start : self.at]
-        if "$(" in skipped.replace("$((", "") or "`" in skipped:
-            self.say("unclear", start)
         if "=" in skipped or "++" in skipped or "--" in skipped:
             for name in _NAME.findall(skipped):
                 self.set(name, UNKNOWN, Command())
@@ -265,7 +275,7 @@ class _Reader(Commands):
         """Read NAME in WORDS, after `for`."""
         self.blank()
         if self.text.startswith("((", self.at):
-            self.skip_arithmetic()
+            self.arithmetic(2)
             return
         name = self.word().text
         self.lines()
@@ -515,7 +525,7 @@ class _Reader(Commands):
             inner = re.sub(r"\\([`\\$])", r"\1", text[start + 1 : self.at - 1])
             values = self.within(inner, start, lambda: self.inside(""))
         elif text.startswith("$((", start):
-            self.skip_arithmetic()
+            self.arithmetic(3)
         elif text.startswith("$(", start):
             self.at += 2
             values = self.inside()

@@ -5,6 +5,7 @@ Inputs are not stored: the bindings of a task, the parameters and the outputs be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, bind
-from ork.errors import Corrupt, StoreError, count
+from ork.errors import Corrupt, NotFound, StoreError, count
 from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun
@@ -25,6 +26,8 @@ from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
 
+# Of a path, as changes have it: `tables[0].rows`, `"a b".c`.
+_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|\[\d+\]|[^.\[\]"]+')
 COLUMNS = ("state", "started", "seconds", "attempts", "reason", "error", "inputs", "output")
 SHOWN = 10  # of the values of a mapping, in a line about it
 
@@ -370,3 +373,20 @@ class Outputs(Mapping[str, Json]):
 def _first(name: str, texts: Iterator[str]) -> str:
     """Return a line about a mapping, whose values may be more than the memory holds."""
     return line(name, [*islice(texts, SHOWN), *("..." for _ in islice(texts, 1))])
+
+
+def part_of(value: Json, path: str) -> Json:
+    """Return the part of a value to which a path leads; raise NotFound where it leads nowhere."""
+    for step in _STEP.findall(path):
+        if isinstance(value, list):
+            number = step.strip("[]")
+            if not number.isdecimal() or int(number) >= len(value):
+                raise NotFound(f"there is no {step} among {count(len(value), 'element')}")
+            value = value[int(number)]
+            continue
+        key = step if step[0] != '"' else step[1:-1].replace('\\"', '"')
+        if not isinstance(value, dict) or key not in value:
+            known = sorted(value) if isinstance(value, dict) else []
+            raise NotFound(f"there is no {step} in it", hint=meant_or_known(key, known))
+        value = value[key]
+    return value

@@ -33,7 +33,9 @@ def still_valid(
     parameters.
     """
     runs = [run]
-    while runs[-1].selected is not None and (base := base_alike(store, runs[-1])):
+    while runs[-1].selected is not None and (base := base_of(store, runs[-1])):
+        if base.params != run.params:
+            break
         runs.append(base)
         if len(runs) > BASES_MAX:
             break
@@ -43,18 +45,14 @@ def still_valid(
     return found
 
 
-def base_alike(store: Store, run: Run) -> Run | None:
-    """Return the run whose outputs stand in for what a run did not execute.
-
-    None where that had other parameters, or is not known any more.
-    """
+def base_of(store: Store, run: Run) -> Run | None:
+    """Return the run whose outputs stand in for what a run did not execute, if it is known."""
     if run.base is None:
         return None
     try:
-        base = run_of_id(store, run.workflow, run.base)[1]
+        return run_of_id(store, run.workflow, run.base)[1]
     except NotFound:  # it was taken away, or has the name that the workflow had then
         return None
-    return base if base.params == run.params else None
 
 
 def _valid_in(

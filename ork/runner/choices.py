@@ -10,9 +10,10 @@ from pathlib import Path
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
 from ork.definition.types import convert
+from ork.differences.impact import params_of
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
-from ork.history.results import BASES_MAX, base_alike
+from ork.history.results import BASES_MAX, base_of
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import NOT_SELECTED, Param, Run, Task, TaskRun
@@ -227,20 +228,26 @@ def stand_ins(
     """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
-    run of the workflow with these parameters in which all of it did. Where there is none, a task
+    run of the workflow in which all of it did, with these values of the parameters that it, or what
+    comes before it, takes. Where there is none, a task
     that runs whatever became of the others does without those that it takes nothing of.
     """
     wanted = {up for name in selected for up in needs[name]} - selected
     taken = _taken(store, {name: oids[name] for name in selected if {*needs[name]} & wanted})
     found = None
+    known = {name: oids[name] for name in wanted.union(graph.ancestors(needs, wanted))}
+    used = set().union(*map(params_of, store.get_all(Task, known).values()))
+    given = {name: value for name, value in params.items() if name in used}
     for names in (wanted, taken - selected) if wanted or base else ():
         try:
-            found = _base(store, workflow, names, base, params) if names or base else None
+            found = _base(store, workflow, names, base, given) if names or base else None
             break
         except UsageError:
             if names != wanted or taken >= wanted:
                 raise
     outputs = _done(store, found) if found else {}
+    if found and base is None and recorded_params(store, found) != params:
+        outputs = {name: one for name, one in outputs.items() if name in known}
     states = {
         name: stand_in(oids[name], outputs.get(name), found) for name in needs.keys() - selected
     }
@@ -373,9 +380,9 @@ def _base(
     earlier = runs(store, workflow) if has_run(store, workflow) else ()
     other: Run | None = None  # the newest that has them, of other parameters
     for run in (one.run for one in earlier):
-        same = recorded_params(store, run) == params
+        same = _has(store, run, params)
         if run.ended is not None and (same or not other) and wanted <= _done(store, run).keys():
-            if same and wanted <= _own(store, run):
+            if same and wanted <= _own(store, run, params):
                 return run
             other = other if same else run
     outputs = f"the outputs of {', '.join(sorted(wanted))}"
@@ -390,8 +397,14 @@ def _base(
     )
 
 
-def _own(store: Store, run: Run) -> set[str]:
-    """Return the tasks of a run whose outputs were made with its parameters, there or before.
+def _has(store: Store, run: Run, params: Mapping[str, Json]) -> bool:
+    """Say whether a run had these values, among its parameters."""
+    recorded = recorded_params(store, run)
+    return all(name in recorded and recorded[name] == it for name, it in params.items())
+
+
+def _own(store: Store, run: Run, params: Mapping[str, Json]) -> set[str]:
+    """Return the tasks of a run whose outputs were made with these parameters, there or before.
 
     Those of others may stand in it, if somebody has named another run for that.
     """
@@ -405,7 +418,8 @@ def _own(store: Store, run: Run) -> set[str]:
             if states[name].state != "skipped" or states[name].is_unmet
         }
         found, waiting = found | executed, waiting - executed
-        if not waiting or (base := base_alike(store, run)) is None:
+        base = base_of(store, run)
+        if not waiting or base is None or not _has(store, base, params):
             break
         run = base
     return found

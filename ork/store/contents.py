@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -177,15 +178,33 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
 
     WORKFLOW:TASK is that task of the newest run.
     """
-    name, task = grammar.split_part(text)
-    _, run = find_run(store, resolve(store, name, now=now))
-    if not task:
-        return run, None
-    tasks = store.snapshot(run.snapshot).tasks
-    if task not in tasks:
-        name = run.name
-        raise NotFound(f"{name} has no task {task!r}", hint=meant_or_known(task, sorted(tasks)))
+    run, task, path = run_and_place(store, text, now=now)
+    if path:
+        raise _no_task(store, run, text.partition(":")[2])
     return run, task
+
+
+def run_and_place(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None, str]:
+    """Return the run and the task as `run_and_task`, and the path behind that: of RUN:TASK.FIELD.
+
+    The path is as a diff writes it: "rows[0].name". It is the shortest where names have dots.
+    """
+    name, part = grammar.split_part(text)
+    _, run = find_run(store, resolve(store, name, now=now))
+    if not part:
+        return run, None, ""
+    tasks = store.snapshot(run.snapshot).tasks
+    ends = [len(part), *(found.start() for found in reversed([*re.finditer(r"[.\[]", part)]))]
+    for end in ends:
+        if part[:end] in tasks:
+            return run, part[:end], part[end:].removeprefix(".")
+    raise _no_task(store, run, part)
+
+
+def _no_task(store: Store, run: Run, task: str) -> NotFound:
+    tasks = store.snapshot(run.snapshot).tasks
+    hint = meant_or_known(task, sorted(tasks))
+    return NotFound(f"{run.name} has no task {task!r}", hint=hint)
 
 
 def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _locale
 import atexit
+import faulthandler
 import gc
 import os
 import signal
@@ -337,8 +338,8 @@ def _begin_anew() -> None:
     modules = sys.modules
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
-    if "faulthandler" in modules:
-        modules["faulthandler"].cancel_dump_traceback_later()
+    faulthandler.cancel_dump_traceback_later()
+    faulthandler.enable(2)
     if "warnings" in modules:
         warnings = modules["warnings"]
         filters = list(warnings.filters)

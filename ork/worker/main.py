@@ -21,6 +21,7 @@ STARTUP = frozenset(sys.modules)  # before ours: what every script finds loaded
 if __name__ == "__main__" and __file__.startswith(f"{sys.path[0]}/"):
     del sys.path[0]  # the folder of this file
 
+import faulthandler
 import gc
 import importlib.util
 import io
@@ -57,6 +58,7 @@ def main() -> None:
     """Serve jobs until the channel ends, or a job needs the end of the process."""
     channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
     sys.argv[:] = [""]
+    faulthandler.enable(2)  # a crash in C code tells in the log where it was
     for descriptor in (channel, lifeline):
         os.set_inheritable(descriptor, False)
     _die_with(lifeline)

@@ -543,7 +543,7 @@ def test_that_the_project_was_left_is_told_at_the_end(size):
     left = "load.sh and 1 other file changed: tasks start in a/checkout from now on"
     hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
     assert list(map(plain, board.left)) == [left, hint]
-    assert " in a/checkout " in plain(board.frame(24, 80)[0])
+    assert ", in a/checkout" in plain(board.frame(24, 80)[0])
 
 
 def test_that_a_run_was_in_a_checkout_is_told_at_the_end():

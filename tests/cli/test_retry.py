@@ -160,6 +160,40 @@ def test_outputs_of_another_version_than_the_newest_come_with_a_note(etl, edit) 
     assert etl("outputs", "etl#1:load").err == ""
 
 
+def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
+    value = {"rmse": 0.5, "sizes": [{"a b": 1}, {"x": [2, 3]}]}
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        tasks:
+          fit: {executor: python, file: fit.py}
+          fit.all: {executor: python, file: fit.py}
+        """,
+    )
+    ork.write("fit.py", f"def main():\n    return {value}\n")
+    assert ork("run").code == 0
+    for path, part in (
+        (".rmse", 0.5),
+        (".all.rmse", 0.5),
+        (".sizes[1].x", [2, 3]),
+        (".sizes[1].x[0]", 2),
+        ('.sizes[0]."a b"', 1),
+        (".all", value),
+    ):
+        assert json.loads(ork("outputs", f"w#1:fit{path}").out) == part
+    found = json.loads(ork("outputs", "w:fit.rmse", "--json").out)
+    assert found == {"schema": "ork.outputs.v1", "data": {"fit.rmse": 0.5}}
+    for path, told in (
+        (".rmsee", "no rmsee in it\nhint: did you mean rmse?"),
+        (".sizes[2]", "no [2] among 2 elements"),
+        (".rmse.x", "no x in it"),
+    ):
+        refused = ork("outputs", f"w#1:fit{path}")
+        assert (refused.code, told in refused.err) == (3, True), refused.err
+    assert "has no task 'fit.rmse'" in ork("logs", "w#1:fit.rmse").err
+
+
 def test_outputs_of_a_task_that_failed_are_not_found(etl, edit) -> None:
     edit("tasks/etl.py", 'return {"rows": 3}', "raise ValueError('no rows')")
     etl("run", "etl.yaml")

@@ -55,6 +55,36 @@ def outputs(ork: Ork, run: str) -> dict[str, int]:
     return {name: value["n"] for name, value in found.items()}
 
 
+def test_outputs_stand_in_that_the_other_parameters_do_not_touch(ork: Ork) -> None:
+    ork.write("code.py", CODE)
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        params: {n: {type: int, default: 1}, alpha: {type: int, default: 1}}
+        tasks:
+          load: {executor: python, file: code.py, function: add, inputs: {n: {ref: params.n}}}
+          fit: {executor: python, file: code.py, function: both, depends_on: [load],
+                inputs: {n: {ref: tasks.load.output.n}, m: {ref: params.alpha}}}
+          end: {executor: python, file: code.py, function: add, depends_on: [fit],
+                inputs: {n: {ref: tasks.fit.output.n}}}
+        """,
+    )
+    assert ork("run").code == 0
+    assert ork("run", "w", "--from", "fit", "-i", "alpha=5").code == 0
+    assert outputs(ork, "w#2") == {"load": 2, "fit": 7, "end": 8}
+    refused = ork("run", "w", "--from", "fit", "-i", "n=5")
+    assert (refused.code, "with these parameters has the outputs of load" in refused.err) == (
+        2,
+        True,
+    )
+    refused = ork("run", "w", "--from", "end", "-i", "alpha=6")  # which w#2 has not
+    assert (refused.code, "has the outputs of fit; w#2 has" in refused.err) == (2, True)
+    assert ork("run", "w", "--from", "end", "-i", "alpha=5").code == 0
+    assert ork("run", "w", "--only", "fit", "-i", "alpha=7").code == 0  # load of w#1, by w#3
+    assert outputs(ork, "w#4") == {"load": 2, "fit": 9}
+
+
 @pytest.mark.parametrize(
     ("selection", "names"),
     [

@@ -219,6 +219,19 @@ def test_a_worker_that_dies_fails_only_that_attempt(pool, place, survivor, state
     assert survivor() != before
 
 
+def test_a_crash_in_machine_code_tells_where_it_was(ork):
+    """Also after a task that has switched this off, in the same worker."""
+    off = "import faulthandler\ndef main():\n    faulthandler.disable()\n"
+    ork.write("off.py", off)
+    ork.write("crash.py", "import ctypes\ndef main():\n    ctypes.string_at(0)\n")
+    tasks = "{off: {executor: python, file: off.py}, crash: {executor: python, file: crash.py,"
+    ork.write("w.yaml", f"name: w\ntasks: {tasks} depends_on: [off]}}}}\n")
+    assert ork("run", "-j", "1").code == 1
+    log = ork("logs", "w#1:crash").out
+    assert log.startswith("Fatal Python error: Segmentation fault\n")
+    assert 'crash.py", line 3 in main\n' in log
+
+
 def test_a_worker_that_dies_between_tasks_costs_no_task(pool, survivor):
     before = survivor()
     os.kill(before, 9)

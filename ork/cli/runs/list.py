@@ -175,26 +175,31 @@ def runs(
 
 def outputs(
     ctx: typer.Context,
-    revision: shared.RunOrTask = "@",
+    revision: Annotated[
+        str,
+        typer.Argument(help="RUN, RUN:TASK or RUN:TASK.FIELD; a workflow means its newest run."),
+    ] = "@",
     as_json: Annotated[
         bool, typer.Option("--json", help="With the schema around it, as other commands print.")
     ] = False,
 ) -> None:
     """Print what tasks of a run returned, as JSON.
 
-    Of one task the bare value, for other programs; of a run an object, task to value.
+    Of one task the bare value, for other programs, or a part of it, by its path as `ork diff` shows
+    it: `etl#1:load.tables[0].rows`. Of a run an object, task to value.
 
     \b
     Example:
         ork outputs etl#1:extract
+        ork outputs etl#1:extract.rows
     """
     from ork.cli.screen.line import json_parts
-    from ork.history.details import Outputs
-    from ork.store.contents import run_and_task, task_runs
+    from ork.history.details import Outputs, part_of
+    from ork.store.contents import run_and_place, task_runs
 
     session: Session = ctx.obj
     store = session.store
-    run, task = run_and_task(store, revision, now=session.now())
+    run, task, path = run_and_place(store, revision, now=session.now())
     states = task_runs(store, run)
     if task:
         states = states.ordered([task])
@@ -210,10 +215,10 @@ def outputs(
     for name, changed in tainted(states).items():
         if name in values:
             session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
+    value = part_of(values[task], path) if task else values
     if as_json:
-        session.print_json("outputs", values)
+        session.print_json("outputs", {revision.partition(":")[2]: value} if path else values)
         return
-    value = values[task] if task else values
     sys.stdout.writelines(json_parts(value, ascii=sys.stdout.isatty()))
     sys.stdout.write("\n")
 

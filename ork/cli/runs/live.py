@@ -173,10 +173,12 @@ class Board:
         doing = ("running", "stopping", "killing")[min(stops, 2)]
         again = "; Ctrl-C again kills what runs" if stops == 1 else ""
         style = "warning" if stops else "running"
-        where = f" in {human.path(self._folder)}" if self._folder else ""
-        rest = f"{where} {_elapsed(self._since)}{self._left_in_words()}{again}: "
+        rest = f" {_elapsed(self._since)}{self._left_in_words()}{again}: "
         room = columns - 2 - len(self._name) - len(doing) - cell_len(rest)
-        return [(self._name, "name"), " ", (doing, style), rest + _in_words(self._counts, room)]
+        rest += _in_words(self._counts, room)
+        where = f", in {human.path(self._folder)}" if self._folder else ""
+        has_room = len(self._name) + 1 + len(doing) + cell_len(rest) + cell_len(where) <= columns
+        return [(self._name, "name"), " ", (doing, style), rest, where if has_room else ""]
 
     def _left_in_words(self) -> str:
         if self._control and self._control.stops:

@@ -49,7 +49,8 @@ def run(
         typer.Option(
             "--base",
             metavar="RUN",
-            help="The run whose outputs stand in; else the newest with these parameters.",
+            help="The run whose outputs stand in; else the newest with these parameters, as far as"
+            " what is kept takes them.",
         ),
     ] = None,
     timeout: shared.Timeout = None,
