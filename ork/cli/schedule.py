@@ -11,7 +11,7 @@ import typer
 
 from ork.alike import did_you_mean
 from ork.cli import options as shared
-from ork.cli.runs.queued import tell_queued, waiting_view
+from ork.cli.runs.queued import tell_queued, waiting_view, waits_for
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
@@ -147,7 +147,8 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
     from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, store, workflow), session.now())
-    waiting = [one for one in queue.waiting(store) if workflow in (None, one.workflow)]
+    some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
+    waiting = queue.with_reasons(store, some)
     if as_json:
         rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
         up = {"up": is_up(store), "holder": holder(store)}
@@ -194,7 +195,8 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             ]
         if one.due:
             late = human.near(one.due, now)
-            yield [("  due    ", "label"), (f"{human.date(one.due, now)}, {late}", "warning")]
+            told = (f"{human.date(one.due, now)}, {late}", "warning")
+            yield [("  due    ", "label"), told, *waits_for(one.waits_for)]
         if last := one.last:
             yield [
                 ("  last   ", "label"),

@@ -82,13 +82,15 @@ class Fired(Value, frozen=True, kw_only=True):
 class Listed(Value, frozen=True, kw_only=True):
     """A schedule, how it stands, and what was left out of its workflow lately, newest first.
 
-    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires.
+    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires, or for
+    which no more runs may go on than those that it `waits_for`.
     """
 
     workflow: str
     schedule: Schedule
     next: datetime | None  # None while it is paused or archived
     due: datetime | None
+    waits_for: tuple[str, ...]
     last: Fired | None
     paused: Paused | None
     archived: bool
@@ -162,6 +164,7 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
     skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
     for one in due(store, some, now):
         line, run, decision = one.line, one.state.run, one.decision
+        head_ref = f"workflows/{line.workflow}"
         last = None
         if run is not None and run.scheduled is not None:
             last = Fired(
@@ -177,6 +180,9 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 schedule=line.schedule,
                 next=decision.wake if decision else None,
                 due=decision.decided if decision else None,
+                waits_for=queue.waits_for(store, line.workflow, store.ref(head_ref))
+                if decision and decision.fire
+                else (),
                 last=last,
                 paused=pauses.get(line.workflow),
                 archived=line.workflow in put_away,

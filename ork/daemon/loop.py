@@ -48,9 +48,11 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.runner import record
+from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import LATE_MAX, NOT_UP, Decision, Skip
 from ork.schedule.schedule import key_of
 from ork.store import location
+from ork.store.resolve import run_of_id
 from ork.store.store import Store
 
 LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
@@ -98,6 +100,7 @@ class Watched:
         self.goes_on = False  # a run whose end decides what comes next
         self.failed: Run | None = None  # which is to be retried
         self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
+        self.waited: tuple[datetime, str] | None = None  # a slot for which there was no room, why
 
 
 # For whom something is to start: a schedule, which is looked at once more when there is a place, an
@@ -135,6 +138,7 @@ class Daemon:
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
+        self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
         self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
         self._told: list[Told] = []
@@ -314,10 +318,11 @@ class Daemon:
             if (decision := due.decision) is None:  # paused
                 one.look_at, one.goes_on = now + timedelta(days=1), False
                 return None
-            decision = self._truly(decision)
+            decision = self._truly(one, decision)
             if decision.fire is None and decision.skips:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
                 self._left_out(line.workflow, decision.skips, now)
+                one.waited = None
         except Conflict:  # another process has decided
             one.look_at = now
             return None
@@ -358,16 +363,19 @@ class Daemon:
         )
         return at, retry
 
-    def _truly(self, decision: Decision) -> Decision:
-        """Return a decision with the reason for what was left out while the store was away."""
-        since = self._away_since
-        if since is None:
-            return decision
-        skips = tuple(
-            replace(skip, reason=AWAY) if skip.reason == NOT_UP and skip.first >= since else skip
-            for skip in decision.skips
-        )
-        return replace(decision, skips=skips)
+    def _truly(self, one: Watched, decision: Decision) -> Decision:
+        """Return a decision with the reason for what was left out though we were up.
+
+        The store was away, or too many runs of the workflow went on.
+        """
+        away = (self._away_since, AWAY) if self._away_since else None
+        for since, why in filter(None, (away, one.waited)):
+            skips = tuple(
+                replace(skip, reason=why) if skip.reason == NOT_UP and skip.first >= since else skip
+                for skip in decision.skips
+            )
+            decision = replace(decision, skips=skips)
+        return decision
 
     def _push(self, since: datetime, whose: Whose) -> None:
         self._count += 1
@@ -376,17 +384,24 @@ class Daemon:
     def _start(self, now: datetime) -> None:
         """Start what is ready, whatever waits longest first, as long as there is a place.
 
-        Runs that make up for slots of one workflow come one after the other.
+        Runs that make up for slots of one workflow come one after the other. Where no more runs of
+        a workflow may go on, what is ready of it waits, and all that is behind it in the queue.
         """
         going = {whose.workflow for whose in self._asked.values() if _makes_up(whose)}
+        full: set[str] = set()
         later: list[Ready] = []
         try:
             while self._ready and len(self._children.living) < self._options.jobs:
                 _, _, whose = self._ready[0]
-                if _makes_up(whose) and whose.workflow in going:
+                behind = isinstance(whose, Queued) and whose.workflow in full
+                if behind or (_makes_up(whose) and whose.workflow in going):
                     later.append(heappop(self._ready))
                     continue
                 work = self._work_for(whose, now)
+                if work is not None and self._must_wait(whose, work, now):
+                    full.add(work.workflow)
+                    later.append(heappop(self._ready))
+                    continue
                 child = self._children.start(work) if work else None
                 heappop(self._ready)
                 if child is not None:
@@ -409,6 +424,36 @@ class Daemon:
             return Take(workflow=whose.workflow, id=whose.id, now=now)
         self._taken.discard(whose.id)  # taken by another process, or taken back
         return None
+
+    def _must_wait(self, whose: Whose, work: Work, now: datetime) -> bool:
+        """Say whether too many runs of a workflow go on for one more; tell once which these are."""
+        match work:
+            case Fire():
+                deploy: str | None = self._store.ref(f"workflows/{work.workflow}")
+            case Retry():
+                deploy = run_of_id(self._store, work.workflow, work.id)[1].deploy
+            case _:
+                deploy = whose.entry.deploy if isinstance(whose, Queued) else None
+        room = queue.room_for(self._store, work.workflow, deploy)
+        if room is None:
+            return False
+        for child in self._asked:
+            begins = child.pinned is None and not isinstance(child.work, Finish)
+            if begins and child.work.workflow == work.workflow:
+                return True  # it is counted in a moment
+        others = in_the_way(self._store, room)
+        if not others:
+            self._waits.pop(work.workflow, None)
+            return False
+        why = going_on(others)
+        if isinstance(whose, Watched) and isinstance(work, Fire) and whose.waited is None:
+            assert work.decision.fire is not None
+            whose.waited = work.decision.fire, f"{names(others)} went on"
+        if self._waits.get(work.workflow) != why:
+            self._waits[work.workflow] = why
+            message = f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}"
+            self._told.append(Note(time=now, message=message))
+        return True
 
     # -- what children tell
 
@@ -438,6 +483,9 @@ class Daemon:
             self._fires += 1
             self._lag_s = (now - slot).total_seconds()
             self._left_out(work.workflow, work.decision.skips, now)
+            whose = self._asked[child]
+            if isinstance(whose, Watched):
+                whose.waited = None
         began = Began(
             time=now,
             workflow=work.workflow,

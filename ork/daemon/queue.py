@@ -5,7 +5,7 @@ An entry, `queue/WORKFLOW/ID`, goes in the write that pins its run: it is run on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,11 @@ from ork.daemon import lines
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.heads.deploy import Deployed
 from ork.objects.canonical import Oid
-from ork.objects.kinds import to_json
+from ork.objects.kinds import Deploy, to_json
 from ork.objects.value import Value, field, of_line, replace
 from ork.runner import start
 from ork.runner.choices import Selection
+from ork.runner.owner import Room, in_the_way, room_of
 from ork.runner.start import Caller, Options, Started
 from ork.store.runs import id_time
 from ork.store.store import Stamp, Store, Transaction
@@ -50,6 +51,7 @@ class Queued(Value, frozen=True, kw_only=True):
     oid: Oid
     entry: Entry
     deployed: Deployed | None = None  # when it was put there, if its file was deployed for it
+    waits_for: tuple[str, ...] = ()  # runs that go on, too many for one more
 
     @property
     def revision(self) -> str:
@@ -122,6 +124,23 @@ def put(
 def waiting(store: Store) -> list[Queued]:
     """Return the runs that wait, whoever waits longest first."""
     return sorted(_all(store), key=lambda one: one.id)
+
+
+def with_reasons(store: Store, some: Iterable[Queued]) -> list[Queued]:
+    """Return runs that wait with the names of those that have to end before."""
+    return [
+        replace(one, waits_for=waits_for(store, one.workflow, one.entry.deploy)) for one in some
+    ]
+
+
+def waits_for(store: Store, workflow: str, deploy: str | None) -> tuple[str, ...]:
+    """Return the names of the runs that go on, where a run of a deploy is one too many."""
+    return tuple(run.name for run in in_the_way(store, room_for(store, workflow, deploy)))
+
+
+def room_for(store: Store, workflow: str, deploy: str | None) -> Room | None:
+    """Return the bound of runs at once that a deploy sets."""
+    return room_of(workflow, store.get(Deploy, Oid(deploy)).settings) if deploy else None
 
 
 def find(store: Store, name: str) -> Queued | None:

@@ -39,9 +39,9 @@ ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each tas
 
 RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
 
-_KEYS = "name description schedule types tasks include exclude env max_parallel python root shell"
+_KEYS = "name description schedule types tasks include exclude env max_parallel max_active_runs"
 HOOKS = ("on_failure", "on_success")
-WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
+WORKFLOW_KEYS = (*_KEYS.split(), "python", "root", "shell", "params", *HOOKS)
 # What other tools call these keys, or have where a file has none.
 _OTHER_KEYS = {"title": "name", "dag_id": "name", "on_error": "on_failure"}
 _OTHER_KEYS |= dict.fromkeys(("cron", "schedule_interval"), "schedule")
@@ -56,7 +56,6 @@ _OTHER_KEYS |= {
 _OTHER_KEYS |= dict.fromkeys(("matrix", "each", "foreach", "for_each"), ALIKE)
 _OTHER_KEYS["dagrun_timeout"] = "`timeout` of a schedule: `schedule: {cron: ..., timeout: 2h}`"
 _OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
-_OTHER_KEYS["max_active_runs"] = "`overlap` of a schedule says what comes while a run goes on"
 _OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"
 _PLACING = ("root", "env", "exclude")  # which files and modules there are depends on these
 _OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}
@@ -67,7 +66,7 @@ class Definition:
     """The content of a workflow file. `tasks` is sorted, canonical and complete in itself.
 
     `settings` has only the keys that were given, of description, schedule, max_parallel,
-    python, root, exclude, on_failure, on_success.
+    max_active_runs, python, root, exclude, on_failure, on_success.
     `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
     KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them, as with `exclude`. Neither these
     nor the text are part of equality.
@@ -291,9 +290,10 @@ class _Workflow:
         root = fields.each(self.nodes, "root", fields.root, problems)
         if root is not None:
             settings["root"] = root
-        parallel = fields.each(self.nodes, "max_parallel", fields.whole, problems, least=1)
-        if parallel is not None:
-            settings["max_parallel"] = parallel
+        for key in ("max_parallel", "max_active_runs"):
+            most = fields.each(self.nodes, key, fields.whole, problems, least=1)
+            if most is not None:
+                settings[key] = most
         exclude = self._globs("exclude", "gen/params.sh")
         if exclude:
             settings["exclude"] = list(exclude)

@@ -174,13 +174,16 @@ class Loop:
             params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
             place=self.workplace.kind,
         )
+        room = owner.room_of(target.workflow, target.settings)
         if terms.resume:
-            self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
+            self.record = record.resume(
+                self.store, *terms.resume, pin, self.objects, self.states, room=room
+            )
         else:
             held = {} if target.deploy else self.store.held()
             objects, place = {**held, **self.objects}, place_of(self.store, target)
             self.record = record.begin(
-                self.store, pin, objects, random=token, place=place, along=terms.along
+                self.store, pin, objects, random=token, place=place, along=terms.along, room=room
             )
         self.objects, self.owned = Packed(), True
         run = self.record.run

@@ -3,28 +3,34 @@
 It is given back however that process ends. What others ask of the owner is a ref, `stops/RUN-ID`,
 to who was the first to ask, and how often it was asked; it goes with those that say that the run
 goes on.
+
+Where a workflow has a bound of runs at once, `begun/WORKFLOW` moves with each that begins or goes
+on again: so of two processes that have counted the same only one can write.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.backends.base import Lease
-from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, some
 from ork.failpoints import failpoint
 from ork.logs.bytes import tidy as tidy_logs
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, is_name, to_json
 from ork.objects.value import Value, of_line
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
-from ork.store.store import Store
+from ork.store.runs import all_going_on
+from ork.store.store import Store, Transaction
 from ork.worktree.place import WORK, tidy
 
 RACES_MAX = 100  # lost one after the other
+NAMES_MAX = 3  # of runs in a message
 
 
 class Stops(Value, frozen=True, kw_only=True):
@@ -32,6 +38,75 @@ class Stops(Value, frozen=True, kw_only=True):
 
     by: str | None = None
     times: int = 0
+
+
+class Full(Conflict):
+    """No more runs of a workflow may go on at once."""
+
+
+class Room(Value, frozen=True, kw_only=True):
+    """How many runs of a workflow may go on at once, by the version that is to be run."""
+
+    workflow: str
+    most: int
+
+    @property
+    def ref(self) -> str:
+        """The ref that moves with each run that begins where there is such a bound."""
+        return f"begun/{self.workflow}"
+
+
+def room_of(workflow: str, settings: Mapping[str, Json]) -> Room | None:
+    """Return the bound that a version of a workflow sets."""
+    most = settings.get("max_active_runs")
+    return Room(workflow=workflow, most=max(1, most)) if isinstance(most, int) else None
+
+
+def in_the_way(store: Store, room: Room | None, *, but: str | None = None) -> list[Run]:
+    """Return the runs that go on if one more would be too many; `but` is the id of that one."""
+    if room is None:
+        return []
+    going = [run for run in all_going_on(store, room.workflow) if run.id != but]
+    going = [run for run in going if is_owned(store, run)] if len(going) >= room.most else []
+    return going if len(going) >= room.most else []
+
+
+def make_sure_of_room(store: Store, room: Room | None, *, but: str | None = None) -> None:
+    """Raise Full where one more run of a workflow would be too many."""
+    if room is None or not (others := in_the_way(store, room, but=but)):
+        return
+    first = others[0].name
+    raise Full(
+        f"{going_on(others)}, and `max_active_runs` of {room.workflow} is {room.most}",
+        hint=f"`ork run --queue {room.workflow}` lets a run wait for it; `ork watch {first}` shows"
+        f" it, `ork cancel {first}` stops it",
+    )
+
+
+def going_on(others: Sequence[Run]) -> str:
+    """Return "etl#5 goes on", or "etl#6, etl#5 go on"."""
+    return f"{names(others)} {'goes' if len(others) == 1 else 'go'} on"
+
+
+def names(runs: Sequence[Run]) -> str:
+    """Return the names of runs, for a message."""
+    return some([run.name for run in runs], NAMES_MAX)
+
+
+def take_room(tx: Transaction, room: Room | None, begun: Oid | None, run: Run) -> None:
+    """Add to the write that begins a run, or goes on with one, that no other does so meanwhile.
+
+    `begun` is where the ref of the room was when all this began. Raises Full.
+    """
+    if room is not None:
+        make_sure_of_room(tx.store, room, but=run.id)
+        tx.move(room.ref, old=begun, new=tx.add_value({"run": run.id, "attempt": run.attempt}))
+        tx.remove([begun] if begun else [])
+
+
+def begun_in(store: Store, room: Room | None) -> Oid | None:
+    """Return where the ref of a room is, which is looked up before runs are counted."""
+    return store.ref(room.ref) if room else None
 
 
 def own(store: Store, run_id: str) -> Lease | None:

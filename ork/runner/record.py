@@ -29,6 +29,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
+from ork.runner.owner import Room
 from ork.runner.target import Along
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, newest_number, next_number, run_of_id
@@ -249,15 +250,18 @@ def begin(
     random: str,
     place: Json = None,
     along: Along | None = None,
+    room: Room | None = None,
 ) -> Record:
     """Write the pin of a run, with the next free number and an id after all earlier ones.
 
     `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable. `place` is
     what a deploy would tell of a run that has none: see `ork.runner.target.place_of`.
-    `along` adds what is to be durable with the pin: a Conflict that it raises ends all.
+    `along` adds what is to be durable with the pin: a Conflict that it raises ends all, and so does
+    Full, where there is no `room` for it.
     """
     owner.sweep(store)
     while True:
+        begun = owner.begun_in(store, room)
         number = next_number(store, pin.workflow)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
@@ -277,14 +281,19 @@ def begin(
                 if run.deploy is None:
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
+                owner.take_room(tx, room, begun, run)
                 if along is not None:
                     along(tx, oid)
+        except owner.Full:
+            owner.release(store, run.id, lease)
+            raise
         except Conflict:
             owner.release(store, run.id, lease)
             if along is not None:
                 along(store.transaction(), oid)  # says in words what was taken, if that was it
             # Another process started a run of this workflow at the same moment: next number.
-            if newest_number(store, pin.workflow) < number:
+            is_next = newest_number(store, pin.workflow) >= number
+            if not is_next and owner.begun_in(store, room) == begun:
                 raise
             continue
         failpoint("begin.pinned")
@@ -298,11 +307,13 @@ def resume(
     pin: Run,
     objects: Mapping[Oid, bytes],
     states: Mapping[str, TaskRun],
+    *,
+    room: Room | None = None,
 ) -> Record:
     """Go on with a run that has ended: make durable that it runs again, with what is done.
 
     The run keeps its number, id, snapshot and begin. Raises Conflict when another process goes on
-    with it at this moment, or has done so since it was read.
+    with it at this moment, or has done so since it was read; Full where there is no `room` for it.
     """
     failpoint("resume.unlocked")
     lease = owner.own(store, before.id)
@@ -324,19 +335,24 @@ def resume(
         host=pin.host,
         place=pin.place,
     )
-    try:
-        with store.transaction() as tx:
-            tx.add_all(objects)
-            oid = tx.add(run)
-            begun = {n: t for n, t in states.items() if t.state != "pending" or t.attempts}
-            kept = {name: tx.add(taskrun) for name, taskrun in begun.items()}
-            tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
-            tx.move(owner.pin_ref(run.id), old=None, new=oid)
-            for name, taskrun in kept.items():
-                tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
-    except Conflict:
-        owner.release(store, run.id, lease)
-        raise
+    while True:
+        begun = owner.begun_in(store, room)
+        try:
+            with store.transaction() as tx:
+                tx.add_all(objects)
+                oid = tx.add(run)
+                some = {n: t for n, t in states.items() if t.state != "pending" or t.attempts}
+                kept = {name: tx.add(taskrun) for name, taskrun in some.items()}
+                tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
+                tx.move(owner.pin_ref(run.id), old=None, new=oid)
+                for name, taskrun in kept.items():
+                    tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
+                owner.take_room(tx, room, begun, run)
+            break
+        except Conflict as error:
+            if isinstance(error, owner.Full) or owner.begun_in(store, room) == begun:
+                owner.release(store, run.id, lease)
+                raise
     failpoint("resume.pinned")
     return Record(store, run, oid, oid, lease, kept, _own(kept, states))
 

@@ -36,7 +36,7 @@ from ork.runner.choices import (
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
-from ork.runner.owner import is_owned
+from ork.runner.owner import is_owned, make_sure_of_room, room_of
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import (
@@ -191,7 +191,7 @@ def start(
         allow_secret=allow_secret,
         move=move,
     )
-    others = [run for run in all_going_on(store) if run.workflow == ready.target.workflow]
+    others = all_going_on(store, ready.target.workflow)
     return Started(
         _run(store, ready.target, ready.terms, options, caller),
         ready.deployed,
@@ -248,6 +248,8 @@ def prepare(
     terms = _completed(terms, options, caller, params)
     if caller.attended and not elsewhere:
         require_secrets(_to_run(store, target, terms), caller.environ)
+    if not (elsewhere or dry):
+        make_sure_of_room(store, room_of(target.workflow, target.settings))
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)

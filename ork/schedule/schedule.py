@@ -34,7 +34,8 @@ RETRIES_MAX = 1000
 _LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
 # What other tools call these keys, or have where a schedule has none.
 _OTHER_KEYS = {
-    "max_active_runs": "`overlap: skip`, as without it, starts no run while one goes on",
+    "max_active_runs": "it stands at the top of the file, and counts all runs; `overlap: skip`, as"
+    " without it, starts no run while one of the schedule goes on",
     "depends_on_past": "a first task can ask `ork runs` how the run before ended",
     "start_date": "it begins when it is deployed; `ork schedule backfill` makes up for the past",
     "end_date": "it ends with a deploy that has no schedule, or `ork schedule pause`",

@@ -290,10 +290,12 @@ def _as_text(value: Json) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def all_going_on(store: Store) -> list[Run]:
-    """Return the runs that go on, or whose ork was killed and nobody has noticed."""
+def all_going_on(store: Store, workflow: str | None = None) -> list[Run]:
+    """Return the runs, of all workflows or one, that go on, or whose ork was killed unnoticed."""
     pins = store.refs_at(f"active/{run_id}/.run" for run_id in store.folders("active/"))
-    return list(store.get_all(Run, dict(sorted(pins.items(), reverse=True))).values())
+    going = list(store.get_all(Run, dict(sorted(pins.items(), reverse=True))).values())
+    spans = _spans(store, workflow) if workflow and going else ()
+    return [run for run in going if any(_is_in(run, span) for span in spans)] if workflow else going
 
 
 def going_on(store: Store, text: str) -> str:
@@ -306,10 +308,7 @@ def going_on(store: Store, text: str) -> str:
     name, colon, task = text.partition(":")
     if name != "@" and store.ref(f"workflows/{name}") is None:
         return text
-    going = all_going_on(store)
-    if name != "@":
-        spans = _spans(store, name)
-        going = [run for run in going if any(_is_in(run, span) for span in spans)]
+    going = all_going_on(store, None if name == "@" else name)
     if len(going) == 1:
         return f"run:{going[0].id}{colon}{task}"
     if going:

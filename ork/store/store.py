@@ -11,6 +11,7 @@ workflow file and no command line. Refs (docs/format.md):
     active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
     logs/WORKFLOW/RUN-ID/FILE/N  -> Blob       of a shared store: a log from byte N on
     stops/RUN-ID                 -> Blob       how often that run was asked to stop
+    begun/WORKFLOW               -> Blob       the newest run that began, where that is bounded
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
     read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
@@ -93,6 +94,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "ran": "run",
     "active": "taskrun",
     "stops": "blob",
+    "begun": "blob",
     "logs": "blob",
     "unattached": "blob",
     "tally": "deploy",

@@ -34,6 +34,8 @@ _PLACES = {
     "tally": 0,
 }
 _AGAIN = "its refs were made again"
+# Of what goes with the end of a run, or is written again, no loss is told.
+_UNTOLD = ("active/", "stops/", "begun/", "tally/", "read/")
 _OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "stops/", "tally/")
 
 
@@ -89,7 +91,7 @@ class Rebuilt:
                 self.changes[ref] = f"made the ref {ref!r} again"
             elif before != after and after is not None:
                 self.changes[ref] = f"moved the ref {ref!r} to {after}"
-            elif after is None and not ref.startswith(("active/", "stops/", "tally/", "read/")):
+            elif after is None and not ref.startswith(_UNTOLD):
                 self.changes[ref] = f"left out the ref {ref!r}: what it led to is lost"
         yield from self._summed_up()
 

@@ -13,6 +13,7 @@ from ork.runner.start import Caller
 from ork.store.store import Stamp
 from tests.cli.screen import TERMINAL, on_terminal
 from tests.conftest import START, Ork
+from tests.runs import begin_run
 
 FLOW = """\
     name: {name}
@@ -56,6 +57,21 @@ def test_list(two, golden):
     two.environ |= TERMINAL
     for wide in (60, 100, 160):
         golden(f"schedule/list.{wide}.txt", on_terminal(two, wide, "schedule", "list").text + "\n")
+
+
+def test_what_waits_for_room_names_the_runs_that_go_on(flow, opened, golden):
+    flow.write("etl.yaml", "max_active_runs: 1\n" + (flow.folder / "etl.yaml").read_text())
+    assert flow("deploy", "etl.yaml").code == 0
+    begun = begin_run(opened(), opened().ref("workflows/etl"), created=START)
+    flow._seconds += 3600
+    done = flow("run", "etl")
+    assert done.code == 5 and opened().ref("numbers/etl/0000000002") is None
+    flow("run", "--queue", "etl")
+    golden("schedule/room.txt", done.err + flow("schedule").out)
+    document = json.loads(flow("schedule", "--json").out)["data"]
+    for one in (*document["schedules"], *document["waiting"]):
+        assert one["waits_for"] == ["etl#1"]
+    begun.release()
 
 
 def test_nothing_to_list(ork, golden):

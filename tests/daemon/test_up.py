@@ -22,7 +22,7 @@ from ork.cli.app import main
 from ork.daemon import fires, pauses, queue
 from ork.daemon.child import Retry, begin
 from ork.daemon.fires import UP_REF, is_up
-from ork.daemon.lines import skipped
+from ork.daemon.lines import lines_of, skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
 from ork.runner import record
@@ -600,6 +600,58 @@ def test_runs_for_slots_of_the_past_come_one_after_the_other(ork: Ork, opened: O
         assert up.end() == 0
     slots = [run.scheduled for run in runs_of(store, "etl")]
     assert slots[:3] == [one.entry.scheduled for one in done.queued] and len(done.queued) == 3
+
+
+ROOM = "max_active_runs: 1"
+
+
+def test_runs_that_wait_come_as_there_is_room_for_them(ork: Ork, opened: Opened) -> None:
+    """Other workflows do not wait, and no more are told to be lost."""
+    alone = "ls going 2>/dev/null && exit 1; touch going; sleep 0.2; rm going"
+    deploy(ork, "w", "'@yearly'", f"tasks: {{t: {{executor: process, command: '{alone}'}}}}", ROOM)
+    deploy(ork, "other", "'@yearly'")
+    store = opened()
+    for name in ("w", "w", "w", "other"):
+        queue.put(store, name)
+    with running(ork, "--jobs", "4") as up:
+        for _ in range(3):
+            assert up.until("Ended", workflow="w")["state"] == "success"
+        assert eventually(lambda: up.hear(0.1) and up.all("Ended", workflow="other"))
+        assert up.end() == 0
+        assert not up.all("Lost")
+
+
+@pytest.mark.parametrize("catchup", ["latest", "none"])
+def test_a_slot_waits_until_there_is_room_for_its_run(
+    ork: Ork, opened: Opened, catchup: str
+) -> None:
+    wait = "touch there; until test -e go; do sleep 0.02; done"
+    tasks = f"tasks: {{t: {{executor: process, command: '{wait}'}}}}"
+    set_to(ork, 30)
+    deploy(ork, "w", f"{{every: 1h, catchup: {catchup}}}", tasks, ROOM)
+    words = [sys.executable, "-m", "ork", "run", "w", "-q"]
+    with (
+        subprocess.Popen(words, cwd=ork.folder, env=ork.environ) as by_hand,
+        running(ork, clock=True) as up,
+    ):
+        up.until("Up")
+        assert eventually((ork.folder / "there").exists)
+        set_to(ork, 0)
+        told = "w waits: w#1 goes on, and `max_active_runs` is 1"
+        up.until("Note", message=told)
+        (listed,) = fires.listed(opened(), lines_of(opened(), "w"), now(ork))
+        assert listed.waits_for == ("w#1",) and listed.due is not None
+        set_to(ork, 2)
+        if catchup == "none":
+            left = up.until("LeftOut", workflow="w")
+            assert (left["count"], left["reason"]) == (1, "w#1 went on")
+        (ork.folder / "go").touch()
+        assert by_hand.wait(PATIENCE_SECONDS) == 0
+        if catchup == "latest":
+            assert up.until("Began", workflow="w")["trigger"] == "schedule"
+            assert up.until("Ended", workflow="w")["state"] == "success"
+        assert len(up.all("Note", message=told)) == 1
+        assert up.end() == 0
 
 
 def test_the_id_under_which_a_run_waited_leads_to_it(ork: Ork, opened: Opened) -> None:

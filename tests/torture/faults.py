@@ -298,8 +298,8 @@ FAULTS = (
     Fault(
         "runs that make up for slots go on at once",
         "ork/daemon/loop.py",
-        "if _makes_up(whose) and whose.workflow in going:",
-        "if False:",
+        "if behind or (_makes_up(whose) and whose.workflow in going):",
+        "if behind:",
         ("daemon/test_up.py::test_runs_for_slots_of_the_past_come_one_after_the_other",),
     ),
     Fault(
@@ -308,6 +308,32 @@ FAULTS = (
         "                timeout_s=schedule.timeout_s,\n",
         "",
         ("daemon/test_up.py::test_each_run_of_a_schedule_has_its_time_limit",),
+    ),
+    Fault(
+        "two that have counted the same runs both begin",
+        "ork/runner/owner.py",
+        "tx.move(room.ref, old=begun, new=",
+        "tx.move(room.ref, old=tx.store.ref(room.ref), new=",
+        (
+            "daemon/test_room.py::"
+            "test_of_two_that_begin_at_the_same_moment_one_is_refused[retry-run]",
+            "daemon/test_room.py::"
+            "test_of_two_that_begin_at_the_same_moment_one_is_refused[retry-retry]",
+        ),
+    ),
+    Fault(
+        "runs are counted before a deploy alone",
+        "ork/runner/owner.py",
+        "        make_sure_of_room(tx.store, room, but=run.id)\n",
+        "",
+        ("daemon/test_room.py::test_of_two_that_begin_at_the_same_moment_one_is_refused[run-run]",),
+    ),
+    Fault(
+        "a run from the queue does not wait for room",
+        "ork/daemon/loop.py",
+        "if work is not None and self._must_wait(whose, work, now):",
+        "if False:",
+        ("daemon/test_up.py::test_a_slot_waits_until_there_is_room_for_its_run",),
     ),
     Fault(
         "a retry may take for ever",

@@ -173,6 +173,7 @@ LEADING = (
     "ran/1/etl/1",
     "runs/etl/1",
     "stops/1",
+    "begun/etl",
     "tags/etl/v1",
     "tally/1/9:success=1",
     "unattached/etl/1",

@@ -214,6 +214,7 @@ def _workflow() -> dict[str, Schema]:
         "on_failure": {**hook, "description": "Executed when a run has failed."},
         "on_success": {**hook, "description": "Executed when a run has succeeded."},
         "max_parallel": {"type": "integer", "minimum": 1, "description": "Tasks at once."},
+        "max_active_runs": {"type": "integer", "minimum": 1, "description": "Runs at once."},
         "root": {**TEXT, "description": "A folder above that of the file, such as `..`."},
         "python": {**TEXT, "description": "The interpreter of the tasks."},
     }

@@ -1,7 +1,7 @@
 """Runs that wait for `ork up`, as text"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,9 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, given, is_narrow, person
 from ork.cli.session import Session
-from ork.errors import Conflict
+from ork.errors import Conflict, some
+
+NAMES_MAX = 3
 
 if TYPE_CHECKING:
     from ork.daemon.queue import Queued
@@ -83,4 +85,10 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
             (one.workflow, "name"),
             f"  {one.id}{whose}  {since}",
             params,
+            *waits_for(one.waits_for),
         ]
+
+
+def waits_for(names: Sequence[str]) -> Line:
+    """Return that the runs of these names have to end before, if there are any."""
+    return ["  waits for ", (some(names, NAMES_MAX), "name")] if names else []

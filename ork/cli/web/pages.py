@@ -379,7 +379,7 @@ def schedules(asked: Asked) -> Page:
     """Show what is due when, how the last fires went, what was left out, and what waits."""
     store, lines = asked.store, Lines(asked.store)
     rows = listed(store, lines.look(), asked.now)
-    waiting = queue.waiting(store)
+    waiting = queue.with_reasons(store, queue.waiting(store))
     soonest = sorted(rows, key=lambda row: (row.next is None, row.next or asked.now, row.workflow))
     values = {
         "title": "Schedules",
