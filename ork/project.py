@@ -779,7 +779,10 @@ class Project:
     ) -> Bisected:
         """Find the deploy that made a workflow fail: `suspects` of what is returned.
 
-        Takes recorded outcomes first and runs what is missing. See `ork.bisection.bisect`.
+        Takes recorded outcomes first and runs what is missing. Without a `judge` success is good;
+        else that is called with the oid of a deploy and its run, recorded or just ended, and says
+        "good", "bad" or "skip": `lambda deploy, run: "good" if ... else "bad"`. The outputs of a
+        run are `project.show(run.name).outputs`. See `ork.bisection.bisect`.
 
         >>> [entry.deploy.message for entry in project.bisect("etl").suspects]
         ['Say what is loaded']

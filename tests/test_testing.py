@@ -59,6 +59,7 @@ def test_one_task(run_task, ork_project):
     result = run_task("etl.yaml", "clean", inputs={"rows": [1, 2]}, **CLEAN)
     assert (result.state, result.output) == ("success", {"sum": 3, "day": "2026-11-01"})
     assert result.outputs == {"clean": result.output}
+    assert (result.folder / "code" / "clean.py").is_file() and result.folder.name == "project"
     assert result.logs == "cleaning fast project\\n"
     assert result.error is None
     assert [one.run.deploy for one in ork_project.runs()] == [None]

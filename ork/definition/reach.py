@@ -7,6 +7,7 @@ says what there is: the kind of a path, and the bytes of a file.
 from __future__ import annotations
 
 import posixpath
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -22,6 +23,8 @@ Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
 Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
 
+STDLIB = sys.stdlib_module_names
+INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
 FOLDERS_MAX = 64  # that lie in one another
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
@@ -87,24 +90,30 @@ def reach(
             files=frozenset(path for path in trail.files if kind(path) == "file"),
             complete=not trail.open,
         )
-        for name, trail in trails(tasks, read, kind, parse).items()
+        for name, trail in trails(tasks, read, kind, parse, installed=True).items()
     }
 
 
 def trails(
-    tasks: Mapping[str, Task], read: Read, kind: Kind, parse: Parse = read_code
+    tasks: Mapping[str, Task],
+    read: Read,
+    kind: Kind,
+    parse: Parse = read_code,
+    *,
+    installed: bool,
 ) -> dict[str, Trail]:
     """Return for each task what it executes and why; `read` is asked for each file of code once.
 
-    What one of the commands writes is data, even where another one executes it.
+    What one of the commands writes is data, even where another one executes it. Where the root may
+    be `installed` as it is developed, what an import finds nowhere else may be a package of it.
     """
-    walk = _Walk(read, kind, parse)
+    walk = _Walk(read, kind, parse, installed=installed)
     told = counted("reading code", tasks.items(), len(tasks))
     found = {name: walk.task(task) for name, task in told}
     written = frozenset(path for trail in found.values() for path in trail.writes)
     if written.isdisjoint(path for trail in found.values() for path in trail.files):
         return found
-    walk = _Walk(read, kind, parse, written)
+    walk = _Walk(read, kind, parse, written, installed=installed)
     return {name: walk.task(task) for name, task in tasks.items()}
 
 
@@ -206,9 +215,16 @@ class _Walk:
     """Follows code from file to file; tasks mostly share what they execute."""
 
     def __init__(
-        self, read: Read, kind: Kind, parse: Parse, written: frozenset[str] = frozenset()
+        self,
+        read: Read,
+        kind: Kind,
+        parse: Parse,
+        written: frozenset[str] = frozenset(),
+        *,
+        installed: bool = False,
     ) -> None:
         self.read, self.kind, self.parse = read, kind, parse
+        self.installed = installed
         self.written = written
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
@@ -429,6 +445,8 @@ class _Walk:
                 added = sorted(node.added)
                 for order in ([*added, *search], [*search, *added]):
                     files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
+            if not files and self.installed and name.partition(".")[0] not in STDLIB:
+                files = find_module(name, INSTALLED_FROM, self.kind)[0]
         for path in files:
             yield from self._take("imported", node._replace(file=path), node, module)
 

@@ -7,7 +7,7 @@ output of an earlier run stood in for it. What waits, was skipped or not selecte
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ork.differences.values import FieldChange, lies_in, place_of, sides
 from ork.errors import some
@@ -68,6 +68,7 @@ class Around(Value, frozen=True, kw_only=True):
     environment: Sequence[FieldChange] = ()
     code: bool = True  # whether that of both runs was kept
     slots: bool = False  # whether a schedule started them for other slots
+    beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
 
 
 def judged(task: TaskDiff) -> TaskDiff:
@@ -198,6 +199,8 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
         return f"what runs before it changed: {some(changed, NAMED_MAX)}"
     if around.slots:
         return "a schedule started it for another slot"
+    if beside := around.beside():
+        return f"{some(beside, NAMED_MAX)} went on at the same time, perhaps with the same files"
     if around.environment:
         return f"the environment differs: {_values(around.environment)}"
     return "nothing recorded explains it: time, chance or something outside"

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ SHOWN_CHARACTERS = 200
 FIRST_LINE_BYTES = 256  # as much of it as Linux reads
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
+CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
 WINDOWS = "has Windows line ends: `sed -i 's/\\r$//' {}` takes them out"
 _WORD = re.compile(r"[\w./-]+")  # of a shell text; a path may be one
 
@@ -70,6 +72,8 @@ class Program(Child):
                 return attempt.outcome("failed", end_of(status), signal=-status)
             if status > 0:
                 why = (_windows(attempt.job) or HINTS[status]) if status in HINTS else None
+                if status - 128 in CRASHES:  # as a shell tells of a command that it started
+                    why = f"a command in it was {end_of(128 - status)}"
                 told = f"{end_of(status)} ({why})" if why else end_of(status)
                 return attempt.outcome("failed", told, exit=status)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import dropwhile, islice, takewhile
 
 from ork.differences.definitions import Diff, summarize
@@ -30,7 +31,7 @@ class Behind(Value, frozen=True, kw_only=True):
 def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     """Return the older version that a file has, if the newest one was not made of this file.
 
-    It was not when a rollback, a pull or another author made it the newest. Whoever edits
+    It was not when a rollback, a pull, a clone or another author made it the newest. Whoever edits
     a file back to what it was is not behind: what they deployed was the newest.
     """
     name, settings = loaded.definition.name, loaded.definition.settings
@@ -44,9 +45,16 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     newest = store.get(Deploy, head)
     if _is_own(newest, operation, author):
         return None
-    older = dropwhile(lambda one: one[1][0] != before, enumerate(history(store, name, head)))
+    line = enumerate(history(store, name, head))
+    older: Iterator[tuple[int, tuple[Oid, Deploy]]] = islice(
+        line, 1, None
+    )  # a clone came with all that is older
+    if before is not None:
+        older = dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
-    if not found and not _is_undone(store, name, before, head):  # the line that was left for it
+    if (
+        before and not found and not _is_undone(store, name, before, head)
+    ):  # the line that was left for it
         left = enumerate(islice(history(store, name, before), LOOKED_AT_MAX))
         found = {f"{name}@{{1}}{f'~{back}' if back else ''}": deploy for back, (_, deploy) in left}
     for version, deploy in found.items():
@@ -140,10 +148,10 @@ def _is_deploy(deploy: Deploy, operation: Operation) -> bool:
     return deploy.action == "deploy" and deploy.time == operation.time
 
 
-def _newest_move(store: Store, ref: str, head: Oid) -> tuple[Operation, Oid] | None:
-    """Return the operation that made this deploy the newest, and what was so before it."""
+def _newest_move(store: Store, ref: str, head: Oid) -> tuple[Operation, Oid | None] | None:
+    """Return the operation that made this deploy the newest, and what was so before it, if any."""
     for _, operation in operations(store):
         for moved, old, new in operation.moves:
             if moved == ref:
-                return (operation, old) if new == head and old is not None else None
+                return (operation, old) if new == head else None
     return None

@@ -48,6 +48,7 @@ from ork.store.verdict import counts_as, tainted, verdict
 
 SIDE = ("state", "seconds")  # of a task in each run, in a data frame
 TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
+BESIDE_WITHIN = 50  # runs, newest first, are searched for those that went on at the same time
 SAME_WITHIN = 200  # runs before a failed one are searched for a good one of the same parameters
 
 
@@ -154,6 +155,7 @@ def diff_runs(
         environment=environment,
         code=not comparison.unkept,
         slots=old.run.scheduled != new.run.scheduled,
+        beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
     )
     definition, count = comparison.diff, len(needs)
     if names:
@@ -186,6 +188,13 @@ def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
     found = compare_resolved(store, *sides)
     blamed = failed_tasks(store, new) if found.diff else []
     return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
+
+
+def _beside(store: Store, run: Run) -> list[str]:
+    """Return the other runs of a workflow that went on while this one did."""
+    found = (entry.run for entry in runs(store, run.workflow, until=run.ended, limit=BESIDE_WITHIN))
+    others = (one for one in found if one.ended is None or one.ended > run.created)
+    return sorted(one.name for one in others if one.id != run.id)
 
 
 def failed_tasks(store: Store, run: Run) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ork.definition.bindings import given_by_ork
 from ork.errors import StoreError
@@ -24,6 +27,7 @@ from ork.worktree.globs import excluded, expression
 from ork.worktree.place import Checkout, Place, Project, interpreter
 
 PROBE_SECONDS_MAX = 20
+_OF_ENVIRONMENTS = ("/site-packages/", "/dist-packages/", "/lib/python")
 
 
 class Workplace:
@@ -125,6 +129,8 @@ class Workplace:
         """
         place = self._places[-1]
         path, log = self._slots.take(name, attempt)
+        if task.executor == "process":
+            variables = {**variables, **self._for_programs(place, variables)}
         self._entered[name] = place, place.looks, log
         return Job(
             executor=task.executor,
@@ -155,6 +161,25 @@ class Workplace:
             log=path,
             store=str(self._store.folder) if self._store.folder else None,
         )
+
+    def _for_programs(self, place: Place, given: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the variables by which programs find the interpreter of the tasks, and the code.
+
+        What is installed from the project's folder leads there: a checkout has its own.
+        """
+        environ = {**dict(self._base), **given}
+        found = {}
+        folder = Path(self.python).parent
+        if (folder.parent / "pyvenv.cfg").is_file() and self.python != sys.executable:
+            found["PATH"] = _joined(str(folder), environ.get("PATH"))
+        if self._root and place.kind == "checkout":
+            path = found.get("PATH", environ.get("PATH"))
+            pythons = {self.python, *(shutil.which(it, path=path) for it in ("python", "python3"))}
+            below = installed_from(tuple(sorted(filter(None, pythons))), str(self._root))
+            if below:
+                ours = ":".join(os.path.join(place.folder, one) for one in below)
+                found["PYTHONPATH"] = _joined(environ.get("PYTHONPATH"), ours)
+        return found
 
     def log(self, name: str) -> Log:
         """Return where the attempt that runs prints to."""
@@ -210,19 +235,43 @@ def describe(python: str) -> bytes:
     """
     if python == sys.executable:
         return canonical.encode(probe.describe())
+    return canonical.encode(_probed(python) or {"executable": python})
+
+
+@lru_cache(maxsize=8)
+def installed_from(pythons: tuple[str, ...], root: str) -> tuple[str, ...]:
+    """Return the folders below a root, relative to it, where interpreters look for modules.
+
+    Those are of what is installed as it is developed; environments that lie there do not count.
+    """
+    found: dict[str, None] = {}
+    for python in pythons:
+        for entry in _probed(python, "path") or ():
+            inside = f"{entry}/".startswith(f"{root}/")
+            if inside and not any(part in f"{entry}/" for part in _OF_ENVIRONMENTS):
+                found[os.path.relpath(entry, root)] = None
+    return tuple(found)
+
+
+def _probed(python: str, *words: str) -> Any:
+    """Return what an interpreter says of itself; None of one that does not start."""
     import subprocess
 
     try:
         done = subprocess.run(
-            [python, "-B", str(probe.__file__)],
+            [python, "-B", str(probe.__file__), *words],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=PROBE_SECONDS_MAX,
             cwd="/",
         )
-        return canonical.encode(json.loads(done.stdout))
+        return json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
-        return canonical.encode({"executable": python})
+        return None
+
+
+def _joined(*parts: str | None) -> str:
+    return ":".join(filter(None, parts))
 
 
 def _other_code(store: Store, target: Target, data: str) -> set[str]:

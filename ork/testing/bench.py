@@ -23,6 +23,7 @@ from ork.objects.value import Value, replace
 from ork.project import Project
 from ork.runner.choices import json_of
 from ork.store import location
+from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.load import Loaded, check
 
 _ROOT = "`files` are relative to the root of the workflow, where its tasks run"
@@ -33,6 +34,7 @@ class Result(Value, frozen=True, kw_only=True):
 
     run: RunDetails
     logs: str  # what the tasks printed
+    folder: Path  # the copy in which they ran: a path that a task returns is relative to it
     task: str | None = None
 
     @property
@@ -106,7 +108,8 @@ class Bench:
         """Copy a workflow file, its code and these files into the project of the test; read it."""
         found = check(self._find(path))
         to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
-        for part in (*found.files, *files, str(name)):
+        packaged = (part for part in PACKAGED_BY if (found.root / part).is_file())
+        for part in (*found.files, *files, *packaged, str(name)):
             is_inside = (to / part).resolve().is_relative_to(to.resolve())
             if not is_inside or not (found.root / part).exists():
                 raise NotFound(f"no file or folder {part} in {found.root}", hint=_ROOT)
@@ -120,7 +123,8 @@ class Bench:
         return check(to / name)
 
     def _ended(self, run: RunDetails, task: str | None = None) -> Result:
-        return Result(run=run, logs=self.project.logs(run.name), task=task)
+        folder = self.project.store.project
+        return Result(run=run, logs=self.project.logs(run.name), folder=folder, task=task)
 
     def _find(self, path: str | Path) -> Path:
         for folder in (self._start, *self._start.parents):

@@ -25,6 +25,7 @@ from ork.worktree.folder import Files, Root
 from ork.worktree.globs import excluded, excluding, matching
 from ork.yaml.problems import Problems
 
+PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
 
@@ -117,9 +118,13 @@ class _Capture:
         self.bytes = 0
         self.is_full = False
 
+    def _trails(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
+        installed = any(self.kind(name) == "file" for name in PACKAGED_BY)
+        return trails(tasks, self._read, self.kind, self.parse, installed=installed)
+
     def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         """Take what all tasks execute."""
-        found = trails(tasks, self._read, self.kind, self.parse)
+        found = self._trails(tasks)
         good = set()  # what most tasks name, of which there is nothing to say
         for name, trail in found.items():
             task = tasks[name]
@@ -168,7 +173,7 @@ class _Capture:
         left: list[tuple[tuple[str, ...], Open]]
         left = [(("tasks", name), one) for name, trail in found.items() for one in trail.open]
         # What hooks execute is not captured, but missed all the same.
-        hooks = trails(self._hooks(), self._read, self.kind, self.parse)
+        hooks = self._trails(self._hooks())
         left += [((h,), one) for h, trail in hooks.items() for one in trail.open if one.missing]
         for at, (by, use, missing) in left:
             named = has_python if use.role in ("imported", "module") else has_shell

@@ -42,7 +42,7 @@ def test_it_says_what_would_go_and_removes_it(undone, golden):
     said = undone("gc", "--undo-days", "0")
     assert said.code == 0
     golden("gc/dry.txt", without_file(said.out))
-    assert said.err == "next: `ork gc --prune` removes it\n"
+    assert said.err == "next: `ork gc --undo-days 0 --prune` removes it\n"
     done = undone("gc", "--undo-days", "0", "--prune")
     assert (done.code, done.err) == (0, "")
     golden("gc/pruned.txt", without_file(done.out))

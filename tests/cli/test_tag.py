@@ -21,6 +21,14 @@ def test_a_tag_is_given_listed_moved_and_removed(history, golden):
     assert history("diff", "etl@prod", "etl", "--exit-code").code == 1
 
 
+def test_a_tag_by_a_run_is_on_its_deploy(history):
+    assert history("run", "etl").code == 0
+    told = history("tag", "best", "etl#1").err
+    assert told.startswith(
+        "note: it is on the deploy that etl#1 ran; `ork run etl#1` repeats that run"
+    )
+
+
 def test_tags_as_json(history, golden):
     golden("tag/given.json", history("tag", "v1", "--json").out)
     golden("tag/list.json", history("tag", "--json").out)

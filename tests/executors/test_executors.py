@@ -237,6 +237,13 @@ def test_invalid_output_is_a_failure_that_shows_it(executor, place, command, wor
         ("kill -9 $$", "killed by signal 9 (SIGKILL); perhaps out of memory", None, 9),
         ("kill -11 $$", "killed by signal 11 (SIGSEGV)", None, 11),
         ("nonsense_xyz", "exited with code 127 (command not found)", 127, None),
+        (
+            "sh -c 'kill -9 $$'; exit $?",
+            "exited with code 137 (a command in it was killed by signal 9 (SIGKILL); perhaps out of"
+            " memory)",
+            137,
+            None,
+        ),
     ],
 )
 def test_how_a_process_ended_is_told(executor, place, command, error, code, number):

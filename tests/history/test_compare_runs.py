@@ -122,6 +122,26 @@ def test_another_slot_may_be_the_reason(flow):
     assert why(compared(flow, "etl#3", "etl#4").first).startswith("extract - its code changed")
 
 
+def test_runs_that_went_on_at_the_same_time_may_be_the_reason(flow):
+    """They share the project's folder: here a file that one writes and the other reads."""
+    (flow.project / "extract.sh").write_text(
+        "#!/bin/sh\nmkdir $ORK_RUN_ID.begun; while [ ! -e go ]; do sleep 0.02; done\n"
+        'echo "ORK_OUTPUT:{\\"rows\\": \\"$ORK_RUN_ID\\"}"\n'
+    )
+    words = [sys.executable, "-m", "ork", "run", "etl.yaml", "-q"]
+    both = [subprocess.Popen(words, cwd=flow.project) for _ in range(2)]
+    while len([*flow.project.glob("*.begun")]) < 2:
+        time.sleep(0.02)
+    (flow.project / "go").touch()
+    assert [one.wait(60) for one in both] == [0, 0]
+    told = why(compared(flow, "etl#1", "etl#2").first)
+    assert "; etl#2, etl#1 went on at the same time, perhaps with the same files" in told
+    run(flow)
+    assert "; etl#1 went on at the same time, perhaps" in why(
+        compared(flow, "etl#2", "etl#3").first
+    )
+
+
 def test_a_parameter_is_followed_to_where_it_is_taken(flow):
     run(flow)
     run(flow, given={"day": "sunday"})

@@ -353,6 +353,16 @@ FAULTS = (
         ("daemon/test_up.py::test_a_run_that_will_not_be_retried_any_more_has_its_hook[person]",),
     ),
     Fault(
+        "a program in a checkout finds the code that the project has now",
+        "ork/runner/workplace.py",
+        "if below:",
+        "if False:",
+        (
+            "runner/test_installed.py::"
+            "test_what_is_installed_from_the_project_is_captured_and_executed_as_it_was[src]",
+        ),
+    ),
+    Fault(
         "what takes the output of a skipped task is started",
         "ork/runner/loop.py",
         "self.skipped.add(name)",

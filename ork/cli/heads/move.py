@@ -264,8 +264,11 @@ def tag(
         done = tag(store, name, revision, stamp=session.stamp(), now=session.now(), force=force)
     if as_json:
         session.print_json("tag", [done.tag])
-    else:
-        session.print(_tagged(done, store))
+        return
+    session.print(_tagged(done, store))
+    if revision and "#" in revision and not done.removed:
+        told = f"it is on the deploy that {revision} ran; `ork run {revision}` repeats that run"
+        session.say([("note: ", "warning"), f"{told}, with its parameters"])
 
 
 def _tags(found: "Iterable[Tag]", store: "Store", session: Session) -> Iterator[Line]:

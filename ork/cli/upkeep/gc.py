@@ -58,7 +58,8 @@ def gc(
     Objects go that nothing needs. Needed is what a workflow, a tag or a run leads to, and what
     commands of the last 30 days moved, so that `ork undo` can take it back. No deploy of a history
     goes away. Others may work meanwhile. Nothing is removed when something that is needed is
-    missing or damaged, nor more than half of all objects without --force.
+    missing or damaged, nor, without --force, where nothing needs more than half of all objects, beside
+    those of runs that go: then refs may have been lost.
 
     Runs go, with their logs and checkouts, only if you say which may: by --keep-runs and
     --keep-days, or in the table [keep] of .ork/config.toml. A run stays that is among the newest or
@@ -110,8 +111,16 @@ def gc(
         told += " `ork undo` may need them; --undo-days says how long"
         session.say([("note: ", "warning"), told])
     if not found.nothing and not prune:
-        words = "gc --damaged" if damaged else "gc"
-        session.say([("next: ", "hint"), f"`ork {words} --prune` removes it"])
+        given = {
+            "--keep-runs": keep_runs,
+            "--keep-days": keep_days,
+            "--keep-logs-days": keep_logs_days,
+            "--keep-checkouts-days": keep_checkouts_days,
+            "--undo-days": undo_days,
+        }
+        words = ["gc", *(f"{name} {it}" for name, it in given.items() if it is not None)]
+        words += ["--damaged"] if damaged else []
+        session.say([("next: ", "hint"), f"`ork {' '.join(words)} --prune` removes it"])
 
 
 def _lines(found: Pruned) -> Iterator[Line]:

@@ -1,0 +1,97 @@
+"""Code that is installed from where it is developed, as `pip install -e .` does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import Ork
+
+FLOW = """\
+    name: flow
+    tasks:
+      py: {executor: python, file: tasks/code.py}
+      sh: {executor: process, command: python scripts/say.py}
+"""
+CODE = "from houselib.core import word\ndef main():\n    return word()\n"
+SAY = "import json\nfrom houselib.core import word\nprint('ORK_OUTPUT:' + json.dumps(word()))\n"
+
+
+@pytest.fixture(params=["src", "."])
+def house(ork: Ork, request: pytest.FixtureRequest) -> Ork:
+    """A project with a package, in an environment that finds it by a file `.pth`."""
+    place = request.param
+    ork.write("flow.yaml", FLOW)
+    ork.write("pyproject.toml", "")
+    ork.write("tasks/code.py", CODE)
+    ork.write("scripts/say.py", SAY)
+    ork.write(f"{place}/houselib/__init__.py", "")
+    ork.write(f"{place}/houselib/core.py", "def word():\n    return 'old'\n")
+    words = [sys.executable, "-m", "venv", "--without-pip", str(ork.folder / ".venv")]
+    subprocess.run(words, check=True)
+    (site,) = (ork.folder / ".venv").glob("lib/python*/site-packages")
+    (site / "house.pth").write_text(str((ork.folder / place).resolve()))
+    ork.place = place  # type: ignore[attr-defined]
+    return ork
+
+
+def said(ork: Ork, run: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(ork("outputs", run, "--json").out)["data"]
+    return found
+
+
+def test_what_is_installed_from_the_project_is_captured_and_executed_as_it_was(house):
+    assert house("run", "flow.yaml").code == 0
+    core = f"{house.place}/houselib/core.py".removeprefix("./")
+    assert core in house("show", "flow").out
+    (house.folder / core).write_text("def word():\n    return 'new'\n")
+    assert "2 tasks can give other results" in house("diff").out
+    assert house("run", "flow.yaml").code == 0
+    assert said(house, "flow#2") == {"py": "new", "sh": "new"}
+    assert house("run", "flow~1").code == 0
+    assert said(house, "flow#3") == {"py": "old", "sh": "old"}
+    assert house("run", "flow#2", "--checkout").code == 0
+    assert said(house, "flow#4") == {"py": "new", "sh": "new"}
+
+
+def test_a_finder_of_setuptools_is_followed_as_well(house):
+    (site,) = (house.folder / ".venv").glob("lib/python*/site-packages")
+    package = (house.folder / house.place / "houselib").resolve()
+    (site / "house.pth").write_text(
+        "import __editable___house_finder; __editable___house_finder.install()"
+    )
+    (site / "__editable___house_finder.py").write_text(
+        "import sys\nfrom importlib.util import spec_from_file_location\n"
+        f"MAPPING = {{'houselib': {str(package)!r}}}\n"
+        "class Finder:\n"
+        "    @classmethod\n"
+        "    def find_spec(cls, name, path=None, target=None):\n"
+        "        if name in MAPPING:\n"
+        "            return spec_from_file_location(name, MAPPING[name] + '/__init__.py')\n"
+        "def install():\n    sys.meta_path.append(Finder)\n"
+    )
+    assert house("run", "flow.yaml", "--only", "sh").code == 0
+    core = house.folder / house.place / "houselib" / "core.py"
+    core.write_text("def word():\n    return 'new'\n")
+    assert house("run", "flow.yaml", "--only", "sh").code == 0
+    assert house("run", "flow~1", "--only", "sh").code == 0
+    assert [said(house, f"flow#{n}")["sh"] for n in (1, 2, 3)] == ["old", "new", "old"]
+
+
+def test_programs_find_the_interpreter_of_the_tasks(house):
+    house.write(
+        "which.yaml", "name: which\ntasks: {a: {executor: process, command: command -v python}}\n"
+    )
+    assert house("run", "which.yaml").code == 0
+    assert house("logs", "which#1:a").out == f"{house.folder}/.venv/bin/python\n"
+
+
+def test_without_a_packaging_file_nothing_more_is_captured(house):
+    flow = "name: flow\ntasks: {sh: {executor: process, command: python scripts/say.py}}\n"
+    house.write("flow.yaml", flow)
+    assert "houselib/core.py" in house("check", "flow.yaml", "--files").out
+    (house.folder / "pyproject.toml").unlink()
+    assert "houselib" not in house("check", "flow.yaml", "--files").out
