@@ -171,20 +171,24 @@ def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
     assert lost(forced, half(2, 4)) == ""
 
 
-def test_in_a_clone_a_file_of_an_older_version_is_behind(ork):
+def test_in_a_clone_a_file_of_an_older_version_is_behind(ork, monkeypatch):
+    def at(name, *words):
+        monkeypatch.chdir(ork.folder / name)
+        return ork(*words)
+
+    for name in ("team", "mine"):
+        (ork.folder / name).mkdir()
     for number in (1, 2, 3):
-        path = ork.folder / "team" / "etl.yaml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(version(number))
-        assert ork("-C", "team", "deploy").code == 0
-    assert ork("clone", "team", "mine").code == 0
+        (ork.folder / "team" / "etl.yaml").write_text(version(number))
+        assert at("team", "deploy").code == 0
+    assert at("mine", "clone", "../team", ".").code == 0
     mine = ork.folder / "mine" / "etl.yaml"
     mine.write_text(version(2))
-    assert "behind" in ork("-C", "mine", "status").out
+    assert "behind" in at("mine", "status").out
     for command in ("deploy", "run"):
-        refused = ork("-C", "mine", command, "etl.yaml")
+        refused = at("mine", command, "etl.yaml")
         assert (refused.code, "as in etl~1, before `ork clone" in refused.err) == (3, True)
-    assert ork("-C", "mine", "rollback", "etl", "etl~1").code == 0
-    assert "unchanged" in ork("-C", "mine", "status").out
+    assert at("mine", "rollback", "etl", "etl~1").code == 0
+    assert "behind" not in at("mine", "status").out
     mine.write_text(version(4))
-    assert ork("-C", "mine", "deploy", "etl.yaml").code == 0
+    assert at("mine", "deploy", "etl.yaml").code == 0

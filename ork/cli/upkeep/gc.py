@@ -58,8 +58,8 @@ def gc(
     Objects go that nothing needs. Needed is what a workflow, a tag or a run leads to, and what
     commands of the last 30 days moved, so that `ork undo` can take it back. No deploy of a history
     goes away. Others may work meanwhile. Nothing is removed when something that is needed is
-    missing or damaged, nor, without --force, where nothing needs more than half of all objects, beside
-    those of runs that go: then refs may have been lost.
+    missing or damaged, nor, without --force, where nothing needs more than half of all objects,
+    beside those of runs that go: then refs may have been lost.
 
     Runs go, with their logs and checkouts, only if you say which may: by --keep-runs and
     --keep-days, or in the table [keep] of .ork/config.toml. A run stays that is among the newest or
