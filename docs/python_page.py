@@ -20,6 +20,7 @@ from ork.history.details import DetailsOfTasks, RunDetails, TaskDetails
 from ork.history.log import LogEntry
 from ork.history.tasks import TaskRow
 from ork.objects.rows import Rows
+from ork.search.grep import Hit
 from ork.store.runs import RunEntry
 
 RETURNED = (
@@ -30,6 +31,7 @@ RETURNED = (
     RunEntry,
     TaskRow,
     LogEntry,
+    Hit,
     Deployed,
     Comparison,
     Diff,

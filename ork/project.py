@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from ork.git.to_git import Exported
     from ork.heads.check import Checked
     from ork.orkdb.importing import ImportedDatabase
+    from ork.search.grep import Hit
     from ork.sync.backup import BackedUp
     from ork.sync.receive import Received
     from ork.sync.select import Created
@@ -258,6 +259,7 @@ class Project:
         until: str | date | None = None,
         author: str | None = None,
         grep: str | None = None,
+        text: str | None = None,
         reverse: bool = False,
         with_diff: bool = False,
         names: str | Sequence[str] = (),
@@ -265,7 +267,8 @@ class Project:
     ) -> Rows[LogEntry]:
         """Return deploys, newest first, with how their runs went; see `ork.history.log.log`.
 
-        Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
+        Of "etl:extract", or with `names` of tasks and code files, only those that changed these;
+        with `text` those that brought it or took it away.
 
         >>> for entry in project.log("etl", limit=2):
         ...     print(entry.deploy.message)
@@ -282,12 +285,33 @@ class Project:
             until=end,
             author=author,
             grep=grep,
+            text=text,
             reverse=reverse,
             with_diff=with_diff,
             names=as_names(names),
             follow=follow,
         )
         return Rows(map(self._shown, found), LogEntry, "deploys")
+
+    def grep(
+        self,
+        pattern: str,
+        *revisions: AnyRevision,
+        fixed: bool = False,
+        ignore_case: bool = False,
+    ) -> Rows[Hit]:
+        """Return the lines of definitions and code that match a regular expression, and names.
+
+        With `fixed` it is a text. Where no revision is named, all workflows are searched.
+
+        >>> [hit.place for hit in project.grep("ORK_OUTPUT", "etl")]
+        ['etl:load.sh:3']
+        """
+        from ork.search.grep import Hit, grep, pattern_of
+
+        wanted = pattern_of(pattern, fixed=fixed, ignore_case=ignore_case)
+        texts = list(map(as_revision, revisions))
+        return Rows(grep(self.store, wanted, texts, now=now_here()), Hit, "hits")
 
     def blame(self, revision: AnyRevision, *, keys: bool = False) -> Blame:
         """Return which deploy last touched each task and code file, or with `keys` each field.

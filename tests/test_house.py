@@ -46,7 +46,8 @@ ROOMS: dict[str, str] = {
     "store": "errors alike files failpoints objects graph backends",
     "logs": "errors files objects store",
     "worktree": "errors alike files failpoints progress objects graph yaml code definition store",
-    "history": "errors alike files objects graph yaml definition differences store worktree",
+    "search": "errors objects differences store worktree",
+    "history": "errors alike files objects graph yaml definition differences store worktree search",
     "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
     " backends store worktree history",
     "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
@@ -65,7 +66,7 @@ ROOMS: dict[str, str] = {
     " executors runner",
     "project": "errors files objects graph yaml definition differences backends store worktree"
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
-    " cli/pictures cli/report cli/history",
+    " search cli/pictures cli/report cli/history",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
     "testing": "errors alike objects definition history store worktree runner project",
     "cli": "*",

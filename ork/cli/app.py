@@ -42,6 +42,7 @@ History
   log          history.log:log           List the deploys of a workflow, newest first.
   diff         history.diff:diff         Show what changed between two revisions.
   show         history.show:show         Show any object: a deploy, run, task or file.
+  grep         history.grep:grep         Find a text in what is deployed.
   blame        history.blame:blame       Show which deploy last touched each part.
   bisect       history.bisect:bisect     Find the deploy that made a workflow fail.
   graph        pictures.command:command  Draw which task needs which.
@@ -113,6 +114,7 @@ history: log
 compare: diff
 cat describe inspect info: show
 annotate why: blame
+search find: grep
 validate lint compile: check
 dag plot tree: graph
 start exec execute trigger repro make build: run
@@ -159,6 +161,10 @@ OTHER_OPTIONS = {
     ("show", "--stat"): "`ork log --stat` tells it of each deploy",
     ("deploy", "-a"): "nothing is staged here: a deploy takes the file and all that it calls",
     ("log", "--all"): "without a name, `ork log` lists all workflows",
+    **dict.fromkeys(
+        [("grep", "-n"), ("grep", "-E"), ("grep", "-r")],
+        "each line has its number, all is searched, and a pattern is a regular expression",
+    ),
     ("runs", "--failed"): "`--status failed` lists these",
     **dict.fromkeys(
         [("run", option) for option in ("-p", "--param", "--params", "--set", "--var", "-e")],
@@ -235,6 +241,12 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option:
+            option.hidden = True  # whoever reads the list has found it; the list fits a screen
+        return option
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return _built(cmd_name) if cmd_name in COMMANDS else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
-from ork.errors import UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
@@ -64,6 +62,7 @@ def log(
     until: datetime | None = None,
     author: str | None = None,
     grep: str | None = None,
+    text: str | None = None,
     reverse: bool = False,
     with_diff: bool = False,
     names: Sequence[str] = (),
@@ -72,15 +71,18 @@ def log(
     """Yield the deploys of a workflow, newest first, that all filters let through.
 
     `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not);
-    None means every workflow, merged by time. `author` and `grep` are regular expressions. With
+    None means every workflow, merged by time. `author` and `grep` are regular expressions; with
+    `text` only deploys that have it more often, or less, than the one before. With
     `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
     has nothing else: see `ork.history.filters`.
     """
-    patterns = [
-        (_pattern(text), name)
-        for text, name in ((author, "author"), (grep, "message"))
-        if text is not None
-    ]
+    patterns = []
+    if author is not None or grep is not None or text is not None:
+        from ork.search.grep import pattern_of
+        from ork.search.texts import counts_otherwise
+
+        wanted = {"author": author, "message": grep}
+        patterns = [(pattern_of(it), name) for name, it in wanted.items() if it is not None]
     revision, part = grammar.split_part(revision) if revision else (None, None)
     deploys = _walk(store, revision, now)
     parts = None
@@ -99,6 +101,12 @@ def log(
             if (since is None or deploy.time >= since)
             and (until is None or deploy.time <= until)
             and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
+        )
+    if text is not None:
+        deploys = (
+            (oid, deploy)
+            for oid, deploy in deploys
+            if counts_otherwise(store, text, _parent(store, deploy), deploy)
         )
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
@@ -200,12 +208,8 @@ def _all_of(store: Store, revision: str | None, now: datetime) -> Iterator[tuple
 def _against_parent(store: Store, deploy: Deploy) -> Diff:
     from ork.history.compare import compare_deploys
 
-    parent = store.get(Deploy, deploy.parents[0]) if deploy.parents else None
-    return compare_deploys(store, parent, deploy)
+    return compare_deploys(store, _parent(store, deploy), deploy)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise UsageError(f"not a regular expression: {text!r}: {error}") from None
+def _parent(store: Store, deploy: Deploy) -> Deploy | None:
+    return store.get(Deploy, deploy.parents[0]) if deploy.parents else None

@@ -43,6 +43,7 @@ bisect etl
 run nightly.yaml
 show elt
 runs etl:extract
+grep sunny
 """
 
 

@@ -54,6 +54,14 @@ def log(
     grep: Annotated[
         str | None, typer.Option(metavar="REGEX", help="Only messages that match.")
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "-S",
+            metavar="TEXT",
+            help="Only deploys that brought this text or took it away, in definition or code.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the deploys of a workflow, newest first.
@@ -72,6 +80,7 @@ def log(
     Example:
         ork log etl -n 5 --oneline
         ork log etl:extract -p --follow
+        ork log etl -S ORK_OUTPUT --oneline
     """
     session: Session = ctx.obj
     at_most_one({"--stat": stat, "-p": patch})
@@ -108,6 +117,7 @@ def log(
         limit=limit,
         author=author,
         grep=grep,
+        text=text,
         reverse=reverse,
         since=begin,
         until=end,

@@ -33,7 +33,7 @@ _LOOKS = {
     "yellow": "oid changed cancelled interrupted upstream_failed tainted partial",
     "magenta": "renamed",
     "cyan": "author affected hunk key running",
-    "bold red": "error",
+    "bold red": "error match",
     "bold yellow": "tag warning",
     "bold cyan": "head hint",
 }

@@ -1,0 +1,107 @@
+"""ork grep: where a text stands in what is deployed"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Annotated
+
+import typer
+
+from ork.cli.options import Json
+from ork.cli.screen.fit import Verbatim
+from ork.cli.screen.line import Line, visible
+from ork.cli.screen.parts import quoted
+from ork.cli.session import Session
+from ork.search.grep import Hit, pattern_of
+from ork.search.grep import grep as search
+from ork.worktree.lookup import as_revision
+
+
+def grep(
+    ctx: typer.Context,
+    pattern: Annotated[
+        str, typer.Argument(metavar="PATTERN", help="A regular expression; with -F a text.")
+    ],
+    revisions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REVISION]...",
+            help="What to search, with :TASK or :PATH one part of it; when left out, the newest"
+            " version of each workflow.",
+        ),
+    ] = None,
+    ignore_case: Annotated[
+        bool, typer.Option("-i", "--ignore-case", help="Take A for a as well.")
+    ] = False,
+    fixed: Annotated[
+        bool, typer.Option("-F", "--fixed-strings", help="Look for the pattern as it is.")
+    ] = False,
+    only_names: Annotated[
+        bool,
+        typer.Option("-l", "--name-only", help="Only which tasks, files and names have it."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find a text in what is deployed.
+
+    Looks into the names of workflows, tags, tasks and code files, into settings, parameters, each
+    field of each task and each line of code, and prints WORKFLOW:TASK:FIELD: or WORKFLOW:PATH:LINE:
+    before each line that has it. Archived workflows are searched if they are named.
+
+    `ork log --grep` looks into messages, `ork log -S` tells which deploys brought a text or took it
+    away.
+
+    Exit codes: 0 something was found; 1 nothing.
+
+    \b
+    Example:
+        ork grep ORK_OUTPUT
+        ork grep -i extract etl~1
+    """
+    session: Session = ctx.obj
+    wanted = pattern_of(pattern, fixed=fixed, ignore_case=ignore_case)
+    named = [as_revision(text) for text in revisions or ()]
+    hits = search(session.store, wanted, named, now=session.now())
+    if only_names:
+        hits = _names_of(hits)
+    first = next(hits, None)
+    hits = chain([first] if first else [], hits)
+    if as_json:
+        session.print_json("grep", list(hits))
+    else:
+        session.print((_line(hit, wanted) for hit in hits), page=True)
+    if first is None:
+        raise typer.Exit(1)
+
+
+def _names_of(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Yield each task, file, setting or other name that has hits once, without its lines."""
+    seen = set[str]()
+    for hit in hits:
+        field = hit.field if hit.name is None else None
+        named = Hit(
+            workflow=hit.workflow,
+            revision=hit.revision,
+            kind=hit.kind,
+            name=hit.name,
+            field=field,
+        )
+        if named.place not in seen:
+            seen.add(named.place)
+            yield named
+
+
+def _line(hit: Hit, pattern: re.Pattern[str]) -> Line:
+    place = (quoted(hit.place), "name" if hit.text is None else "key")
+    if hit.text is None:
+        return Verbatim([place])
+    parts: list[str] = []
+    end = 0
+    for match in pattern.finditer(hit.text):
+        parts += [hit.text[end : match.start()], match[0]]
+        end = match.end()
+    parts.append(hit.text[end:])
+    if "".join(map(visible, parts)) != visible(hit.text):  # cut to pieces it may pile up marks
+        parts = [hit.text]
+    texts: Line = [(part, "match") if at % 2 else part for at, part in enumerate(parts)]
+    return Verbatim([place, ": ", *texts])

@@ -1,0 +1,1 @@
+"""Looks for a text in what is stored: where it stands, and which deploys brought it."""
