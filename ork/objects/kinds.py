@@ -298,6 +298,7 @@ class TaskRuns(Mapping[str, TaskRun]):
             encode(_said(taskrun), buffer)
             return bytes(buffer)  # what `encode` returns has room to spare
 
+        self._last: tuple[bytes, TaskRun] | None = None  # it is looked at several times in a row
         self._held: dict[str, TaskRun | bytes] = {}
         for number, (name, taskrun) in enumerate(taskruns):
             self._held[name] = taskrun if number < KEPT_READ_MAX else packed(taskrun)
@@ -310,7 +311,14 @@ class TaskRuns(Mapping[str, TaskRun]):
 
     def __getitem__(self, name: str) -> TaskRun:
         held = self._held[name]
-        return _of_pack()(held) if isinstance(held, bytes) else held
+        if not isinstance(held, bytes):
+            return held
+        if self._last is None or self._last[0] is not held:
+            self._last = held, _of_pack()(held)
+        return self._last[1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)
