@@ -139,7 +139,7 @@ def test_a_task_over_time_is_marked_where_something_of_it_is_new(ork, edit):
         """
         name: etl
         tasks:
-          a: {executor: process, command: 'true'}
+          a: {executor: process, command: sh other.sh}
           load:
             executor: process
             command: ./load.sh
@@ -158,7 +158,8 @@ def test_a_task_over_time_is_marked_where_something_of_it_is_new(ork, edit):
 
     assert new() == ([], "load", 1)
     assert new() == ([], "load", 2)
-    edit("etl.yaml", "command: 'true'", "command: 'exit 0'")  # of another task
+    edit("etl.yaml", "sh other.sh", "sh -e other.sh")  # of another task
+    ork.write("other.sh", "true\n")
     assert new() == ([], "load", 3)
     edit("lib.sh", "1", "2")  # which the script executes that the task names
     assert new() == (["code", "output"], "load", 4)
