@@ -140,7 +140,9 @@ def waits_for(store: Store, workflow: str, deploy: str | None) -> tuple[str, ...
 
 def room_for(store: Store, workflow: str, deploy: str | None) -> Room | None:
     """Return the bound of runs at once that a deploy sets."""
-    return room_of(workflow, store.get(Deploy, Oid(deploy)).settings) if deploy else None
+    found = store.read(Oid(deploy)) if deploy else None
+    # What an entry names may be anything, of which it is said when it is to run.
+    return room_of(workflow, found.settings) if isinstance(found, Deploy) else None
 
 
 def find(store: Store, name: str) -> Queued | None:
