@@ -271,8 +271,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     from ork.history.details import retried_at, waited, waits_for_next
     from ork.worktree.place import checkout_of
 
-    run, now = details.run, session.now()
-    short = store.short if session.width else str
+    run, now, columns = details.run, session.now(), session.width
+    short = store.short if columns else str
     yield [("run      ", "label"), (run.name, "name"), "  ", run.id]
     states = _states(details, store)
     retried = retried_at(store, run)
@@ -325,8 +325,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
 
     # What went wrong comes first; of what follows from it, the cause is among that.
     yield from map(line_of, wrong)
-    room = session.width if len(others) > BELOW_MAX else None
-    yield from abreast(([cut(line_of(name), session.width)] for name in others), room)
+    room = columns if len(others) > BELOW_MAX else None
+    yield from abreast(([cut(line_of(name), columns)] for name in others), room)
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
