@@ -116,3 +116,12 @@ def test_other_words_for_it_lead_there(ran):
     assert "`ork grep`" in ran("search", "x").err
     assert "`ork grep`" in ran("find", "x").err
     assert "a pattern is a regular expression" in ran("grep", "-n", "x").err
+
+
+def test_a_match_of_each_mark_of_many_lets_none_pile_up(ork):
+    piled = "e" + "\u0301" * 60
+    ork.write(
+        "etl.yaml", f"name: etl\ntasks: {{a: {{executor: process, command: 'echo {piled}'}}}}\n"
+    )
+    assert ork("deploy", "etl.yaml").code == 0
+    assert "\u0301" * 5 not in ork("grep", ".", "etl:a").out
