@@ -82,6 +82,8 @@ def schedule(
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
     With --all that is said of all workflows, and undone, at once; resume --all goes on with those
     as well that had been paused one by one.
+    resume also lets a schedule go on with `after_failure: hold` that a run holds back which failed;
+    what went by is due then, and `catchup` applies. --all leaves those held back.
     resume also begins anew at this moment where a clock that was wrong has decided about slots
     still to come.
 
@@ -188,6 +190,9 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             yield [("  paused ", "label"), (f"by {by}, {when}", "warning")]
         elif one.archived:
             yield [("  archived", "label")]
+        elif one.held_by:
+            goes = f"`ork retry {one.held_by}` or `ork schedule resume {one.workflow}`"
+            yield [("  held   ", "label"), (f"by {one.held_by}", "warning"), f": {goes}"]
         elif one.next:
             yield [
                 ("  next   ", "label"),

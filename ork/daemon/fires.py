@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 
-from ork.backends.base import Lease, Span
+from ork.backends.base import Lease
 from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
@@ -40,7 +40,6 @@ from ork.worktree.origin import host
 
 RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
-FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 BACKFILL_MAX = 1000  # runs of one command
 RETRIED = ("failed", "interrupted")  # states of runs that a schedule tries again
 UP = "up"  # the lease that one of those holds who fire
@@ -82,16 +81,17 @@ class Fired(Value, frozen=True, kw_only=True):
 class Listed(Value, frozen=True, kw_only=True):
     """A schedule, how it stands, and what was left out of its workflow lately, newest first.
 
-    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires, or for
-    which no more runs may go on than those that it `waits_for`.
+    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires, that the
+    failure of a run holds back, or for which no more runs may go on than those that it `waits_for`.
     """
 
     workflow: str
     schedule: Schedule
-    next: datetime | None  # None while it is paused or archived
+    next: datetime | None  # None while it is paused, held back or archived
     due: datetime | None
     waits_for: tuple[str, ...]
     last: Fired | None
+    held_by: str | None  # the run that did not succeed, with `after_failure: hold`
     paused: Paused | None
     archived: bool
     left_out: tuple[LeftOut, ...]
@@ -99,7 +99,7 @@ class Listed(Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,
-            "next": "paused" if self.paused else self.next,
+            "next": "paused" if self.paused else "held" if self.held_by else self.next,
             "last": self.last and self.last.state,
         }
 
@@ -128,7 +128,7 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
     refs = [lines.decided_ref(line.workflow, line.schedule) for line in some]
     decided = lines.decided_at(store, refs)
     halting = store.refs_at(ref for line in some for ref in _halting(line.workflow))
-    fired = newest_runs(
+    fired = lines.newest_runs(
         store,
         [
             (line.workflow, line.schedule, decided.get(ref))
@@ -138,7 +138,7 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
     for line, ref, run in zip(some, refs, fired, strict=True):
         known, going = decided.get(ref), None
         if run is not None:
-            going = Going(name=run.name, created=run.created, ended=run.ended)
+            going = lines.going(store, line, known, run)
         yield State(
             last=max(known.slot, line.since) if known else line.since,
             going=going,
@@ -164,6 +164,8 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
     skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
     for one in due(store, some, now):
         line, run, decision = one.line, one.state.run, one.decision
+        decided = decision.decided if decision else None
+        held = run if run and decision and one.state.going and one.state.going.holds else None
         head_ref = f"workflows/{line.workflow}"
         last = None
         if run is not None and run.scheduled is not None:
@@ -178,12 +180,13 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
             Listed(
                 workflow=line.workflow,
                 schedule=line.schedule,
-                next=decision.wake if decision else None,
-                due=decision.decided if decision else None,
+                next=decision.wake if decision and not held else None,
+                due=first_due(line, one.state.last, now) if held else decided,
                 waits_for=queue.waits_for(store, line.workflow, store.ref(head_ref))
                 if decision and decision.fire
                 else (),
                 last=last,
+                held_by=held.name if held else None,
                 paused=pauses.get(line.workflow),
                 archived=line.workflow in put_away,
                 left_out=tuple(
@@ -192,6 +195,12 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
             )
         )
     return sorted(found, key=lambda one: one.workflow)
+
+
+def first_due(line: Line, last: datetime, now: datetime) -> datetime | None:
+    """Return the first slot after `last`, if it has come."""
+    first = next(slots(line.schedule, last))
+    return first if first <= now else None
 
 
 def is_up(store: Store) -> bool | None:
@@ -264,7 +273,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
     for schedule in schedules_of(store.get(Deploy, newest).settings):
         known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
         line = (run.workflow, schedule, known)
-        its = newest_runs(store, [line])[0]
+        its = lines.newest_runs(store, [line])[0]
         if its is not None and its.id == run.id:
             return schedule
     return None
@@ -277,7 +286,7 @@ def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterat
     """
     there = {(line.workflow, key_of_refs(line.schedule)) for line in all_lines}
     for workflow in store.folders("fires/"):
-        fires = islice(store.refs(f"fires/{workflow}/", newest_first=True), FIRES_LOOKED_AT)
+        fires = islice(store.refs(f"fires/{workflow}/", newest_first=True), lines.FIRES_LOOKED_AT)
         newest: dict[str, Oid] = {}
         for name, pin in fires:
             newest.setdefault(name.partition(".")[2], pin)
@@ -288,28 +297,6 @@ def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterat
             lately = run.ended and now - run.ended < LATE_MAX["latest"]
             if run.state in RETRIED and lately and run.host == host() and not hooks_of(store, run):
                 yield run
-
-
-def newest_runs(
-    store: Store, some: Sequence[tuple[str, Schedule, Decided | None]]
-) -> list[Run | None]:
-    """Return for each schedule of a workflow the run that was started last, None if it is gone.
-
-    What is decided has its name; in a clone nothing tells it, and that of the newest slot counts.
-    """
-    fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
-    names: list[str] = []
-    for (workflow, schedule, decided), newest in zip(some, fires, strict=True):
-        known, key = decided.fire if decided else None, key_of_refs(schedule)
-        if known is None:
-            looked_at = islice(newest, FIRES_LOOKED_AT)
-            known = next((name for name, _ in looked_at if name.partition(".")[2] == key), None)
-        names.append(f"fires/{workflow}/{known}" if known else "")
-    # None of them is kept at hand: a daemon sees many, and each but a few times.
-    pins = store.get_all(Run, store.refs_at(filter(None, names)), keep=False)
-    places = {ref: f"runs/{ref.split('/')[1]}/{pin.id}" for ref, pin in pins.items()}
-    found = store.get_all(Run, store.refs_at(places.values()), keep=False)
-    return [found.get(places.get(name, "")) for name in names]
 
 
 def fire(

@@ -7,24 +7,26 @@ parameters of the schedule. A schedule that has other times than before begins w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import merge
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from ork.backends.base import Span
 from ork.errors import Corrupt, OrkError, UsageError
 from ork.objects.canonical import Json, Oid, decode, encode
-from ork.objects.kinds import Blob, Deploy, format_time, parse_time
-from ork.objects.value import Value
-from ork.schedule.policy import Skip
+from ork.objects.kinds import Blob, Deploy, Run, format_time, parse_time, to_json
+from ork.objects.value import Value, of_line
+from ork.schedule.policy import Going, Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.schedule.times import slots
 from ork.store.operations import operations
 from ork.store.resolve import archived
 from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
+
+FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 
 
 class Line(Value, frozen=True, kw_only=True):
@@ -35,11 +37,21 @@ class Line(Value, frozen=True, kw_only=True):
     since: datetime
 
 
+class Passed(Value, frozen=True, kw_only=True):
+    """Who let a schedule go on after a run of it had failed, in which attempt, and when."""
+
+    run: str
+    attempt: int
+    author: str
+    time: datetime
+
+
 class Decided(Value, frozen=True, kw_only=True):
     """Up to which slot all is decided of a line, and the newest that was fired, as refs name it."""
 
     slot: datetime
     fire: str | None = None
+    passed: Passed | None = None
     oid: Oid | None = None  # where the ref is
 
 
@@ -163,10 +175,82 @@ def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:
     try:
         assert isinstance(value, dict)
         fire = value.get("fire")
-        slot = parse_time(str(value["slot"]))
-        return Decided(slot=slot, fire=str(fire) if fire else None, oid=oid)
+        slot, passed = parse_time(str(value["slot"])), value.get("passed")
+        return Decided(
+            slot=slot,
+            fire=str(fire) if fire else None,
+            passed=of_line(encode(passed), Passed) if passed else None,
+            oid=oid,
+        )
     except (AssertionError, KeyError, ValueError):
         raise Corrupt(f"{ref} does not say a slot", hint="no ork wrote this store") from None
+
+
+def newest_runs(
+    store: Store, some: Sequence[tuple[str, Schedule, Decided | None]]
+) -> list[Run | None]:
+    """Return for each schedule of a workflow the run that was started last, None if it is gone.
+
+    What is decided has its name; in a clone nothing tells it, and that of the newest slot counts.
+    """
+    fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
+    names: list[str] = []
+    for (workflow, schedule, decided), newest in zip(some, fires, strict=True):
+        known, key = decided.fire if decided else None, key_of_refs(schedule)
+        if known is None:
+            looked_at = islice(newest, FIRES_LOOKED_AT)
+            known = next((name for name, _ in looked_at if name.partition(".")[2] == key), None)
+        names.append(f"fires/{workflow}/{known}" if known else "")
+    # None of them is kept at hand: a daemon sees many, and each but a few times.
+    pins = store.get_all(Run, store.refs_at(filter(None, names)), keep=False)
+    places = {ref: f"runs/{ref.split('/')[1]}/{pin.id}" for ref, pin in pins.items()}
+    found = store.get_all(Run, store.refs_at(places.values()), keep=False)
+    return [found.get(places.get(name, "")) for name in names]
+
+
+def going(store: Store, line: Line, known: Decided | None, run: Run) -> Going:
+    """Return the newest run of a line as whoever decides about slots sees it."""
+    if line.schedule.after_failure == "fire" or run.ended is None:
+        return Going(name=run.name, created=run.created, ended=run.ended)
+    first, until = run, _over(store, line.workflow, known, run)
+    while first.previous is not None:
+        first = store.get(Run, first.previous, keep=False)
+    return Going(
+        name=run.name, created=run.created, ended=first.ended, until=until, holds=until is None
+    )
+
+
+def holding(store: Store, some: Sequence[Line]) -> Iterator[tuple[Line, Run]]:
+    """Yield those of some lines that are held back, and the run that does so."""
+    refs = [decided_ref(line.workflow, line.schedule) for line in some]
+    known = decided_at(store, refs)
+    its = [known.get(ref) for ref in refs]
+    newest = newest_runs(
+        store, [(line.workflow, line.schedule, one) for line, one in zip(some, its, strict=True)]
+    )
+    for line, one, run in zip(some, its, newest, strict=True):
+        if run is not None and going(store, line, one, run).holds:
+            yield line, run
+
+
+def _over(store: Store, workflow: str, known: Decided | None, run: Run) -> datetime | None:
+    """Return when the newest run of a schedule succeeded, or another with its parameters did.
+
+    Or when somebody let the schedule go on; None while the run holds it back.
+    """
+    if run.state == "success":
+        return run.ended
+    passed = known.passed if known else None
+    if passed is not None and (passed.run, passed.attempt) == (run.id, run.attempt):
+        return passed.time
+    for run_id, oid in store.refs(f"runs/{workflow}/", newest_first=True):
+        if run_id <= run.id:
+            break
+        other = store.get(Run, oid, keep=False)
+        whole = other.selected is None and other.trigger != "bisect"
+        if other.state == "success" and whole and other.params == run.params:
+            return other.ended
+    return None
 
 
 def move_on(
@@ -176,16 +260,21 @@ def move_on(
     slot: datetime,
     *,
     fire: str | None = None,
+    passed: Passed | None = None,
 ) -> None:
     """Add to a write that all is decided up to a slot; `fire` is its name if a run has it.
 
     `before` is what was decided when this was: the write fails when that has changed since.
+    `passed` says that the newest run holds nothing back.
     """
     ref = decided_ref(*line)
-    fire = fire or (before.fire if before else None)
+    if before and not fire:
+        fire, passed = before.fire, passed or before.passed
     value: dict[str, Json] = {"slot": format_time(slot)}
     if fire:
         value["fire"] = fire
+    if passed:
+        value["passed"] = to_json(passed)
     tx.move(ref, old=before.oid if before else None, new=tx.add_value(value))
 
 

@@ -39,7 +39,7 @@ from ork.daemon.child import (
     over,
 )
 from ork.daemon.children import Child, Children
-from ork.daemon.lines import Line, Lines, decided_ref
+from ork.daemon.lines import Line, Lines, decided_ref, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
@@ -99,6 +99,7 @@ class Watched:
         self.look_at: datetime | None = now  # None: its run is about to begin, or waits for a place
         self.goes_on = False  # a run whose end decides what comes next
         self.failed: Run | None = None  # which is to be retried
+        self.held: tuple[str, int] | None = None  # by which run, in which attempt, as it was told
         self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
         self.waited: tuple[datetime, str] | None = None  # a slot for which there was no room, why
 
@@ -194,7 +195,8 @@ class Daemon:
             if self._page is None:
                 self._prepare()
             self._patiently(self._look)
-        awake = [one for one in self._watched.values() if one.line.workflow not in self._paused]
+        every = self._watched.values()
+        awake = [one for one in every if one.line.workflow not in self._paused and not one.held]
         coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
         coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
         slot, workflow = min(coming, default=(None, None))
@@ -333,11 +335,15 @@ class Daemon:
             one.look_at = now + timedelta(seconds=AGAIN_SECONDS)
             return None
         run = due.state.run
-        one.goes_on = run is not None and run.ended is None
+        held = due.state.going is not None and due.state.going.holds
+        one.goes_on = run is not None and (run.ended is None or held)
         at = None if run is None else _retry_at(one, run, now)
         failed, one.failed = one.failed, run if at is not None else None
         if failed is not None and run is not None and run.id != failed.id:
             self._let_be(failed, f"{run.name} was started", now)
+        before, one.held = one.held, (run.id, run.attempt) if run and held and at is None else None
+        if run is not None and one.held not in (None, before):
+            self._note_held(run, now)
         if decision.fire is not None:
             one.look_at = None
             key = key_of(line.schedule)
@@ -384,17 +390,22 @@ class Daemon:
     def _start(self, now: datetime) -> None:
         """Start what is ready, whatever waits longest first, as long as there is a place.
 
-        Runs that make up for slots of one workflow come one after the other. Where no more runs of
+        Runs that make up for slots of one workflow come one after the other, and none while their
+        schedule is held back. Where no more runs of
         a workflow may go on, what is ready of it waits, and all that is behind it in the queue.
         """
         going = {whose.workflow for whose in self._asked.values() if _makes_up(whose)}
         full: set[str] = set()
+        held: set[tuple[str, str]] | None = None
         later: list[Ready] = []
         try:
             while self._ready and len(self._children.living) < self._options.jobs:
                 _, _, whose = self._ready[0]
                 behind = isinstance(whose, Queued) and whose.workflow in full
-                if behind or (_makes_up(whose) and whose.workflow in going):
+                if _makes_up(whose):
+                    held = self._held_back() if held is None else held
+                    behind = behind or whose.workflow in going or _line_of(whose) in held
+                if behind:
                     later.append(heappop(self._ready))
                     continue
                 work = self._work_for(whose, now)
@@ -424,6 +435,19 @@ class Daemon:
             return Take(workflow=whose.workflow, id=whose.id, now=now)
         self._taken.discard(whose.id)  # taken by another process, or taken back
         return None
+
+    def _note_held(self, run: Run, now: datetime) -> None:
+        name, workflow = run.name, run.workflow
+        how = run.state if run.state == "failed" else f"was {run.state}"
+        goes = f"`ork retry {name}`, or `ork schedule resume {workflow}`, lets it go on"
+        self._told.append(Note(time=now, message=f"{workflow} is held back: {name} {how}; {goes}"))
+
+    def _held_back(self) -> set[tuple[str, str]]:
+        """Return the schedules that a run which failed holds back: workflow, and key in refs."""
+        lines = (one.line for one in self._watched.values())
+        some = [line for line in lines if line.schedule.after_failure == "hold"]
+        found = holding(self._store, some) if some else ()
+        return {(line.workflow, key_of_refs(line.schedule)) for line, _ in found}
 
     def _must_wait(self, whose: Whose, work: Work, now: datetime) -> bool:
         """Say whether too many runs of a workflow go on for one more; tell once which these are."""
@@ -759,6 +783,12 @@ class Daemon:
 def _makes_up(whose: Whose) -> TypeGuard[Queued]:
     """Say whether it is a run that waits and makes up for a slot."""
     return isinstance(whose, Queued) and whose.entry.fire is not None
+
+
+def _line_of(queued: Queued) -> tuple[str, str]:
+    """Return whose slot a run makes up for: the workflow, and the key of its schedule in refs."""
+    slot = (queued.entry.fire or "").rpartition("/")[2]
+    return queued.workflow, slot.partition(".")[2]
 
 
 def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:

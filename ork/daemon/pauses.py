@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from ork.daemon import lines
-from ork.daemon.lines import Line
+from ork.daemon.lines import Line, Passed
 from ork.errors import InvalidInput, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
@@ -84,13 +84,29 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
     """Let the schedules of a workflow fire again, from now on.
 
     The slots that went by are recorded as left out. What is decided up to a moment still to come,
-    by a clock that was wrong, is undecided again.
+    by a clock that was wrong, is undecided again. A run that failed holds nothing back any more:
+    what went by meanwhile is due.
     """
     found = lines.lines_of(store, workflow)
-    if store.ref(paused_ref(workflow)) is None and not _is_ahead(store, found, now):
+    halted = store.ref(paused_ref(workflow)) is not None or _is_ahead(store, found, now)
+    passed = {
+        lines.decided_ref(workflow, line.schedule): Passed(
+            run=run.id, attempt=run.attempt, author=stamp.author, time=now
+        )
+        for line, run in lines.holding(store, found)
+    }
+    if not halted and not passed:
         head(store, workflow)
         raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
-    return _resume(store, {workflow: found}, stamp, now)[0]
+    if halted:
+        return _resume(store, {workflow: found}, stamp, now, passed)[0]
+    with store.transaction(stamp) as tx:
+        for line in found:
+            if (ref := lines.decided_ref(workflow, line.schedule)) in passed:
+                known = lines.decided(store, ref)
+                last = known.slot if known else line.since
+                lines.move_on(tx, (workflow, line.schedule), known, last, passed=passed[ref])
+    return Resumed(workflow=workflow, left_out=0)
 
 
 def resume_all(store: Store, *, stamp: Stamp, now: datetime) -> list[Resumed]:
@@ -109,7 +125,11 @@ def resume_all(store: Store, *, stamp: Stamp, now: datetime) -> list[Resumed]:
 
 
 def _resume(
-    store: Store, found: Mapping[str, list[Line]], stamp: Stamp, now: datetime
+    store: Store,
+    found: Mapping[str, list[Line]],
+    stamp: Stamp,
+    now: datetime,
+    passed: Mapping[str, Passed] = {},
 ) -> list[Resumed]:
     pausers, done = all_paused(store, found), []
     with store.transaction(stamp) as tx:
@@ -117,7 +137,7 @@ def _resume(
             ref, pauser = paused_ref(workflow), pausers.get(workflow)
             reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
             tx.move(ref, old=store.ref(ref), new=None)
-            total = _leave_out(tx, workflow, some, now, reason)
+            total = _leave_out(tx, workflow, some, now, reason, passed)
             done.append(Resumed(workflow=workflow, left_out=total))
     return done
 
@@ -155,17 +175,23 @@ def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Re
 
 
 def _leave_out(
-    tx: Transaction, workflow: str, found: Iterable[Line], now: datetime, reason: str
+    tx: Transaction,
+    workflow: str,
+    found: Iterable[Line],
+    now: datetime,
+    reason: str,
+    passed: Mapping[str, Passed] = {},
 ) -> int:
     """Add to a write that all is decided up to now; return how many slots are left out."""
     total = 0
     for line in found:
-        decided = lines.decided(tx.store, lines.decided_ref(workflow, line.schedule))
+        ref = lines.decided_ref(workflow, line.schedule)
+        decided = lines.decided(tx.store, ref)
         last = max(decided.slot, line.since) if decided else line.since
         if skip := left_out(line.schedule, last, now, reason):
             total += skip.count
             lines.skip_in(tx, (workflow, line.schedule), [skip])
-        lines.move_on(tx, (workflow, line.schedule), decided, now)
+        lines.move_on(tx, (workflow, line.schedule), decided, now, passed=passed.get(ref))
     return total
 
 

@@ -23,11 +23,17 @@ _SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
 
 
 class Going(Value, frozen=True, kw_only=True):
-    """The newest run of a schedule: its name, such as `etl#5`, and how long it went on."""
+    """The newest run of a schedule: its name, such as `etl#5`, and how long it went on.
+
+    With `after_failure: hold`, one that failed is over for good at the moment `until`: it was tried
+    again and succeeded, or somebody let the schedule go on. Before that it `holds` it back.
+    """
 
     name: str
     created: datetime
-    ended: datetime | None = None
+    ended: datetime | None = None  # the first time
+    until: datetime | None = None
+    holds: bool = False
 
 
 class Skip(Value, frozen=True, kw_only=True):
@@ -63,12 +69,15 @@ def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | 
     Of several that are due, `catchup: latest` fires the newest if it is not a day late, and `none`
     if it is not a minute late; `all` fires each, oldest first. A slot that comes while a run goes
     on is left out with `overlap: skip`, waits for the end with `queue`, and takes no notice with
-    `allow`; a slot to catch up with waits in any case.
+    `allow`; a slot to catch up with waits in any case. What comes while a run holds the schedule
+    back is due when it does so no more.
     """
     first = next(slots(schedule, last))
     if first > now:
         return Decision(wake=first)
     latest, wake = _last_and_next(schedule, first, now)
+    if going is not None and going.holds:
+        return Decision(wake=wake)
     catches_up = schedule.catchup == "all" and first < latest
     if schedule.overlap == "allow" and not catches_up:
         going = None
@@ -119,13 +128,15 @@ def _left_out(
         alone = left_out(schedule, after, until, NOT_UP)
         return (alone,) if alone else ()
     begin, end = max(after, going.created), _earlier(going.ended, until)
+    over = max(end, _earlier(going.until, until)) if going.until else end
     before = left_out(schedule, after, min(begin, until), NOT_UP)
     during = left_out(schedule, begin, end, f"{going.name} went on")
-    later = left_out(schedule, max(after, end), until, NOT_UP)
+    held = left_out(schedule, max(after, end), over, f"held back by {going.name}")
+    later = left_out(schedule, max(after, over), until, NOT_UP)
     if before and later:
         number = before.count + later.count
         later, before = replace(later, count=number, first=before.first), None
-    return tuple(skip for skip in (before, during, later) if skip)
+    return tuple(skip for skip in (before, during, held, later) if skip)
 
 
 def _went_on(going: Going, slot: datetime) -> bool:

@@ -21,10 +21,15 @@ from ork.schedule.durations import duration_text, seconds_of
 
 Catchup: TypeAlias = Literal["latest", "none", "all"]
 Overlap: TypeAlias = Literal["skip", "queue", "allow"]
-WORDS: dict[str, tuple[str, ...]] = {"catchup": get_args(Catchup), "overlap": get_args(Overlap)}
+AfterFailure: TypeAlias = Literal["fire", "hold"]
+WORDS: dict[str, tuple[str, ...]] = {
+    "catchup": get_args(Catchup),
+    "overlap": get_args(Overlap),
+    "after_failure": get_args(AfterFailure),
+}
 KEYS = (
     *("cron", "every", "timezone", "catchup", "overlap"),
-    *("params", "retries", "retry_delay", "timeout"),
+    *("params", "retries", "retry_delay", "timeout", "after_failure"),
 )
 
 DURATION_MAX_S = 366 * 86_400
@@ -36,13 +41,13 @@ _LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
 _OTHER_KEYS = {
     "max_active_runs": "it stands at the top of the file, and counts all runs; `overlap: skip`, as"
     " without it, starts no run while one of the schedule goes on",
-    "depends_on_past": "a first task can ask `ork runs` how the run before ended",
+    "depends_on_past": "`after_failure: hold` fires nothing until the run before has succeeded",
     "start_date": "it begins when it is deployed; `ork schedule backfill` makes up for the past",
     "end_date": "it ends with a deploy that has no schedule, or `ork schedule pause`",
     "dagrun_timeout": "`timeout`, as in `timeout: 2h`, ends a run that takes longer",
     "sla": "nothing tells that a run is late; `timeout: 2h` ends one that takes longer",
 }
-_POLICIES = ("catchup", "overlap", "retries", "retry_delay_s", "timeout_s")
+_POLICIES = ("catchup", "overlap", "retries", "retry_delay_s", "timeout_s", "after_failure")
 
 
 class Schedule(Value, frozen=True, kw_only=True):
@@ -52,7 +57,8 @@ class Schedule(Value, frozen=True, kw_only=True):
     which of the slots are made up for that went by while nobody was there to fire; `overlap` what
     happens to a slot that comes while a run of this schedule goes on. A run that fails is retried
     up to `retries` times, `retry_delay_s` after its end; one that takes longer than `timeout_s` has
-    failed. `also` has further times at which the same runs are due: of those, only `cron`,
+    failed. `after_failure` says what happens to slots that come after a run that did not succeed.
+    `also` has further times at which the same runs are due: of those, only `cron`,
     `every_s` and `timezone` count.
     """
 
@@ -65,6 +71,7 @@ class Schedule(Value, frozen=True, kw_only=True):
     retries: int = 0
     retry_delay_s: float = 0.0
     timeout_s: float | None = None
+    after_failure: AfterFailure = "fire"
     also: tuple[Schedule, ...] = ()
 
     @property
@@ -140,7 +147,7 @@ def _setting(schedule: Schedule) -> Json:
     if schedule.every_s is not None:
         found["every"] = duration_text(schedule.every_s)
     usual = Schedule()
-    for key in ("timezone", "catchup", "overlap", "retries"):
+    for key in ("timezone", "catchup", "overlap", "retries", "after_failure"):
         if (value := getattr(schedule, key)) != getattr(usual, key):
             found[key] = value
     if schedule.params:
@@ -211,10 +218,16 @@ class _Reading:
             timeout_s=self._duration(given, "timeout", path, least=1)
             if "timeout" in given
             else None,
+            after_failure=self._word(given, "after_failure", path),
         )
         if schedule.overlap == "queue" and schedule.catchup == "none":
             message = "`overlap: queue` has late slots wait, and `catchup: none` leaves them out"
             self.complain((*path, "overlap"), message, "choose one of the two")
+        if schedule.overlap == "allow" and schedule.after_failure == "hold":
+            message = (
+                "`after_failure: hold` waits for how a run ends, and `overlap: allow` does not"
+            )
+            self.complain((*path, "after_failure"), message, "choose one of the two")
         return schedule
 
     def compare(self, schedules: Sequence[Schedule]) -> None:

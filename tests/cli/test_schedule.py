@@ -74,6 +74,24 @@ def test_what_waits_for_room_names_the_runs_that_go_on(flow, opened, golden):
     begun.release()
 
 
+def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):
+    text = (flow.folder / "etl.yaml").read_text()
+    text = text.replace('"*/10 * * * *"', '{cron: "*/10 * * * *", after_failure: hold}')
+    flow.write("etl.yaml", text.replace('"true"', '"false"'))
+    assert flow("deploy", "etl.yaml").code == 0
+    now = START.replace(minute=10)
+    (one,) = fires.due(opened(), lines.lines_of(opened(), "etl"), now)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=flow.environ)
+    list(fires.fire(opened(), "etl", one.line.schedule, one.decision, caller).events)
+    flow._seconds += 3600
+    golden("schedule/held.txt", flow("schedule").out)
+    document = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]
+    assert (document["held_by"], document["next"]) == ("etl#1", None)
+    done = flow("schedule", "resume")
+    golden("schedule/goes_on.txt", done.out + done.err)
+    assert "held" not in flow("schedule").out
+
+
 def test_nothing_to_list(ork, golden):
     ork("init")
     result = ork("schedule")

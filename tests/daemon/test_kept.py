@@ -162,7 +162,7 @@ def check_carried(full: Store, store: Store) -> None:
     assert dict(store.refs("fires/")) == dict(full.refs("fires/"))
     assert dict(store.refs("hooks/")) == dict(full.refs("hooks/")) != {}
     assert spaces(store) & {"paused", "queue", "decided", "skips"} == set()
-    (run,) = fires.newest_runs(store, [("etl", lines.lines_of(store, "etl")[0].schedule, None)])
+    (run,) = lines.newest_runs(store, [("etl", lines.lines_of(store, "etl")[0].schedule, None)])
     assert run is not None and hooks_of(store, run)[0].output == "sent\n"
     # It has had its schedule since it was made, an hour after noon.
     now = NOON + timedelta(hours=1, minutes=5)

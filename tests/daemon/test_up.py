@@ -654,6 +654,36 @@ def test_a_slot_waits_until_there_is_room_for_its_run(
         assert up.end() == 0
 
 
+def test_after_a_failure_nothing_more_is_fired_until_it_is_mended(ork: Ork, opened: Opened) -> None:
+    """No slot, and no run that makes up for one; what a person asks for is run."""
+    tasks = "tasks: {t: {executor: process, command: test -e mended}}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, after_failure: hold}", tasks)
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        assert up.until("Ended", number=1)["state"] == "failed"
+        words = "`ork retry w#1`, or `ork schedule resume w`, lets it go on"
+        up.until("Note", message=f"w is held back: w#1 failed; {words}")
+        caller = Caller(stamp=Stamp(time=now(ork), author="Ada"), now=now(ork))
+        since = now(ork) - timedelta(hours=3.5)
+        done = fires.backfill(opened(), "w", caller, since=since, until=now(ork))
+        assert len(done.queued) == 3
+        set_to(ork, 0)
+        deploy(ork, "other", "{every: 1s}")
+        for _ in range(2):
+            up.until("Ended", workflow="other")
+        assert len(runs_of(opened(), "w")) == 1
+        ork.write("mended", "")
+        assert ork("run", "w", "--queue").code == 0
+        assert up.until("Ended", workflow="w", number=2)["state"] == "success"
+        for _ in range(4):
+            assert up.until("Ended", workflow="w")["state"] == "success"
+        assert len(up.all("Note", message=f"w is held back: w#1 failed; {words}")) == 1
+        assert up.end() == 0
+    assert {run.trigger for run in runs_of(opened(), "w")} == {"schedule", "queue"}
+
+
 def test_the_id_under_which_a_run_waited_leads_to_it(ork: Ork, opened: Opened) -> None:
     deploy(ork, "w", "{every: 1h}")
     queued = queue.put(opened(), "w")

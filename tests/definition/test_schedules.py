@@ -92,7 +92,7 @@ def test_a_wrong_part_is_named(text: str, at: str, message: str, hint: str | Non
 def test_each_key_of_another_tool_has_its_hint() -> None:
     keys = {
         "max_active_runs": "top of the file",
-        "depends_on_past": "ork runs",
+        "depends_on_past": "`after_failure: hold`",
         "start_date": "backfill",
         "dagrun_timeout": "`timeout: 2h`",
     }

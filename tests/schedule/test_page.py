@@ -25,7 +25,7 @@ tasks: {t: {executor: process, command: ls}}
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_can_be_written(example: str) -> None:
     settings = parse(f"name: w\n{TASKS}{example}".encode(), file="w.yaml").settings
-    assert settings.keys() & {"schedule", *HOOKS}
+    assert settings.keys() & {"schedule", "max_active_runs", *HOOKS}
     assert bool(schedules_of(settings)) == ("schedule:" in example)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ork.objects.value import replace
 from ork.schedule.policy import NOT_UP, Decision, Going, decide, left_out
 from ork.schedule.schedule import Schedule
 from ork.schedule.times import slots
@@ -31,13 +32,20 @@ def shown(moment: datetime) -> str:
 
 
 def decided(
-    *, last: str, now: str, run: tuple[str, str | None] | None = None, **policy: Any
+    *,
+    last: str,
+    now: str,
+    run: tuple[str, str | None] | None = None,
+    held: str | None = None,
+    **policy: Any,
 ) -> tuple[str | None, list[str]]:
     """Return what is fired, and what is left out as `count first last reason`."""
     going = None
     if run:
         ended = at(run[1]) if run[1] else None
         going = Going(name="etl#5", created=at(run[0]), ended=ended)
+        if held is not None:
+            going = replace(going, until=at(held) if held else None, holds=not held)
     schedule = Schedule(**{"cron": HOURLY, **policy})
     found = decide(schedule, last=at(last), now=at(now), going=going)
     check(schedule, found, last=at(last), now=at(now), going=going)
@@ -45,7 +53,7 @@ def decided(
     return shown(found.fire) if found.fire else None, skips
 
 
-UP, ON = "ork was not up", "etl#5 went on"
+UP, ON, HELD = "ork was not up", "etl#5 went on", "held back by etl#5"
 LAST_RUN = ("06:00:02", "06:10")
 
 CASES: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
@@ -89,6 +97,46 @@ CASES: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "all, without the window of a day",
         {"catchup": "all", "last": "20 06:00", "now": "09:20"},
         "20 07:00",
+        [],
+    ),
+    # A run that failed; `held` is until when it held the schedule back, or that it does
+    *(
+        (
+            f"{catchup}, held",
+            {"catchup": catchup, "run": LAST_RUN, "held": "", "now": "09:20"},
+            None,
+            [],
+        )
+        for catchup in ("latest", "none", "all")
+    ),
+    (
+        "held no more",
+        {"run": LAST_RUN, "held": "09:10", "now": "09:20"},
+        "09:00",
+        [f"2 07:00 08:00 {HELD}"],
+    ),
+    (
+        "held no more, and then we were not there",
+        {"run": LAST_RUN, "held": "07:10", "now": "09:20"},
+        "09:00",
+        [f"1 07:00 07:00 {HELD}", f"1 08:00 08:00 {UP}"],
+    ),
+    (
+        "held no more, and nothing is late",
+        {"catchup": "none", "run": LAST_RUN, "held": "09:10", "now": "09:20"},
+        None,
+        [f"3 07:00 09:00 {HELD}"],
+    ),
+    (
+        "held no more, and what came while it went on",
+        {"run": ("06:00:02", "07:30"), "held": "09:10", "now": "09:20"},
+        "09:00",
+        [f"1 07:00 07:00 {ON}", f"1 08:00 08:00 {HELD}"],
+    ),
+    (
+        "held no more, oldest first",
+        {"catchup": "all", "run": LAST_RUN, "held": "09:10", "now": "09:20"},
+        "07:00",
         [],
     ),
     # A run that goes on

@@ -47,7 +47,7 @@ def complaint(value: Json) -> str:
         ({"cron": "@daily", "params": {}, "retries": 0, "retry_delay": 0}, "@daily"),
         ({"cron": "@daily", "params": None}, "@daily"),
         (["@daily"], "@daily"),
-        ({"cron": "@daily", "timeout": None}, "@daily"),
+        ({"cron": "@daily", "timeout": None, "after_failure": "fire"}, "@daily"),
         ({"every": 60, "timeout": 7200.0}, {"every": "1m", "timeout": "2h"}),
         (LATE, LATE),
         ({"every": 5400}, {"every": "1h30m"}),
@@ -72,6 +72,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         "retries": 3,
         "retry_delay": "1m30s",
         "timeout": "2h",
+        "after_failure": "hold",
     }
     (schedule,) = schedules_of({"schedule": setting})
     assert schedule == Schedule(
@@ -83,6 +84,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         retries=3,
         retry_delay_s=90,
         timeout_s=7200,
+        after_failure="hold",
     )
 
 
@@ -111,6 +113,8 @@ def test_everything_that_can_be_said_is_read() -> None:
         ({"cron": "@daily", "overlap": ["skip"]}, "overlap must be one of skip, queue, allow"),
         ({"cron": "@daily", "overlap": "queue", "catchup": "none"}, "has late slots wait"),
         ({"cron": "@daily", "params": "x"}, "params must be a mapping"),
+        ({"cron": "@daily", "after_failure": "stop"}, "after_failure must be one of fire, hold"),
+        ({"cron": "@daily", "after_failure": "hold", "overlap": "allow"}, "allow` does not"),
         ({"cron": "@daily", "params": {"x": float("nan")}}, "params: x: nan is not a JSON number"),
         ({"cron": "@daily", "retries": 1.0}, "retries must be a whole number from 0 to 1000"),
         ({"cron": "@daily", "retries": -1}, "retries must be a whole number"),

@@ -21,10 +21,12 @@ def check(
     decided = found.decided
     if decided is None:
         waits = goes_on and (schedule.overlap != "allow" or schedule.catchup == "all")
+        waits = waits or (going is not None and going.holds)
         due = takewhile(lambda slot: slot <= now, slots(schedule, last))
         assert waits or next(due, None) is None, "what is due waits for nothing"
         return
     assert last < decided <= now
+    assert going is None or not going.holds, "it is held back"
     assert not goes_on or schedule.overlap == "allow", "two runs at once"
     number = sum(skip.count for skip in found.skips) + (found.fire is not None)
     assert count(schedule, last, decided) == number, "a slot is decided twice, or forgotten"
@@ -40,9 +42,12 @@ def check(
         assert schedule.catchup != "none" or late < timedelta(seconds=60)
     for skip in found.skips:
         during = [slot for slot in some if went_on(going, slot) and schedule.overlap != "allow"]
+        held = [slot for slot in some if slot not in during and was_held(going, slot)]
         if skip.reason == "ork was not up":
             assert schedule.catchup != "all"
-            mine = [slot for slot in some if slot not in during]
+            mine = [slot for slot in some if slot not in during and slot not in held]
+        elif going is not None and skip.reason == f"held back by {going.name}":
+            mine = held
         else:
             assert going is not None and skip.reason == f"{going.name} went on"
             mine = during
@@ -55,3 +60,10 @@ def went_on(going: Going | None, slot: datetime) -> bool:
     if going is None or slot <= going.created:
         return False
     return going.ended is None or slot <= going.ended
+
+
+def was_held(going: Going | None, slot: datetime) -> bool:
+    """Say whether a slot came while a run that had failed held its schedule back."""
+    if going is None or going.ended is None or going.until is None:
+        return False
+    return going.ended < slot <= going.until

@@ -298,8 +298,8 @@ FAULTS = (
     Fault(
         "runs that make up for slots go on at once",
         "ork/daemon/loop.py",
-        "if behind or (_makes_up(whose) and whose.workflow in going):",
-        "if behind:",
+        "behind = behind or whose.workflow in going or",
+        "behind = behind or",
         ("daemon/test_up.py::test_runs_for_slots_of_the_past_come_one_after_the_other",),
     ),
     Fault(
@@ -333,7 +333,38 @@ FAULTS = (
         "ork/daemon/loop.py",
         "if work is not None and self._must_wait(whose, work, now):",
         "if False:",
-        ("daemon/test_up.py::test_a_slot_waits_until_there_is_room_for_its_run",),
+        ("daemon/test_up.py::test_runs_that_wait_come_as_there_is_room_for_them",),
+    ),
+    Fault(
+        "a slot is fired though the run before has failed",
+        "ork/schedule/policy.py",
+        "    if going is not None and going.holds:\n        return Decision(wake=wake)\n",
+        "",
+        (
+            "schedule/test_policy.py::test_of_what_is_due",
+            "daemon/test_holds.py::test_no_slot_is_fired_after_a_failure",
+        ),
+    ),
+    Fault(
+        "a pause that ends lets go on what a failure holds back",
+        "ork/daemon/pauses.py",
+        "return _resume(store, dict(sorted(some.items())), stamp, now)",
+        "return [resume(store, name, stamp=stamp, now=now) for name in some]",
+        ("daemon/test_holds.py::test_the_end_of_all_pauses_leaves_it_held_back",),
+    ),
+    Fault(
+        "a run that makes up for a slot begins though the one before has failed",
+        "ork/daemon/loop.py",
+        " or _line_of(whose) in held",
+        "",
+        ("daemon/test_up.py::test_after_a_failure_nothing_more_is_fired_until_it_is_mended",),
+    ),
+    Fault(
+        "any later run that succeeded mends a schedule",
+        "ork/daemon/lines.py",
+        'if other.state == "success" and whole and other.params == run.params:',
+        'if other.state == "success":',
+        ("daemon/test_holds.py::test_a_run_by_hand_mends_it_that_is_whole_and_for_the_same",),
     ),
     Fault(
         "a retry may take for ever",

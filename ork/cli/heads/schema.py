@@ -285,6 +285,10 @@ def _schedule() -> dict[str, Schema]:
         "timezone": {**TEXT, "description": "As in Europe/Berlin; else UTC."},
         "catchup": {"enum": list(WORDS["catchup"]), "description": "What is made up for."},
         "overlap": {"enum": list(WORDS["overlap"]), "description": "While a run goes on."},
+        "after_failure": {
+            "enum": list(WORDS["after_failure"]),
+            "description": "Until the newest run has succeeded.",
+        },
         "params": {"type": "object", "description": "The parameters of its runs."},
         "retries": {"type": "integer", "minimum": 0, "description": "Of a whole run that failed."},
         "retry_delay": _ref("duration"),
