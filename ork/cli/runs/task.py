@@ -36,6 +36,8 @@ def task_rows_view(rows: Iterable[TaskRow], store: Store, session: Session) -> I
             (human.moment(run.created, now, width), "time"),
         ]
         rest: Line = [f"  {human.took(found) if found else '-':>7}"]
+        if run.trigger == "bisect":
+            rest.append("  by bisect")
         if found and len(found.attempts) > 1:
             rest.append(f"  {human.count(len(found.attempts), 'attempt')}")
         if found and (changed := taint(found)):
