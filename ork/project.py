@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
@@ -63,7 +63,7 @@ from ork.runner.start import Caller, Options, WouldRun
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved, ResolvedObject, a_kind
-from ork.store.revision import parse_span
+from ork.store.revision import parse_moment, parse_span
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -75,7 +75,8 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.cli.pictures.graph import Graph
     from ork.cli.report.page import Page
-    from ork.daemon.fires import Backfill, Listed
+    from ork.daemon.fires import Backfill, Late, Listed
+    from ork.daemon.lines import Line
     from ork.daemon.pauses import Paused, Resumed
     from ork.daemon.queue import Queued
     from ork.git.from_git import Imported
@@ -882,15 +883,38 @@ class Project:
         [<Listed etl, 2...>]
         """
         from ork.daemon.fires import Listed, listed
+
+        return Rows(listed(self.store, self._lines(workflow), now_here()), Listed, "schedules")
+
+    def late(
+        self,
+        workflow: AnyWorkflow | None = None,
+        *,
+        since: str | date = "1 day ago",
+        grace_s: float = 600.0,
+    ) -> Rows[Late]:
+        """Return the slots that have no run: due longer than `grace_s`, or left out `since`.
+
+        >>> project.late()
+        []
+        """
+        from ork.daemon.fires import Late, late
+
+        now = now_here()
+        moment = parse_moment(since, now)
+        grace = timedelta(seconds=grace_s)
+        found = late(self.store, self._lines(workflow), now, grace=grace, since=moment)
+        return Rows(found, Late, "slots")
+
+    def _lines(self, workflow: AnyWorkflow | None) -> list[Line]:
+        """Return the schedules of a workflow, or of all, as whoever fires sees them."""
         from ork.daemon.lines import Lines, lines_of
 
         if workflow is None:
-            found = Lines(self.store).look()
-        else:
-            name = _workflow(workflow)
-            ork.store.resolve.head(self.store, name)
-            found = lines_of(self.store, name)
-        return Rows(listed(self.store, found, now_here()), Listed, "schedules")
+            return Lines(self.store).look()
+        name = _workflow(workflow)
+        ork.store.resolve.head(self.store, name)
+        return lines_of(self.store, name)
 
     def pause(self, workflow: AnyWorkflow, *, author: str | None = None) -> Paused:
         """Let no schedule of a workflow fire until it is resumed, or the pause undone.
@@ -905,6 +929,8 @@ class Project:
 
     def resume(self, workflow: AnyWorkflow, *, author: str | None = None) -> Resumed:
         """Let the schedules of a workflow fire again from now on; what went by is left out.
+
+        What a run holds back that failed, with `after_failure: hold`, goes on as `catchup` says.
 
         >>> project.resume("etl").workflow
         'etl'

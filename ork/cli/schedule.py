@@ -20,20 +20,23 @@ from ork.errors import NotFound, UsageError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
-    from ork.daemon.fires import Listed
+    from ork.daemon.fires import Late, Listed
     from ork.daemon.lines import LeftOut
     from ork.daemon.lines import Line as OneLine
     from ork.schedule.schedule import Schedule
 
-ACTIONS = ("list", "next", "skips", "pause", "resume", "fire", "backfill")
+ACTIONS = ("list", "next", "skips", "late", "pause", "resume", "fire", "backfill")
 OPTIONS = {
     "next": ("-n", "--since"),
     "skips": ("-n",),
+    "late": ("--since", "--grace"),
     **dict.fromkeys(("pause", "resume"), ("--all",)),
     "fire": ("-i", "--slot"),
     "backfill": ("-i", "--since", "--until"),
 }
 NEXT = 5
+GRACE = 600.0  # seconds for which a slot may be due
+LATELY = "1 day ago"
 
 
 def schedule(
@@ -54,11 +57,22 @@ def schedule(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="next, backfill: count from this moment on."),
+        typer.Option(
+            "--since", metavar="TIME", help="next, backfill, late: count from this moment on."
+        ),
     ] = None,
     until: Annotated[
         str | None,
         typer.Option("--until", metavar="TIME", help="backfill: before this moment, not now."),
+    ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--grace",
+            parser=shared.seconds,
+            metavar="DURATION",
+            help="late: how long a slot may be due; else 10m.",
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
@@ -76,7 +90,9 @@ def schedule(
 
     list shows each schedule: its next slot, the run of its last one, who paused it, what was left
     out in the last week, and which runs wait for `ork up`. next prints the slots to come, skips
-    those that were left out, newest first, and why.
+    those that were left out, newest first, and why. late tells of slots that have no run, for a
+    monitor or a line of cron: due for longer than --grace and not fired, or left out since --since,
+    a day ago. What is paused is not looked at.
 
     pause lets nothing fire until resume, which begins at that moment: what went by is left out.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
@@ -92,10 +108,13 @@ def schedule(
     each slot of the past that has none, also before the workflow was deployed. `ork up` runs them,
     those of past slots one after the other.
 
+    Exit codes: 0 done; 1 of late, if it tells of any.
+
     \b
     Example:
         ork schedule list
         ork schedule next etl -n 3
+        ork schedule late --since '1 hour ago'
         ork schedule pause etl
         ork schedule resume etl
         ork schedule pause --all
@@ -113,6 +132,7 @@ def schedule(
         "--all": every,
         "-n": limit is not None,
         "--since": since,
+        "--grace": grace is not None,
         "-i": inputs,
         "--slot": slot,
         "--until": until,
@@ -122,7 +142,7 @@ def schedule(
             raise UsageError(f"{name} is no option of `ork schedule {action}`")
     if every and workflow is not None:
         raise UsageError(f"--all means {workflow} as well: leave one of them out")
-    if session.at_op is not None and action not in ("list", "next", "skips"):
+    if session.at_op is not None and action not in ("list", "next", "skips", "late"):
         raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
     store = session.store
     if action == "list":
@@ -131,6 +151,8 @@ def schedule(
         _next(session, store, workflow, NEXT if limit is None else limit, since, as_json)
     elif action == "skips":
         _skips(session, store, workflow, limit, as_json)
+    elif action == "late":
+        _late(session, store, workflow, since, GRACE if grace is None else grace, as_json)
     elif action == "fire":
         _fire(session, store, workflow or _only(store, action), inputs or [], slot, as_json)
     elif action == "pause":
@@ -290,6 +312,45 @@ def _skips(
     session.print(_skips_view(found, session), page=True)
     if not found:
         session.say(["no slot was left out"])
+
+
+def _late(
+    session: Session,
+    store: Store,
+    workflow: str | None,
+    since: str | None,
+    grace: float,
+    as_json: bool,
+) -> None:
+    """Tell of slots that have no run; that there are any is the exit code 1."""
+    from ork.daemon.fires import late
+    from ork.store.revision import parse_moment
+
+    now = session.now()
+    found = late(
+        store,
+        _lines(session, store, workflow),
+        now,
+        grace=timedelta(seconds=grace),
+        since=parse_moment(since or LATELY, now),
+    )
+    if as_json:
+        session.print_json("late", found)
+    else:
+        session.print(_late_view(found, session), page=True)
+    if found:
+        raise typer.Exit(1)
+    if not as_json:
+        session.say(["no slot is late"])
+
+
+def _late_view(found: Sequence["Late"], session: Session) -> Iterator[Line]:
+    now, width = session.now(), column(one.workflow for one in found)
+    for one in found:
+        first, last = human.date(one.first, now), human.date(one.last, now)
+        until = "" if one.count == 1 else f"  {human.count(one.count, 'slot')}, from {first}"
+        how = ("left out  " if one.left_out else "due       ", "label")
+        yield [last, "  ", (f"{one.workflow:<{width}}", "name"), "  ", how, f"{one.reason}{until}"]
 
 
 def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:

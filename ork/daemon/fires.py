@@ -104,6 +104,25 @@ class Listed(Value, frozen=True, kw_only=True):
         }
 
 
+class Late(Value, frozen=True, kw_only=True):
+    """Slots that have no run, one after the other, and why.
+
+    They are `left_out`, or due still: nobody has decided about them.
+    """
+
+    workflow: str
+    key: str  # what stands for the parameters of the schedule; empty without any
+    left_out: bool
+    count: int
+    first: datetime
+    last: datetime
+    reason: str
+
+    def cells(self) -> dict[str, object]:
+        how = "left out" if self.left_out else "due"
+        return {"workflow": self.workflow, "slot": self.last, how: self.reason}
+
+
 class Holder(Value, frozen=True, kw_only=True):
     """The process of the `ork up` that fires, and since when it does."""
 
@@ -195,6 +214,60 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
             )
         )
     return sorted(found, key=lambda one: one.workflow)
+
+
+def late(
+    store: Store, all_lines: Iterable[Line], now: datetime, *, grace: timedelta, since: datetime
+) -> list[Late]:
+    """Return the slots without a run, newest first: due longer than `grace`, or left out `since`.
+
+    What is paused is meant to be so; what went by is told when it is resumed.
+    """
+    some, found, up = list(all_lines), list[Late](), is_up(store)
+    for one in due(store, some, now):
+        line, last = one.line, one.state.last
+        first = first_due(line, last, now)
+        if one.state.halted or first is None or now - first < grace:
+            continue
+        found.append(
+            Late(
+                workflow=line.workflow,
+                key=key_of_refs(line.schedule),
+                left_out=False,
+                count=times.count(line.schedule, last, now),
+                first=first,
+                last=times.newest(line.schedule, last, now) or first,
+                reason=_why_due(store, one, up),
+            )
+        )
+    workflows = dict.fromkeys(line.workflow for line in some)
+    for skips in skipped_of(store, workflows, since=since).values():
+        found += [
+            Late(
+                workflow=skip.workflow,
+                key=skip.key,
+                left_out=True,
+                count=skip.count,
+                first=skip.first,
+                last=skip.last,
+                reason=skip.reason,
+            )
+            for skip in skips
+        ]
+    return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
+
+
+def _why_due(store: Store, one: Due, up: bool | None) -> str:
+    """Return why nobody has fired what is due, or left it out."""
+    going = one.state.going
+    if going is not None and going.holds:
+        return f"held back by {going.name}"
+    if going is not None and going.ended is None:
+        return f"{going.name} goes on"
+    workflow = one.line.workflow
+    if others := queue.waits_for(store, workflow, store.ref(f"workflows/{workflow}")):
+        return f"waits for {', '.join(others)}"
+    return "no `ork up` works here" if up is False else "`ork up` has not come to it"
 
 
 def first_due(line: Line, last: datetime, now: datetime) -> datetime | None:

@@ -45,7 +45,8 @@ _OTHER_KEYS = {
     "start_date": "it begins when it is deployed; `ork schedule backfill` makes up for the past",
     "end_date": "it ends with a deploy that has no schedule, or `ork schedule pause`",
     "dagrun_timeout": "`timeout`, as in `timeout: 2h`, ends a run that takes longer",
-    "sla": "nothing tells that a run is late; `timeout: 2h` ends one that takes longer",
+    "sla": "`timeout: 2h` ends a run that takes longer; `ork schedule late` tells of slots that"
+    " have none",
 }
 _POLICIES = ("catchup", "overlap", "retries", "retry_delay_s", "timeout_s", "after_failure")
 

@@ -92,6 +92,21 @@ def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):
     assert "held" not in flow("schedule").out
 
 
+def test_what_is_late_has_no_run(two, golden):
+    done = two("schedule", "late", "--grace", "10s")
+    assert done.code == 1
+    golden("schedule/late.txt", done.out)
+    golden("schedule/late.json", two("schedule", "late", "--json").out)
+    since = ("--since", "2026-11-01T12:59:00+00:00")
+    none = two("schedule", "late", *since, "--grace", "1h")
+    assert (none.code, none.out, none.err) == (0, "", "no slot is late\n")
+    two._seconds += 600
+    late = two("schedule", "late", *since)
+    assert (late.code, late.out.count("no `ork up` works here  4 slots")) == (1, 1)
+    two("schedule", "pause", "etl")
+    assert two("schedule", "late", *since).code == 0
+
+
 def test_nothing_to_list(ork, golden):
     ork("init")
     result = ork("schedule")

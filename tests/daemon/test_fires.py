@@ -147,6 +147,9 @@ def test_a_run_that_goes_on_is_known(project, flow):
     one = due(project, now)
     events = fires.fire(project, "etl", one.line.schedule, one.decision, caller(now)).events
     next(events)
+    some = lines.lines_of(project, "etl")
+    (late,) = fires.late(project, some, now + 20 * MINUTE, grace=MINUTE, since=NOON)
+    assert (late.count, late.reason) == (2, "etl#1 goes on")
     going = due(project, NOON + 25 * MINUTE)
     assert going.state.going.name == "etl#1" and going.state.going.ended is None
     assert going.decision.fire is None

@@ -73,6 +73,11 @@ def by_hand(store: Store, what: str = "etl", minutes: float = 30, **options: obj
     return ended(store, start(store, what, options=Options(**options), caller=who), minutes)
 
 
+def late_at(store: Store, now: datetime) -> list[fires.Late]:
+    some = lines.lines_of(store, "etl")
+    return fires.late(store, some, now, grace=10 * MINUTE, since=NOON)
+
+
 def left_out(store: Store) -> list[tuple[int, datetime, str]]:
     return [(skip.count, skip.last, skip.reason) for skip in lines.skipped(store, "etl")]
 
@@ -85,6 +90,9 @@ def test_no_slot_is_fired_after_a_failure(project, failed, catchup):
         assert (decision.fire, decision.skips) == (None, ())
     (listed,) = fires.listed(project, lines.lines_of(project, "etl"), NOON + 65 * MINUTE)
     assert (listed.held_by, listed.next, listed.due) == (run.name, None, NOON + 20 * MINUTE)
+    (late,) = late_at(project, NOON + 65 * MINUTE)
+    assert (late.left_out, late.count, late.reason) == (False, 5, f"held back by {run.name}")
+    assert late_at(project, NOON + 25 * MINUTE) == []
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_parameter_with_a_date_can_take_the_slot() -> None:
             "schedule: {every: 5m, sla: 1h, params: {region: a}}",
             "sla",
             "key",
-            "`timeout: 2h` ends",
+            "`ork schedule late` tells",
         ),
         (
             "schedule: {every: 5m, timeout: 1x, params: {region: a}}",

@@ -367,6 +367,13 @@ FAULTS = (
         ("daemon/test_holds.py::test_a_run_by_hand_mends_it_that_is_whole_and_for_the_same",),
     ),
     Fault(
+        "what is paused is late",
+        "ork/daemon/fires.py",
+        "if one.state.halted or first is None or now - first < grace:",
+        "if first is None or now - first < grace:",
+        ("cli/test_schedule.py::test_what_is_late_has_no_run",),
+    ),
+    Fault(
         "a retry may take for ever",
         "ork/daemon/fires.py",
         "return replace(options, timeout_s=schedule.timeout_s) if schedule else options",
