@@ -81,11 +81,16 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     params: Json = None
 
     def cells(self) -> dict[str, object]:
-        return self.run.cells()
+        cells = self.run.cells()
+        reason = cells.pop("reason")
+        return {**cells, **self._params(), "reason": reason}
+
+    def _params(self) -> dict[str, object]:
+        params = self.params if isinstance(self.params, dict) else {}
+        return {f"params.{name}": value for name, value in params.items()}
 
     def _row(self) -> dict[str, object]:
-        params = self.params if isinstance(self.params, dict) else {}
-        return {**fields_of(self), **{f"params.{name}": it for name, it in params.items()}}
+        return {**fields_of(self), **self._params()}
 
 
 class Executed(Value, frozen=True, kw_only=True):

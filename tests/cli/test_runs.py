@@ -250,3 +250,19 @@ def test_a_task_over_time_reads_as_much_of_many_runs_as_it_shows(ran, opened, mo
     )
     assert len(ran("runs", "etl:load", "-n", "5").out.splitlines()) == 5
     assert sum(map(len, read)) < 50
+
+
+def test_parameters_that_differ_come_first(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        params: {a: {default: long}, b: {default: 1}, c: {default: x}}
+        tasks: {t: {executor: process, command: "true"}}
+        """,
+    )
+    assert ork("run").code == 0
+    assert ork("runs").out.endswith('  a="long"  b=1  c="x"\n')
+    assert ork("run", "w", "-i", "b=2").code == 0
+    ends = [line.partition("ms")[2].strip() for line in ork("runs").out.splitlines()]
+    assert ends == ['b=2  a="long"  c="x"', 'b=1  a="long"  c="x"']

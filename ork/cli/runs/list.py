@@ -22,9 +22,10 @@ from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
+from ork.objects.value import replace
 from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
-from ork.store.runs import Hook, RunEntry
+from ork.store.runs import PAGE_RUNS, Hook, RunEntry
 from ork.store.store import Store
 from ork.store.verdict import in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up
@@ -259,11 +260,24 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             reason,
         ]
 
-    shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
+    shortened = store.shortened(_telling_first(entries), lambda entry: [entry.run.snapshot])
     for line in aligned(map(row, shortened)):
         yield cut(line, width)
         if (reason := reasons.popleft()) and narrow:
             yield cut(["    ", reason], width)
+
+
+def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
+    """Yield runs; of those of a page of the list, parameters come first that differ among them."""
+    waiting = iter(entries)
+    while page := list(islice(waiting, PAGE_RUNS)):
+        given = [entry.params if isinstance(entry.params, dict) else {} for entry in page]
+        values: dict[str, set[str]] = {}
+        for name, value in chain.from_iterable(params.items() for params in given):
+            values.setdefault(name, set()).add(json.dumps(value))
+        telling = sorted(values, key=lambda name: len(values[name]) == 1)
+        for entry, params in zip(page, given, strict=True):
+            yield replace(entry, params={name: params[name] for name in telling if name in params})
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
