@@ -126,7 +126,9 @@ def _special(value: Any, depth: int) -> Any:
     cure = _CURES.get(name)
     if name == "pandas.DataFrame" and [*value.columns] != sorted(value.columns, key=str):
         cure = "`.to_dict('split')`, in which its columns keep their order,"
-    hint = f"; {cure} of it is one" if cure else ""
+    if any(f"{one.__module__}.{one.__qualname__}" == "enum.Enum" for one in kind.__mro__):
+        cure = "`.value`"
+    hint = f"; {cure} of it is one" if cure else "; write it to a file, and give its path"
     if name == "pandas.NAType":
         hint = f"; {_MISSING}"
     raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
@@ -147,7 +149,8 @@ def _object(values: Any, depth: int) -> Any:
     result: dict[str, Any] = {}
     for key, item in values.items():
         if not isinstance(key, str):
-            raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string")
+            cure = "`{str(key): value for key, value in ...items()}` has such"
+            raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string; {cure}")
         try:
             result[_text(str.__str__(key))] = to_json(item, depth + 1)
         except Unfit as error:
