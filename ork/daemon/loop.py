@@ -279,11 +279,13 @@ class Daemon:
         """See which heads, pauses and entries of the queue there are."""
         lines, before = self._lines.look(), self._watched
         self._watched = {id(line): before.get(id(line)) or Watched(line, now) for line in lines}
-        waited = [before[gone].failed for gone in before.keys() - self._watched.keys()]
+        waited = self._waited_in_vain(
+            [before[one] for one in before.keys() - self._watched.keys()], now
+        )
         if not before:  # it was perhaps another `ork up` that was to retry them
             waited += fires.unfinished(self._store, lines, now)
         for run in waited:
-            if run is not None and not fires.retries_of(self._store, run):
+            if not fires.retries_of(self._store, run):
                 self._let_be(run, "its schedule is gone", now)
         for workflow, error in self._lines.wrong.items():
             self._complain(workflow, error, now)
@@ -306,6 +308,17 @@ class Daemon:
             if entry.id not in self._taken:
                 self._taken.add(entry.id)
                 self._push(entry.entry.time, entry)
+
+    def _waited_in_vain(self, gone: list[Watched], now: datetime) -> list[Run]:
+        """Return the runs that schedules which are gone were to retry: as they are by now.
+
+        One may have failed since its schedule was looked at.
+        """
+        with suppress(Corrupt):  # told by whoever decides about that line
+            its = [state.run for state in fires.states(self._store, [one.line for one in gone])]
+            pairs = zip(gone, its, strict=True)
+            return [run for one, run in pairs if run and _retry_at(one, run, now) is not None]
+        return []
 
     def _decide(self, one: Watched, now: datetime) -> tuple[datetime, Work] | None:
         """Return what is to be started for a schedule, and since when; None if nothing now.

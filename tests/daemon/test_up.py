@@ -288,6 +288,29 @@ def test_a_run_has_its_hook_whose_schedule_went_while_nobody_was_up(
     assert (ork.folder / "hooked").read_text().split() == ["w#1"]
 
 
+def test_a_run_has_its_hook_whose_schedule_went_when_nobody_had_seen_that_it_failed(
+    ork: Ork, opened: Opened
+) -> None:
+    wait = "until test -e go; do sleep 0.02; done; exit 1"
+    tasks = f"tasks: {{t: {{executor: process, command: '{wait}'}}}}"
+    hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 20h}", tasks, hook)
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Began")
+        up.process.send_signal(signal.SIGSTOP)
+        (ork.folder / "go").touch()
+        assert eventually(lambda: runs_of(opened(), "w")[0].ended)
+        deploy(ork, "w", "{every: 300d}", tasks, hook)
+        up.process.send_signal(signal.SIGCONT)
+        up.until("Note", message="w#1 is not retried: its schedule is gone")
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+
+
 @pytest.mark.parametrize("how", ["slot", "person", "gone"])
 def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
     ork: Ork, opened: Opened, how: str

@@ -374,6 +374,16 @@ FAULTS = (
         ("cli/test_schedule.py::test_what_is_late_has_no_run",),
     ),
     Fault(
+        "a run whose schedule went just after it failed has no hook",
+        "ork/daemon/loop.py",
+        "return [run for one, run in pairs if run and _retry_at(one, run, now) is not None]",
+        "return [run for one, run in pairs if run and run == one.failed]",
+        (
+            "daemon/test_up.py::"
+            "test_a_run_has_its_hook_whose_schedule_went_when_nobody_had_seen_that_it_failed",
+        ),
+    ),
+    Fault(
         "a retry may take for ever",
         "ork/daemon/fires.py",
         "return replace(options, timeout_s=schedule.timeout_s) if schedule else options",
