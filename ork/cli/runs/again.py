@@ -100,6 +100,7 @@ def retry(
 
     A run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
     task whose outcome was not recorded, because ork was killed, runs again: at least once.
+    A run of a schedule has the `timeout` of that, unless --timeout gives another.
     --from and --only run tasks again although they succeeded; etl#1:load is etl#1 with --only load.
     A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
     always runs again, and what follows it.
@@ -110,8 +111,9 @@ def retry(
     Several runs go on one after the other, the oldest first, whether or not those before them
     succeed. --failed --since 01:30 takes all that failed or were cut off since then.
 
-    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
-    129, 130, 143 stopped by HUP, Ctrl-C, TERM. Of several runs the highest.
+    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run, or as many go
+    on as `max_active_runs` allows; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C, TERM. Of
+    several runs the highest.
 
     \b
     Example:

@@ -109,8 +109,8 @@ def run(
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
-    Exit codes: 0 success; 1 a task failed; 2 a parameter or a secret is not given; 124 --timeout;
-    129, 130, 143 stopped by HUP, Ctrl-C, TERM.
+    Exit codes: 0 success; 1 a task failed; 2 a parameter or a secret is not given; 5 as many runs
+    go on as `max_active_runs` allows; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C, TERM.
 
     \b
     Example:
