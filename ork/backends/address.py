@@ -25,6 +25,8 @@ DISTANT = {
 }
 ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how URLs may begin
 CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
+# What opens the stores of a kind, of the environment: no task needs it.
+KEYS = dict.fromkeys(("postgresql", "postgres"), ("PGPASSWORD",))
 DEFAULT = "lmdb"
 CLASS_HINT = "docs/stores.md says what such a class must have"
 _URL = "(?s)([a-z][a-z0-9+-]+):(.*)"

@@ -87,6 +87,7 @@ class Order(Value, frozen=True, kw_only=True):
     work: Work
     store: str  # the folder
     author: str
+    hidden: tuple[str, ...]  # variables that some workflow of the store has as secrets
 
 
 class Born(Value, frozen=True, kw_only=True, tag=True):
@@ -212,7 +213,13 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     store = location.open_store(Path(order.store), environ=os.environ)
     try:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
-        caller = Caller(stamp=stamp, now=order.work.now, control=control, attended=False)
+        caller = Caller(
+            stamp=stamp,
+            now=order.work.now,
+            control=control,
+            attended=False,
+            hidden=order.hidden,
+        )
         with adopting():
             for event in begin(store, order.work, caller):
                 match event:

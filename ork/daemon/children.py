@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from ork.daemon.child import Answer, Born, Order, Pinned, Work
@@ -96,9 +96,11 @@ class Children:
                 start_new_session=True,
             )
 
-    def start(self, work: Work) -> Child:
-        """Start a child and tell it its work."""
-        order = as_line(Order(work=work, store=self._store, author=self._author))
+    def start(self, work: Work, hidden: Iterable[str]) -> Child:
+        """Start a child and tell it its work, and the variables whose values are secrets."""
+        order = as_line(
+            Order(work=work, store=self._store, author=self._author, hidden=tuple(hidden))
+        )
         reason = ""
         for _ in range(2):
             ours, theirs = socket.socketpair()

@@ -115,13 +115,14 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
     """Execute a hook as a process task is; return how it ended, and the end of its output."""
     target = target_of(store, resolve(store, f"run:{run.id}", now=caller.now))
     tasks = store.get_all(Task, store.snapshot(run.snapshot).tasks)
+    wanted = {name for task in tasks.values() for name in task.secrets}
     control = caller.control or Control()
     with tempfile.TemporaryDirectory(prefix="ork-hook-") as folder, DefaultSelector() as selector:
         log = Path(folder) / "log"
         job = Job(
             executor="process",
             command=hook.command,
-            base=inherited(caller.environ),
+            base=inherited(store, caller.environ, wanted),
             environment={
                 "ORK_HOOK": hook.which,
                 "ORK_RUN_NAME": run.name,
@@ -133,7 +134,7 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
                 "PWD": str(target.root),
             },
             stdin=encode(facts(store, run, hook.which)).decode() + "\n",
-            secrets=secrets_in(tasks, caller.environ),
+            secrets=secrets_in(tasks, caller.environ, caller.hidden),
             root=str(target.root),
             python=interpreter(target.settings, target.root, caller.environ),
             timeout_s=TIMEOUT_S,

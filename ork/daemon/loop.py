@@ -44,6 +44,7 @@ from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
 from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
@@ -131,7 +132,7 @@ class Daemon:
         self._folder = self._store.folder
         self._identity = location.identity(self._folder)
         self._children = Children(str(self._folder), environ, author)
-        self._lines = Lines(self._store)
+        self._lines, self._secrets = Lines(self._store), Secrets(self._store)
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
         self._ops: Oid | None = None  # the newest operation that was seen
@@ -187,7 +188,7 @@ class Daemon:
     def _begin(self) -> None:
         """Read everything, and tell what there is."""
         now = self._clock()
-        self._lines, self._sequence = Lines(self._store), -1
+        self._reread()
         self._troubles = {}
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
@@ -210,6 +211,11 @@ class Daemon:
             workflow=workflow,
         )
         self._told.insert(0, up)
+
+    def _reread(self) -> None:
+        """Take nothing of what was read of the store for known."""
+        self._lines, self._secrets = Lines(self._store), Secrets(self._store)
+        self._sequence = -1
 
     def _turn(self) -> None:
         """Wait for something to happen, or to be due, and do what follows from it."""
@@ -426,7 +432,7 @@ class Daemon:
                     full.add(work.workflow)
                     later.append(heappop(self._ready))
                     continue
-                child = self._children.start(work) if work else None
+                child = self._children.start(work, self._secrets.look()) if work else None
                 heappop(self._ready)
                 if child is not None:
                     self._asked[child] = whose
@@ -660,7 +666,7 @@ class Daemon:
                 self._let_go()
                 self._store.close()
                 self._store, self._identity = self._opened(), location.identity(self._folder)
-                self._lines, self._sequence = Lines(self._store), -1
+                self._reread()
                 self._sure_at = 0.0
             act()
         except StoreError as error:

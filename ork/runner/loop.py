@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -105,12 +105,15 @@ class Loop:
         control: Control,
         *,
         slots: int,
+        hidden: Collection[str] = (),
     ) -> None:
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.control = control
         oids = _task_oids(store, target.snapshot)
         self.tasks = store.get_all(Task, oids)
-        self.workplace = Workplace(store, target, self.tasks, self.environ, checkout=terms.checkout)
+        self.workplace = Workplace(
+            store, target, self.tasks, self.environ, hidden=hidden, checkout=terms.checkout
+        )
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]

@@ -150,6 +150,7 @@ class Caller(Value, frozen=True, kw_only=True):
     scheduled: datetime | None = None  # the moment for which a schedule asked for the run
     along: Along | None = None  # what becomes durable with the pin of the run
     attended: bool = True  # somebody sees what is refused; else tasks fail that lack a secret
+    hidden: tuple[str, ...] = ()  # variables whose values are shown no more than a task's secrets
 
     def signed(self) -> Stamp:
         """Return the stamp, made from the environment when none was given."""
@@ -384,7 +385,8 @@ def _run(
     left.
     """
     slots = options.jobs or at_once()
-    loop = Loop(store, target, terms, caller.environ, caller.control or Control(), slots=slots)
+    control = caller.control or Control()
+    loop = Loop(store, target, terms, caller.environ, control, slots=slots, hidden=caller.hidden)
     try:
         yield from loop.begin(caller.signed(), host(), caller.ending())
         while not loop.done:

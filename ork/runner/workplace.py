@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ork.backends.address import public
 from ork.definition.bindings import given_by_ork
 from ork.errors import StoreError
 from ork.executors.base import Job, Outcome
@@ -44,9 +45,13 @@ class Workplace:
         tasks: Mapping[str, Task],
         environ: Mapping[str, str],
         *,
+        hidden: Collection[str] = (),
         checkout: bool = False,
     ) -> None:
-        """Look at the project's folder; with `checkout` it is not used in any case."""
+        """Look at the project's folder; with `checkout` it is not used in any case.
+
+        `hidden` are variables whose values nothing may show, besides the secrets of the tasks.
+        """
         self._store, self._target = store, target
         self._captured = dict(store.snapshot(target.snapshot).files)
         self._paths = tuple(self._captured)
@@ -57,8 +62,8 @@ class Workplace:
         # A running task: its place, since when, and its log.
         self._entered: dict[str, tuple[Place, int, Log]] = {}
         # A worker knows ours from that of the user, who wants none of what is installed either.
-        self._base = inherited({"PYTHONDONTWRITEBYTECODE": "ork", **environ})
-        self._secrets = secrets_in(tasks, environ)
+        self._base = inherited(store, {"PYTHONDONTWRITEBYTECODE": "ork", **environ})
+        self._secrets = secrets_in(tasks, environ, hidden)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
             project = Project(self._root, self._captured)
@@ -222,9 +227,18 @@ class Workplace:
         self._places.append(checkout)
 
 
-def inherited(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return what a job has of ork's environment: all that ork itself does not give it."""
-    return tuple(item for item in environ.items() if not given_by_ork(item[0]))
+def inherited(
+    store: Store, environ: Mapping[str, str], wanted: Collection[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """Return what a job has of ork's environment: all that ork itself does not give it.
+
+    What opens the store is not for tasks, unless it is wanted as a secret.
+    """
+    keys = {*store.keys} - {*wanted}
+    kept = {name: value for name, value in environ.items() if name not in keys}
+    if "ORK_STORE" in kept:
+        kept["ORK_STORE"] = public(kept["ORK_STORE"])
+    return tuple(item for item in kept.items() if not given_by_ork(item[0]))
 
 
 @lru_cache(maxsize=8)
@@ -295,10 +309,12 @@ def _unusable(error: OSError) -> StoreError:
     )
 
 
-def secrets_in(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of all secrets that any of the tasks has.
+def secrets_in(
+    tasks: Mapping[str, Task], base: Mapping[str, str], hidden: Collection[str]
+) -> tuple[str, ...]:
+    """Return the values of all secrets that any of the tasks has, and of the `hidden` variables.
 
     Each task inherits ork's environment, so it may show a secret that only another one asks for.
     """
-    names = {name for task in tasks.values() for name in task.secrets}
+    names = {*hidden, *(name for task in tasks.values() for name in task.secrets)}
     return tuple(sorted({base[name] for name in names if base.get(name)}))

@@ -33,6 +33,7 @@ from ork.backends.address import (
     DEFAULT,
     DISTANT,
     ELSEWHERE,
+    KEYS,
     MEMORY,
     Address,
     OnDisk,
@@ -373,13 +374,14 @@ def lacks(store: Store, told: Anchor) -> str | None:
 
 def open_unchecked(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Store:
     """Open a store without looking at its anchor, for reading only on request."""
-    shared = elsewhere(folder, environ=environ) is not None
+    there = elsewhere(folder, environ=environ)
     is_of_url = folder.parent == _state(environ)
     return Store(
         open_backend(folder, environ=environ, readonly=readonly),
         folder=folder.resolve(),
         project=project_of(Path.cwd()) if is_of_url else None,
-        shared=shared,
+        shared=there is not None,
+        keys=KEYS.get(there.scheme, ()) if there else (),
     )
 
 

@@ -155,14 +155,17 @@ class Store:
         folder: Path | None = None,
         project: Path | None = None,
         shared: bool = False,
+        keys: tuple[str, ...] = (),
     ) -> None:
         """`folder` is `.ork`, `project` the one above unless it is given.
 
         `shared`: the data lie elsewhere, where other machines may see them, and logs with them.
+        `keys` are the variables of the environment by which it was opened.
         """
         self.backend = backend
         self.folder = folder
         self.shared = shared
+        self.keys = keys
         self._project = project or (folder.parent if folder else None)
         self.here: Path | None = None  # where a user is, which says what is meant without a name
         self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.logs`

@@ -471,6 +471,26 @@ def test_a_secret_that_is_not_set_fails_a_run_that_everybody_sees(ork: Ork, open
         assert (run.state, state.reason) == ("failed", "the secret NOWHERE is not set")
 
 
+def test_what_is_a_secret_of_one_workflow_is_shown_by_none(ork: Ork, opened: Opened) -> None:
+    """Each task and hook inherits all of the environment; also of a deploy that comes later."""
+    shows, hook = "{executor: process, command: env}", "on_success: {command: env}"
+    asks = "tasks: {t: {executor: process, command: 'true', env: {A: {secret: %s}}}}"
+    deploy(ork, "asks", "{every: 360d}", asks % "API_KEY")
+    deploy(ork, "shows", "{every: 360d}", f"tasks: {{t: {shows}}}", hook)
+    values = {"API_KEY": "of the other", "LATER": "of a newer one"}
+    with running(ork, **values) as up:
+        up.until("Up")
+        for _ in range(2):
+            assert ork("schedule", "fire", "shows").code == 0
+            up.until("Ended", workflow="shows")
+            deploy(ork, "later", "{every: 360d}", asks % "LATER")
+        assert up.end() == 0
+    store = opened()
+    for run, later in zip(runs_of(store, "shows"), ("of a newer one", "***"), strict=True):
+        for text in (ork("logs", run.name).out, hooks_of(store, run)[0].output):
+            assert "\nAPI_KEY=***\n" in text and f"\nLATER={later}\n" in text
+
+
 def test_a_head_that_cannot_be_read_keeps_no_other_workflow_from_being_fired(
     ork: Ork, opened: Opened
 ) -> None:

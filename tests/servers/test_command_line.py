@@ -8,6 +8,7 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from ork.daemon.lines import Lines
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller
 from ork.servers.driver import psycopg
+from ork.store import location
+from ork.store.runs import hooks_of, newest_of
 from tests.conftest import Ork
 from tests.postgres import PASSWORD, Running, Server
 from tests.servers.proxy import Proxy
@@ -83,6 +86,32 @@ def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> No
     assert "etl#2" in far("runs").out
     assert not (far.folder / ".ork/db").exists()
     assert not (far.folder / ".ork/anchor").exists()
+
+
+SHOWS = """\
+    name: shows
+    on_success: {{command: env}}
+    tasks:
+      t: {{executor: process, command: env{more}}}
+"""
+ASKS = ", env: {PGPASSWORD: {secret: PGPASSWORD}}"
+
+
+def test_what_opens_the_store_is_handed_to_no_task_and_hook(ork: Ork, postgres: Running) -> None:
+    """But where a task asks for it as a secret, and then it is shown nowhere."""
+    shown = postgres.url()
+    url = shown.replace("@", f":{quote(PASSWORD, safe='')}@", 1)
+    ork.environ |= {"PGPASSWORD": PASSWORD, "ORK_STORE": url}
+    assert ork("init").code == 0
+    for more, told in (("", None), (ASKS, "***")):
+        ork.write("shows.yaml", SHOWS.format(more=more))
+        assert ork("run", "shows.yaml").code == 0
+        with closing(location.open_url(url, environ=ork.environ)) as store:
+            (run,) = newest_of(store, ["shows"], 1)["shows"]
+            texts = ork("logs", run.name).out, hooks_of(store, run)[0].output
+        for text in texts:
+            variables = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+            assert (variables["ORK_STORE"], variables.get("PGPASSWORD")) == (shown, told)
 
 
 @pytest.mark.slow
