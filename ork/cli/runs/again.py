@@ -147,7 +147,7 @@ def retry(
     if dry:
         _dry_run(session, store, found, how, as_json=as_json, several=failed)
     elif not found:
-        session.say(["no runs"])
+        session.say(["no run failed or was cut off in this time"])
     elif len(found) == 1:
         with stop_on_signals() as control:
             raise typer.Exit(exit_code(_retry(session, store, found[0], how, control)))
