@@ -649,11 +649,11 @@ def test_a_stale_reader_loses_to_one_that_retried_meanwhile(project: Project) ->
         import time
         from ork.runner import record
         resume = record.resume
-        def late(*args):
+        def late(*args, **room):
             open("reading", "w").close()
             while not __import__("os").path.exists("ended"):
                 time.sleep(0.02)
-            return resume(*args)
+            return resume(*args, **room)
         record.resume = late
     """,
     )
