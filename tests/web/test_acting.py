@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import islice
 
 import pytest
 
 from ork.daemon import pauses, queue
+from ork.heads.deploy import deploy
 from ork.heads.tags import tags
-from ork.objects.kinds import Operation
+from ork.objects.kinds import Deploy, Operation
+from ork.objects.value import replace
 from ork.store.resolve import head, history, run_of_number
 from ork.store.store import Store
+from tests.runs import begin_run, outcome, write_run
+from tests.stores import NOON, stamp
 from tests.web.server import TOKEN, Answer, Served, make_project, serving
+
+LATER = NOON + timedelta(days=1)  # so that no other run has such an id
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,23 @@ def test_a_run_that_failed_is_retried_and_one_that_did_not_is_not(served: Served
     run = run_of_number(store, "etl", 2)[1]
     assert (run.attempt, run.author) == (2, "ada lovelace")
     assert served.post("/runs/etl/2/cancel", X_User="ada").status == 400  # it has ended
+
+
+def test_a_retry_for_which_there_is_no_room_is_refused(served: Served, store: Store):
+    file = store.project / "one.yaml"
+    file.write_text(
+        "name: one\nmax_active_runs: 1\ntasks: {x: {executor: process, command: 'true'}}\n"
+    )
+    one = deploy(store, file, stamp=stamp()).deploy
+    (task,) = store.snapshot(store.get(Deploy, one).snapshot).tasks.values()
+    failed = write_run(store, one, {"x": outcome(task, "failed")}, "failed", created=LATER)
+    going = begin_run(store, one, created=LATER)
+    refused = served.post("/runs/one/1/retry", X_User="ada")
+    assert refused.status == 409 and "one#2 goes on" in refused.text
+    going.end(replace(going.run, state="failed", ended=NOON, duration=1), {}, {})
+    assert run_of_number(store, "one", 1)[1] == failed
+    assert served.post("/runs/one/1/retry", X_User="ada").status == 303
+    eventually(lambda: run_of_number(store, "one", 1)[1].state == "success")
 
 
 def test_where_a_proxy_names_people_nobody_else_changes_anything(served: Served, store: Store):

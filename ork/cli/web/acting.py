@@ -31,7 +31,7 @@ from ork.cli.web import guard
 from ork.errors import Conflict, NotFound, UsageError
 from ork.objects.value import Value
 from ork.store.contents import find_run
-from ork.store.resolve import head, resolve
+from ork.store.resolve import head, present_name, resolve
 from ork.store.store import Stamp, Store
 from ork.worktree.origin import author
 from ork.zone import now_here
@@ -110,12 +110,17 @@ def _run(form: Form) -> Done:
 
 def _retry(form: Form) -> Done:
     """Go on with a run in a process of its own, as `ork retry` does."""
+    from ork.daemon.queue import room_for
+    from ork.runner.owner import make_sure_of_room
+
     store, name = form.store, _run_name(form)
     _, run = find_run(store, resolve(store, name, now=form.now))
     if run.ended is None:
         raise Conflict(f"{name} goes on")
     if run.state == "success":
         raise UsageError(f"{name} succeeded: there is nothing to go on with")
+    room = room_for(store, present_name(store, run.workflow), run.deploy)
+    make_sure_of_room(store, room, but=run.id)  # nobody sees what that process says
     assert store.folder is not None
     subprocess.Popen(
         [sys.executable, "-P", "-c", _RETRY, ROOT, str(store.folder), name, form.who],
