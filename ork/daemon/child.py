@@ -113,6 +113,13 @@ class Over(Value, frozen=True, kw_only=True, tag=True):
     retries: int  # that its schedule has, if it is to be tried again
 
 
+class Hooked(Value, frozen=True, kw_only=True, tag=True):
+    """The run has ended, and its hook begins."""
+
+    which: str
+    name: str  # of the run
+
+
 class Failed(Value, frozen=True, kw_only=True, tag=True):
     """The child could not do what it was told to: an error of ork, or a bug (70)."""
 
@@ -122,7 +129,7 @@ class Failed(Value, frozen=True, kw_only=True, tag=True):
     away: bool = False  # the store cannot be used at present
 
 
-Answer: TypeAlias = Born | Pinned | Over | Failed
+Answer: TypeAlias = Born | Pinned | Over | Hooked | Failed
 
 
 def serve(more: Iterable[str]) -> None:
@@ -231,10 +238,16 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
             if isinstance(order.work, Finish):
                 ended = run_of_id(store, order.work.workflow, order.work.id)[1]
                 retries = fires.retries_of(store, ended)
-            hook = hooks.after(store, ended, caller, retries=retries)
+            name = ended.name
+            hook = hooks.after(
+                store,
+                ended,
+                caller,
+                retries=retries,
+                begins=lambda which: tell(Hooked(which=which, name=name)),
+            )
             if hook is not None and hook.state != "success":
                 how = hook.error or hook.state
-                name = ended.name
                 tell(
                     Failed(
                         message=f"the hook {hook.which} of {name}: {how}", hint=f"`ork show {name}`"

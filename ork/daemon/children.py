@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from ork.daemon.child import Answer, Born, Order, Pinned, Work
+from ork.daemon.child import Answer, Born, Finish, Order, Pinned, Work
 from ork.daemon.page import ROOT
 from ork.errors import StoreError
 from ork.objects.value import as_line, of_line
@@ -42,6 +42,11 @@ class Child:
         self.told = False  # how its work has ended
         self.ended = False  # its process
         self._begun = b""  # of a line
+
+    @property
+    def works(self) -> bool:
+        """Say whether its run goes on, or is to begin: it is not at a hook alone."""
+        return not (self.told or isinstance(self.work, Finish))
 
     def hear(self) -> list[Answer]:
         """Return what it has told since; when that is all it will tell, it has `ended`."""
@@ -79,6 +84,11 @@ class Children:
         self.living: list[Child] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+
+    @property
+    def working(self) -> int:
+        """How many runs go on, or are about to begin."""
+        return sum(child.works for child in self.living)
 
     def prepare(self) -> None:
         """Start the process that children are forked from, unless it runs; it takes a moment."""

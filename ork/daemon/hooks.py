@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +41,19 @@ LOOK_SECONDS = 0.1
 SCHEMA = "ork.hook.v1"
 
 
-def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook | None:
+def after(
+    store: Store,
+    run: Run,
+    caller: Caller,
+    *,
+    retries: int = 0,
+    begins: Callable[[Which], None] = lambda which: None,
+) -> Hook | None:
     """Execute the hook of a run that has ended, if it has one; return how it went.
 
     None as well for a run without a deploy, for one that goes on, that somebody has stopped, or
     whose hook somebody else executes. Of `retries` whole runs that follow, only the last failure
-    counts; what a signal stopped is not retried.
+    counts; what a signal stopped is not retried. `begins` is called before it is executed.
     """
     _, run = run_of_id(store, run.workflow, run.id)  # as it is recorded
     which = _which(run)
@@ -66,6 +73,7 @@ def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook |
     except Conflict:  # somebody else was faster
         return None
     failpoint("hook.claimed")
+    begins(which)
     outcome, output = _execute(store, run, hook, caller)
     ended = replace(
         hook,

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
 from selectors import EVENT_READ, DefaultSelector
@@ -31,6 +31,7 @@ from ork.daemon.child import (
     Failed,
     Finish,
     Fire,
+    Hooked,
     Over,
     Pinned,
     Retry,
@@ -39,11 +40,12 @@ from ork.daemon.child import (
     over,
 )
 from ork.daemon.children import Child, Children
+from ork.daemon.hooks import TIMEOUT_S
 from ork.daemon.lines import Line, Lines, decided_ref, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
-from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.errors import Conflict, Corrupt, OrkError, StoreError, count
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
@@ -59,9 +61,11 @@ from ork.store.store import Store
 LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
 SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners of runs
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
+HOOK_SECONDS = 60.0  # that a hook may take without a word
 JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
 
 
@@ -140,6 +144,7 @@ class Daemon:
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
+        self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
         self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
@@ -224,6 +229,7 @@ class Daemon:
         if self._page is not None:
             self._tend(self._page)
         self._notice_jump(self._clock())
+        self._note_hooks()
         if self._options.schedule:
             self._patiently(self._work)
 
@@ -409,17 +415,21 @@ class Daemon:
     def _start(self, now: datetime) -> None:
         """Start what is ready, whatever waits longest first, as long as there is a place.
 
+        Hooks need none, and come first: one that hangs keeps no run from being started.
         Runs that make up for slots of one workflow come one after the other, and none while their
         schedule is held back. Where no more runs of
         a workflow may go on, what is ready of it waits, and all that is behind it in the queue.
         """
-        going = {whose.workflow for whose in self._asked.values() if _makes_up(whose)}
+        asked = self._asked.items()
+        going = {whose.workflow for child, whose in asked if child.works and _makes_up(whose)}
         full: set[str] = set()
         held: set[tuple[str, str]] | None = None
         later: list[Ready] = []
         try:
-            while self._ready and len(self._children.living) < self._options.jobs:
+            while self._ready:
                 _, _, whose = self._ready[0]
+                if not isinstance(whose, Finish) and self._children.working >= self._options.jobs:
+                    break
                 behind = isinstance(whose, Queued) and whose.workflow in full
                 if _makes_up(whose):
                     held = self._held_back() if held is None else held
@@ -508,6 +518,8 @@ class Daemon:
                     child.signal(self._signal)
                 case Pinned():
                     self._began(child, answer, now)
+                case Hooked():
+                    self._hooks[child] = answer, time.monotonic() + HOOK_SECONDS
                 case Over() if child.pinned is not None:
                     self._troubles.pop(child.work.workflow, None)
                     self._told.append(_ended(child.work.workflow, child.pinned, answer, now))
@@ -556,8 +568,10 @@ class Daemon:
             return
         message, hint = failed.message, failed.hint
         self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+        if child.pinned is not None:
+            return
         self._look_again(child, now + timedelta(seconds=AGAIN_SECONDS))
-        if child.pinned is not None or failed.away:
+        if failed.away:
             return
         reason = message.strip().rpartition("\n")[2]  # of a bug the last line tells the most
         try:
@@ -588,6 +602,7 @@ class Daemon:
         self._selector.unregister(child.socket)
         self._children.forget(child)
         whose = self._asked.pop(child)
+        self._hooks.pop(child, None)
         killed = not child.told and not isinstance(whose, Finish)
         if killed:
             self._sure_at = self._look_at = 0.0  # its run, if it has begun, has no owner now
@@ -595,12 +610,12 @@ class Daemon:
                 message = "the process of its run was killed before the run began"
                 self._told.append(Trouble(time=now, workflow=child.work.workflow, message=message))
         if isinstance(whose, Finish) and child.pid is None:
-            self._push(now, whose)  # who forks was killed just then, and the hook has not begun
+            self._push(_FIRST, whose)  # who forks was killed just then, and the hook has not begun
         elif isinstance(whose, Queued):
             self._taken.discard(whose.id)  # it is gone, or is tried again
             self._sequence = -1
         elif isinstance(whose, Watched) and child.pinned is not None:
-            whose.look_at = now
+            whose.look_at = whose.look_at and now
         elif isinstance(whose, Watched) and killed:
             whose.look_at = now + timedelta(seconds=AGAIN_SECONDS)
 
@@ -630,9 +645,20 @@ class Daemon:
 
     def _finish(self, run: Run, now: datetime) -> None:
         """Let the hook of a run be executed, if by now it has one."""
-        self._push(now, Finish(workflow=run.workflow, id=run.id, now=now))
+        self._push(_FIRST, Finish(workflow=run.workflow, id=run.id, now=now))
 
     # -- what is told
+
+    def _note_hooks(self) -> None:
+        """Tell once of each hook that it goes on and on."""
+        late = [it for it in self._hooks.items() if time.monotonic() >= it[1][1]]
+        for child, (hook, _) in late:
+            del self._hooks[child]
+            message = f"the hook {hook.which} of {hook.name} has gone on for {HOOK_SECONDS:.0f} s"
+            hint = f"it is killed after {TIMEOUT_S:.0f} s; `ork show {hook.name}`"
+            whose = child.work.workflow
+            trouble = Trouble(time=self._clock(), workflow=whose, message=message, hint=hint)
+            self._told.append(trouble)
 
     def _left_out(self, workflow: str, skips: Iterable[Skip], now: datetime) -> None:
         for skip in skips:
@@ -706,7 +732,7 @@ class Daemon:
                     "skips": self._skips,
                     "ended": self._ended,
                     "lag_s": self._lag_s,
-                    "running": len(self._children.living),
+                    "running": self._children.working,
                     "ok": not self._away,
                 }
             )
@@ -769,8 +795,10 @@ class Daemon:
         yield
 
     def _note_end(self) -> None:
-        if number := len(self._children.living):
-            runs = "one run" if number == 1 else f"{number} runs"
+        if living := len(self._children.living):
+            number = self._children.working
+            hooks = [count(living - number, "hook")] if number < living else []
+            runs = " and ".join(([count(number, "run")] if number else []) + hooks)
             words = (
                 f"{runs} may take {self._options.grace_s:g} s to end; asked again, they are killed"
             )
