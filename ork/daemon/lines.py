@@ -25,6 +25,7 @@ from ork.store.operations import operations
 from ork.store.resolve import archived
 from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
+from ork.store.verdict import verdict
 
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 
@@ -247,8 +248,8 @@ def _over(store: Store, workflow: str, known: Decided | None, run: Run) -> datet
         if run_id <= run.id:
             break
         other = store.get(Run, oid, keep=False)
-        whole = other.selected is None and other.trigger != "bisect"
-        if other.state == "success" and whole and other.params == run.params:
+        alike = other.params == run.params and other.trigger != "bisect"
+        if alike and other.state == "success" and verdict(store, other) == "good":
             return other.ended
     return None
 

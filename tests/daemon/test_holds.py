@@ -17,6 +17,7 @@ from ork.runner.events import RunFinished
 from ork.runner.start import Options, Started, retry, start
 from ork.store.store import Store
 from tests.daemon.flow import MINUTE, caller, due, fire
+from tests.runs import taint
 from tests.stores import ADA, NOON, plant, stamp
 
 Keep = Callable[..., Deployed]
@@ -124,6 +125,8 @@ def test_a_run_by_hand_mends_it_that_is_whole_and_for_the_same(project, failed):
     mend(project)
     assert by_hand(project, values={"n": 2}).state == "success"
     assert by_hand(project, selection=Selection(only=("other",))).state == "success"
+    assert by_hand(project).number == 5
+    taint(project, "etl", 5, load=("load.sh",))
     assert due(project, NOON + 31 * MINUTE).decision.fire is None
     assert by_hand(project, "etl#1").state == "success"
     assert due(project, NOON + 31 * MINUTE).decision.fire == NOON + 30 * MINUTE

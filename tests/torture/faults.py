@@ -362,7 +362,7 @@ FAULTS = (
     Fault(
         "any later run that succeeded mends a schedule",
         "ork/daemon/lines.py",
-        'if other.state == "success" and whole and other.params == run.params:',
+        'if alike and other.state == "success" and verdict(store, other) == "good":',
         'if other.state == "success":',
         ("daemon/test_holds.py::test_a_run_by_hand_mends_it_that_is_whole_and_for_the_same",),
     ),
