@@ -101,7 +101,6 @@ def take_room(tx: Transaction, room: Room | None, begun: Oid | None, run: Run) -
     if room is not None:
         make_sure_of_room(tx.store, room, but=run.id)
         tx.move(room.ref, old=begun, new=tx.add_value({"run": run.id, "attempt": run.attempt}))
-        tx.remove([begun] if begun else [])
 
 
 def begun_in(store: Store, room: Room | None) -> Oid | None:
