@@ -18,6 +18,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
+from itertools import chain
 from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import TypeAlias, TypeGuard
@@ -52,7 +53,7 @@ from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
-from ork.schedule.policy import LATE_MAX, NOT_UP, Decision, Skip
+from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
 from ork.schedule.schedule import key_of
 from ork.store import location
 from ork.store.resolve import run_of_id
@@ -65,6 +66,7 @@ HOOK_SECONDS = 60.0  # that a hook may take without a word
 JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
+UNWRITTEN = "the store could not be written"
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
 
@@ -106,7 +108,7 @@ class Watched:
         self.failed: Run | None = None  # which is to be retried
         self.held: tuple[str, int] | None = None  # by which run, in which attempt, as it was told
         self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
-        self.waited: tuple[datetime, str] | None = None  # a slot for which there was no room, why
+        self.waited: tuple[datetime, str] | None = None  # a slot that could not be fired yet, why
 
 
 # For whom something is to start: a schedule, which is looked at once more when there is a place, an
@@ -153,6 +155,7 @@ class Daemon:
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
         self._away_since: datetime | None = None  # or was, the last time
+        self._unwritten = False  # runs cannot be begun, or their ends recorded
         self._well_at = clock()  # when it could last be used
         self._look_at = self._sure_at = self._beat_at = 0.0
         self._now, self._moment = clock(), time.monotonic()
@@ -304,6 +307,8 @@ class Daemon:
         # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
         # as well when a person has fired, or another daemon.
         before_ops, self._ops = self._ops, self._store.ref("ops")
+        if self._ops != before_ops:
+            self._written(now)
         decided, self._decided = self._decided, dict(self._store.backend.survey("decided/"))
         for one in self._watched.values():
             ref = decided_ref(one.line.workflow, one.line.schedule)
@@ -350,6 +355,7 @@ class Daemon:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
                 self._left_out(line.workflow, decision.skips, now)
                 one.waited = None
+                self._written(now)
         except Conflict:  # another process has decided
             one.look_at = now
             return None
@@ -397,15 +403,12 @@ class Daemon:
     def _truly(self, one: Watched, decision: Decision) -> Decision:
         """Return a decision with the reason for what was left out though we were up.
 
-        The store was away, or too many runs of the workflow went on.
+        The store was away, or could not be written, or too many runs went on.
         """
         away = (self._away_since, AWAY) if self._away_since else None
         for since, why in filter(None, (away, one.waited)):
-            skips = tuple(
-                replace(skip, reason=why) if skip.reason == NOT_UP and skip.first >= since else skip
-                for skip in decision.skips
-            )
-            decision = replace(decision, skips=skips)
+            parts = (told_apart(one.line.schedule, it, since, why) for it in decision.skips)
+            decision = replace(decision, skips=tuple(chain.from_iterable(parts)))
         return decision
 
     def _push(self, since: datetime, whose: Whose) -> None:
@@ -452,6 +455,16 @@ class Daemon:
         finally:
             for one in later:
                 heappush(self._ready, one)
+        if self._children.working >= self._options.jobs:
+            self._note_taken()
+
+    def _note_taken(self) -> None:
+        """Remember which slots wait for a place."""
+        jobs = self._options.jobs
+        why = "the only place was taken" if jobs == 1 else f"all {jobs} places were taken"
+        for since, _, whose in self._ready:
+            if isinstance(whose, Watched) and whose.waited is None:
+                whose.waited = since, why
 
     def _work_for(self, whose: Whose, now: datetime) -> Work | None:
         """Return what is to be started by now for what was ready; None if nothing any more."""
@@ -531,6 +544,7 @@ class Daemon:
             self._gone(child, now)
 
     def _began(self, child: Child, pinned: Pinned, now: datetime) -> None:
+        self._written(now)
         work, slot = child.work, None
         if isinstance(work, Fire):
             slot = work.decision.fire
@@ -538,9 +552,9 @@ class Daemon:
             self._fires += 1
             self._lag_s = (now - slot).total_seconds()
             self._left_out(work.workflow, work.decision.skips, now)
-            whose = self._asked[child]
-            if isinstance(whose, Watched):
-                whose.waited = None
+        whose = self._asked[child]
+        if isinstance(whose, Watched):
+            whose.waited = None
         began = Began(
             time=now,
             workflow=work.workflow,
@@ -567,7 +581,15 @@ class Daemon:
             self._look_again(child, now)
             return
         message, hint = failed.message, failed.hint
-        self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+        if failed.away:
+            self._unwritten = True
+            self._complain(None, StoreError(message, hint=hint), now)
+            whose = self._asked[child]
+            if isinstance(whose, Watched) and isinstance(child.work, Fire) and not whose.waited:
+                assert child.work.decision.fire is not None
+                whose.waited = child.work.decision.fire, UNWRITTEN
+        else:
+            self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
         if child.pinned is not None:
             return
         self._look_again(child, now + timedelta(seconds=AGAIN_SECONDS))
@@ -647,6 +669,13 @@ class Daemon:
         """Let the hook of a run be executed, if by now it has one."""
         self._push(_FIRST, Finish(workflow=run.workflow, id=run.id, now=now))
 
+    def _written(self, now: datetime) -> None:
+        """Take note of it that something could be written."""
+        if self._unwritten:
+            self._unwritten = False
+            self._troubles.pop(None, None)
+            self._told.append(Note(time=now, message="the store can be written again"))
+
     # -- what is told
 
     def _note_hooks(self) -> None:
@@ -704,7 +733,7 @@ class Daemon:
         self._has_waited(moment)
         self._well_at = began
         if self._away:
-            self._away = False
+            self._away = self._unwritten = False
             self._troubles.pop(None, None)
             self._told.append(Note(time=self._clock(), message="the store can be used again"))
 
@@ -733,7 +762,7 @@ class Daemon:
                     "ended": self._ended,
                     "lag_s": self._lag_s,
                     "running": self._children.working,
-                    "ok": not self._away,
+                    "ok": not (self._away or self._unwritten),
                 }
             )
 

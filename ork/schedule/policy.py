@@ -7,6 +7,7 @@ takes the step keeps its end, and hands it in as `last` the next time: so no slo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -108,6 +109,20 @@ def left_out(schedule: Schedule, after: datetime, until: datetime, reason: str) 
     first = next(slots(schedule, after))
     number = count(schedule, after, until)
     return Skip(count=number, first=first, last=last, reason=reason)
+
+
+def told_apart(schedule: Schedule, skip: Skip, since: datetime, reason: str) -> Iterator[Skip]:
+    """Yield slots that are left out as nobody was there; from a moment on for another reason."""
+    if skip.reason != NOT_UP or skip.last < since:
+        yield skip
+        return
+    later = left_out(schedule, since - timedelta.resolution, skip.last, reason)
+    last = newest(schedule, skip.first - _SECOND, since - timedelta.resolution)
+    if later is None or last is None or skip.count <= later.count:
+        yield replace(skip, reason=reason)
+        return
+    yield replace(skip, count=skip.count - later.count, last=last)
+    yield later
 
 
 def _last_and_next(schedule: Schedule, first: datetime, now: datetime) -> tuple[datetime, datetime]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import resource
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from ork.daemon import loop
 from ork.daemon.loop import Control, Daemon, Options
-from ork.daemon.told import Began, Told, Trouble
+from ork.daemon.told import Began, LeftOut, Told, Trouble
 from ork.store import location
 from tests.conftest import Ork
+from tests.daemon.test_page import metrics, status
+from tests.daemon.ups import Up, eventually, running
 
 pytestmark = pytest.mark.slow
 FLOW = """\
@@ -27,16 +31,20 @@ def deploy(ork: Ork, name: str, schedule: str, command: str = "true") -> None:
     assert ork("deploy", f"{name}.yaml").code == 0
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Within:
     """A daemon in this process, by the real clock."""
 
-    def __init__(self, ork: Ork, jobs: int) -> None:
+    def __init__(self, ork: Ork, jobs: int, clock: Callable[[], datetime] = utc_now) -> None:
         self.control = Control()
         self.daemon = Daemon(
             lambda: location.open_store(ork.folder / ".ork", environ=ork.environ),
             Options(jobs=jobs),
             self.control,
-            clock=lambda: datetime.now(UTC),
+            clock=clock,
             environ=ork.environ,
             author="ada",
         )
@@ -63,10 +71,62 @@ def test_a_hook_that_hangs_holds_no_place(ork: Ork, monkeypatch: pytest.MonkeyPa
         if isinstance(one, Began) and one.workflow == "good":
             good += 1
             assert not (ork.folder / "go").exists()
-        if good == 2:
+        if good == 2 and not up.control.stops:
             ork.write("go", "")
             up.control.stop()
-    assert good == 2
+    assert good >= 2
     assert up.troubles() == ["the hook on_failure of bad#1 has gone on for 0 s"]
     (trouble,) = (one for one in up.told if isinstance(one, Trouble))
     assert (trouble.workflow, trouble.hint) == ("bad", "it is killed after 300 s; `ork show bad#1`")
+
+
+def test_slots_that_waited_for_a_place_are_left_out_with_that_reason(ork: Ork) -> None:
+    deploy(ork, "long", "{every: 300d}", "until test -e go; do sleep 0.05; done")
+    assert ork("schedule", "fire", "long").code == 0
+    due = datetime.max.replace(tzinfo=UTC)
+
+    def clock() -> datetime:
+        if utc_now() > due:
+            ork.write("go", "")
+        return utc_now()
+
+    up = Within(ork, jobs=1, clock=clock)
+    for one in up.events():
+        if isinstance(one, Began) and one.workflow == "long":
+            deploy(ork, "tick", "{every: 1s}")
+            due = utc_now() + timedelta(seconds=3)
+        if isinstance(one, Began) and one.workflow == "tick" and not up.control.stops:
+            up.control.stop()
+    skips = [one for one in up.told if isinstance(one, LeftOut)]
+    assert sum(skip.count for skip in skips if skip.reason == "the only place was taken") >= 2
+
+
+def forker_of(up: Up) -> int:
+    """Return the process from which those of runs are forked."""
+    children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
+    (found,) = (
+        one for one in children if b"ork.daemon.child" in Path(f"/proc/{one}/cmdline").read_bytes()
+    )
+    return int(found)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of others")
+def test_while_runs_cannot_be_written_it_is_not_well_and_says_so_once(ork: Ork) -> None:
+    pytest.importorskip("uvicorn")
+    deploy(ork, "tick", "{every: 1s}")
+    with running(ork, "--listen", "127.0.0.1:0") as up:
+        url = up.until("Listening")["url"]
+        up.until("Began")
+        up.until("Ended")
+        pid, size = forker_of(up), resource.RLIMIT_FSIZE
+        no_limit = resource.prlimit(pid, size)
+        resource.prlimit(pid, size, (0, no_limit[1]))  # as if the disk were full
+        message = up.until("Trouble", workflow=None)["message"]
+        assert eventually(lambda: status(url, "/health") == 503)
+        assert "ork_up_ok 0\n" in metrics(url)
+        resource.prlimit(pid, size, no_limit)
+        up.until("Note", message="the store can be written again")
+        assert up.until("LeftOut")["reason"] == "the store could not be written"
+        assert eventually(lambda: status(url, "/health") == 200)
+        assert up.end() == 0
+        assert [one["message"] for one in up.all("Trouble")] == [message]

@@ -146,7 +146,7 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     beat = beats.last
     if beat is None:
         return
-    help = "Whether this ork up could use the store when it was last heard of."
+    help = "Whether this ork up could use and write the store when it was last heard of."
     yield _one("ork_up_ok", "gauge", help, beat.ok)
     ended: Samples = [({"state": state}, beat.ended.get(state, 0)) for state in STATES[1:]]
     help = "Runs that have ended so, of this ork up or found by it without their owner."
