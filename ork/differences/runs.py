@@ -67,7 +67,7 @@ class Around(Value, frozen=True, kw_only=True):
     needs: Needs
     environment: Sequence[FieldChange] = ()
     code: bool = True  # whether that of both runs was kept
-    slots: bool = False  # whether a schedule started them for other slots
+    slots: str = ""  # how the slots differ for which a schedule started them, in words
     beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
 
 
@@ -198,7 +198,7 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
     if changed:
         return f"what runs before it changed: {some(changed, NAMED_MAX)}"
     if around.slots:
-        return "a schedule started it for another slot"
+        return around.slots
     if beside := around.beside():
         return f"{some(beside, NAMED_MAX)} went on at the same time, perhaps with the same files"
     if around.environment:

@@ -154,7 +154,7 @@ def diff_runs(
         needs=needs,
         environment=environment,
         code=not comparison.unkept,
-        slots=old.run.scheduled != new.run.scheduled,
+        slots=_slots(old.run, new.run),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
     )
     definition, count = comparison.diff, len(needs)
@@ -188,6 +188,14 @@ def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
     found = compare_resolved(store, *sides)
     blamed = failed_tasks(store, new) if found.diff else []
     return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
+
+
+def _slots(old: Run, new: Run) -> str:
+    if old.scheduled == new.scheduled:
+        return ""
+    if old.scheduled and new.scheduled:
+        return "a schedule started them for different slots"
+    return "only one of them was started by a schedule"
 
 
 def _beside(store: Store, run: Run) -> list[str]:

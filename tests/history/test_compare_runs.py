@@ -116,10 +116,13 @@ def test_another_slot_may_be_the_reason(flow):
         assert list(start(flow, str(flow.project / "etl.yaml"), caller=caller).events)
     same, other = compared(flow, "etl#1", "etl#2"), compared(flow, "etl#2", "etl#3")
     assert (bool(same), same.slots, other.slots) == (False, False, True)
-    assert "; a schedule started it for another slot" in why(other.first)
+    assert "; a schedule started them for different slots" in why(other.first)
     edit(flow, "extract.sh", '\\"}', '!\\"}')
     list(start(flow, str(flow.project / "etl.yaml"), caller=Caller()).events)
     assert why(compared(flow, "etl#3", "etl#4").first).startswith("extract - its code changed")
+    caller = Caller(trigger="schedule", scheduled=NOON)
+    list(start(flow, "etl", caller=caller).events)
+    assert "; only one of them was started by a sch" in why(compared(flow, "etl#4", "etl#5").first)
 
 
 def test_runs_that_went_on_at_the_same_time_may_be_the_reason(flow):

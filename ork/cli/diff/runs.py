@@ -119,7 +119,8 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
         clauses.append("another environment")
     if clauses:
         return "; ".join(clauses)
-    slot = "only the slot differs; " if good.scheduled != failed.scheduled else ""
+    both = good.scheduled and failed.scheduled
+    slot = "only the slot differs; " if both and good.scheduled != failed.scheduled else ""
     return f"{slot}nothing in the definition, parameters or environment changed"
 
 
