@@ -65,7 +65,11 @@ class Session:
 
     @property
     def new_store(self) -> Store:
-        """The store of this folder, made in the root of the project when there is none."""
+        """The store of this folder, made in the root of the project when there is none.
+
+        One on a server is made by `ork init` alone: where it is gone, an empty one would begin to
+        fire, give numbers a second time, and be in the way of a backup.
+        """
         return self._open(create=True)
 
     @property
@@ -289,7 +293,8 @@ class Session:
         environ, folder = self.world.environ, self._found
         if create:
             folder = folder or location.project_of(Path.cwd()) / location.NAME
-            if not location.is_there(folder, environ=environ):
+            is_ours = not location.is_distant(folder, environ=environ)
+            if is_ours and not location.is_there(folder, environ=environ):
                 made = location.make(folder, environ=environ)
                 if made and not self.quiet:
                     place = location.elsewhere(folder, environ=environ) or os.path.relpath(folder)

@@ -265,6 +265,12 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
     return class_of(there.scheme).exists(there.at)
 
 
+def is_distant(folder: Path, *, environ: Mapping[str, str]) -> bool:
+    """Say whether a folder names a store on a server: there others may have made it, or lost it."""
+    there = elsewhere(folder, environ=environ)
+    return there is not None and there.scheme in DISTANT
+
+
 def refuse_other(folder: Path, address: Address, *, environ: Mapping[str, str]) -> None:
     """Raise UsageError when the store of a folder is not the one that an address asks for.
 

@@ -16,6 +16,7 @@ import pytest
 
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
+from ork.servers.postgresql import Postgresql
 from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
@@ -41,6 +42,7 @@ def team(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Team]:
     if getattr(request, "param", "sqlite") == "postgresql":
         running: Running = request.getfixturevalue("postgres")
         url = running.url()
+        Postgresql.create(url)
     yield from team_on(url, tmp_path)
 
 

@@ -88,6 +88,29 @@ def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> No
     assert not (far.folder / ".ork/anchor").exists()
 
 
+@pytest.mark.parametrize("by", ["option", "environment", "file"])
+def test_a_store_that_is_not_there_is_made_by_init_alone(
+    etl: Ork, postgres: Running, by: str
+) -> None:
+    url, words = postgres.url(), []
+    if by == "option":
+        words = ["--store", url]
+    elif by == "environment":
+        etl.environ["ORK_STORE"] = url
+    else:
+        etl.write(".ork/config.toml", f'store = "{url}"\n')
+    told = f"there is no store in schema {url.rpartition('=')[2]!r}"
+    for lost in (False, True):
+        if lost:
+            assert etl(*words, "init").code == 0
+            assert etl(*words, "run", "etl.yaml").code == 0
+            postgres.sql(f"DROP SCHEMA {url.rpartition('=')[2]} CASCADE")
+        for line in ("run etl.yaml", "deploy etl.yaml", "log"):
+            refused = etl(*words, *line.split())
+            assert (refused.code, told in refused.err) == (3, True)
+            assert f"hint: `ork init --store '{url}'` makes one" in refused.err
+
+
 SHOWS = """\
     name: shows
     on_success: {{command: env}}

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ork.servers.postgresql import Postgresql
 from tests.postgres import PASSWORD, USER, Server
 from tests.runner.suite import IMPATIENT, eventually, kill_marked, shell
 from tests.servers.conftest import running_server
@@ -29,7 +30,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def url(server: Server) -> str:
-    return server.url()
+    url = server.url()
+    Postgresql.create(url)
+    return url
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def init(
 ) -> None:
     """Make a store: an empty one, or of a backup.
 
-    `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
-    folder, which is made if need be. Running it again changes nothing.
+    `ork deploy` and `ork run` make one by themselves when there is none, but for one on a server;
+    init is for choosing the folder, which is made if need be. Running it again changes nothing.
 
     With --from the store has all that a file or folder of `ork backup` has, or another project, or
     the store that a URL names, under the same ids and numbers. All of it is checked before the
