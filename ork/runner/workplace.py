@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -172,19 +172,29 @@ class Workplace:
 
         What is installed from the project's folder leads there: a checkout has its own.
         """
-        environ = {**dict(self._base), **given}
         found = {}
-        folder = Path(self.python).parent
-        if (folder.parent / "pyvenv.cfg").is_file() and self.python != sys.executable:
-            found["PATH"] = _joined(str(folder), environ.get("PATH"))
+        path, programs = given.get("PATH", self._path), self._programs
+        if programs is not None:
+            path = found["PATH"] = _joined(programs, path)
         if self._root and place.kind == "checkout":
-            path = found.get("PATH", environ.get("PATH"))
             pythons = {self.python, *(shutil.which(it, path=path) for it in ("python", "python3"))}
             below = installed_from(tuple(sorted(filter(None, pythons))), str(self._root))
             if below:
                 ours = ":".join(os.path.join(place.folder, one) for one in below)
-                found["PYTHONPATH"] = _joined(environ.get("PYTHONPATH"), ours)
+                before = given.get("PYTHONPATH", dict(self._base).get("PYTHONPATH"))
+                found["PYTHONPATH"] = _joined(before, ours)
         return found
+
+    @cached_property
+    def _path(self) -> str | None:
+        return dict(self._base).get("PATH")
+
+    @cached_property
+    def _programs(self) -> str | None:
+        """The folder of programs of the environment in which the tasks' interpreter is, if any."""
+        folder = Path(self.python).parent
+        is_own = self.python == sys.executable
+        return None if is_own or not (folder.parent / "pyvenv.cfg").is_file() else str(folder)
 
     def log(self, name: str) -> Log:
         """Return where the attempt that runs prints to."""
