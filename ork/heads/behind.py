@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile, islice, takewhile
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
-from ork.errors import InvalidInput, some
+from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
@@ -26,6 +26,10 @@ class Behind(Value, frozen=True, kw_only=True):
     workflow: str
     version: str
     then: str
+
+    def __str__(self) -> str:
+        """Say it as of a file."""
+        return f"still as in {self.version}, before {self.then}"
 
 
 def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
@@ -65,15 +69,24 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     return None
 
 
-def refuse_behind(store: Store, loaded: Loaded, *, author: str) -> None:
-    """Raise InvalidInput when a deploy of this file would take back what others did."""
-    if found := behind(store, loaded, author=author):
-        name, version = found.workflow, found.version
+def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:
+    """Raise InvalidInput when a deploy of these files would take back what others did."""
+    late = [(loaded.path, one) for loaded, one in zip(files, found, strict=True) if one]
+    if not late:
+        return
+    path, one = late[0]
+    skip = ", `ork deploy --skip-behind` deploys the others" if len(files) > 1 else ""
+    of_it = f" of {one.workflow}" if len(late) > 1 else ""
+    newest = f"`ork restore {one.workflow} --code` writes the newest version{of_it} here"
+    if len(late) == 1:
         raise InvalidInput(
-            f"{loaded.path} is still as in {version}, before {found.then}: nothing was deployed",
-            hint=f"`ork restore {name} --code` writes the newest version here,"
-            f" `ork rollback {name} {version}` makes this one the newest",
+            f"{path} is {one}: nothing was deployed",
+            hint=f"{newest}, `ork rollback {one.workflow} {one.version}` makes this one the newest"
+            f"{skip}",
         )
+    problems = [Problem(file=str(path), message=str(one)) for path, one in late]
+    message = f"{len(late)} files are as in older versions: nothing was deployed"
+    raise InvalidInput(message, problems=problems, hint=f"{newest}{skip}")
 
 
 def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:

@@ -47,6 +47,7 @@ class Deployed(Value, frozen=True, kw_only=True):
 
     `moved` is the path that the workflow file had before, relative to the project, when it has
     another one now: then there is a new entry, which has the same snapshot if nothing else changed.
+    `left_out` says why the file was passed over, which is behind (see there).
     `warnings` say what in the new content seems to be a mistake.
     """
 
@@ -61,6 +62,7 @@ class Deployed(Value, frozen=True, kw_only=True):
     diff: Diff | None = None
     moved: str | None = None
     warnings: tuple[Problem, ...] = ()
+    left_out: str = ""
 
     @property
     def revision(self) -> str:
@@ -70,7 +72,7 @@ class Deployed(Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,
-            "changed": "changed" if self.changed else "unchanged",
+            "changed": "changed" if self.changed else "left out" if self.left_out else "unchanged",
             "deploy": self.deploy[:12],
             "message": self.message,
         }
@@ -152,10 +154,12 @@ def deploy_all(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    skip_behind: bool = False,
     dry: bool = False,
 ) -> list[Deployed]:
     """Deploy files that `load` has read, all or none, as one operation; `dry`, only say what for.
 
+    Files that are behind are refused, or left out on request: then they are in nobody's way.
     See `refuse_move` and `refuse_secrets`. Raises NotFound when a part of one was forgotten.
     """
     if message is not None:
@@ -170,11 +174,12 @@ def deploy_all(
             refuse_forgotten(store, loaded.snapshot, objects)
     if dry:
         tx = store.transaction(stamp)  # which nobody commits
-        return [_deploy_in(tx, store, loaded, stamp, message, move=move) for loaded in files]
+        return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
     for _ in range(RACES_MAX):
-        with suppress(Conflict):  # a head moved, and perhaps back again: look anew
-            return _deploy_together(store, files, stamp, message, move=move)
-    return _deploy_together(store, files, stamp, message, move=move)
+        with suppress(Conflict), store.transaction(stamp) as tx:  # a head moved, and perhaps back
+            return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
+    with store.transaction(stamp) as tx:
+        return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
@@ -274,14 +279,45 @@ def relative(store: Store, path: Path) -> str:
     return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()
 
 
-def _deploy_together(
-    store: Store, files: Sequence[Loaded], stamp: Stamp, message: str | None, *, move: bool
-) -> list[Deployed]:
-    with store.transaction(stamp) as tx:
-        return [_deploy_in(tx, store, loaded, stamp, message, move=move) for loaded in files]
-
-
 def _deploy_in(
+    tx: Transaction,
+    files: Sequence[Loaded],
+    stamp: Stamp,
+    message: str | None,
+    *,
+    move: bool,
+    skip_behind: bool,
+) -> list[Deployed]:
+    """Add to a transaction what deploys files, but for those that are to be left out."""
+    late = [behind(tx.store, loaded, author=stamp.author) for loaded in files]
+    if not skip_behind:
+        refuse_behind(files, late)
+    return [
+        _unchanged(tx.store, loaded, left_out=str(one))
+        if one
+        else _add(tx, tx.store, loaded, stamp, message, move=move)
+        for loaded, one in zip(files, late, strict=True)
+    ]
+
+
+def _unchanged(store: Store, loaded: Loaded, *, left_out: str = "") -> Deployed:
+    """Return what is said of a file of which nothing is written; its workflow is there."""
+    oid = head(store, loaded.definition.name)
+    newest = store.get(Deploy, oid)
+    return Deployed(
+        workflow=newest.workflow,
+        deploy=oid,
+        snapshot=newest.snapshot,
+        parent=oid,
+        changed=False,
+        message=newest.message,
+        task_count=loaded.built.snapshot.task_count,
+        bytes_written=0,
+        left_out=left_out,
+    )
+
+
+def _add(
     tx: Transaction,
     store: Store,
     loaded: Loaded,
@@ -298,17 +334,7 @@ def _deploy_in(
         _refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
     if parent and old and _has(old, loaded) and not moved:
-        return Deployed(
-            workflow=definition.name,
-            deploy=parent,
-            snapshot=old.snapshot,
-            parent=parent,
-            changed=False,
-            message=old.message,
-            task_count=new.task_count,
-            bytes_written=0,
-        )
-    refuse_behind(store, loaded, author=stamp.author)
+        return _unchanged(store, loaded)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
@@ -504,6 +530,21 @@ def _file_status(
         other=other,
         lost=lost,
     )
+
+
+def gone(store: Store, folders: Sequence[Path]) -> dict[str, Path]:
+    """Return workflows whose files in these folders, or below, are gone; each with its path.
+
+    Not what is archived, and what an import has brought without a file.
+    """
+    below, project = [folder.resolve() for folder in folders], store.project.resolve()
+    found = {}
+    for name, deploy in store.get_all(Deploy, heads(store)[0]).items():
+        path = Path(os.path.normpath(project / deploy.source.path))
+        inside = any(path.is_relative_to(folder) for folder in below)
+        if inside and not deploy.is_without_code and not path.exists():
+            found[name] = path
+    return found
 
 
 def _files_of(store: Store, there: Mapping[str, Oid]) -> dict[str, str]:

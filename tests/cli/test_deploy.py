@@ -83,6 +83,51 @@ def test_the_files_of_one_command_are_one_operation(etl):
     assert etl("deploy", "flows", "etl.yaml").code == 0
 
 
+FLOW = "name: {0}\ntasks: {{t: {{executor: process, command: echo {1}}}}}\n"
+
+
+def test_of_several_files_all_that_are_behind_are_named_or_left_out(ork, golden):
+    for name in ("a", "b", "c"):
+        ork.write(f"flows/{name}.yaml", FLOW.format(name, 1))
+    assert ork("deploy", "flows").code == 0
+    for name in ("a", "b"):
+        ork.write(f"flows/{name}.yaml", FLOW.format(name, 2))
+    assert ork("deploy", "flows").code == 0
+    assert [ork("rollback", name, f"{name}~1").code for name in "ab"] == [0, 0]
+    ork.write("flows/c.yaml", FLOW.format("c", 2))
+    refused = ork("deploy", "flows")
+    assert (refused.code, refused.out) == (3, "")
+    done = ork("deploy", "flows", "--skip-behind")
+    assert done.code == 0
+    golden("deploy/behind.txt", refused.err + done.out + done.err)
+    heads = {name: ork("show", f"{name}:").out.split()[-1] for name in "abc"}
+    assert heads == {"a": "1}}", "b": "1}}", "c": "2}}"}
+    told = json.loads(ork("deploy", "flows", "--skip-behind", "--json").out)["data"]
+    assert [one["left_out"][:8] for one in told] == ["still as", "still as", ""]
+    assert ork("undo").code == 0
+    ork.write("flows/a.yaml", FLOW.format("a", 1))
+    one = ork("deploy", "flows").err
+    assert "hint: `ork restore b --code` writes" in one and "`ork deploy --skip-behind`" in one
+    assert "--skip-behind" not in ork("run", "flows/b.yaml").err
+
+
+def test_of_a_folder_a_workflow_whose_file_is_gone_is_told(ork, monkeypatch):
+    for name in ("flows/a", "flows/deep/b", "flows/c", "other/d", "flows/e"):
+        ork.write(f"{name}.yaml", FLOW.format(name[-1], 1))
+    assert ork("deploy", ".").err.count("note: ") == 1  # of the store
+    for name in ("flows/a", "flows/deep/b", "other/d", "flows/e"):
+        (ork.folder / f"{name}.yaml").unlink()
+    ork.write("flows/moved.yaml", FLOW.format("a", 1))
+    assert ork("archive", "e").code == 0
+    monkeypatch.chdir("flows")
+    done = ork("deploy", ".")
+    assert (done.code, done.err) == (
+        0,
+        "note: b stays deployed, deep/b.yaml is gone: `ork archive b` puts it away\n",
+    )
+    assert ork("deploy", "moved.yaml").err == ""
+
+
 def test_a_folder_without_a_workflow_file(etl):
     (etl.folder / "empty").mkdir()
     refused = etl("deploy", "empty")

@@ -195,6 +195,10 @@ def deploy(
     new: Annotated[
         bool, typer.Option("--new", help="A file with another name is another workflow.")
     ] = False,
+    skip_behind: Annotated[
+        bool,
+        typer.Option("--skip-behind", help="Leave out files that are as in an older version."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Keep the present version of a workflow.
@@ -206,7 +210,10 @@ def deploy(
     be a mistake is warned of, as by `ork check`, in files of up to 20,000 tasks.
 
     Of a folder all workflow files in it and below are deployed. Several files are one operation:
-    all are deployed or none, and `ork undo` takes all of it back.
+    all are deployed or none, and `ork undo` takes all of it back. A file that still is as in an
+    older version, while a rollback, a pull or somebody else made the newest, is refused; with
+    --skip-behind it is left out, and the others are deployed. Of a folder, a workflow whose file
+    in there is gone is told: it stays deployed until `ork archive` puts it away.
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
     the place of the first; a file that was only renamed needs no --move. Where its `name:` is
@@ -216,7 +223,7 @@ def deploy(
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_all, refuse_renamed
+    from ork.heads.deploy import deploy_all, gone, refuse_renamed
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
@@ -238,6 +245,7 @@ def deploy(
         message=message,
         allow_secret=allow_secret,
         move=move,
+        skip_behind=skip_behind,
     )
     if as_json:
         session.print_json("deploy", done)
@@ -245,12 +253,18 @@ def deploy(
     session.print(deploy_line(one, store) for one in done)
     for one in done:
         session.say(*warnings_of(one))
+    if folders := [path for path in files or () if path.is_dir()]:
+        for name, path in gone(store, folders).items():
+            told = f"{name} stays deployed, {os.path.relpath(path)} is gone"
+            session.say([("note: ", "warning"), f"{told}: `ork archive {name}` puts it away"])
     session.say(*_after_deploy(done, checked))
 
 
 def deploy_line(done: "Deployed", store: "Store") -> Line:
     """Return one line: the workflow, its snapshot, and what changed."""
     snapshot = (store.short(done.snapshot), "oid")
+    if done.left_out:
+        return [(done.workflow, "name"), f" is left out: its file is {done.left_out}"]
     if not done.changed and not done.moved:
         return [(done.workflow, "name"), " is up to date at ", snapshot]
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
