@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import islice
+from typing import NamedTuple
 
 from ork.errors import UsageError
+from ork.objects.kinds import Deploy, Kind, Snapshot
 from ork.objects.value import Value
-from ork.search.texts import texts_of
-from ork.store.resolve import ResolvedObject, heads
+from ork.search.texts import TOGETHER, Piece, pieces_of, texts_of
+from ork.store.resolve import Resolved, ResolvedDeploy, ResolvedObject, heads
 from ork.store.revision import split_part
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
@@ -58,25 +61,58 @@ def grep(
 
     A workflow is searched in its newest version, and has tags.
     """
-    for text in revisions or heads(store)[0]:
-        found = look_up(store, text, now=now)
-        is_part = isinstance(found, ResolvedObject) and found.name is not None
-        revision, part = split_part(text) if is_part else (text, None)
-        in_it = partial(Hit, workflow=found.workflow, revision=revision)
-        if text == found.workflow:
-            if pattern.search(text):
-                yield in_it(kind="workflow")
-            for label, _ in store.refs(f"tags/{text}/"):
-                if pattern.search(label):
-                    yield in_it(kind="tag", name=label)
-        before: tuple[str, str | None] = ("", None)
-        for one in texts_of(store, found, part):
-            of_it = partial(in_it, kind=one.kind, name=one.name)
-            if before != (one.kind, one.name) and one.name and pattern.search(one.name):
-                yield of_it()
-            before = one.kind, one.name
-            named = one.field is not None and pattern.search(one.field)  # told at its first line
-            for number, line in enumerate(one.text.split("\n"), 1):
-                if pattern.search(line) or (named and number == 1):
-                    at = number if one.kind == "file" else None
-                    yield of_it(field=one.field, line=at, text=line.removesuffix("\r"))
+    named = (look_up(store, text, now=now) for text in revisions)
+    before: tuple[_Place, str, str | None] | None = None
+    for place, one in texts_of(store, _pieces(store, named if revisions else _newest(store))):
+        name = None if one.kind == "workflow" else one.name
+        of_it = partial(
+            Hit, workflow=place.workflow, revision=place.revision, kind=one.kind, name=name
+        )
+        here = place, one.kind, one.name
+        if before != here and one.name and pattern.search(one.name):
+            yield of_it()
+        before = here
+        is_named = one.field is not None and pattern.search(one.field)  # told at its first line
+        for number, line in enumerate([] if one.text is None else one.text.split("\n"), 1):
+            if pattern.search(line) or (is_named and number == 1):
+                at = number if one.kind == "file" else None
+                yield of_it(field=one.field, line=at, text=line.removesuffix("\r"))
+
+
+class _Place(NamedTuple):
+    """Where a piece is: its workflow, and the revision without the name of a part."""
+
+    workflow: str | None
+    revision: str
+
+
+def _newest(store: Store) -> Iterator[Resolved]:
+    """Yield the newest version of each workflow; what leads to their tasks is read together."""
+    left = iter(heads(store)[0].items())
+    while page := dict(islice(left, TOGETHER)):
+        deploys = store.get_all(Deploy, page)
+        snapshots = store.get_all(Snapshot, {name: one.snapshot for name, one in deploys.items()})
+        trees = {oid for one in snapshots.values() for oid in (one.tasks, one.files)}
+        store.get_all(Kind, {oid: oid for oid in trees})  # at hand for who reads them
+        for name, oid in page.items():
+            snapshot = deploys[name].snapshot
+            yield ResolvedDeploy(text=name, oid=oid, workflow=name, snapshot=snapshot)
+
+
+def _pieces(store: Store, found: Iterable[Resolved]) -> Iterator[tuple[_Place, Piece]]:
+    left = iter(found)
+    while page := list(islice(left, TOGETHER)):
+        tags: dict[str, list[str]] = {one.text: [] for one in page if one.text == one.workflow}
+        for ref, _ in store.refs_many("tags/", (f"{text}/" for text in tags)):
+            name, _, label = ref.partition("/")
+            tags[name].append(label)
+        for one in page:
+            is_part = isinstance(one, ResolvedObject) and one.name is not None
+            revision, part = split_part(one.text) if is_part else (one.text, None)
+            place = _Place(one.workflow, revision)
+            if one.text in tags:
+                yield place, Piece("workflow", one.text)
+                for label in tags[one.text]:
+                    yield place, Piece("tag", label)
+            for piece in pieces_of(store, one, part):
+                yield place, piece

@@ -6,7 +6,8 @@ A value counts as it is shown, a text without its quotes; files that are no text
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -20,43 +21,55 @@ from ork.store.resolve import Resolved, ResolvedObject, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile, bytes_of
 
-TOGETHER = 64  # tasks or code files that are read at once
+TOGETHER = 256  # tasks and code files that are read at once
 
-K = TypeVar("K", bound=Kind)
+K = TypeVar("K")
+Read = TypeVar("Read", bound=Kind)
+
+
+class Piece(NamedTuple):
+    """What has texts: a task or code file by its oid, a value, or nothing but a name."""
+
+    kind: str
+    name: str | None
+    oid: Oid | None = None
+    value: Json = None
 
 
 class Text(NamedTuple):
-    """A text of a definition: a value by its path, or a code file."""
+    """A text of a definition: a value by its path, or a code file; None where a name is all."""
 
     kind: str
     name: str | None
     field: str | None
-    text: str
+    text: str | None
 
 
 def counts_otherwise(store: Store, text: str, old: Deploy | None, new: Deploy) -> bool:
     """Say whether a deploy has a text more often, or less, than the one before it."""
     after = store.snapshot(new.snapshot)
-    if old is None:
-        return any(text in one.text for one in _texts(store, _definition(after, new.settings)))
-    before = store.snapshot(old.snapshot)
-    tasks, files = changes(before.tasks, after.tasks), changes(before.files, after.files)
-    sides = [
-        _Definition(
-            _values(here, deploy.settings),
-            {name: oid for name, oids in tasks.items() if (oid := oids[side])},
-            {path: file.blob for path, both in files.items() if (file := both[side])},
-        )
-        for side, (here, deploy) in enumerate(((before, old), (after, new)))
-    ]
-    was, now = (sum(one.text.count(text) for one in _texts(store, side)) for side in sides)
-    return was != now
+    sides: list[Iterable[Piece]] = [(), _pieces(after, new.settings)]
+    if old is not None:
+        before = store.snapshot(old.snapshot)
+        tasks, files = changes(before.tasks, after.tasks), changes(before.files, after.files)
+        sides = [
+            [
+                *_values(here, deploy.settings),
+                *(Piece("task", name, both[at]) for name, both in tasks.items() if both[at]),
+                *(Piece("file", path, f.blob) for path, both in files.items() if (f := both[at])),
+            ]
+            for at, (here, deploy) in enumerate(((before, old), (after, new)))
+        ]
+    counts = Counter[int]()
+    for at, one in texts_of(store, ((at, one) for at, side in enumerate(sides) for one in side)):
+        counts[at] += (one.text or "").count(text)
+    return counts[0] != counts[1]
 
 
-def texts_of(store: Store, found: Resolved, part: str | None) -> Iterator[Text]:
-    """Yield the texts of a revision, or of one task or file of it; "" is the workflow file."""
+def pieces_of(store: Store, found: Resolved, part: str | None) -> Iterator[Piece]:
+    """Yield what has texts in a revision, or in a task or file of it; "" is the workflow file."""
     if part == "":
-        return iter([_of_file(part, bytes_of(store, found) or b"")])
+        return iter([Piece("file", part, value=_as_text(bytes_of(store, found) or b""))])
     if part is not None and isinstance(found, ResolvedObject) and found.of is not None:
         found = found.of
     settings: Mapping[str, Json] = {}
@@ -64,53 +77,66 @@ def texts_of(store: Store, found: Resolved, part: str | None) -> Iterator[Text]:
         settings = found.loaded.definition.settings
     elif found.deploy:
         settings = store.get(Deploy, found.deploy).settings
-    return _texts(store, _definition(store.snapshot(snapshot_of(found)), settings, part))
+    return _pieces(store.snapshot(snapshot_of(found)), settings, part)
 
 
-class _Definition(NamedTuple):
-    """What is searched: kind -> values, task -> its oid, path -> the oid of its bytes."""
-
-    values: Mapping[str, Json]
-    tasks: Mapping[str, Oid]
-    files: Mapping[str, Oid]
-
-
-def _definition(
-    here: Contents, settings: Mapping[str, Json], part: str | None = None
-) -> _Definition:
-    """Return all of a definition, or one task or file of it."""
-    return _Definition(
-        _values(here, settings) if part is None else {},
-        {name: oid for name, oid in here.tasks.items() if part in (None, name)},
-        {path: one.blob for path, one in here.files.items() if part in (None, path)},
-    )
+def texts_of(store: Store, pieces: Iterable[tuple[K, Piece]]) -> Iterator[tuple[K, Text]]:
+    """Yield the texts of pieces, under their keys and in their order; many are read at once."""
+    left = iter(pieces)
+    while page := list(islice(left, TOGETHER)):
+        tasks = _read(store, Task, "task", (piece for _, piece in page))
+        files = _read(store, Blob, "file", (piece for _, piece in page))
+        for key, piece in page:
+            for field, text in _texts(piece, tasks, files):
+                yield key, Text(piece.kind, piece.name, field, text)
 
 
-def _values(here: Contents, settings: Mapping[str, Json]) -> dict[str, Json]:
-    return {"setting": dict(settings), "param": {"params": declared(here.params)}}
-
-
-def _texts(store: Store, wanted: _Definition) -> Iterator[Text]:
-    for kind, value in wanted.values.items():
-        for path, leaf in leaves(value):
+def _texts(
+    piece: Piece, tasks: Mapping[Oid, Task], files: Mapping[Oid, Blob]
+) -> Iterator[tuple[str | None, str | None]]:
+    if piece.kind == "file":
+        yield None, str(piece.value) if piece.oid is None else _as_text(files[piece.oid].data)
+    elif piece.oid is not None:
+        for path, leaf in given_fields(tasks[piece.oid]).items():
+            yield path, _shown(leaf)
+    elif piece.value is None:
+        yield None, None
+    else:
+        for path, leaf in leaves(piece.value):
             if path:
-                yield Text(kind, None, path, _shown(leaf))
-    for name, task in _read(store, Task, wanted.tasks):
-        for path, leaf in given_fields(task).items():
-            yield Text("task", name, path, _shown(leaf))
-    for path, blob in _read(store, Blob, wanted.files):
-        yield _of_file(path, blob.data)
+                yield path, _shown(leaf)
 
 
-def _of_file(path: str, data: bytes) -> Text:
+def _pieces(
+    here: Contents, settings: Mapping[str, Json], part: str | None = None
+) -> Iterator[Piece]:
+    """Yield all of a definition, or one task or file of it."""
+    if part is None:
+        yield from _values(here, settings)
+    for name, oid in sorted(here.tasks.items()):
+        if part in (None, name):
+            yield Piece("task", name, oid)
+    for path, file in sorted(here.files.items()):
+        if part in (None, path):
+            yield Piece("file", path, file.blob)
+
+
+def _values(here: Contents, settings: Mapping[str, Json]) -> list[Piece]:
+    values: dict[str, Json] = {
+        "setting": dict(settings),
+        "param": {"params": declared(here.params)},
+    }
+    return [Piece(kind, None, value=value) for kind, value in values.items()]
+
+
+def _read(store: Store, kind: type[Read], name: str, pieces: Iterable[Piece]) -> dict[Oid, Read]:
+    oids = (piece.oid for piece in pieces if piece.kind == name and piece.oid)
+    return store.get_all(kind, {oid: oid for oid in oids}, keep=False)
+
+
+def _as_text(data: bytes) -> str:
     text = "" if b"\0" in data else data.decode("utf-8", "replace")
-    return Text("file", path, None, text.removesuffix("\n"))
-
-
-def _read(store: Store, kind: type[K], oids: Mapping[str, Oid]) -> Iterator[tuple[str, K]]:
-    names = iter(sorted(oids))
-    while page := list(islice(names, TOGETHER)):
-        yield from store.get_all(kind, {name: oids[name] for name in page}, keep=False).items()
+    return text.removesuffix("\n")
 
 
 def _shown(value: Json) -> str:

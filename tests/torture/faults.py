@@ -1717,8 +1717,8 @@ FAULTS = (
     Fault(
         "a text that a deploy has as often as before is its change",
         "ork/search/texts.py",
-        "return was != now",
-        "return bool(was or now)",
+        "return counts[0] != counts[1]",
+        "return bool(counts[0] or counts[1])",
         ("cli/test_grep.py::test_the_deploys_that_brought_a_text_or_took_it_away",),
     ),
 )
