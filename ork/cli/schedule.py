@@ -175,17 +175,18 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
     waiting = queue.with_reasons(store, some)
     if as_json:
         rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
-        up = {"up": is_up(store), "holder": holder(store)}
-        session.print_json("schedules", {"schedules": rows, "waiting": waiting, **up})
+        whose = {"up": is_up(store), "holder": holder(store)}
+        session.print_json("schedules", {"schedules": rows, "waiting": waiting, **whose})
         return
-    session.print(_schedules(found, session), page=True)
+    up = is_up(store)
+    session.print(_schedules(found, session, up), page=True)
     session.print(waiting_view(waiting, session))
     if not found:
         session.say(_unscheduled(workflow))
     if one := holder(store):
         since = human.date(one.since, session.now())
         session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}"])
-    elif (found or waiting) and is_up(store) is False:
+    elif (found or waiting) and up is False:
         session.say([("note: ", "warning"), NOBODY_FIRES])
 
 
@@ -200,7 +201,7 @@ def _members(value: object) -> dict[str, object]:
     return dict(members(value) or ())
 
 
-def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
+def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> Iterator[Line]:
     from ork.schedule.words import in_words
 
     now = session.now()
@@ -220,10 +221,15 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
                 ("  next   ", "label"),
                 f"{human.date(one.next, now)}, {human.near(one.next, now)}",
             ]
+        if one.ahead:
+            told = (f"decided up to {human.date(one.ahead, now)}, by a clock that was", "warning")
+            goes = f": `ork schedule resume {one.workflow}` begins anew"
+            yield [("  ahead  ", "label"), told, goes]
         if one.due:
-            late = human.near(one.due, now)
-            told = (f"{human.date(one.due, now)}, {late}", "warning")
-            yield [("  due    ", "label"), told, *waits_for(one.waits_for)]
+            told = (f"since {human.date(one.due, now)}, {human.near(one.due, now)}", "warning")
+            known = one.waits_for or one.held_by or up is False  # told in another way
+            why = "" if known else f": {one.reason}"
+            yield [("  due    ", "label"), told, *waits_for(one.waits_for), why]
         if last := one.last:
             yield [
                 ("  last   ", "label"),

@@ -34,7 +34,7 @@ from ork.schedule.times import slots, zone
 from ork.store.contents import find_run
 from ork.store.resolve import archived, archived_ref, head, resolve, run_of_id
 from ork.store.revision import parse_moment
-from ork.store.runs import hooks_of
+from ork.store.runs import all_going_on, hooks_of
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -44,6 +44,8 @@ BACKFILL_MAX = 1000  # runs of one command
 RETRIED = ("failed", "interrupted")  # states of runs that a schedule tries again
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
+LATE = timedelta(seconds=5)  # for which a slot may be due without a mark in lists
+AHEAD = timedelta(minutes=1)  # that the clocks of machines may differ without a word
 _MOMENT = timedelta(microseconds=1)
 _NEAR = timedelta(days=366)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,11 +63,15 @@ class State(Value, frozen=True, kw_only=True):
 
 
 class Due(Value, frozen=True, kw_only=True):
-    """A line, its state, and what is to be done now; None while it is paused or archived."""
+    """A line, its state, and what is to be done now; None while it is paused or archived.
+
+    `ahead` is up to where slots still to come are decided, by a clock that was ahead.
+    """
 
     line: Line
     state: State
     decision: Decision | None
+    ahead: datetime | None
 
 
 class Fired(Value, frozen=True, kw_only=True):
@@ -81,15 +87,18 @@ class Fired(Value, frozen=True, kw_only=True):
 class Listed(Value, frozen=True, kw_only=True):
     """A schedule, how it stands, and what was left out of its workflow lately, newest first.
 
-    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires, that the
-    failure of a run holds back, or for which no more runs may go on than those that it `waits_for`.
+    `due` is the first slot that has come and is not decided yet, and `reason` why: nobody fires,
+    the failure of a run holds it back, no more runs may go on than those that it `waits_for`, or
+    all places are taken. `ahead` is up to where slots are decided by a clock that was ahead.
     """
 
     workflow: str
     schedule: Schedule
     next: datetime | None  # None while it is paused, held back or archived
     due: datetime | None
+    reason: str | None
     waits_for: tuple[str, ...]
+    ahead: datetime | None
     last: Fired | None
     held_by: str | None  # the run that did not succeed, with `after_failure: hold`
     paused: Paused | None
@@ -124,11 +133,12 @@ class Late(Value, frozen=True, kw_only=True):
 
 
 class Holder(Value, frozen=True, kw_only=True):
-    """The process of the `ork up` that fires, and since when it does."""
+    """The process of the `ork up` that fires, since when it does, and how many runs at once."""
 
     host: str
     pid: int
     since: datetime
+    jobs: int | None = None
 
 
 class Backfill(Value, frozen=True, kw_only=True):
@@ -173,20 +183,21 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
         decision = None
         if not its.halted:
             decision = decide(line.schedule, last=its.last, now=now, going=its.going)
-        yield Due(line=line, state=its, decision=decision)
+        is_ahead = its.last > max(line.since, now + AHEAD)
+        yield Due(line=line, state=its, decision=decision, ahead=its.last if is_ahead else None)
 
 
 def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand."""
-    some, found = list(all_lines), []
+    some, found, otherwise = list(all_lines), [], _not_come(store)
     pauses, put_away = all_paused(store), archived(store)
     skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
     for one in due(store, some, now):
         line, run, decision = one.line, one.state.run, one.decision
-        decided = decision.decided if decision else None
         held = run if run and decision and one.state.going and one.state.going.holds else None
         head_ref = f"workflows/{line.workflow}"
-        last = None
+        is_due = held is not None or (decision is not None and decision.decided is not None)
+        last, first = None, first_due(line, one.state.last, now) if is_due else None
         if run is not None and run.scheduled is not None:
             last = Fired(
                 slot=run.scheduled,
@@ -200,7 +211,9 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 workflow=line.workflow,
                 schedule=line.schedule,
                 next=decision.wake if decision and not held else None,
-                due=first_due(line, one.state.last, now) if held else decided,
+                due=first,
+                reason=_why_due(store, one, otherwise) if first else None,
+                ahead=one.ahead,
                 waits_for=queue.waits_for(store, line.workflow, store.ref(head_ref))
                 if decision and decision.fire
                 else (),
@@ -223,7 +236,7 @@ def late(
 
     What is paused is meant to be so; what went by is told when it is resumed.
     """
-    some, found, up = list(all_lines), list[Late](), is_up(store)
+    some, found, otherwise = list(all_lines), list[Late](), _not_come(store)
     for one in due(store, some, now):
         line, last = one.line, one.state.last
         first = first_due(line, last, now)
@@ -237,7 +250,7 @@ def late(
                 count=times.count(line.schedule, last, now),
                 first=first,
                 last=times.newest(line.schedule, last, now) or first,
-                reason=_why_due(store, one, up),
+                reason=_why_due(store, one, otherwise),
             )
         )
     workflows = dict.fromkeys(line.workflow for line in some)
@@ -257,7 +270,7 @@ def late(
     return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
 
 
-def _why_due(store: Store, one: Due, up: bool | None) -> str:
+def _why_due(store: Store, one: Due, otherwise: str) -> str:
     """Return why nobody has fired what is due, or left it out."""
     going = one.state.going
     if going is not None and going.holds:
@@ -267,7 +280,28 @@ def _why_due(store: Store, one: Due, up: bool | None) -> str:
     workflow = one.line.workflow
     if others := queue.waits_for(store, workflow, store.ref(f"workflows/{workflow}")):
         return f"waits for {', '.join(others)}"
-    return "no `ork up` works here" if up is False else "`ork up` has not come to it"
+    return otherwise
+
+
+def _not_come(store: Store) -> str:
+    """Return why nobody has come to what is due, where no run is the reason."""
+    if is_up(store) is False:
+        return "no `ork up` works here"
+    its = holder(store)
+    if its is not None and its.jobs is not None and _begun_on(store, its.host) >= its.jobs:
+        return places(its.jobs, "is", "are")
+    return "`ork up` has not come to it"
+
+
+def _begun_on(store: Store, machine: str) -> int:
+    """Return how many runs go on that an `ork up` of a machine has begun, as far as they tell."""
+    its = ("schedule", "queue", "retry")
+    return sum(run.host == machine and run.trigger in its for run in all_going_on(store))
+
+
+def places(jobs: int, one: str, many: str) -> str:
+    """Say that all places of an `ork up` are taken, or were."""
+    return f"the only place {one} taken" if jobs == 1 else f"all {jobs} places {many} taken"
 
 
 def first_due(line: Line, last: datetime, now: datetime) -> datetime | None:
@@ -287,13 +321,13 @@ def is_up(store: Store) -> bool | None:
     return lease is None
 
 
-def hold(store: Store, now: datetime) -> Lease | None:
+def hold(store: Store, now: datetime, jobs: int) -> Lease | None:
     """Take the lease of who fires, and tell who that is; None when another process has it."""
     lease = store.backend.lease(UP)
     if lease is not None:
         try:
             with store.transaction() as tx:
-                me = Holder(host=host(), pid=os.getpid(), since=now)
+                me = Holder(host=host(), pid=os.getpid(), since=now, jobs=jobs)
                 tx.move(UP_REF, old=store.ref(UP_REF), new=tx.add_value(to_json(me)))
         except BaseException:
             lease.release()

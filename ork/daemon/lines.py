@@ -7,7 +7,7 @@ parameters of the schedule. A schedule that has other times than before begins w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import merge
@@ -73,8 +73,9 @@ class Lines:
     `wrong` are the workflows whose heads, or schedules, cannot be read.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, only: Collection[str] | None = None) -> None:
+        """`only` are the workflows that are looked at, if not all."""
+        self._store, self._only = store, only
         self._heads: dict[str, tuple[Oid, tuple[Line, ...]]] = {}
         self.wrong: dict[str, OrkError] = {}
 
@@ -85,6 +86,7 @@ class Lines:
             name: oid
             for ref, oid in self._store.backend.survey("workflows/")
             if (name := ref.partition("/")[2]) not in put_away
+            and (self._only is None or name in self._only)
         }
         heads = {workflow: oid for workflow, oid in found.items() if oid is not None}
         moved = {
@@ -159,16 +161,15 @@ def decided_at(store: Store, refs: Iterable[str]) -> dict[str, Decided]:
     return {ref: _decided(ref, oid, values[ref]) for ref, oid in there.items()}
 
 
-def undecided(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[datetime | None]:
-    """Yield of each line the first slot that has come and is not decided; None without one."""
+def undecided(store: Store, all_lines: Iterable[Line]) -> Iterator[datetime]:
+    """Yield of each line the first slot that is not decided, whether it has come or not."""
     some = list(all_lines)
     refs = [decided_ref(line.workflow, line.schedule) for line in some]
     decided = decided_at(store, refs)
     for line, ref in zip(some, refs, strict=True):
         known = decided.get(ref)
         last = max(known.slot, line.since) if known else line.since
-        first = next(slots(line.schedule, last))
-        yield first if first <= now else None
+        yield next(slots(line.schedule, last))
 
 
 def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:

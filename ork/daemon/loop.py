@@ -350,6 +350,8 @@ class Daemon:
             if (decision := due.decision) is None:  # paused
                 one.look_at, one.goes_on = now + timedelta(days=1), False
                 return None
+            if due.ahead is not None:
+                self._complain(line.workflow, _ahead(line.workflow, due.ahead), now)
             decision = self._truly(one, decision)
             if decision.fire is None and decision.skips:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
@@ -460,8 +462,7 @@ class Daemon:
 
     def _note_taken(self) -> None:
         """Remember which slots wait for a place."""
-        jobs = self._options.jobs
-        why = "the only place was taken" if jobs == 1 else f"all {jobs} places were taken"
+        why = fires.places(self._options.jobs, "was", "were")
         for since, _, whose in self._ready:
             if isinstance(whose, Watched) and whose.waited is None:
                 whose.waited = since, why
@@ -644,7 +645,7 @@ class Daemon:
     def _settle(self, now: datetime) -> None:
         """Put an end to the record of runs whose owners were killed, and execute their hooks."""
         if self._lease is None or not self._lease.held():
-            self._lease = fires.hold(self._store, now)
+            self._lease = fires.hold(self._store, now, self._options.jobs)
         try:
             settled = record.settle(self._store, now=now)
         except Corrupt as error:
@@ -865,6 +866,14 @@ def _line_of(queued: Queued) -> tuple[str, str]:
     """Return whose slot a run makes up for: the workflow, and the key of its schedule in refs."""
     slot = (queued.entry.fire or "").rpartition("/")[2]
     return queued.workflow, slot.partition(".")[2]
+
+
+def _ahead(workflow: str, ahead: datetime) -> OrkError:
+    until = f"{ahead:%Y-%m-%d %H:%M:%S} UTC"
+    return OrkError(
+        f"a clock that was ahead has decided about all slots up to {until}; none before is fired",
+        hint=f"`ork schedule resume {workflow}` begins anew now",
+    )
 
 
 def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:

@@ -92,6 +92,38 @@ def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):
     assert "held" not in flow("schedule").out
 
 
+def fire(flow, opened, now):
+    """Fire what is due of etl at a moment."""
+    (one,) = fires.due(opened(), lines.lines_of(opened(), "etl"), now)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=flow.environ)
+    list(fires.fire(opened(), "etl", one.line.schedule, one.decision, caller).events)
+
+
+def test_what_a_clock_that_was_ahead_has_decided_is_told_with_what_to_type(flow, opened, golden):
+    fire(flow, opened, START.replace(hour=15))
+    golden("schedule/ahead.txt", flow("schedule").out + flow("workflows").out)
+    document = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]
+    assert document["ahead"] == "2026-11-01T15:00:00Z"
+    assert flow("schedule", "resume").code == 0
+    assert "ahead" not in flow("schedule").out
+
+
+def test_what_waits_for_a_place_is_due_since_its_first_slot(flow, opened, golden):
+    store, now = opened(), START.replace(hour=13)
+    lease = fires.hold(store, now, 1)
+    flow.write("long.yaml", FLOW.format(name="long", schedule='"@yearly"'))
+    assert flow("deploy", "long.yaml").code == 0
+    its = {"trigger": "queue", "host": fires.holder(store).host, "created": START}
+    begun = begin_run(store, store.ref("workflows/long"), **its)
+    flow._seconds += 3600
+    told = flow("schedule", "list", "etl").out + flow("workflows").out
+    golden("schedule/places.txt", told)
+    (late,) = json.loads(flow("schedule", "late", "--json", "etl").out)["data"]
+    assert late["reason"] == "the only place is taken" and late["count"] == 6
+    begun.release()
+    fires.let_go(store, lease)
+
+
 def test_what_is_late_has_no_run(two, golden):
     done = two("schedule", "late", "--grace", "10s")
     assert done.code == 1
@@ -156,7 +188,7 @@ def test_an_undo_takes_a_pause_back_and_catches_up(flow):
     flow._seconds += 1500
     assert "its schedules go on" in flow("undo").out
     schedule = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]
-    assert schedule["paused"] is None and schedule["due"] == "2026-11-01T12:20:00Z"
+    assert schedule["paused"] is None and schedule["due"] == "2026-11-01T12:10:00Z"
 
 
 def test_a_run_waits_and_is_taken_back(flow, golden):

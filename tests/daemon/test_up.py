@@ -402,6 +402,9 @@ def test_what_a_clock_far_ahead_has_decided_is_undecided_by_resume(
         up.until("Ended")
         set_clock(ork, 0)
         up.until("Note")
+        warning = up.until("Trouble", workflow="w")
+        assert "a clock that was ahead has decided" in warning["message"]
+        assert warning["hint"] == "`ork schedule resume w` begins anew now"
         pauses.resume(opened(), "w", stamp=Stamp(time=now(ork), author="Ada"), now=now(ork))
         set_to(ork, 0)
         assert moment(up.until("Began")["slot"]) <= now(ork)

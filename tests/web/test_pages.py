@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from ork.cli.report.charts import Moment, chart
 from ork.cli.screen.line import json_text
 from ork.cli.web import pages, runs, search
 from ork.cli.web.page import Asked, Page, link
+from ork.daemon import fires
+from ork.daemon.lines import lines_of
 from ork.errors import NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
+from ork.schedule.policy import Skip
 from ork.store.store import Store
 from tests.conftest import START, Ork, Steps
 
@@ -292,6 +296,31 @@ def test_a_workflow_that_was_never_deployed_is_shown_by_its_runs(
     assert row.head is None and len(row.runs) == 1
     values = pages.workflow(asked).values
     assert values["entries"] == [] and set(values["graph"].needs) == {"extract", "load"}
+
+
+def drawn(answer: Callable[[Asked], Page], asked: Asked) -> str:
+    """Return a page as a browser gets it."""
+    pytest.importorskip("starlette")
+    from ork.cli.web.app import _made
+
+    return _made(answer, asked, False)[1]
+
+
+def test_what_is_due_is_marked_and_what_a_clock_ahead_has_decided(store: Store) -> None:
+    slot = (START + timedelta(days=2)).replace(hour=2)
+    late = Asked(store=store, now=slot + timedelta(hours=1))
+    shown = drawn(pages.overview, late), drawn(pages.schedules, late)
+    assert all("1 day ago</time>: no `ork up` works here" in one for one in shown)
+    assert pages.overview(late).values["rows"][0].due == slot - timedelta(days=1)
+    skip = Skip(count=2, first=slot - timedelta(days=1), last=slot, reason="ork was not up")
+    (line,) = lines_of(store, "etl")
+    fires.leave_out(store, "etl", line.schedule, [skip])
+    for answer in (pages.overview, pages.schedules):
+        now = Asked(store=store, now=START)
+        [row] = answer(now).values["rows"]
+        assert (row.ahead, row.next) == (slot, slot + timedelta(days=1))
+        assert "a clock that was ahead has decided up to 2026-11-03 02:00" in drawn(answer, now)
+        assert "<code>ork schedule resume etl</code>" in drawn(answer, now)
 
 
 def test_nothing_is_wrong_with_an_empty_store(ork: Ork, opened: Callable[[], Store]) -> None:

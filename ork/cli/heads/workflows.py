@@ -17,6 +17,7 @@ from ork.errors import OrkError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
+    from ork.daemon.fires import Listed
     from ork.heads.workflows import WorkflowEntry
 
 
@@ -34,13 +35,13 @@ def workflows(
     Example:
         ork workflows
     """
-    from ork.daemon.fires import NOBODY_FIRES, is_up
+    from ork.daemon.fires import NOBODY_FIRES, is_up, listed
+    from ork.daemon.lines import Lines
     from ork.heads.workflows import workflow_list
 
     session: Session = ctx.obj
-    found = workflow_list(
-        session.store, now=session.now(), limit=limit, with_archived=with_archived
-    )
+    now = session.now()
+    found = workflow_list(session.store, now=now, limit=limit, with_archived=with_archived)
     if as_json:
         session.print_json("workflow-list", list(found))
         return
@@ -54,21 +55,36 @@ def workflows(
         )
         return
     rows = [first, *found]
-    session.print(_workflows(rows, session), page=True)
+    lines = Lines(session.store, only={one.workflow for one in rows if one.next}).look()
+    due = listed(session.store, lines, now) if lines else ()
+    session.print(_workflows(rows, due, session), page=True)
     if any(one.next for one in rows) and is_up(session.store) is False:
         session.say([("note: ", "warning"), NOBODY_FIRES])
 
 
-def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[Line]:
-    """Yield a line for each workflow."""
+def _workflows(
+    found: "Iterable[WorkflowEntry]", due: "Iterable[Listed]", session: Session
+) -> Iterator[Line]:
+    """Yield a line for each workflow, with a mark of those whose slots are not fired."""
+    from ork.daemon.fires import LATE
+
     now, width = session.now(), session.width
+    marks: dict[str, str] = {}
+    for it in due:
+        if it.held_by:
+            marks[it.workflow] = f"held by {it.held_by}"
+        elif it.due and now - it.due >= LATE:
+            marks.setdefault(it.workflow, f"due {human.moment(it.due, now, width)}")
+        elif it.ahead:
+            marks.setdefault(it.workflow, "clock ahead")
 
     def row(one: "WorkflowEntry") -> tuple[Sequence[tuple[str, str]], Line]:
         last, when = ("no runs", "dim"), ""
         if one.last:
             last = f"#{one.last.number} {one.last.state}", one.last.state
             when = human.moment(one.last.created, now, width)
-        soon = human.moment(one.next, now, width) if one.next else one.halted or "-"
+        mark = one.halted or marks.get(one.workflow, "")
+        soon = mark or (human.moment(one.next, now, width) if one.next else "-")
         name = one.workflow
         if width and is_narrow(width):  # when it ran and will run is what one looks for
             name = clip(name, 2 * width // 5)
@@ -76,7 +92,7 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
             (name, "name"),
             last,
             (when, "time"),
-            (soon, "warning" if one.halted else "time"),
+            (soon, "warning" if mark else "time"),
             (human.count(one.task_count, "task"), ""),
         ]
         rest: Line = [(f"  @{label}", "tag") for label in one.tags]

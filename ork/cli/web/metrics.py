@@ -215,13 +215,13 @@ def _of_schedules(store: Store, now: datetime) -> Iterator[Metric]:
     held = {*paused, *(run.workflow for run in all_going_on(store))}  # its end decides what follows
     coming: dict[str, float] = {}
     late: dict[str, float] = {}
-    for line, first in zip(lines, undecided(store, lines, now), strict=True):
+    for line, first in zip(lines, undecided(store, lines), strict=True):
         name = line.workflow
         if name not in paused:
-            slot = next(slots(line.schedule, now)).timestamp()
+            slot = max(first, next(slots(line.schedule, now))).timestamp()
             coming[name] = min(slot, coming.get(name, slot))
-        late_s = (now - first).total_seconds() if first and name not in held else 0.0
-        late[name] = max(late_s, late.get(name, 0.0))
+        late_s = (now - first).total_seconds() if name not in held else 0.0
+        late[name] = max(0.0, late_s, late.get(name, 0.0))
     help = "When the next slot of a schedule comes; none while that is paused."
     yield _metric("ork_schedule_next_timestamp_seconds", "gauge", help, _by_workflow(coming))
     help = "For how long a slot has been due that nobody has decided about, while no run goes on."

@@ -21,7 +21,7 @@ from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
 from ork.daemon import queue
-from ork.daemon.fires import listed
+from ork.daemon.fires import LATE, Listed, listed
 from ork.daemon.lines import Lines
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
@@ -74,6 +74,9 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
     schedule: Json = None
     next: datetime | None = None
     paused: Paused | None = None
+    due: datetime | None = None  # a slot that has come and is not decided
+    reason: str | None = None  # why
+    ahead: datetime | None = None  # a clock that was has decided up to there
 
 
 def overview(asked: Asked) -> Page:
@@ -87,8 +90,12 @@ def overview(asked: Asked) -> Page:
     deploys = store.get_all(Deploy, {oid: oid for oid in refs.values()})
     heads = {entry.oid: entry for entry in entries_of(store, deploys)}
     entries = {ref.partition("/")[2]: heads[oid] for ref, oid in refs.items()}
+    due: dict[str, list[Listed]] = {name: [] for name in shown}
+    for one in listed(store, Lines(store, only=due).look(), asked.now):
+        due[one.workflow].append(one)
     rows = [
-        _row(name, entries.get(name), newest[name], paused.get(name), asked.now) for name in shown
+        _row(name, entries.get(name), newest[name], paused.get(name), due[name], asked.now)
+        for name in shown
     ]
     values = {
         "title": "Workflows",
@@ -100,8 +107,14 @@ def overview(asked: Asked) -> Page:
 
 
 def _row(
-    name: str, head: LogEntry | None, newest: list[Run], paused: Paused | None, now: datetime
+    name: str,
+    head: LogEntry | None,
+    newest: list[Run],
+    paused: Paused | None,
+    schedules: list[Listed],
+    now: datetime,
 ) -> WorkflowRow:
+    late = sorted((one.due, one.reason) for one in schedules if one.due and now - one.due >= LATE)
     settings = head.deploy.settings if head else {}
     return WorkflowRow(
         name=name,
@@ -109,8 +122,11 @@ def _row(
         runs=moments(newest),
         last=newest[0] if newest else None,
         schedule=settings.get("schedule"),
-        next=next(iter(next_times(settings, now, 1)), None),
+        next=min((one.next for one in schedules if one.next), default=None),
         paused=paused,
+        due=late[0][0] if late else None,
+        reason=late[0][1] if late else None,
+        ahead=max((one.ahead for one in schedules if one.ahead), default=None),
     )
 
 
