@@ -13,7 +13,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -46,7 +46,7 @@ from ork.daemon.lines import Line, Lines, decided_ref, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
-from ork.errors import Conflict, Corrupt, OrkError, StoreError, count
+from ork.errors import Conflict, Corrupt, OrkError, StoreError, count, some
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
@@ -63,6 +63,7 @@ LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
 SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners of runs
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 HOOK_SECONDS = 60.0  # that a hook may take without a word
+NAMES_MAX = 10  # of workflows in a message
 JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
@@ -132,7 +133,7 @@ class Daemon:
         page: Page | None = None,
     ) -> None:
         self._opened, self._options, self._control, self._page = opened, options, control, page
-        self._clock = clock
+        self._clock, self._environ = clock, environ
         self._store = opened()
         assert self._store.folder is not None
         self._folder = self._store.folder
@@ -150,6 +151,7 @@ class Daemon:
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
         self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
+        self._lacking: set[tuple[str, str]] = set()  # secrets that were told, and for whom
         self._told: list[Told] = []
         self._sequence = -1
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
@@ -197,7 +199,7 @@ class Daemon:
         """Read everything, and tell what there is."""
         now = self._clock()
         self._reread()
-        self._troubles = {}
+        self._troubles, self._lacking = {}, set()
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
         if self._options.schedule:
@@ -321,6 +323,8 @@ class Daemon:
         except Corrupt as error:
             self._complain("", error, now)
             return
+        names = {line.workflow for line in lines} | {entry.workflow for entry in waiting}
+        self._note_secrets(names, now)
         for entry in waiting:
             if entry.id not in self._taken:
                 self._taken.add(entry.id)
@@ -678,6 +682,24 @@ class Daemon:
             self._told.append(Note(time=now, message="the store can be written again"))
 
     # -- what is told
+
+    def _note_secrets(self, workflows: Container[str], now: datetime) -> None:
+        """Tell which secrets of workflows that are to be run here are not set, of each once."""
+        found = {
+            (secret, workflow)
+            for secret, its in self._secrets.look().items()
+            for workflow in its
+            if secret not in self._environ and workflow in workflows
+        }
+        new: dict[str, list[str]] = {}
+        for secret, workflow in sorted(found - self._lacking):
+            new.setdefault(secret, []).append(workflow)
+        self._lacking = found
+        for secret, whose in new.items():
+            need = f"{some(whose, NAMES_MAX)} need{'s' if len(whose) == 1 else ''}"
+            message = f"the secret {secret}, which {need}, is not set in the environment of ork up"
+            hint = "start ork up again with it; a service has it from its EnvironmentFile"
+            self._told.append(Trouble(time=now, message=message, hint=hint))
 
     def _note_hooks(self) -> None:
         """Tell once of each hook that it goes on and on."""
