@@ -60,6 +60,7 @@ from ork.runner.choices import as_names, exactly, json_of
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options, WouldRun
+from ork.search.grep import pattern_of
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved, ResolvedObject, a_kind
@@ -422,13 +423,16 @@ class Project:
         containing: AnyRevision | None = None,
         snapshot: AnyRevision | None = None,
         params: Mapping[str, Any] | None = None,
+        author: str | None = None,
+        triggers: str | Collection[str] = (),
         with_archived: bool = False,
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
         definition; `params` are values that they were given. Raises NotFound for a parameter that
-        there has never been.
+        there has never been. `author` is a regular expression, `triggers` why they began: "run",
+        "retry", "schedule", "queue", "bisect".
 
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
@@ -449,6 +453,8 @@ class Project:
             until=end,
             executed=executed,
             params=json_of(params or {}),
+            author=pattern_of(author) if author is not None else None,
+            triggers=as_names(triggers),
             without=() if with_archived else None,
         )
         rows = Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
@@ -1164,14 +1170,30 @@ class Project:
         """
         return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
 
-    def operations(self, *, limit: int | None = None) -> Rows[OperationEntry]:
-        """Return the commands that moved heads and tags, newest first.
+    def operations(
+        self,
+        workflow: AnyWorkflow | None = None,
+        *,
+        limit: int | None = None,
+        author: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+    ) -> Rows[OperationEntry]:
+        """Return the commands that moved heads and tags, of one workflow or of all, newest first.
 
         >>> project.operations(limit=1)
         [<OperationEntry project.untag('v1'), ...>]
         """
-        found = ork.store.operations.operations(self.store, limit=_at_most(limit))
-        entries = (OperationEntry(oid=oid, operation=operation) for oid, operation in found)
+        begin, end = parse_span(since, until, now_here())
+        found = ork.store.operations.selected(
+            self.store,
+            None if workflow is None else _workflow(workflow),
+            author=pattern_of(author) if author is not None else None,
+            since=begin,
+            until=end,
+        )
+        some = islice(found, _at_most(limit))
+        entries = (OperationEntry(oid=oid, operation=operation) for oid, operation in some)
         return Rows(entries, OperationEntry, "operations")
 
     def undo(

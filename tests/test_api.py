@@ -150,6 +150,10 @@ def test_the_whole_story(project, edit):
     assert project.resolve("etl~1").oid == first.oid
     assert [entry.run.number for entry in project.runs("etl")] == [2, 1]
     assert project.runs(states=("failed",)) == []
+    assert project.runs(author="Nobody") == project.runs(triggers="retry") == []
+    assert len(project.runs(triggers=("run", "retry"))) == 2
+    assert project.operations("etl", author="Nobody") == []
+    assert project.operations("etl", since="1h") == project.operations()
     shown = project.show("etl#1")
     assert shown.tasks["load"].output == {"loaded": 3}
     assert list(project.show("etl").tasks) == ["extract", "load"]

@@ -14,8 +14,9 @@ from itertools import islice
 from ork.errors import Ambiguous, NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store import revision as grammar
+from ork.store.resolve import former_names, head
 from ork.store.store import Store
 
 _CANDIDATES_MAX = 10
@@ -41,6 +42,37 @@ def operations(
 ) -> Iterator[tuple[Oid, Operation]]:
     """Yield the operations that moved heads and tags, newest first or from `start` on back."""
     return islice(_chain(store, start), limit)
+
+
+def selected(
+    store: Store,
+    workflow: str | None = None,
+    *,
+    author: re.Pattern[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[tuple[Oid, Operation]]:
+    """Yield the operations, newest first, that all filters let through.
+
+    Those of a workflow are all that moved a ref of it, also under names that it had, and each has
+    the moves of those alone. Raise NotFound for a workflow that there has never been.
+    """
+    names = {workflow, *former_names(store, workflow)} if workflow else None
+    known = names is None
+    for oid, operation in operations(store):
+        if names is not None:
+            moves = tuple(one for one in operation.moves if _workflow_of(one[0]) in names)
+            if not moves:
+                continue
+            known, operation = True, replace(operation, moves=moves)
+        if (
+            (author is None or author.search(operation.author))
+            and (since is None or operation.time >= since)
+            and (until is None or operation.time <= until)
+        ):
+            yield oid, operation
+    if workflow and not known:
+        head(store, workflow)
 
 
 def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Operation]:
@@ -113,6 +145,11 @@ def was_collected(store: Store) -> bool:
     """Say whether `ork gc` has ever removed anything."""
     moves = (operation.moves for _, operation in operations(store))
     return any(not some or some[0][0].startswith(("numbers/", "logs/")) for some in moves)
+
+
+def _workflow_of(ref: str) -> str:
+    """Return the workflow that a ref is about; each begins with what it says of it."""
+    return ref.partition("/")[2].partition("/")[0]
 
 
 def _chain(store: Store, start: Oid | None = None) -> Iterator[tuple[Oid, Operation]]:

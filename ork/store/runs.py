@@ -6,6 +6,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -193,11 +194,14 @@ def runs(
     before: str | None = None,
     executed: Executed | None = None,
     params: Mapping[str, Json] | None = None,
+    author: re.Pattern[str] | None = None,
+    triggers: tuple[str, ...] = (),
     without: Collection[str] | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    With `params` those that were given these values, as JSON or as the text of it.
+    With `params` those that were given these values, as JSON or as the text of it. `triggers` say
+    why they began, an imported one with a word of its own.
 
     Unless one is named, workflows are left out: `without`, or those that are archived. One that was
     renamed has those from before, too, under the name that they had.
@@ -225,7 +229,13 @@ def runs(
         for run_id, name, target in _merge(store, places, below, first)
     )
     entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
-    entries = (one for one in entries if not states or one.run.state in states)
+    entries = (
+        one
+        for one in entries
+        if (not states or one.run.state in states)
+        and (not triggers or one.run.trigger in triggers)
+        and (author is None or author.search(one.run.author))
+    )
     if params:
         entries = filter(partial(_has_params, store, params, {}), entries)
     yield from islice(entries, limit)

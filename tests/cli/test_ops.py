@@ -29,6 +29,32 @@ def test_operations_newest_first(moved, golden):
     assert moved("ops", "-n", "1").out == "".join(result.out.splitlines(keepends=True)[:2])
 
 
+OTHER = "name: {}\ntasks: {{t: {{executor: process, command: echo {}}}}}\n"
+
+
+def test_operations_of_one_workflow_by_somebody_at_some_time(history, golden):
+    history.write("other.yaml", OTHER.format("other", 1))
+    assert history("deploy", "etl.yaml", "other.yaml").code == 0
+    history("tag", "v1", "etl")
+    history.environ |= {"ORK_AUTHOR_NAME": "Bob", "ORK_AUTHOR_EMAIL": "bob@example.org"}
+    history.write("other.yaml", OTHER.format("other", 2))
+    history.write("more.yaml", OTHER.format("more", 1))
+    assert history("deploy", "other.yaml", "more.yaml").code == 0
+    assert history("mv", "other", "else").code == 0
+    golden("ops/of_one.txt", history("ops", "else").out)
+    assert history("ops", "etl").out.count("\n") == 2 * 4
+    for words, count in (("(?i)ada", 5), ("^Bob", 2), ("Ada else", 1)):
+        told = json.loads(history("ops", "--author", *words.split(), "--json").out)
+        assert len(told["data"]) == count, words
+    times = [one["operation"]["time"] for one in json.loads(history("ops", "--json").out)["data"]]
+    assert history("ops", "--since", times[1]).out.count("ork ") == 2
+    assert history("ops", "--until", times[1], "-n", "9").out.count("ork ") == len(times) - 1
+    assert history("ops", "--author", "Carol").err == "no operations\n"
+    assert history("ops", "--author", "(").code == 2
+    refused = history("ops", "esle")
+    assert (refused.code, "did you mean else?" in refused.err) == (3, True)
+
+
 def test_a_move_between_deploys_of_one_snapshot_says_what_changed(history, edit):
     edit("etl.yaml", "@daily", "@hourly")
     assert history("deploy", "etl.yaml").code == 0

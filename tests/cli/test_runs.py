@@ -24,6 +24,19 @@ def test_filters(ran):
     assert ran("runs", "--status", "cancelled").out == ""
 
 
+def test_runs_by_who_began_them_and_why(ran):
+    ran.environ["ORK_AUTHOR_NAME"] = "Bob"
+    assert (ran("run", "etl~1").code, ran("retry", "etl#2").code) == (0, 1)
+    assert listed(ran, "--author", "^Bob") == ["etl#3", "etl#2"]
+    assert listed(ran, "--author", "Ada", "etl") == ["etl#1"]
+    assert listed(ran, "--trigger", "retry") == ["etl#2"]
+    assert listed(ran, "--trigger", "run,schedule", "-n", "1") == ["etl#3"]
+    assert listed(ran, "--trigger", "queue") == []
+    assert listed(ran, "--status", "failed,success") == ["etl#3", "etl#2", "etl#1"]
+    assert ran("runs", "--status", "failed,broken").code == 2
+    assert "  by a retry\n" in ran("show", "etl#2").out
+
+
 def test_runs_of_all_workflows_are_merged_by_time(ran):
     ran.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: 'true'}}\n")
     ran("run", "other.yaml")

@@ -3,13 +3,15 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import partial
+from itertools import chain, islice
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from ork.cli.options import Json, Limit
+from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
@@ -18,7 +20,9 @@ from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
-from ork.store.operations import operations
+from ork.search.grep import pattern_of
+from ork.store.operations import selected
+from ork.store.revision import parse_span
 from ork.store.store import Store
 
 _OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{1,18})", re.ASCII)
@@ -26,7 +30,13 @@ _OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{
 
 def ops(
     ctx: typer.Context,
+    workflow: Annotated[
+        str | None, typer.Argument(help="What moved this one; all when left out.")
+    ] = None,
     limit: Limit = None,
+    author: Author = None,
+    since: NotBefore = None,
+    until: NotAfter = None,
     as_json: Json = False,
 ) -> None:
     """List every command that moved a head or a tag.
@@ -34,22 +44,30 @@ def ops(
     The head of a workflow is its newest deploy; a deploy, a rollback and an undo move it.
     The newest comes first: when, who, and what moved. Each begins with the oid of the operation,
     which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Pauses of schedules
-    and what is archived are among them. Runs move no head: `ork runs` lists them.
+    and what is archived are among them. Runs move no head: `ork runs` lists them. Of one workflow
+    the moves of others are left out, that were made by the same command.
 
     \b
     Example:
         ork ops -n 5
+        ork ops etl --author ada --since 2d
     """
     session: Session = ctx.obj
     store = session.store
-    found = operations(store, limit=limit)
+    now = session.now()
+    begin, end = parse_span(since or None, until or None, now)
+    by = pattern_of(author) if author is not None else None
+    found = islice(selected(store, workflow, author=by, since=begin, until=end), limit)
     if as_json:
         rows = [{"oid": oid, "operation": operation} for oid, operation in found]
         session.print_json("ops", rows)
         return
-    session.print(_operations(found, store, session), page=True)
-    if store.ref("ops") is None:
-        session.say(["no operations: nothing is deployed here yet"])
+    lines = _operations(found, store, session, now)
+    if first := next(lines, None):
+        session.print(chain([first], lines), page=True)
+    else:
+        why = ": nothing is deployed here yet" if store.ref("ops") is None else ""
+        session.say([f"no operations{why}"])
 
 
 def undo(
@@ -114,10 +132,10 @@ def _still_there(
 
 
 def _operations(
-    found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
+    found: Iterable[tuple[Oid, Operation]], store: Store, session: Session, now: datetime
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
-    now, width = session.now(), session.width
+    width = session.width
 
     def named(entry: tuple[Oid, Operation]) -> list[Oid]:
         oid, one = entry

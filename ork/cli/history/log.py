@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import Json, Limit, NotAfter, NotBefore, at_most_one
+from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, at_most_one
 from ork.cli.screen import human
 from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
 from ork.cli.screen.line import MARKS, Line, plain, wrap_body
@@ -48,9 +48,7 @@ def log(
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
     since: NotBefore = None,
     until: NotAfter = None,
-    author: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Only authors that match.")
-    ] = None,
+    author: Author = None,
     grep: Annotated[
         str | None, typer.Option(metavar="REGEX", help="Only messages that match.")
     ] = None,

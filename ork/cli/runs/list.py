@@ -23,6 +23,7 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
+from ork.search.grep import pattern_of
 from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import PAGE_RUNS, Hook, RunEntry
@@ -37,6 +38,14 @@ WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
+# How a run may have begun, and how that is told of one.
+BEGAN_BY = {
+    "run": "",
+    "retry": "  by a retry",
+    "schedule": "  by a schedule",
+    "queue": "  from the queue",
+    "bisect": "  by bisect",
+}
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
@@ -56,7 +65,8 @@ def runs(
         typer.Option(
             "--status",
             metavar="STATE",
-            help=f"Only {', '.join(RUN_STATES)}; of a task also skipped or upstream_failed.",
+            help=f"Only {', '.join(RUN_STATES)}, or several: failed,interrupted; of a task also "
+            "skipped or upstream_failed.",
         ),
     ] = None,
     containing: Annotated[
@@ -79,6 +89,13 @@ def runs(
     ] = None,
     since: shared.NotBefore = None,
     until: shared.NotAfter = None,
+    author: shared.Author = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHY", help=f"Only those that began by {', '.join(BEGAN_BY)}, or several."
+        ),
+    ] = None,
     with_archived: Annotated[
         bool, typer.Option("-a", "--all", help="Those of archived workflows as well.")
     ] = False,
@@ -95,7 +112,8 @@ def runs(
 
     \b
     Example:
-        ork runs etl -n 10 --status failed
+        ork runs etl -n 10 --status failed,interrupted
+        ork runs --author ada --trigger retry --since 2d
         ork runs etl:load
         ork runs --containing etl~1:load
         ork runs etl -i day=2026-11-01
@@ -126,15 +144,18 @@ def runs(
         refs[kind].append((name, oid))
     put_away = [name for name, _ in refs["archived"]]
     begin, end = parse_span(since or None, until or None, now)
+    states = _listed(status)
     found = runs(
         store,
         workflow,
         limit=None if task else limit,
-        states=() if task else tuple(status or ()),
+        states=() if task else states,
         since=begin,
         until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         params=params,
+        author=pattern_of(author) if author is not None else None,
+        triggers=_listed(trigger),
         without=() if with_archived else put_away,
     )
     lines: Iterator[Line]
@@ -142,7 +163,7 @@ def runs(
         from ork.cli.runs.task import task_rows_view
         from ork.history.tasks import refuse_unknown, task_history, task_rows
 
-        of_task = task_rows(store, found, workflow, task, states=status or ())
+        of_task = task_rows(store, found, workflow, task, states=states)
         some = islice(of_task, limit)
         newest = next(some, None)
         if newest is None:
@@ -172,6 +193,11 @@ def runs(
                 session.say([("hint: ", "hint"), unknown.hint])
         return
     session.print(chain([first], lines), page=True)
+
+
+def _listed(words: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the words of an option that may be given several times, or have a list."""
+    return tuple(one for word in words or () for one in word.split(","))
 
 
 def outputs(
@@ -312,7 +338,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         *_of_deploy(store, run.deploy),
         *[(f" @{tag}", "tag") for tag in details.tags],
     ]
-    by = "  by bisect" if run.trigger == "bisect" else ""
+    by = BEGAN_BY.get(run.trigger, "")
     yield [("author   ", "label"), run.author, f" on {run.host}" if run.host else "", by]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
