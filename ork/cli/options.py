@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,6 +170,15 @@ def caller_of(session: Session, control: Control) -> Caller:
         control=control,
         token=session.world.token(),
     )
+
+
+def matching(author: str | None) -> re.Pattern[str] | None:
+    """Return what `--author` looks for."""
+    if author is None:
+        return None
+    from ork.search.grep import pattern_of  # with all that it can look through
+
+    return pattern_of(author)
 
 
 def files_of(session: Session, files: list[Path] | None) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore
+from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, matching
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
@@ -20,7 +20,6 @@ from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
-from ork.search.grep import pattern_of
 from ork.store.operations import selected
 from ork.store.revision import parse_span
 from ork.store.store import Store
@@ -56,8 +55,8 @@ def ops(
     store = session.store
     now = session.now()
     begin, end = parse_span(since or None, until or None, now)
-    by = pattern_of(author) if author is not None else None
-    found = islice(selected(store, workflow, author=by, since=begin, until=end), limit)
+    every = selected(store, workflow, author=matching(author), since=begin, until=end)
+    found = islice(every, limit)
     if as_json:
         rows = [{"oid": oid, "operation": operation} for oid, operation in found]
         session.print_json("ops", rows)

@@ -23,7 +23,6 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.search.grep import pattern_of
 from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import PAGE_RUNS, Hook, RunEntry
@@ -154,7 +153,7 @@ def runs(
         until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         params=params,
-        author=pattern_of(author) if author is not None else None,
+        author=shared.matching(author),
         triggers=_listed(trigger),
         without=() if with_archived else put_away,
     )
