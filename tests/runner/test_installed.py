@@ -81,6 +81,22 @@ def test_a_finder_of_setuptools_is_followed_as_well(house):
     assert [said(house, f"flow#{n}")["sh"] for n in (1, 2, 3)] == ["old", "new", "old"]
 
 
+@pytest.mark.parametrize("house", ["src"], indirect=True)
+def test_links_to_what_is_installed_lead_a_program_to_the_checkout_as_well(house):
+    """As `editable_mode=strict` makes them, in a folder of its own."""
+    (site,) = (house.folder / ".venv").glob("lib/python*/site-packages")
+    links = house.folder / "build" / "houselib"
+    links.mkdir(parents=True)
+    for path in (house.folder / "src" / "houselib").iterdir():
+        (links / path.name).symlink_to(path)
+    (site / "house.pth").write_text(str(links.parent))
+    assert house("run", "flow.yaml", "--only", "sh").code == 0
+    (house.folder / "src/houselib/core.py").write_text("def word():\n    return 'new'\n")
+    assert house("run", "flow.yaml", "--only", "sh").code == 0
+    assert house("run", "flow~1", "--only", "sh").code == 0
+    assert [said(house, f"flow#{n}")["sh"] for n in (1, 2, 3)] == ["old", "new", "old"]
+
+
 def test_programs_find_the_interpreter_of_the_tasks(house):
     house.write(
         "which.yaml", "name: which\ntasks: {a: {executor: process, command: command -v python}}\n"
