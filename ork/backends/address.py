@@ -25,6 +25,8 @@ DISTANT = {
 }
 ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how URLs may begin
 CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
+# What says of a place on a server which parts of a store it lacks.
+CHECKED = dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:lacking")
 # What opens the stores of a kind, of the environment: no task needs it.
 KEYS = dict.fromkeys(("postgresql", "postgres"), ("PGPASSWORD",))
 DEFAULT = "lmdb"

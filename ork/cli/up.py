@@ -137,6 +137,7 @@ def up(
     from ork.runner.start import at_once
     from ork.store import location
 
+    place = str(location.elsewhere(folder, environ=session.world.environ) or folder)
     how = Options(
         jobs=jobs or at_once(),
         grace_s=grace_s,
@@ -158,7 +159,7 @@ def up(
                     sys.stdout.write(told_json(told))
                 else:
                     clock = "%H:%M:%S" if session.width else "%Y-%m-%d %H:%M:%S %z"
-                    session.print(told_lines(told, session.now(), str(folder), clock=clock))
+                    session.print(told_lines(told, session.now(), place, clock=clock))
                 sys.stdout.flush()
     code = signals.exit_code()
     raise typer.Exit(0 if code == 143 else code)  # TERM is how a service is asked to end
@@ -213,7 +214,9 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
 
 
 def _up(told: "Up", now: datetime, store: str) -> Iterator[str]:
-    yield f"ork up in {human.path(store)}"
+    from ork.backends.address import is_url
+
+    yield f"ork up in {store if is_url(store) else human.path(store)}"
     if not told.jobs:
         yield "it starts no run, nor what waits: --no-schedule"
     elif told.schedules:

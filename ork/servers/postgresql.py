@@ -19,7 +19,7 @@ from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 from ork.servers.driver import psycopg
 from ork.servers.leases import Leases
-from ork.servers.schema import FUNCTIONS, TABLES, VIEWS
+from ork.servers.schema import FUNCTIONS, PARTS, PARTS_THERE, TABLES, VIEWS
 from ork.servers.session import (
     Address,
     Session,
@@ -411,6 +411,14 @@ class Postgresql:
         except StoreError as error:
             raise unknown() from error
         raise unknown()
+
+
+def lacking(url: str) -> list[str]:
+    """Return what the schema of a store lacks of that which `create` has made."""
+    with _outside(url) as session:
+        schema = session.address.schema
+        there = {part for (part,) in session.rows(PARTS_THERE, schema, schema)}
+    return sorted(PARTS - there) if there else []  # without any it is no store
 
 
 @contextmanager

@@ -46,6 +46,48 @@ CREATE TABLE store (
 INSERT INTO store VALUES ({FORMAT});
 """
 
+# What of it a write needs, as the catalog of the server tells it: what a restore may have left out.
+PARTS = frozenset(
+    {
+        "column objects.oid bytea NOT NULL",
+        "column objects.data bytea NOT NULL",
+        "column objects.number bigint NOT NULL DEFAULT",
+        "column refs.name bytea NOT NULL",
+        "column refs.target bytea NOT NULL",
+        "column counters.slot integer NOT NULL",
+        "column counters.written bigint NOT NULL",
+        "column writes.token uuid NOT NULL",
+        "column writes.at timestamp with time zone NOT NULL DEFAULT",
+        "column leases.name bytea NOT NULL",
+        "column leases.holder uuid NOT NULL",
+        "column leases.heard timestamp with time zone NOT NULL DEFAULT",
+        "column store.format integer NOT NULL",
+        "column store.id uuid NOT NULL DEFAULT",
+        "column store.swept bigint NOT NULL DEFAULT",
+        "column store.grace interval NOT NULL DEFAULT",
+        "key of objects: PRIMARY KEY (oid)",
+        "key of refs: PRIMARY KEY (name)",
+        "key of counters: PRIMARY KEY (slot)",
+        "key of writes: PRIMARY KEY (token)",
+        "key of leases: PRIMARY KEY (name)",
+        "index objects_number",
+        "function held",
+        "function written",
+        "function leased",
+    }
+)
+PARTS_THERE = """
+WITH mine AS (SELECT oid, relname FROM pg_class WHERE relnamespace = to_regnamespace(%b))
+SELECT concat_ws(' ', 'column', relname || '.' || attname, format_type(atttypid, atttypmod),
+        CASE WHEN attnotnull THEN 'NOT NULL' END, CASE WHEN atthasdef THEN 'DEFAULT' END)
+    FROM mine JOIN pg_attribute ON attrelid = mine.oid WHERE attnum > 0
+UNION ALL SELECT 'key of ' || relname || ': ' || pg_get_constraintdef(pg_constraint.oid)
+    FROM mine JOIN pg_constraint ON conrelid = mine.oid
+UNION ALL SELECT 'index ' || relname
+    FROM mine JOIN pg_index ON indexrelid = mine.oid WHERE indisvalid
+UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = to_regnamespace(%b)
+"""
+
 # `held` takes the locks of a write and says whether all refs are where they should be, and all
 # objects there that are needed. A sweep has the table of refs in EXCLUSIVE mode; many names
 # would be more locks than a server has room for, so that `alone` locks out all other writers.

@@ -54,6 +54,7 @@ _SELF = (
     "SELECT pg_backend_pid(), current_setting('server_version_num')::integer,"
     " (SELECT extract(epoch FROM backend_start)::text FROM pg_stat_get_activity(pg_backend_pid()))"
 )
+_LACKING = ("42P10", "42883", "42703")  # a key, a function or a column that a statement needs
 _OWN = "SELECT pg_backend_pid()"
 _PROBE = 0x6F726B2070726F62  # an advisory lock that only probes for poolers take
 
@@ -394,7 +395,10 @@ def explained(error: psycopg.Error, address: Address) -> OrkError:
         return Corrupt(f"the database is damaged ({words})", hint="ask who keeps the server")
     if code.startswith(("57P", "08")) or (not code and isinstance(error, psycopg.OperationalError)):
         return lost()
-    return StoreError(f"PostgreSQL says: {words}" + (f" ({code})" if code else ""))
+    return StoreError(
+        f"PostgreSQL says: {words}" + (f" ({code})" if code else ""),
+        hint="`ork fsck` says what the schema of the store lacks" if code in _LACKING else None,
+    )
 
 
 def _answer(connection: psycopg.Connection[Any], sql: str) -> tuple[Any, ...]:

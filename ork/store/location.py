@@ -30,6 +30,7 @@ from ork.backends import anchor
 from ork.backends.address import (
     BACKENDS,
     CACHED,
+    CHECKED,
     DEFAULT,
     DISTANT,
     ELSEWHERE,
@@ -505,6 +506,15 @@ def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool)
         return []
     data = on_disk(folder, environ=environ)
     return data.kind.problems(data.at, every_page=every_page)
+
+
+def lacking(folder: Path, *, environ: Mapping[str, str]) -> list[str]:
+    """Return what the place of a store lacks, on a server that can tell: nothing of any other."""
+    there = elsewhere(folder, environ=environ)
+    if there is None or there.scheme not in CHECKED:
+        return []
+    found: list[str] = imported(CHECKED[there.scheme])(there.at)
+    return found
 
 
 def is_unfinished(folder: Path, *, environ: Mapping[str, str]) -> bool:

@@ -25,6 +25,7 @@ CODES: dict[str, Meaning] = {
     "E004": Meaning(
         "damaged-config", "error", "what says how to open the store is damaged or lost"
     ),
+    "E005": Meaning("lacking-schema", "error", "the schema on the server lacks a part of a store"),
     "E101": Meaning("missing-object", "error", "something names an object that is not there"),
     "E102": Meaning("damaged-object", "error", "the bytes of an object do not match its name"),
     "E103": Meaning("malformed-object", "error", "an object is not of the form of its kind"),

@@ -97,17 +97,18 @@ def forget(
     find = partial(mask.find, text) if text is not None else _nothing
     store = location.open_store(folder, environ=environ)
     try:
+        data = location.on_disk(folder, environ=environ)
         if yes and (active := all_going_on(store)):
             name = f"{active[0].workflow}#{active[0].number}"
             hint = (
-                f"let it end, or `ork cancel {name}`; of one that was killed `ork runs` takes note"
+                f"end each `ork up`, and let it end, or `ork cancel {name}`; of one that was killed"
             )
+            hint += " `ork runs` takes note"
             raise StoreError(f"{name} goes on", hint=hint)
         search = _Search(store, find, mask.longest(text) - 1 if text is not None else 0)
         search.look()
         for one in objects:
             search.choose(one, stamp)
-        data = location.on_disk(folder, environ=environ)
         own = {os.path.relpath(path, folder) for path in data.kind.files(data.at)} | {anchor.NAME}
         beside = [path for path in _notes(data) if find(path.read_bytes())]
         found = (

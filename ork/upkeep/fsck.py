@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -100,6 +101,9 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
         return
     for problem in location.data_problems(folder, environ=environ, every_page=depth != "quick"):
         yield Finding(code="E001", message=problem)
+    with suppress(OrkError):  # it cannot be reached, which is told when it is opened
+        for part in location.lacking(folder, environ=environ):
+            yield Finding(code="E005", message=f"there is no {part}")
     # -P: nothing is imported from the working directory.
     words = [sys.executable, "-P", "-m", MODULE, str(folder), depth]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=dict(environ)) as child:

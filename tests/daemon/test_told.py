@@ -87,6 +87,13 @@ def test_what_happens_is_told_in_plain_lines(told: tell.Told, text: str, ork: Or
     assert "".join(texts_of(lines, color=False)) == text
 
 
+def test_the_place_of_a_store_that_lies_elsewhere_is_told() -> None:
+    up = tell.Up(time=NOW, workflows=0, schedules=0, paused=0, jobs=0)
+    first, _ = told_lines(up, NOW, "postgresql://host/team?schema=etl", clock="%H:%M:%S")
+    told = "02:00:01  ork up in postgresql://host/team?schema=etl\n"
+    assert "".join(texts_of([first], color=False)) == told
+
+
 def test_slots_are_told_in_the_zone_of_the_clock(ork: Ork) -> None:
     began = tell.Began(
         time=NOW, workflow="etl", number=5, run="r", attempt=1, trigger="schedule", slot=TWO

@@ -23,10 +23,12 @@ from ork.daemon.lines import Lines
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller
 from ork.servers.driver import psycopg
+from ork.servers.postgresql import Postgresql
+from ork.servers.schema import PARTS, PARTS_THERE
 from ork.store import location
 from ork.store.runs import hooks_of, newest_of
 from tests.conftest import Ork
-from tests.postgres import PASSWORD, Running, Server
+from tests.postgres import PASSWORD, Running, Server, new_schema
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.turns(2)
@@ -336,6 +338,46 @@ def test_a_text_is_forgotten_by_way_of_a_file_as_the_hint_says(
     assert far("init", "--from", "../copy", "--store", new, "../new").code == 0
     told = far("-C", "../new", "log", "etl").out
     assert "[forgotten]" in told and "hidden-word" not in told
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("ALTER TABLE refs DROP CONSTRAINT refs_pkey", ["key of refs: PRIMARY KEY (name)"]),
+        ("DROP INDEX objects_number", ["index objects_number"]),
+        (
+            "ALTER TABLE objects ALTER number DROP DEFAULT, ALTER data DROP NOT NULL",
+            ["column objects.data bytea NOT NULL", "column objects.number bigint NOT NULL DEFAULT"],
+        ),
+        ("DROP FUNCTION leased", ["function leased"]),
+    ],
+)
+def test_a_schema_that_was_restored_in_part_is_told(
+    etl: Ork, postgres: Running, change: str, parts: list[str]
+) -> None:
+    schema = new_schema()
+    assert etl("init", "--store", postgres.url(schema=schema)).code == 0
+    assert etl("run", "etl.yaml").code == 0
+    found = postgres.sql(PARTS_THERE.replace("%b", f"'{schema}'"))
+    assert {part for (part,) in found} >= PARTS
+    assert etl("fsck").code == 0
+    postgres.sql(f"SET search_path = {schema}; {change}")
+    done = etl("fsck")
+    lines = [f"E005 lacking-schema  there is no {part}" for part in parts]
+    assert (done.code, done.out.splitlines()[:-1]) == (1, lines)
+    if "refs" in change or "FUNCTION" in change:
+        refused = etl("run", "etl")
+        assert (refused.code, "`ork fsck` says what" in refused.err) == (4, True)
+
+
+def test_every_part_that_is_made_is_one_that_is_looked_for(postgres: Running) -> None:
+    schema = new_schema()
+    Postgresql.create(postgres.url(schema=schema))
+    found = {part for (part,) in postgres.sql(PARTS_THERE.replace("%b", f"'{schema}'"))}
+    tables = {part.split()[2].rstrip(":") for part in PARTS if part.startswith("key")} | {"store"}
+    columns = {part for part in found if part.partition(".")[0][7:] in tables}
+    others = {part for part in found if not part.startswith("column") and "_pkey" not in part}
+    assert columns | {part for part in others if "NOT NULL" not in part} == PARTS
 
 
 def test_a_server_with_a_store_of_a_newer_ork_says_so(far: Ork, postgres: Running) -> None:
