@@ -1200,20 +1200,23 @@ class Project:
         self,
         operation: AnyRevision | None = None,
         *,
+        workflows: str | Collection[str] = (),
         redo: bool = False,
         author: str | None = None,
     ) -> Undone:
         """Move the refs of an operation back to where they were.
 
-        If none is named it is the newest that was not undone; with `redo` the newest undo.
+        If none is named it is the newest that was not undone; with `redo` the newest undo. Of one
+        that is named, with `workflows`, those of these alone.
 
         >>> project.undo()
         <Undone project.untag('v1'), etl@v1 created>
         """
         named = _text(operation)
-        words = [named] if named else ["--redo"] if redo else []
+        only = as_names(workflows)
+        words = [named, *only] if named else ["--redo"] if redo else []
         stamp = stamp_of(author, "undo", *words)
-        return ork.heads.undo.undo(self.store, named, redo=redo, stamp=stamp, now=now_here())
+        return ork.heads.undo.undo(self.store, named, only, redo=redo, stamp=stamp, now=now_here())
 
     def export_git(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
@@ -15,11 +15,12 @@ from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation, Run
-from ork.objects.value import Value
-from ork.store.operations import find_operation, operations
+from ork.objects.value import Value, replace
+from ork.store.operations import find_operation, operations, workflow_of
 from ork.store.runs import id_time
 from ork.store.store import RECORDED, Stamp, Store
 
+NAMED_MAX = 20  # workflows in a hint
 Moves: TypeAlias = tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
 
 
@@ -38,12 +39,13 @@ class Undone(Value, frozen=True, kw_only=True):
 def undo(
     store: Store,
     text: str | None = None,
+    workflows: Collection[str] = (),
     *,
     stamp: Stamp,
     now: datetime,
     redo: bool = False,
 ) -> Undone:
-    """Move every ref of an operation back to where it was before.
+    """Move every ref of an operation back to where it was before; or those of some workflows alone.
 
     If none is named it is the newest that is no undo and was not undone, so that each undo goes one
     further back; with `redo` the newest undo that was not undone. Raise UsageError if that is by
@@ -64,6 +66,8 @@ def undo(
     else:
         oid, operation = find_operation(store, text, now=now)
     _check_recorded(store, oid, operation)
+    if workflows:
+        operation = _only(store, oid, operation, workflows)
     _check_there(store, oid, operation)
     _check_unmoved(store, oid, operation)
     _check_runs_follow(store, oid, operation)
@@ -216,6 +220,28 @@ def _inverse(moves: Moves) -> Moves:
     return tuple((ref, new, old) for ref, old, new in moves)
 
 
+def _only(store: Store, oid: Oid, operation: Operation, workflows: Collection[str]) -> Operation:
+    """Return an operation with the moves of some workflows alone."""
+    short = store.short(oid)
+    if _has_renamed(operation):
+        raise UsageError(
+            f"{short} has renamed a workflow, which is undone as a whole",
+            hint=f"`ork undo {short}`",
+        )
+    moved = {workflow_of(ref) for ref, _, _ in operation.moves}
+    if unknown := [name for name in workflows if name not in moved]:
+        raise NotFound(
+            f"{short} moved nothing of {some(unknown, 10)}", hint="`ork ops` lists what it moved"
+        )
+    moves = tuple(move for move in operation.moves if workflow_of(move[0]) in workflows)
+    return replace(operation, moves=moves)
+
+
+def _has_renamed(operation: Operation) -> bool:
+    """Say whether an operation gave a workflow another name, with all that it has."""
+    return any(ref.startswith("former/") for ref, _, _ in operation.moves)
+
+
 def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
     """Raise UsageError when an operation moved no head and no tag: it took something away."""
     if not _has_moved(operation):
@@ -261,9 +287,14 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
     if not later:
         raise Conflict(message, hint="`ork ops` lists every move")
     newest, one = store.short(later[0][0]), later[0][1]
+    gone = {workflow_of(ref) for ref in moved}
+    others = sorted({workflow_of(ref) for ref, _, _ in operation.moves} - gone)
+    named = " ".join(others) if len(others) <= NAMED_MAX else "WORKFLOW..."
+    rest = f"; `ork undo {store.short(oid)} {named}` undoes what nobody has moved since"
     raise Conflict(
         f"{message}\nthe newest that moved it: {newest}  {one.command}",
-        hint=f"undo what came later first, newest first: `ork undo {newest}`",
+        hint=f"undo what came later first, newest first: `ork undo {newest}`"
+        f"{rest if others and not _has_renamed(operation) else ''}",
     )
 
 

@@ -61,7 +61,7 @@ def selected(
     known = names is None
     for oid, operation in operations(store):
         if names is not None:
-            moves = tuple(one for one in operation.moves if _workflow_of(one[0]) in names)
+            moves = tuple(one for one in operation.moves if workflow_of(one[0]) in names)
             if not moves:
                 continue
             known, operation = True, replace(operation, moves=moves)
@@ -98,6 +98,11 @@ def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Oper
         lines = [f"{oid[:16]}  {one.command}" for oid, one in found[:_CANDIDATES_MAX]]
         raise Ambiguous(f"{text} is the start of several operations", candidates=lines)
     return found[0]
+
+
+def workflow_of(ref: str) -> str:
+    """Return the workflow that a ref is about; each begins with what it says of it."""
+    return ref.partition("/")[2].partition("/")[0]
 
 
 def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | None]]:
@@ -145,11 +150,6 @@ def was_collected(store: Store) -> bool:
     """Say whether `ork gc` has ever removed anything."""
     moves = (operation.moves for _, operation in operations(store))
     return any(not some or some[0][0].startswith(("numbers/", "logs/")) for some in moves)
-
-
-def _workflow_of(ref: str) -> str:
-    """Return the workflow that a ref is about; each begins with what it says of it."""
-    return ref.partition("/")[2].partition("/")[0]
 
 
 def _chain(store: Store, start: Oid | None = None) -> Iterator[tuple[Oid, Operation]]:

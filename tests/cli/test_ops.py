@@ -1,6 +1,7 @@
 """ork ops, ork undo and ork --at-op"""
 
 import json
+import re
 
 import pytest
 
@@ -123,6 +124,31 @@ def test_the_first_deploy_is_undone_and_its_runs_stay(etl, golden):
     assert etl("status").out.split()[:2] == ["new", "etl.yaml"]
     assert etl("undo", "--redo").code == 0
     assert etl("status").out.split()[:2] == ["unchanged", "etl.yaml"]
+
+
+def test_of_one_operation_what_it_did_to_some_workflows_is_undone(ork, golden):
+    for number in (1, 2):
+        for name in ("a", "b", "c"):
+            ork.write(f"{name}.yaml", OTHER.format(name, number))
+        assert ork("deploy", ".").code == 0
+    ork.write("b.yaml", OTHER.format("b", 3))
+    assert ork("deploy", "b.yaml").code == 0
+    refused = ork("undo", "@{1}")
+    assert refused.code == 5
+    (rest,) = re.findall("; `ork (undo [^`]*)`", refused.err)
+    assert rest.split()[2:] == ["a", "c"]
+    done = ork(*rest.split())
+    assert done.code == 0
+    golden("undo/some.txt", refused.err + done.out + done.err)
+    assert [ork("show", f"{name}:").out.split()[-1] for name in "abc"] == ["1}}", "3}}", "1}}"]
+    assert ork("undo", "--redo").code == 0
+    assert [ork("show", f"{name}:").out.split()[-1] for name in "abc"] == ["2}}", "3}}", "2}}"]
+    refused = ork("undo", "@{1}", "a", "elsewhere")
+    assert (refused.code, "moved nothing of elsewhere" in refused.err) == (3, True)
+    assert ork("mv", "a", "new").code == 0
+    refused = ork("undo", "@", "new")
+    assert (refused.code, "which is undone as a whole" in refused.err) == (2, True)
+    assert ork("undo", "@").code == 0
 
 
 @pytest.mark.parametrize("argv", [["@{99}"], ["abcd"], ["etl"], [""], ["@{soon}"]])

@@ -77,6 +77,10 @@ def undo(
             metavar="[OP]", help="A prefix of its oid, or @{2} for the one two before the newest."
         ),
     ] = None,
+    workflows: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORKFLOW...]", help="Take back what it did to these alone."),
+    ] = None,
     redo: Annotated[
         bool, typer.Option("--redo", help="Take back the newest undo instead.")
     ] = False,
@@ -89,11 +93,13 @@ def undo(
     The newest that was not taken back yet, so that each undo goes one further back; or any that
     `ork ops` lists. What another author did has to be named. The refs move back to where they were,
     and that is an operation of its own: no deploy and no run goes away, and --redo does it again.
-    Refused when a later command moved one of these refs.
+    Refused when a later command moved one of these refs; of an operation on several workflows, such
+    as the deploy of a folder, what it did to some of them is taken back by their names.
 
     \b
     Example:
         ork undo
+        ork undo @ etl
     """
     from ork.heads.undo import undo
 
@@ -101,7 +107,9 @@ def undo(
     store = session.store
     if redo and operation:
         raise UsageError("--redo names the newest undo; leave the other operation out")
-    done = undo(store, operation, redo=redo, stamp=session.stamp(), now=session.now())
+    done = undo(
+        store, operation, workflows or (), redo=redo, stamp=session.stamp(), now=session.now()
+    )
     if as_json:
         session.print_json("undo", done)
         return
