@@ -4,7 +4,8 @@
 #     sh diff.sh origin/main 'workflows/*.yaml'
 #
 # The first word is where the branch is to go; the others say which files are workflows, as for
-# `git ls-files`. Nothing is printed where nothing differs. Needs git with the history up to where
+# `git ls-files`. Nothing is printed where nothing differs, a graph or code that several workflows
+# share once, and no more than a comment has room for. Needs git with the history up to where
 # the branch began, and ork; no store, and nothing of the workflows is executed.
 set -eu
 
@@ -32,32 +33,87 @@ moved() { # FILE LIST FOLDER-OF-LIST OTHER-FOLDER
     done <"$2"
 }
 
-while IFS= read -r file; do
-    if [ ! -e "$file" ] && [ -z "$(moved "$work/old/$file" "$work/after" . "$work/old")" ]; then
-        printf '### `%s` is gone\n\n' "$file"
-    fi
-done <"$work/before"
+# Prints pages, each of which begins with its title. What is in a fence and was there before is not
+# repeated; of pages that are too much for one comment (65,536 characters) there are the titles.
+once() {
+    awk '
+        function close_page() {
+            sub(/\n+$/, "", page)
+            if (page == "") return
+            if (length(page) <= room) {
+                room -= length(page) + 2
+                print page "\n"
+                for (one in fresh) shown[one] = fresh[one]
+            } else if (length(title) < spare) {
+                spare -= length(title) + 34
+                print title "\n\n(there is no room to show more)\n"
+            } else {
+                left++
+            }
+            page = ""
+            split("", fresh)
+        }
+        BEGIN { room = 58000; spare = 6000 }
+        !fence && /^### / {
+            close_page()
+            title = $0
+            name = substr($0, 5)
+            sub(/: .*| is new$/, "", name)
+        }
+        !fence && /^```+(diff|mermaid)$/ {
+            fence = block = $0
+            gsub(/[^`]/, "", fence)
+            next
+        }
+        fence {
+            block = block "\n" $0
+            if ($0 == fence) {
+                key = (block ~ /^`+diff/ ? about : "") block
+                if (key in shown) block = "(as above, of " shown[key] ")"
+                else fresh[key] = name
+                page = page block "\n"
+                fence = ""
+            }
+            next
+        }
+        { page = page $0 "\n" }
+        NF { about = $0 }
+        END {
+            close_page()
+            if (left) print "and " left " more"
+        }
+    '
+}
 
-while IFS= read -r file; do
-    old=$file
-    if [ ! -e "$work/old/$file" ]; then
-        old=$(moved "$file" "$work/before" "$work/old" .)
-    fi
-    if [ -z "$old" ]; then
-        printf '### `%s` is new\n\n' "$file"
-        ork graph "file:$file" --format mermaid >"$work/graph"
-        printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
-        continue
-    fi
-    if [ "$old" != "$file" ]; then
-        printf '### `%s` is `%s` now\n\n' "$old" "$file"
-    fi
-    code=0
-    ork diff "file:$work/old/$old" "file:$file" --format markdown --exit-code >"$work/page" ||
-        code=$?
-    case $code in
-        0) ;;  # nothing differs
-        1) sed "s|file:$work/old/|$(git rev-parse --short "$began"):|g" "$work/page" ;;
-        *) exit "$code" ;;
-    esac
-done <"$work/after"
+{
+    while IFS= read -r file; do
+        if [ ! -e "$file" ] && [ -z "$(moved "$work/old/$file" "$work/after" . "$work/old")" ]; then
+            printf '### `%s` is gone\n\n' "$file"
+        fi
+    done <"$work/before"
+
+    while IFS= read -r file; do
+        old=$file
+        if [ ! -e "$work/old/$file" ]; then
+            old=$(moved "$file" "$work/before" "$work/old" .)
+        fi
+        if [ -z "$old" ]; then
+            printf '### `%s` is new\n\n' "$file"
+            ork graph "file:$file" --format mermaid >"$work/graph"
+            printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
+            continue
+        fi
+        if [ "$old" != "$file" ]; then
+            printf '### `%s` is `%s` now\n\n' "$old" "$file"
+        fi
+        code=0
+        ork diff "file:$work/old/$old" "file:$file" --format markdown --exit-code >"$work/page" ||
+            code=$?
+        case $code in
+            0) ;;  # nothing differs
+            1) sed "s|file:$work/old/|$(git rev-parse --short "$began"):|g" "$work/page" ;;
+            *) exit "$code" ;;
+        esac
+    done <"$work/after"
+} >"$work/pages"
+once <"$work/pages"

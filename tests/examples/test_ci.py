@@ -98,6 +98,42 @@ def test_code_that_a_workflow_calls_is_told_as_well(repo):
     assert left.stdout.count("\n") == 1, "the old version is left behind"
 
 
+def test_code_that_several_workflows_share_is_told_once(repo):
+    ork, git, _ = repo
+    two = "{0}, b: {{executor: process, command: ls, depends_on: [load]}}}}\n"
+    for name in ("etl", "gone"):
+        ork.write(f"{name}.yaml", two.format(WORKFLOW.format(name).rstrip("}\n") + "}"))
+    git("commit", "-qam", "Second")
+    git("branch", "-f", "main")
+    ork.write("load.sh", "echo 2\n")
+    git("commit", "-qam", "Third")
+    page = tell(repo)
+    assert page.count("-echo 1\n+echo 2\n") == page.count("```mermaid\n") == 1
+    first, second = page.split("### gone: ")
+    assert "(as above" not in first and second.count("\n(as above, of etl)\n") == 2
+    assert second.count("`load.sh` +1 -1") == 1
+
+
+def test_what_one_comment_has_no_room_for_has_its_title(repo):
+    ork, git, _ = repo
+    names = ("a", "b", "c")
+    for name in names:
+        ork.write(f"{name}.yaml", WORKFLOW.format(name).replace("load.sh", f"{name}.sh"))
+        ork.write(f"{name}.sh", "echo 1\n")
+    git("add", ".")
+    git("commit", "-qm", "Second")
+    git("branch", "-f", "main")
+    for name in names:
+        ork.write(f"{name}.sh", "".join(f"echo {'x' * 90} {name}\n" for _ in range(350)))
+    git("commit", "-qam", "Third")
+    page = tell(repo)
+    assert len(page) < 65_536
+    assert [page.count(f" {name}\n") for name in names] == [350, 0, 0]
+    for name in names[1:]:
+        assert f"### {name}: 1 code file changed" in page
+    assert page.count("(there is no room to show more)\n") == 2
+
+
 def test_a_file_that_was_renamed_is_compared_with_what_it_was(repo):
     ork, git, _ = repo
     text = WORKFLOW.format("etl").replace("load.sh", "load.sh --all")
