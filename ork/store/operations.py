@@ -7,9 +7,10 @@ parents of deploys cannot: a rollback, an undo, a tag that was moved are in no l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
+from typing import TypeAlias
 
 from ork.errors import Ambiguous, NotFound
 from ork.objects.canonical import Oid
@@ -19,7 +20,10 @@ from ork.store import revision as grammar
 from ork.store.resolve import former_names, head
 from ork.store.store import Store
 
+Move: TypeAlias = tuple[str, Oid | None, Oid | None]  # the name of a ref, from where, to where
+
 _CANDIDATES_MAX = 10
+_OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{1,18})", re.ASCII)
 
 
 class OperationEntry(Value, frozen=True, kw_only=True):
@@ -144,6 +148,22 @@ def removed_in_words(store: Store, name: str) -> str | None:
         return None
     oid, operation = found
     return f"removed by gc on {operation.time:%Y-%m-%d} (operation {store.short(oid)})"
+
+
+def without_runs(moves: Iterable[Move]) -> tuple[list[Move], dict[tuple[str, str], list[int]]]:
+    """Return moves without those by which runs went, and the numbers of these.
+
+    The numbers are found by workflow and "runs", or "logs of runs" where their logs alone went.
+    """
+    others: list[Move] = []
+    gone: dict[tuple[str, str], list[int]] = {}
+    for move in moves:
+        if found := _OF_RUN.fullmatch(move[0]):
+            what = "logs of runs" if found["what"] == "logs" else "runs"
+            gone.setdefault((found["workflow"], what), []).append(int(found["number"]))
+        else:
+            others.append(move)
+    return others, gone
 
 
 def was_collected(store: Store) -> bool:

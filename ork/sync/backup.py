@@ -36,6 +36,7 @@ from ork.upkeep.fsck import Counts, fsck, inspect, telling
 SUFFIX = ".orkbackup"  # of a backup that is a file
 _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its store
 _BEGINNING = ".ork-backup.tmp-"
+_OF_FILES = (".gz", ".tgz", ".zip", ".tar", ".bz2", ".xz", ".zst", ".7z")
 _UNFINISHED = re.escape(_BEGINNING) + "[0-9a-f]{12}"
 _FILE = "backup"  # the file, while it is made
 _is_ours = re.compile(rf"{_FILE}|\.ork(\.tmp-[0-9a-f]{{12}})?").fullmatch  # what is in one
@@ -91,6 +92,11 @@ def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedU
 
 
 def _check_target(store: Store, target: Path) -> None:
+    if target.suffix in _OF_FILES:
+        raise UsageError(
+            f"{target.name} is no name of a folder, and a backup in one file ends with {SUFFIX}",
+            hint=f"name it {target.stem.removesuffix('.tar')}{SUFFIX}",
+        )
     if store.folder is None:
         raise StoreError("a store in memory has no files to copy")
     if os.path.lexists(target):

@@ -9,6 +9,8 @@ def test_backup(ran, golden):
     assert ran("--store", "../copy/.ork", "log").out == ran("log").out
     assert ran("backup", "../copy").code == 3
     assert ran("backup", ".ork/copy").code == 2
+    archive = ran("backup", "../copy.tar.gz")
+    assert (archive.code, "hint: name it copy.orkbackup" in archive.err) == (2, True)
     assert ran("backup", "../nowhere/copy").code == 4
 
 

@@ -178,6 +178,7 @@ def test_a_backup_has_it_all(full, tmp_path):
     store.close()
 
 
+@pytest.mark.lmdb
 @pytest.mark.slow
 def test_a_repair_keeps_it_all(full):
     before = {ref: oid for ref, oid in full.backend.refs() if ref.partition("/")[0] in ALL}

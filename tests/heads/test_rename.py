@@ -294,6 +294,7 @@ def test_a_tag_of_something_else_is_found(store, keep):
     assert not is_whole(store)
 
 
+@pytest.mark.lmdb
 def test_a_ref_that_is_lost_is_found_and_made_again(store):
     renamed(store)
     before = dict(store.backend.refs())

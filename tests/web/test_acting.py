@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -255,3 +258,13 @@ def test_what_a_page_is_to_say_cannot_be_made_up(served: Served):
     assert 'class="notice"' not in served.get("/", Cookie=forged).text
     assert 'class="notice"' in notice(served, answer)
     served.post("/workflows/etl/untag", {"label": "x"}, X_User="ada")
+
+
+def test_what_is_gone_for_good_is_told_in_a_line_and_not_undone(served: Served, store: Store):
+    words = [sys.executable, "-P", "-m", "ork", "gc", "--keep-runs", "0", "--prune"]
+    words += ["--undo-days", "0"]
+    subprocess.run(words, cwd=store.project, check=True, env=dict(os.environ))
+    text = served.get("/ops").text
+    row, others = text.partition("<tbody>")[2].split("</tr>", 1)
+    assert "<code>etl</code> runs #1" in row and row.count("gone for good") == 1
+    assert ("/undo" in row, "/undo" in others) == (False, True)

@@ -1,7 +1,6 @@
 """ork ops, undo: the commands that moved a name, and the way back"""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
@@ -20,11 +19,9 @@ from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
-from ork.store.operations import selected
+from ork.store.operations import Move, selected, without_runs
 from ork.store.revision import parse_span
 from ork.store.store import Store
-
-_OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{1,18})", re.ASCII)
 
 
 def ops(
@@ -161,13 +158,9 @@ def _operations(
         yield from _moves(one.moves, store)
 
 
-def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) -> Iterator[Line]:
-    gone: dict[tuple[str, str], list[int]] = {}
-    for ref, old, new in moves:
-        if found := _OF_RUN.fullmatch(ref):
-            what = "logs of runs" if found["what"] == "logs" else "runs"
-            gone.setdefault((found["workflow"], what), []).append(int(found["number"]))
-            continue
+def _moves(moves: Iterable[Move], store: Store) -> Iterator[Line]:
+    others, gone = without_runs(moves)
+    for ref, old, new in others:
         if ref.startswith("paused/"):
             how = "go on" if new is None else "are paused"
             yield ["          ", (display(ref), "head"), f"  its schedules {how}"]

@@ -17,6 +17,7 @@ from ork.cli.pictures.graph import Graph
 from ork.cli.report.change import history_of
 from ork.cli.report.charts import Moment
 from ork.cli.report.workflow import workflow_values
+from ork.cli.screen import human
 from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
@@ -38,7 +39,7 @@ from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
 from ork.store.contents import needs_of, secrets_of, snapshot_details
-from ork.store.operations import operations
+from ork.store.operations import operations, without_runs
 from ork.store.resolve import (
     Resolved,
     archived,
@@ -373,6 +374,8 @@ def moves(asked: Asked) -> Page:
         "before": more,
         "deploys": _targets(store, rows),
         "display": display,
+        "without_runs": without_runs,
+        "numbers": human.numbers,
     }
     return Page(template=f"{HERE}ops.html", values=values, schema="ops", document=rows)
 
