@@ -71,12 +71,27 @@ def ask(port: int, method: str, path: str, data: bytes = b"") -> None:
     urllib.request.urlopen(request).close()
 
 
+# As `python -m moto.server`, but one request after the other: it looks whether a condition holds,
+# and then puts, and between the two another request could put something as well.
+SERVER = """
+import sys, threading
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import run_simple
+app, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def alone(environ, start_response):
+    with lock:
+        return [*app(environ, start_response)]
+port = int(sys.argv[1])
+run_simple("127.0.0.1", port, alone, threaded=True, request_handler=MotoRequestHandler)
+"""
+
+
 @pytest.fixture(scope="session")
 def port() -> Iterator[int]:
     """The port of a server like S3, in a process of its own, that has the bucket `bucket`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    words = [sys.executable, "-c", SERVER, str(port)]
     with subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as server:
