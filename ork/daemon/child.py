@@ -114,10 +114,11 @@ class Over(Value, frozen=True, kw_only=True, tag=True):
 
 
 class Hooked(Value, frozen=True, kw_only=True, tag=True):
-    """The run has ended, and its hook begins."""
+    """The run has ended, and its hook begins, or has ended in a state."""
 
     which: str
     name: str  # of the run
+    state: str | None = None
 
 
 class Failed(Value, frozen=True, kw_only=True, tag=True):
@@ -246,6 +247,8 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
                 retries=retries,
                 begins=lambda which: tell(Hooked(which=which, name=name)),
             )
+            if hook is not None:
+                tell(Hooked(which=hook.which, name=name, state=hook.state))
             if hook is not None and hook.state != "success":
                 how = hook.error or hook.state
                 tell(

@@ -31,11 +31,11 @@ from ork.runner.target import target_of
 from ork.runner.workplace import inherited, secrets_in
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_id
-from ork.store.runs import Hook, Which
+from ork.store.runs import HOOK_MAX, Hook, Which
 from ork.store.store import Store
 from ork.worktree.place import interpreter
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = HOOK_MAX.total_seconds()
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
 LOOK_SECONDS = 0.1
 SCHEMA = "ork.hook.v1"

@@ -163,6 +163,7 @@ class Daemon:
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
         self._fires = self._skips = 0
+        self._hooked: Counter[str] = Counter()  # state -> hooks that have ended so
         self._ended: Counter[str] = Counter()  # state -> runs that were told to have ended so
         self._lag_s: float | None = None
         self._selector = DefaultSelector()
@@ -536,6 +537,8 @@ class Daemon:
                     child.signal(self._signal)
                 case Pinned():
                     self._began(child, answer, now)
+                case Hooked(state=str() as state):
+                    self._hooked[state] += 1
                 case Hooked():
                     self._hooks[child] = answer, time.monotonic() + HOOK_SECONDS
                 case Over() if child.pinned is not None:
@@ -783,6 +786,8 @@ class Daemon:
                     "fires": self._fires,
                     "skips": self._skips,
                     "ended": self._ended,
+                    "hooks": self._hooked,
+                    "places": self._options.jobs if self._options.schedule else 0,
                     "lag_s": self._lag_s,
                     "running": self._children.working,
                     "ok": not (self._away or self._unwritten),

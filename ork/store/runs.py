@@ -38,6 +38,7 @@ from ork.store.store import Store
 
 PAGE_RUNS = 32
 SHOWN = 10  # names of runs in a message
+HOOK_MAX = timedelta(minutes=5)  # that a hook may take
 Which: TypeAlias = Literal["on_failure", "on_success"]
 
 

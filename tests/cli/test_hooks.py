@@ -2,8 +2,11 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+
+from tests.conftest import START
 
 
 @pytest.fixture
@@ -70,3 +73,18 @@ def test_they_can_be_left_out(flow):
     assert not (flow.folder / "facts.json").exists()
     assert flow("retry", "etl#1", "--no-hooks", "--only", "a").code == 0
     assert not (flow.folder / "facts.json").exists()
+
+
+def test_one_that_has_just_begun_is_told_to_go_on(flow, opened):
+    flow("run", "etl.yaml")
+    store = opened()
+    ((ref, oid),) = store.refs("hooks/")
+    hook = json.loads(store.blob(oid))
+    goes_on, unknown = "seconds ago; it goes on, unless its ork was killed", "its end is not known"
+    for seconds, words in ((42, goes_on), (301, unknown)):
+        flow._seconds = 400
+        started = START + timedelta(seconds=400 - seconds)
+        begun = hook | {"state": None, "started": f"{started:%FT%TZ}"}
+        with store.transaction() as tx:
+            tx.move(f"hooks/{ref}", old=store.ref(f"hooks/{ref}"), new=tx.add_value(begun))
+        assert words in flow("show", "etl#1").out

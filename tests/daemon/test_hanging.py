@@ -113,8 +113,8 @@ def forker_of(up: Up) -> int:
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of others")
 def test_while_runs_cannot_be_written_it_is_not_well_and_says_so_once(ork: Ork) -> None:
     pytest.importorskip("uvicorn")
-    deploy(ork, "tick", "{every: 1s}")
-    with running(ork, "--listen", "127.0.0.1:0") as up:
+    deploy(ork, "tick", '{every: 1s}\non_success: {command: "true"}')
+    with running(ork, "--listen", "127.0.0.1:0", "--jobs", "4") as up:
         url = up.until("Listening")["url"]
         up.until("Began")
         up.until("Ended")
@@ -128,5 +128,6 @@ def test_while_runs_cannot_be_written_it_is_not_well_and_says_so_once(ork: Ork) 
         up.until("Note", message="the store can be written again")
         assert up.until("LeftOut")["reason"] == "the store could not be written"
         assert eventually(lambda: status(url, "/health") == 200)
+        assert "ork_up_places 4\n" in metrics(url)
         assert up.end() == 0
         assert [one["message"] for one in up.all("Trouble")] == [message]

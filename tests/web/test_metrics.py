@@ -99,7 +99,9 @@ def test_metrics_ask_for_the_token(served: Served):
 
 
 def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
-    served.beat(fires=3, skips=2, lag_s=0.25, running=1, ended={"failed": 4})
+    served.beat(
+        fires=3, skips=2, lag_s=0.25, running=1, ended={"failed": 4}, hooks={"failed": 2}, places=4
+    )
     deadline = time.monotonic() + 15
     # Beats of the tests before may be all that was read by now.
     while (found := metrics(served)).get(("ork_up_fires_total", frozenset())) != 3:
@@ -114,6 +116,8 @@ def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     assert found["ork_up_runs_ended_total", frozenset({("state", "failed")})] == 4
     assert found["ork_up_runs_ended_total", frozenset({("state", "success")})] == 0
     assert found["ork_last_end_timestamp_seconds", frozenset({etl, ("state", "failed")})] > 0
+    assert found["ork_up_hooks_total", frozenset({("state", "failed")})] == 2
+    assert found["ork_up_places", frozenset()] == 4
     assert found["ork_up_ok", frozenset()] == 1
     assert found["ork_build_info", frozenset({("version", __version__)})] == 1
     assert found["ork_schedule_next_timestamp_seconds", frozenset({etl})] > time.time()

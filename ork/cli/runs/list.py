@@ -25,7 +25,7 @@ from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, Ta
 from ork.objects.value import replace
 from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
-from ork.store.runs import PAGE_RUNS, Hook, RunEntry
+from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry
 from ork.store.store import Store
 from ork.store.verdict import in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up
@@ -417,11 +417,16 @@ def _how_many(states: Mapping[str, TaskRun]) -> Line:
 def _hook(hook: Hook, session: Session) -> Iterator[Line]:
     """Yield how a hook went, and the end of what it printed."""
     seconds = None if hook.duration is None else hook.duration / SECOND
-    how = hook.state or "begun, and its end is not known"
+    now = session.now()
+    how, took = hook.state or "begun, and its end is not known", ""
+    if hook.state is None and now - hook.started < HOOK_MAX:
+        how = f"begun {human.near(hook.started, now)}; it goes on, unless its ork was killed"
+    elif hook.state:
+        took = f", took {human.duration(seconds)}"
     yield [
         (f"{hook.which:<10} ", "label"),
         (how, hook.state or "interrupted"),
-        f", {human.date(hook.started, session.now())}, took {human.duration(seconds)}",
+        f", {human.date(hook.started, now)}{took}",
     ]
     yield ["    ", hook.line]
     if hook.error:

@@ -42,6 +42,7 @@ WORKFLOWS_MAX = 1000  # of more only the first, by name
 KEEP_SECONDS = 10.0  # that the numbers of the store are good for
 QUANTILES = (0.5, 0.9, 1.0)
 STATES = ("running", "success", "failed", "cancelled", "interrupted")
+HOOK_STATES = ("success", "failed", "cancelled")
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels: TypeAlias = dict[str, str]
@@ -56,7 +57,9 @@ class Beat(Value, frozen=True, kw_only=True):
     skips: int
     lag_s: float | None
     running: int
+    places: int = 0
     ended: Mapping[str, int] = {}
+    hooks: Mapping[str, int] = {}
     ok: bool = True
 
 
@@ -154,6 +157,9 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     yield _one("ork_up_fires_total", "counter", "Runs that this ork up has fired.", beat.fires)
     yield _one("ork_up_skips_total", "counter", "Slots that this ork up has left out.", beat.skips)
     yield _one("ork_up_runs", "gauge", "Runs of this ork up that go on.", beat.running)
+    yield _one("ork_up_places", "gauge", "How many of them may go on at once.", beat.places)
+    hooks: Samples = [({"state": state}, beat.hooks.get(state, 0)) for state in HOOK_STATES]
+    yield _metric("ork_up_hooks_total", "counter", "Hooks that this ork up has executed.", hooks)
     if beat.lag_s is not None:
         help = "How long after its slot the newest run was fired."
         yield _one("ork_up_lag_seconds", "gauge", help, beat.lag_s)
