@@ -133,7 +133,7 @@ class Late(Value, frozen=True, kw_only=True):
 
 
 class Holder(Value, frozen=True, kw_only=True):
-    """The process of the `ork up` that fires, since when it does, and how many runs at once."""
+    """The process of the `ork up` that fires, since when it works, and how many runs at once."""
 
     host: str
     pid: int
@@ -321,13 +321,16 @@ def is_up(store: Store) -> bool | None:
     return lease is None
 
 
-def hold(store: Store, now: datetime, jobs: int) -> Lease | None:
-    """Take the lease of who fires, and tell who that is; None when another process has it."""
+def hold(store: Store, since: datetime, jobs: int) -> Lease | None:
+    """Take the lease of who fires, and tell who that is, and since when it works.
+
+    None when another process has it.
+    """
     lease = store.backend.lease(UP)
     if lease is not None:
         try:
             with store.transaction() as tx:
-                me = Holder(host=host(), pid=os.getpid(), since=now, jobs=jobs)
+                me = Holder(host=host(), pid=os.getpid(), since=since, jobs=jobs)
                 tx.move(UP_REF, old=store.ref(UP_REF), new=tx.add_value(to_json(me)))
         except BaseException:
             lease.release()

@@ -158,7 +158,7 @@ class Daemon:
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
         self._away_since: datetime | None = None  # or was, the last time
         self._unwritten = False  # runs cannot be begun, or their ends recorded
-        self._well_at = clock()  # when it could last be used
+        self._well_at = self._since = clock()  # when it could last be used, and when we began
         self._look_at = self._sure_at = self._beat_at = 0.0
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
@@ -652,7 +652,7 @@ class Daemon:
     def _settle(self, now: datetime) -> None:
         """Put an end to the record of runs whose owners were killed, and execute their hooks."""
         if self._lease is None or not self._lease.held():
-            self._lease = fires.hold(self._store, now, self._options.jobs)
+            self._lease = fires.hold(self._store, self._since, self._options.jobs)
         try:
             settled = record.settle(self._store, now=now)
         except Corrupt as error:

@@ -21,7 +21,7 @@ import pytest
 from ork.cli.app import main
 from ork.daemon import fires, pauses, queue
 from ork.daemon.child import Retry, begin
-from ork.daemon.fires import UP_REF, is_up
+from ork.daemon.fires import UP_REF, holder, is_up
 from ork.daemon.lines import lines_of, skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
@@ -869,7 +869,12 @@ def test_it_is_told_whether_anybody_fires(ork: Ork, opened: Opened) -> None:
         known = json.loads(ork("schedule", "--json").out)["data"]
         assert known["up"] and known["holder"]["pid"] in pids
         assert "next: `ork watch 2026" in ork("run", "w", "--queue").err
-        assert first.end() == second.end() == 0
+        its, other = (first, second) if holder(store).pid == pids[0] else (second, first)
+        assert its.end() == 0
+        other.process.send_signal(signal.SIGHUP)  # else it looks in half a minute
+        assert eventually(lambda: (one := holder(store)) and one.pid == other.process.pid)
+        assert holder(store).since <= datetime.fromisoformat(other.all("Up")[0]["time"])
+        assert other.end() == 0
     assert is_up(store) is False
     assert list((ork.folder / ".ork" / "locks").iterdir()) == []
     assert store.ref(UP_REF) is None
