@@ -136,3 +136,10 @@ def test_records_that_are_superseded_are_not_called_runs(ork, opened):
         tx.move("runs/f/left", old=left, new=None)
     told = ork("gc").out
     assert "1  superseded records of runs\n" in told and " run\n" not in told
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1", "x", "1h", "100001", "9" * 30])
+def test_days_are_a_number_with_or_without_their_unit(ran, text):
+    assert ran("gc", "--keep-days", "90d").out == ran("gc", "--keep-days", "90").out
+    refused = ran("gc", "--keep-days", text)
+    assert (refused.code, "say days, up to 100,000: 90, or 90d" in refused.err) == (2, True)

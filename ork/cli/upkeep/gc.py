@@ -17,6 +17,14 @@ from ork.upkeep.prune import gc as collect
 _RECORDS = {"run": "records of runs", "taskrun": "records of tasks in runs"}
 
 
+def days(text: str) -> int:
+    """Return the days that a text says: 90 or 90d."""
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdigit()) or int(number[:9]) > DAYS_MAX:
+        raise typer.BadParameter(f"say days, up to {DAYS_MAX:,}: 90, or 90d")
+    return int(number)
+
+
 def gc(
     ctx: typer.Context,
     prune: Annotated[bool, typer.Option("--prune", help="Remove it; else only say.")] = False,
@@ -29,21 +37,19 @@ def gc(
     ] = None,
     keep_days: Annotated[
         int | None,
-        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep runs that ended in N days."),
+        typer.Option(parser=days, metavar="N", help="Keep runs that ended in N days."),
     ] = None,
     keep_logs_days: Annotated[
         int | None,
-        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep logs only for N days."),
+        typer.Option(parser=days, metavar="N", help="Keep logs only for N days."),
     ] = None,
     keep_checkouts_days: Annotated[
         int | None,
-        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep checkouts only for N days."),
+        typer.Option(parser=days, metavar="N", help="Keep checkouts only for N days."),
     ] = None,
     undo_days: Annotated[
         int | None,
-        typer.Option(
-            min=0, max=DAYS_MAX, metavar="N", help="Undo stays possible so many days, else 30."
-        ),
+        typer.Option(parser=days, metavar="N", help="Undo stays possible so many days, else 30."),
     ] = None,
     damaged: Annotated[
         bool, typer.Option("--damaged", help="Runs go, too, of which something is lost.")
