@@ -104,6 +104,7 @@ def test_a_password_is_never_shown(password):
 def test_one_server_may_have_both(there, postgres, schema, ork):
     fill(there)
     store, database = postgres.url(), postgres.url(schema=schema)
+    assert ork("--store", store, "init").code == 0
     assert ork("--store", store, "import", "ork-db", database).code == 0
     assert "stderr: no rows" in ork("--store", store, "logs", "etl#2").out
     again = ork("--store", store, "import", "ork-db", database)
