@@ -262,6 +262,9 @@ def begin(
     owner.sweep(store)
     while True:
         begun = owner.begun_in(store, room)
+        ops = store.ref(
+            "ops"
+        )  # gc tells there of the runs, and so the numbers, that it will remove
         number = next_number(store, pin.workflow)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
@@ -278,6 +281,7 @@ def begin(
                 tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
                 tx.move(f"ran/{run.snapshot}/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(owner.pin_ref(run.id), old=None, new=oid)
+                tx.expect("ops", ops)
                 if run.deploy is None:
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
@@ -291,9 +295,11 @@ def begin(
             owner.release(store, run.id, lease)
             if along is not None:
                 along(store.transaction(), oid)  # says in words what was taken, if that was it
-            # Another process started a run of this workflow at the same moment: next number.
+            # Another process started a run of this workflow at the same moment: next number. Or
+            # somebody has recorded an operation.
             is_next = newest_number(store, pin.workflow) >= number
-            if not is_next and owner.begun_in(store, room) == begun:
+            is_as_before = owner.begun_in(store, room) == begun and store.ref("ops") == ops
+            if not is_next and is_as_before:
                 raise
             continue
         failpoint("begin.pinned")

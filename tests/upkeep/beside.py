@@ -113,6 +113,7 @@ def retain_on(project: str) -> None:
     """Remove all runs but a few until stdin ends."""
     from ork.upkeep.prune import gc as remove
 
+    print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0)[0]:
         store = opened(project)
         remove(store, keep=Keep(runs=2), now=LATER, stamp=stamp(2400), force=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -361,11 +362,32 @@ def test_a_configuration_that_is_a_link_is_refused(five, tmp_path):
 
 
 @pytest.mark.turns(2)
+def test_a_number_is_not_given_again_that_went_while_a_run_began(five, monkeypatch):
+    """Others took it, and gc has removed their runs, before the run was written."""
+    head = five.ref("workflows/etl")
+    states = {"a": outcome(task_of(five, head), "failed")}
+    passed = []
+
+    def meanwhile(name):
+        passed.append(name)
+        if passed.count("begin.locked") == 1 and name == "begin.locked":
+            for _ in range(3):
+                write_run(five, head, states, "failed", created=NOON + timedelta(hours=1))
+            done = gc(
+                five, keep=Keep(runs=1, undo_days=0), now=LATER, stamp=stamp(2400), force=True
+            )
+            assert {6, 7} <= set(done.runs["etl"])
+
+    monkeypatch.setattr(record, "failpoint", meanwhile)
+    assert write_run(five, head, states, "failed").number == 9
+
+
 def test_runs_begin_and_end_while_others_are_removed(five):
     """Two processes write runs and go on with them; another one removes all but a few."""
     rounds = str(size(200, by_day=15))
+    remover = beside(five.project, "retain_on", stdout=subprocess.PIPE)
+    assert remover.stdout.readline() == b"ready\n"  # else all is written before it has begun
     writers = [beside(five.project, "run_on", rounds) for _ in range(2)]
-    remover = beside(five.project, "retain_on")
     said = [writer.communicate()[1].decode() for writer in writers]
     said.append(remover.communicate()[1].decode())
     assert said == ["", "", ""]
