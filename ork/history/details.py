@@ -5,6 +5,7 @@ Inputs are not stored: the bindings of a task, the parameters and the outputs be
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -27,7 +28,8 @@ from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
 
 # Of a path, as changes have it: `tables[0].rows`, `"a b".c`.
-_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|\[\d+\]|[^.\[\]"]+')
+_STEP = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|\[\d+\]|[^.\[\]"]+')
+_PATH_HINT = 'a path is such as `tables[0].rows`, with a key of other signs in quotes: `"a b".c`'
 COLUMNS = ("state", "started", "seconds", "attempts", "reason", "error", "inputs", "output")
 SHOWN = 10  # of the values of a mapping, in a line about it
 
@@ -375,8 +377,10 @@ def _first(name: str, texts: Iterator[str]) -> str:
     return line(name, [*islice(texts, SHOWN), *("..." for _ in islice(texts, 1))])
 
 
-def part_of(value: Json, path: str) -> Json:
+def value_at(value: Json, path: str) -> Json:
     """Return the part of a value to which a path leads; raise NotFound where it leads nowhere."""
+    if unread := _STEP.sub("", path).strip("."):
+        raise NotFound(f"{path!r} leads to no value: what does {unread[0]} mean?", hint=_PATH_HINT)
     for step in _STEP.findall(path):
         if isinstance(value, list):
             number = step.strip("[]")
@@ -384,7 +388,7 @@ def part_of(value: Json, path: str) -> Json:
                 raise NotFound(f"there is no {step} among {count(len(value), 'element')}")
             value = value[int(number)]
             continue
-        key = step if step[0] != '"' else step[1:-1].replace('\\"', '"')
+        key = json.loads(step, strict=False) if step[0] == '"' else step
         if not isinstance(value, dict) or key not in value:
             known = sorted(value) if isinstance(value, dict) else []
             raise NotFound(f"there is no {step} in it", hint=meant_or_known(key, known))

@@ -161,7 +161,7 @@ def test_outputs_of_another_version_than_the_newest_come_with_a_note(etl, edit) 
 
 
 def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
-    value = {"rmse": 0.5, "sizes": [{"a b": 1}, {"x": [2, 3]}]}
+    value = {"rmse": 0.5, "sizes": [{"a b": 1, 'c:\\d "e"\n': 4}, {"x": [2, 3]}]}
     ork.write(
         "w.yaml",
         """\
@@ -179,6 +179,7 @@ def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
         (".sizes[1].x", [2, 3]),
         (".sizes[1].x[0]", 2),
         ('.sizes[0]."a b"', 1),
+        (r'.sizes[0]."c:\\d \"e\"\n"', 4),
         (".all", value),
     ):
         assert json.loads(ork("outputs", f"w#1:fit{path}").out) == part
@@ -188,6 +189,9 @@ def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
         (".rmsee", "no rmsee in it\nhint: did you mean rmse?"),
         (".sizes[2]", "no [2] among 2 elements"),
         (".rmse.x", "no x in it"),
+        (".sizes[", "'sizes[' leads to no value: what does [ mean?"),
+        ('."rmse', 'leads to no value: what does " mean?'),
+        (r'."\x"', "leads to no value"),
     ):
         refused = ork("outputs", f"w#1:fit{path}")
         assert (refused.code, told in refused.err) == (3, True), refused.err

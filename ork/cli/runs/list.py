@@ -220,7 +220,7 @@ def outputs(
         ork outputs etl#1:extract.rows
     """
     from ork.cli.screen.line import json_parts
-    from ork.history.details import Outputs, part_of
+    from ork.history.details import Outputs, value_at
     from ork.store.contents import run_and_place, task_runs
 
     session: Session = ctx.obj
@@ -241,7 +241,7 @@ def outputs(
     for name, changed in tainted(states).items():
         if name in values:
             session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
-    value = part_of(values[task], path) if task else values
+    value = value_at(values[task], path) if task else values
     if as_json:
         session.print_json("outputs", {revision.partition(":")[2]: value} if path else values)
         return
