@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import cache, partial
 from itertools import islice, takewhile
 
 from ork.backends.base import Lease
@@ -189,13 +190,13 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
 
 def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand."""
-    some, found, otherwise = list(all_lines), [], _not_come(store)
+    some, found, otherwise = list(all_lines), [], cache(partial(_not_come, store))
     pauses, put_away = all_paused(store), archived(store)
     skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
     for one in due(store, some, now):
         line, run, decision = one.line, one.state.run, one.decision
         held = run if run and decision and one.state.going and one.state.going.holds else None
-        head_ref = f"workflows/{line.workflow}"
+        others = _others(store, line.workflow) if decision and decision.fire else ()
         is_due = held is not None or (decision is not None and decision.decided is not None)
         last, first = None, first_due(line, one.state.last, now) if is_due else None
         if run is not None and run.scheduled is not None:
@@ -212,11 +213,9 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 schedule=line.schedule,
                 next=decision.wake if decision and not held else None,
                 due=first,
-                reason=_why_due(store, one, otherwise) if first else None,
+                reason=_why_due(one, others, otherwise) if first else None,
                 ahead=one.ahead,
-                waits_for=queue.waits_for(store, line.workflow, store.ref(head_ref))
-                if decision and decision.fire
-                else (),
+                waits_for=others,
                 last=last,
                 held_by=held.name if held else None,
                 paused=pauses.get(line.workflow),
@@ -236,7 +235,7 @@ def late(
 
     What is paused is meant to be so; what went by is told when it is resumed.
     """
-    some, found, otherwise = list(all_lines), list[Late](), _not_come(store)
+    some, found, otherwise = list(all_lines), list[Late](), cache(partial(_not_come, store))
     for one in due(store, some, now):
         line, last = one.line, one.state.last
         first = first_due(line, last, now)
@@ -250,7 +249,7 @@ def late(
                 count=times.count(line.schedule, last, now),
                 first=first,
                 last=times.newest(line.schedule, last, now) or first,
-                reason=_why_due(store, one, otherwise),
+                reason=_why_due(one, _others(store, line.workflow), otherwise),
             )
         )
     workflows = dict.fromkeys(line.workflow for line in some)
@@ -270,17 +269,19 @@ def late(
     return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
 
 
-def _why_due(store: Store, one: Due, otherwise: str) -> str:
+def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:
     """Return why nobody has fired what is due, or left it out."""
     going = one.state.going
     if going is not None and going.holds:
         return f"held back by {going.name}"
     if going is not None and going.ended is None:
         return f"{going.name} goes on"
-    workflow = one.line.workflow
-    if others := queue.waits_for(store, workflow, store.ref(f"workflows/{workflow}")):
-        return f"waits for {', '.join(others)}"
-    return otherwise
+    return f"waits for {', '.join(others)}" if others else otherwise()
+
+
+def _others(store: Store, workflow: str) -> tuple[str, ...]:
+    """Return the runs that must end before another of the workflow may begin."""
+    return queue.waits_for(store, workflow, store.ref(f"workflows/{workflow}"))
 
 
 def _not_come(store: Store) -> str:
