@@ -427,8 +427,8 @@ class Daemon:
 
         Hooks need none, and come first: one that hangs keeps no run from being started.
         Runs that make up for slots of one workflow come one after the other, and none while their
-        schedule is held back. Where no more runs of
-        a workflow may go on, what is ready of it waits, and all that is behind it in the queue.
+        schedule is held back. Where no more runs of a workflow may go on, what is ready of it
+        waits, and all that is behind it in the queue.
         """
         asked = self._asked.items()
         going = {whose.workflow for child, whose in asked if child.works and _makes_up(whose)}

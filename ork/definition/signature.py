@@ -75,9 +75,8 @@ def check_functions(
     for (message, hint), places in told.items():
         node, _, task = places[0]
         if len(places) > 1:
-            message += (
-                f"; {len(places)} tasks call it so: {some([one for _, one, _ in places], NAMED)}"
-            )
+            names = [name for _, name, _ in places]
+            message += f"; {len(places)} tasks call it so: {some(names, NAMED)}"
         found = module_of(task) if len(places) > 1 else None
         if found and (function := found[1].functions.get(task.function or "")):
             code = Problems(str(root / found[0]), found[1].source.decode(errors="replace"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import dropwhile, islice, takewhile
 
 from ork.differences.definitions import Diff, summarize
@@ -49,16 +49,12 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     newest = store.get(Deploy, head)
     if _is_own(newest, operation, author):
         return None
-    line = enumerate(history(store, name, head))
-    older: Iterator[tuple[int, tuple[Oid, Deploy]]] = islice(
-        line, 1, None
-    )  # a clone came with all that is older
-    if before is not None:
-        older = dropwhile(lambda one: one[1][0] != before, line)
+    line = islice(enumerate(history(store, name, head)), 1, None)
+    # Without anything before, a clone brought the head, and all that is older with it.
+    older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
-    if (
-        before and not found and not _is_undone(store, name, before, head)
-    ):  # the line that was left for it
+    if before and not found and not _is_undone(store, name, before, head):
+        # The line that was left for the head.
         left = enumerate(islice(history(store, name, before), LOOKED_AT_MAX))
         found = {f"{name}@{{1}}{f'~{back}' if back else ''}": deploy for back, (_, deploy) in left}
     for version, deploy in found.items():

@@ -67,8 +67,10 @@ _EnvChange: TypeAlias = tuple[str, str, str]  # variable, old and new value
 def _env_of_all(
     olds: Mapping[str, Task], news: Mapping[str, Task], count: int
 ) -> frozenset[_EnvChange]:
-    """Return what changed alike in most of so many tasks: `env` of the workflow, which has no
-    place of its own in a snapshot."""
+    """Return what changed alike in most of so many tasks.
+
+    It is `env` of the workflow, which has no place of its own in a snapshot.
+    """
     changed = Counter(
         change
         for name, task in news.items()

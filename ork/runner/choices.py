@@ -229,8 +229,8 @@ def stand_ins(
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
     run of the workflow in which all of it did, with these values of the parameters that it, or what
-    comes before it, takes. Where there is none, a task
-    that runs whatever became of the others does without those that it takes nothing of.
+    comes before it, takes. Where there is none, a task that runs whatever became of the others
+    does without those that it takes nothing of.
     """
     wanted = {up for name in selected for up in needs[name]} - selected
     taken = _taken(store, {name: oids[name] for name in selected if {*needs[name]} & wanted})

@@ -262,9 +262,8 @@ def begin(
     owner.sweep(store)
     while True:
         begun = owner.begun_in(store, room)
-        ops = store.ref(
-            "ops"
-        )  # gc tells there of the runs, and so the numbers, that it will remove
+        # gc tells there of the runs, and so the numbers, that it will remove.
+        ops = store.ref("ops")
         number = next_number(store, pin.workflow)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))

@@ -180,9 +180,8 @@ class Workplace:
             pythons = {self.python, *(shutil.which(it, path=path) for it in ("python", "python3"))}
             below = installed_from(tuple(sorted(filter(None, pythons))), str(self._root))
             if below and any(path.startswith("src/") for path in self._paths):
-                below = tuple(
-                    dict.fromkeys(("src", *below))
-                )  # also where links to it lie elsewhere
+                # Also where the links to it lie elsewhere.
+                below = tuple(dict.fromkeys(("src", *below)))
             if below:
                 ours = ":".join(os.path.join(place.folder, one) for one in below)
                 before = given.get("PYTHONPATH", dict(self._base).get("PYTHONPATH"))

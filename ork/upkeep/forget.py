@@ -101,9 +101,9 @@ def forget(
         if yes and (active := all_going_on(store)):
             name = f"{active[0].workflow}#{active[0].number}"
             hint = (
-                f"end each `ork up`, and let it end, or `ork cancel {name}`; of one that was killed"
+                f"end each `ork up`, and let it end, or `ork cancel {name}`;"
+                " of one that was killed `ork runs` takes note"
             )
-            hint += " `ork runs` takes note"
             raise StoreError(f"{name} goes on", hint=hint)
         search = _Search(store, find, mask.longest(text) - 1 if text is not None else 0)
         search.look()
