@@ -1413,6 +1413,19 @@ class Project:
 
         return remotes(self._folder_of())
 
+    def fetch(
+        self,
+        remote: str | None = None,
+        *workflows: AnyWorkflow,
+        dry_run: bool = False,
+    ) -> Transferred:
+        """Look at the heads of a remote, without moving your own: they are `team/etl` then.
+
+        >>> [moved.workflow for moved in project.fetch("team").workflows]
+        []
+        """
+        return self._transfer("fetch", remote, workflows, None, False, False, dry_run, None)
+
     def push(
         self,
         remote: str | Path | None = None,
@@ -1461,37 +1474,36 @@ class Project:
         dry_run: bool,
         author: str | None,
     ) -> Transferred:
-        from ork.sync.carrier import Side
-        from ork.sync.remotes import opened, place_of
-        from ork.sync.transfer import Choice, transfer
+        from ork.sync.exchange import exchange
+        from ork.sync.transfer import Choice
 
         names = tuple(map(_workflow, workflows))
         place = None if remote is None else str(remote)
         words = filter(None, (direction, place, *names))
         choice = Choice(workflows=names, runs=_at_most(runs, "runs"), tags=tags)
-        name, address = place_of(self._folder_of(), place, start=Path.cwd())
-        with opened(address, name, environ=os.environ) as other:
-            here = Side(self.store, "this store")
-            source, target = (here, other) if direction == "push" else (other, here)
-            return transfer(
-                source,
-                target,
-                choice,
-                direction=direction,
-                stamp=stamp_of(author, *words),
-                force=force,
-                dry_run=dry_run,
-            )
+        _, done = exchange(
+            self.store,
+            self._folder_of(),
+            direction,
+            place,
+            choice,
+            start=Path.cwd(),
+            environ=os.environ,
+            stamp=stamp_of(author, *words),
+            force=force,
+            dry_run=dry_run,
+        )
+        return done
 
     def remove_remote(self, name: str) -> str:
-        """Take a name away; return where it led.
+        """Take a name away, and what was fetched from there; return where it led.
 
         >>> project.remove_remote("team")
         '.../team'
         """
         from ork.sync.remotes import remove
 
-        return remove(self._folder_of(), name)
+        return remove(self.store, self._folder_of(), name)
 
     def close(self) -> None:
         """Close the store; the project is not to be used after that.

@@ -73,7 +73,8 @@ Elsewhere
   clone        sync.clone:clone          Make a new store of another one.
   push         sync.transfer:push        Bring to another store what it lacks.
   pull         sync.transfer:pull        Take from another store what this one lacks.
-  remote       sync.remote:remote        Name other stores, for push and pull.
+  fetch        sync.fetch:fetch          See what another store has, and move nothing.
+  remote       sync.remote:remote        Name other stores, for fetch, push and pull.
 Upkeep
   backup       upkeep.backup:backup      Copy the whole store to a new folder or file.
   fsck         upkeep.fsck:fsck          Check that nothing is lost or damaged.
@@ -96,7 +97,7 @@ WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
     "archive",
     "mv",
-    *("clone", "push", "pull", "up"),
+    *("clone", "push", "pull", "fetch", "up"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 # What git and other tools call things -> what does them here.
@@ -128,7 +129,6 @@ ps jobs exp: runs
 rename move: mv
 attach tail follow top: watch, logs -f
 output result results metrics: outputs
-fetch: pull
 pack dump: bundle, backup
 rm delete remove: archive
 unarchive: archive --undo
@@ -147,7 +147,8 @@ version: --version
 NO_COMMANDS = {
     "edit": "a workflow is its file: change that, and `ork deploy` keeps the new version",
     "rebase": "history only grows: `ork rollback` and `ork undo` go back, and are kept themselves",
-    "merge": "a workflow has one line of history: `ork pull` takes in what another store has",
+    "merge": "a workflow has one line of history: `ork fetch` shows what another store has, and"
+    " `ork pull` takes it in",
     "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
 }
 # Options that git and other tools have -> what is here in their place.
@@ -279,6 +280,11 @@ class Commands(TyperGroup):
         formatter.write("\n")
         for line in abreast(blocks, width):
             formatter.write(f"{plain(line)}\n")
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the exit codes right below the commands, so that all of it fits on a screen."""
+        with formatter.indentation():
+            formatter.write_text(EPILOG)
 
 
 def _meant(word: str) -> str:

@@ -304,6 +304,7 @@ def _content(asked: Asked, revision: str) -> Candidates:
 def _revisions(asked: Asked) -> Candidates:
     """Yield workflows, and what may follow one of them: its tags, runs and parts."""
     from ork.heads.tags import tags
+    from ork.store.resolve import REMOTES
 
     start, dots, text = asked.text.rpartition("..")
     if dots:
@@ -319,7 +320,8 @@ def _revisions(asked: Asked) -> Candidates:
             for one in tags(asked.store)
         )
         runs = _runs(asked) if asked.command in OF_RUNS else _workflows(asked)
-        found = (one for some in (runs, labels) for one in some)
+        remotes = (Candidate(name, "as fetched") for name, _ in asked.store.refs(REMOTES))
+        found = (one for some in (runs, labels, remotes) for one in some)
     return (one._replace(word=start + dots + one.word) for one in found)
 
 

@@ -13,6 +13,7 @@ from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem, count
 from ork.heads.behind import behind, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
+from ork.history.log import Standing, standings
 from ork.objects import tree
 from ork.objects.canonical import Oid, pack
 from ork.objects.kinds import Deploy, Origin, Packed, oid_of
@@ -84,7 +85,8 @@ class FileStatus(Value, frozen=True, kw_only=True):
     state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
     (the file it was deployed from is gone), behind (as in the older version `other`, see `behind`),
     duplicate (another file has this name), missing (deployed, the file is gone), invalid.
-    `tags` are the labels of the head, where all files are looked at.
+    `tags` are the labels of the head, and `remotes` how it stands to those of other stores, where
+    all files are looked at.
     """
 
     path: str
@@ -95,6 +97,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     summary: str = ""
     other: str | None = None  # the file or workflow that it is compared with, or the version
     tags: tuple[str, ...] = ()
+    remotes: tuple[Standing, ...] = ()
     lost: str = ""  # in words what others did that a deploy would take back
 
     def cells(self) -> dict[str, object]:
@@ -250,10 +253,12 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
             moved |= {other} if gone else set()
         found.append(one)
     deployed = {one.workflow: one.deploy for one in found if one.workflow and one.deploy}
-    labels = _labels(store, deployed)
+    labels, remotes = _labels(store, deployed), standings(store, deployed)
     for one in found:
-        if one.path not in moved and one.workflow not in put_away:
-            yield replace(one, tags=labels.get(one.workflow or "", ()) if one.deploy else ())
+        if one.path in moved or one.workflow in put_away:
+            continue
+        name = one.workflow if one.workflow and one.deploy else ""
+        yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
 
 
 def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:

@@ -131,9 +131,10 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
 
     texts = [as_revision(text) for text in revisions]
     if len(texts) == 2:
-        name = parse(texts[0]).name
-        is_workflow = name is not None and store.ref(f"workflows/{name}") is not None
-        return texts[0], in_workflow(str(name), texts[1]) if is_workflow else texts[1]
+        first = parse(texts[0])
+        name = f"{first.remote}/{first.name}" if first.remote else str(first.name)
+        is_workflow = first.remote or store.ref(f"workflows/{name}") is not None
+        return texts[0], in_workflow(name, texts[1]) if is_workflow else texts[1]
     if len(texts) > 2:
         raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
     text = texts[0] if texts else "@"

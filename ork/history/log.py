@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, groupby, islice
+from itertools import chain, groupby, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
-from ork.store.resolve import deploy_of, heads, histories, history
+from ork.store.resolve import REMOTES, deploy_of, heads, histories, history
 from ork.store.runs import tags_of
 from ork.store.store import Store
 from ork.store.verdict import Tally, read_tally, tallies
@@ -27,6 +27,21 @@ LOOK_UPS_MAX = 32  # of tallies each by itself, for a page; then all that there 
 _NO_RUNS = Tally(counts={})
 
 
+class Standing(Value, frozen=True, kw_only=True):
+    """How the head of a workflow stands to what a remote had when it was last looked at."""
+
+    remote: str
+    ahead: int  # deploys that only this store has
+    behind: int  # that only the remote had
+
+    @property
+    def words(self) -> str:
+        """How many deploys ahead of the remote, or behind it; nothing if neither."""
+        sides = ((self.ahead, "ahead of"), (self.behind, "behind"))
+        apart = ", ".join(f"{number} {word}" for number, word in sides if number)
+        return f"{apart} {self.remote}" if apart else ""
+
+
 class LogEntry(Value, frozen=True, kw_only=True):
     """One deploy in a log. `diff` is against its first parent, when it was asked for."""
 
@@ -34,6 +49,7 @@ class LogEntry(Value, frozen=True, kw_only=True):
     deploy: Deploy
     runs: Tally
     tags: tuple[str, ...] = ()
+    remotes: tuple[str, ...] = ()  # origin/etl: of which it was the head when that was looked at
     head: bool = False
     diff: Diff | None = None
 
@@ -111,7 +127,7 @@ def log(
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
     first = list(islice(waiting, LOOK_UPS_MAX))
-    tags = tags_of(store.refs("tags/"))
+    tags, remotes = _names(store)
     newest = store.refs_at({f"workflows/{deploy.workflow}" for _, deploy in first})
     counted = tallies(store, [oid for oid, _ in first])
     for count, (oid, deploy) in enumerate(chain(first, waiting)):
@@ -124,6 +140,7 @@ def log(
             deploy=deploy,
             runs=counted.get(oid, _NO_RUNS),
             tags=tags.get(oid, ()),
+            remotes=remotes.get(oid, ()),
             head=newest.get(f"workflows/{deploy.workflow}") == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
@@ -136,7 +153,7 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
 
 def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
     """Return some deploys as a log has them, looked up together."""
-    tags, counted = tags_of(store.refs("tags/")), tallies(store, deploys)
+    (tags, remotes), counted = _names(store), tallies(store, deploys)
     heads = set(store.refs_at({f"workflows/{one.workflow}" for one in deploys.values()}).values())
     return [
         LogEntry(
@@ -144,10 +161,51 @@ def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
             deploy=deploy,
             runs=counted[oid],
             tags=tags.get(oid, ()),
+            remotes=remotes.get(oid, ()),
             head=oid in heads,
         )
         for oid, deploy in deploys.items()
     ]
+
+
+def _names(store: Store) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[str, ...]]]:
+    """Return the tags of each deploy, and the heads of remotes that it was: `origin/etl`."""
+    labels: list[tuple[str, Oid]] = []
+    remotes: dict[Oid, tuple[str, ...]] = {}
+    for ref, oid in store.refs_many("", ("tags/", REMOTES)):  # together: one round trip
+        space, _, name = ref.partition("/")
+        if space == "tags":
+            labels.append((name, oid))
+        else:
+            remotes[oid] = (*remotes.get(oid, ()), name)
+    return tags_of(labels), remotes
+
+
+def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Standing, ...]]:
+    """Return how the heads of these workflows stand to those of each remote that has them, too."""
+    heads = store.refs_at(f"workflows/{name}" for name in workflows)
+    found: dict[str, tuple[Standing, ...]] = {}
+    for name, theirs in store.refs(REMOTES):
+        remote, _, workflow = name.partition("/")
+        if ours := heads.get(f"workflows/{workflow}"):
+            ahead, behind = _apart(store, workflow, ours, theirs)
+            one = Standing(remote=remote, ahead=ahead, behind=behind)
+            found[workflow] = (*found.get(workflow, ()), one)
+    return found
+
+
+def _apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int]:
+    """Return how many deploys each of two lines has since the newest that both have."""
+    lines = [history(store, workflow, start) for start in (ours, theirs)]
+    seen: list[dict[Oid, int]] = [{}, {}]
+    for pair in zip_longest(*lines):
+        for own, other, entry in zip(seen, reversed(seen), pair, strict=True):
+            if entry is None:
+                continue
+            own[entry[0]] = len(own)
+            if entry[0] in other:
+                return seen[0][entry[0]], seen[1][entry[0]]
+    return len(seen[0]), len(seen[1])
 
 
 def _all_tallies(store: Store) -> dict[Oid, Tally]:

@@ -24,6 +24,7 @@ from ork.store.revision import Revision
 from ork.store.store import Store
 
 NUMBER_DIGITS = 10  # in the name of a ref
+REMOTES = "remotes/"
 _HEX = "[0-9a-f]{4,64}"
 _RUN_ID = r"[0-9]{8}T[0-9]{6}\.[0-9]{3}(?P<ending>-[0-9a-f]{6})"
 RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
@@ -227,6 +228,11 @@ def archived_ref(workflow: str) -> str:
     return f"archived/{workflow}"
 
 
+def remote_ref(remote: str, workflow: str) -> str:
+    """Return the ref that remembers where the head of a workflow is in another store."""
+    return f"{REMOTES}{remote}/{workflow}"
+
+
 def former_names(store: Store, workflow: str) -> dict[str, Deploy]:
     """Return the names that a workflow had before, each with the deploy that gave it the next."""
     found: dict[str, Deploy] = {}
@@ -390,6 +396,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if parsed.run is not None:
         return _run_by_id(store, parsed.run)
     name = str(parsed.name)
+    if parsed.remote is not None:
+        return _fetched(store, parsed, parsed.remote, name)
     if name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None):
         name = only_workflow(store)
     if parsed.number is not None:
@@ -414,6 +422,30 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if re.fullmatch(_RUN_ID, name):
         return _run_by_id(store, name)
     return _by_prefix(store, name, parsed.text)
+
+
+def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> ResolvedDeploy:
+    """Return the head that a workflow had in another store when that was last looked at."""
+    base = f"{remote}/{name}"
+    if parsed.number is not None or parsed.tag is not None or parsed.at is not None:
+        raise NotFound(
+            f"{parsed.text}: of {base} the head is known here, and what came before",
+            hint=f"`ork pull {remote}` brings tags and runs, too",
+        )
+    if oid := store.ref(remote_ref(remote, name)):
+        return _deploy(store, oid, parsed.text)
+    known = [workflow for workflow, _ in store.refs(remote_ref(remote, ""))]
+    if not known and name.endswith(grammar.ENDINGS):
+        raise _unknown(store, base)
+    if not known:
+        raise NotFound(
+            f"{parsed.text!r} is not a revision: nothing was fetched from a remote {remote!r}",
+            hint=f"{grammar.FORMS}; `ork remote` lists remotes, `ork fetch` looks at one",
+        )
+    raise NotFound(
+        f"{remote} had no workflow {name!r} when it was last looked at",
+        hint=meant_or_known(name, known),
+    )
 
 
 def only_workflow(store: Store) -> str:

@@ -1,7 +1,7 @@
 """The grammar of revisions: how a user names a deploy, snapshot, task, code file or run.
 
 etl  etl~3  etl^  etl@v1.4  etl@{2}  etl@{yesterday}  etl@{good}  etl#57  run:ID  7f3a9c1
-file:PATH  @  REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
+origin/etl  file:PATH  @  REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from ork.errors import NotFound, UsageError
 from ork.objects.value import Value, replace
 
 STEPS_MAX = 1_000_000
+FORMS = "write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH"
 ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 
 
 class Revision(Value, frozen=True, kw_only=True):
     """A parsed revision. Exactly one of `name`, `run`, `number` and `file` says where it starts.
 
-    `name` is a workflow or the start of an oid, "@" the only workflow. `tag` and `at` are
-    what stood after "@". `back` is how many parents to go back; `peel` a kind to turn it into.
+    `name` is a workflow or the start of an oid, "@" the only workflow; with a `remote`, a workflow
+    as it was in that other store when it was last looked at. `tag` and `at` are what stood after
+    "@". `back` is how many parents to go back; `peel` a kind to turn it into.
     `path` is None, or what stood after ":", where "" is the text of the workflow file.
     """
 
     text: str
     name: str | None = None
+    remote: str | None = None
     number: int | None = None  # with name: its run of that number
     run: str | None = None
     file: str | None = None
@@ -41,7 +44,8 @@ _STEP = (
     r"~(?P<tilde>[0-9]{0,7})|\^\{(?P<peel>[a-z]*)\}|(?P<caret>\^)|@\{(?P<at>[^{}]{1,64})\}"
     r"|@(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})|#(?P<number>[0-9]{1,10})"
 )
-_BASE = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_BASE = rf"(?:(?P<remote>{_NAME})/)?(?P<name>{_NAME})|@"
 _UP_TO_COLON = r"(?:[^:{]|\{[^{}]*\}?)*"  # a colon in braces belongs to a time
 _FILE_END = r"\.(?:ya?ml|json)(?=:)"
 _FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
@@ -63,8 +67,8 @@ def parse(text: str) -> Revision:
     if text.startswith("run:"):
         run, colon, path = _partition(text.removeprefix("run:"))
         start = Revision(text=text, path=path if colon else None)
-        found = re.match(_BASE, run)
-        if not found or run.startswith("@"):
+        found = re.match(_NAME, run)
+        if not found:
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
@@ -73,7 +77,12 @@ def parse(text: str) -> Revision:
     found = re.match(_BASE, head)
     if not found:
         raise _unreadable(text)
-    start = Revision(text=text, name=found.group(), path=path if colon else None)
+    start = Revision(
+        text=text,
+        name=found["name"] or "@",
+        remote=found["remote"],
+        path=path if colon else None,
+    )
     return _steps(start, head[found.end() :])
 
 
@@ -213,7 +222,7 @@ def _step(revision: Revision, found: re.Match[str]) -> Revision:
 
 
 def _unreadable(text: str) -> NotFound:
-    hint = "write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH"
+    hint = FORMS
     if re.match(r"\w+=", text):
         hint = f"a parameter is given as `-i {text}`"
     return NotFound(f"{text!r} is not a revision", hint=hint)

@@ -21,6 +21,7 @@ workflow file and no command line. Refs (docs/format.md):
     paused/WORKFLOW              -> Deploy     the head when its schedules were paused
     archived/WORKFLOW            -> Deploy     the head when it was archived
     former/WORKFLOW/NAME         -> Deploy     the one by which NAME became WORKFLOW
+    remotes/REMOTE/WORKFLOW      -> Deploy     the head in another store, as last seen
     queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
     up/now                       -> Blob       which `ork up` fires, while it has the lease
     hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
@@ -105,6 +106,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "paused": "deploy",
     "archived": "deploy",
     "former": "deploy",
+    "remotes": "deploy",
     "queue": "blob",
     "up": "blob",
     "hooks": "blob",

@@ -114,7 +114,7 @@ def _fill_new(
 
 
 def _fill(other: Side, target: Side, stamp: Stamp) -> Transferred:
-    return transfer(other, target, Choice(), direction="clone", stamp=stamp)
+    return transfer(other, target, Choice(), direction="clone", stamp=stamp, remote=ORIGIN)
 
 
 def _remember(folder: Path, origin: str, start: Path) -> None:

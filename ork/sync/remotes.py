@@ -11,16 +11,27 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ork.backends.address import ELSEWHERE, is_url, parse_url, public
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.files import read_file, replace_file
 from ork.objects.kinds import is_name
 from ork.store import location
+from ork.store.resolve import remote_ref
+from ork.store.store import Store
 from ork.sync.carrier import Side
 
 ORIGIN = "origin"  # what a clone calls the store that it is of
 _FILE_BYTES_MAX = 1 << 20
+
+
+class Place(NamedTuple):
+    """Another store: what it is called in messages, where it is, and its name, if it has one."""
+
+    name: str
+    address: str
+    remote: str | None = None
 
 
 def remotes(folder: Path) -> dict[str, str]:
@@ -69,11 +80,17 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
     return place
 
 
-def remove(folder: Path, name: str) -> str:
-    """Forget a name; return where it led. Raise NotFound for one that is not there."""
+def remove(store: Store, folder: Path, name: str) -> str:
+    """Forget a name, and what was seen there; return where it led.
+
+    Raise NotFound for one that is not there.
+    """
     known = remotes(folder)
     if name not in known:
         raise _unknown(name, known)
+    with store.transaction() as tx:
+        for workflow, oid in store.refs(remote_ref(name, "")):
+            tx.move(remote_ref(name, workflow), old=oid, new=None)
     _write(folder, {one: place for one, place in known.items() if one != name})
     return known[name]
 
@@ -88,8 +105,8 @@ def resolved(place: str, *, start: Path) -> str:
     return os.path.abspath(start / place)
 
 
-def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
-    """Return the name and the place of what is meant: a remote, a folder or a URL.
+def place_of(folder: Path, text: str | None, *, start: Path) -> Place:
+    """Return which store is meant: by a remote, a folder or a URL.
 
     Without a text it is `origin`, or the only remote that there is.
     """
@@ -98,11 +115,11 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
         text = next(iter(known)) if len(known) == 1 else ORIGIN
     if text in known:
         _refuse_class(known[text])
-        return text, known[text]
+        return Place(text, known[text], remote=text)
     if is_url(text):
-        return public(text), text
+        return Place(public(text), text)
     if "/" in text or text in (".", ".."):
-        return text, resolved(text, start=start)
+        return Place(text, resolved(text, start=start))
     raise _unknown(text, known)
 
 

@@ -5,11 +5,15 @@ elsewhere keeps all of them, a name of another run keeps that, and this is told;
 the way of the rest. Then heads and tags move, all in one write, which is one operation there; then
 runs follow in parts, the oldest first, each with all of its refs, outputs and logs. So what is
 there is whole after each write, and what was interrupted is done by doing it again.
+
+What has a name for the other store remembers where the heads are there, in `remotes/REMOTE/NAME`,
+also where its own stay. A fetch does this and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
@@ -23,7 +27,7 @@ from ork.objects.value import Value
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
 from ork.progress import counted
 from ork.store.operations import removed
-from ork.store.resolve import former_names, newest_number, number_ref
+from ork.store.resolve import REMOTES, former_names, newest_number, number_ref, remote_ref
 from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Stamp, Store, named_by
 from ork.sync.bundle import LogFile
@@ -44,7 +48,7 @@ from ork.sync.select import logs_of, reading
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
 
-Direction: TypeAlias = Literal["pull", "push", "clone"]
+Direction: TypeAlias = Literal["fetch", "pull", "push", "clone"]
 _Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 T = TypeVar("T")
 
@@ -121,23 +125,27 @@ def transfer(
     *,
     direction: Direction,
     stamp: Stamp,
+    remote: str | None = None,
     force: bool = False,
     dry_run: bool = False,
 ) -> Transferred:
     """Move what is chosen; with `dry_run` only say what that would do.
+
+    `remote` is the name that one store has for the other, if it has one. A fetch moves nothing but
+    what that has to remember, and tells this as if these were the heads.
 
     What would lose something stays, and is told as refused: heads and tags of a workflow, unless
     `force`, and runs of which the target has another by that name. Raise Conflict where somebody
     else moves the same at this moment, NotFound for a workflow that is not there, Corrupt where the
     source is not what it should be.
     """
-    return _Transfer(source, target, choice, direction, stamp, force).move(dry_run)
+    return _Transfer(source, target, choice, direction, stamp, remote, force).move(dry_run)
 
 
 class _Heads(NamedTuple):
-    """How the head and the tags of a workflow move."""
+    """How the head and the tags of a workflow move, and what is remembered of it."""
 
-    moves: dict[str, tuple[Oid | None, Oid]]
+    moves: _Moves
     deploys: dict[Oid, tuple[Oid, ...]]  # those that the target has not, with their parents
     before: set[Oid]  # those that it has in its history
     meets: set[Oid]  # of these the ones that new deploys come after
@@ -152,12 +160,15 @@ class _Transfer:
         choice: Choice,
         direction: Direction,
         stamp: Stamp,
+        remote: str | None,
         force: bool,
     ) -> None:
         self._from, self._to = source, target
         self._choice, self._direction, self._stamp = choice, direction, stamp
+        self._remote = remote
         self._force = force
-        self._carrier = Carrier(source, target, target if direction == "pull" else source)
+        near = target if direction in ("fetch", "pull") else source
+        self._carrier = Carrier(source, target, near)
         self._both = self._carrier.both
         self._known = Reached()
         self._names: list[str] = []
@@ -166,6 +177,7 @@ class _Transfer:
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._removed: set[str] | None = None
+        self._sent: dict[str, Oid | None] = {}  # heads that a push finds there as they are here
         self._elsewhere: dict[str, list[Elsewhere]] = {}
         self._clashes: dict[str, dict[str, None]] = {}  # workflow -> names of runs, in order
         self._told: dict[str, list[str]] = {
@@ -182,6 +194,8 @@ class _Transfer:
             self._move_heads()
             for name in self._first:
                 self._runs[name] = self._move_runs(name)
+            if self._direction == "push":
+                self._remember_sent()
         return self._result()
 
     def _workflows(self) -> list[str]:
@@ -204,15 +218,69 @@ class _Transfer:
     def _compare_heads(self) -> None:
         here, there = (_heads_of(side.store, self._names) for side in (self._from, self._to))
         renames = dict(self._to.store.refs("former/"))
+        remembered = self._remembered()
         for name in self._names:
             wanted, its = here[name], there[name]
             head = wanted.get(ref := f"workflows/{name}")
+            if self._direction == "fetch":
+                self._heads[name] = _Heads({}, {}, set(), set(), forced=False)
+                self._remember(name, head, its, remembered)
+                continue
             if head and ref not in its and self._is_renamed(name, head, renames):
                 self._told["further"].append(name)
                 wanted = {}
             if not self._choice.tags:
                 wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
             self._heads[name] = self._compared(name, wanted, its)
+            if self._direction == "push":
+                self._sent[name] = head if head == its.get(ref) else None
+            else:
+                self._remember(name, head, its, remembered)
+        if not self._choice.workflows:
+            self._forget_gone(remembered)
+
+    def _remembered(self) -> dict[str, Oid]:
+        """Return where the heads in the source were by what the target remembers of it."""
+        if self._remote is None or self._direction == "push":
+            return {}
+        return dict(self._to.store.refs(remote_ref(self._remote, "")))
+
+    def _remember(
+        self, name: str, head: Oid | None, there: Mapping[str, Oid], remembered: Mapping[str, Oid]
+    ) -> None:
+        """Let the target remember where the head of a workflow is in the source."""
+        old = remembered.get(name)
+        if self._remote is None or head == old:
+            return
+        found = self._heads[name]
+        if head is not None and head not in found.deploys:
+            known = [*there.values(), *filter(None, [old])]
+            found.before.update(_ancestors(self._both, known))
+            self._add_deploys(name, found, {f"workflows/{name}": head})
+        found.moves[remote_ref(self._remote, name)] = (old, head)
+        if self._direction == "fetch" and head and old and not is_before(self._both, old, head):
+            self._heads[name] = found._replace(forced=True)
+
+    def _forget_gone(self, remembered: Mapping[str, Oid]) -> None:
+        """Let the target remember no heads of workflows that are not in the source any more."""
+        gone = sorted(remembered.keys() - set(self._names))
+        for name in gone:
+            ref = remote_ref(str(self._remote), name)
+            moves: _Moves = {ref: (remembered[name], None)}
+            self._heads[name] = _Heads(moves, {}, set(), set(), forced=False)
+        self._names += gone
+
+    def _remember_sent(self) -> None:
+        """Let the source remember which heads the target has from it now."""
+        if self._remote is None:
+            return
+        moved = {n: f.moves.get(f"workflows/{n}", (None, None))[1] for n, f in self._heads.items()}
+        now = {n: moved[n] or self._sent.get(n) for n in self._names}
+        with suppress(Conflict), self._from.store.transaction() as tx:  # then a fetch was faster
+            for name, head in now.items():
+                ref = remote_ref(self._remote, name)
+                if head is not None and (old := self._from.store.ref(ref)) != head:
+                    tx.move(ref, old=old, new=head)
 
     def _is_renamed(self, name: str, head: Oid, renames: Mapping[str, Oid]) -> bool:
         """Say whether the target has a workflow by another name already, and is not behind."""
@@ -537,9 +605,10 @@ class _Transfer:
         moved = []
         for name in self._names:
             found, runs = self._heads[name], self._runs.get(name, 0)
-            old, new = found.moves.get(f"workflows/{name}", (None, None))
-            tags = tuple(ref.split("/")[2] for ref in found.moves if ref.startswith("tags/"))
-            if found.moves or runs:
+            moves = self._told_of(found.moves)
+            old, new = moves.get(f"workflows/{name}", (None, None))
+            tags = tuple(ref.split("/")[2] for ref in moves if ref.startswith("tags/"))
+            if moves or runs:
                 moved.append(
                     Moved(
                         workflow=name,
@@ -569,6 +638,12 @@ class _Transfer:
             forgotten=tuple(sorted(self._carrier.still_there)),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
+
+    def _told_of(self, moves: _Moves) -> _Moves:
+        """Return the moves of heads and tags; of a fetch what it remembers, as if those moved."""
+        fetched = self._direction == "fetch"
+        heads = {ref: move for ref, move in moves.items() if ref.startswith(REMOTES) == fetched}
+        return {f"workflows/{r.split('/')[2]}": m for r, m in heads.items()} if fetched else heads
 
     def _snapshot(self, deploy: Oid | None) -> Oid | None:
         return None if deploy is None else self._both.get(Deploy, deploy).snapshot

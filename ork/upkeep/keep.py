@@ -23,7 +23,7 @@ from ork.objects.value import Value, replace
 from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.resolve import newest_number, number_ref, run_of_id, workflows_with_runs
+from ork.store.resolve import REMOTES, newest_number, number_ref, run_of_id, workflows_with_runs
 from ork.store.runs import RunEntry, refs_beside, refs_of, runs_named
 from ork.store.store import RECORDED, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
@@ -104,7 +104,8 @@ def damaged(store: Store) -> list[RunEntry]:
     What is damaged in the history of a workflow stays so whatever becomes of its runs.
     """
     objects = Objects(store, lambda _: None, quick=False)
-    histories = [named_by(ref, oid) for space in RECORDED for ref, oid in store.refs(space)]
+    spaces = (*RECORDED, REMOTES)
+    histories = [named_by(ref, oid) for space in spaces for ref, oid in store.refs(space)]
     deque(objects.check(histories), 0)
     shared = set(objects.bad)
     beside = [one for space in ("unattached/", "hooks/") for one in store.refs(space)]

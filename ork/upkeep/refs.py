@@ -104,10 +104,11 @@ class Refs:
             tombstone = self._get(Tombstone, oid)
             if tombstone is not None and ref != f"forgotten/{tombstone.object}":
                 self._say("E202", ref, f"it leads to the tombstone of {tombstone.object}", oid)
-        for ref, oid in self._whole("read/"):
-            deploy = self._get(Deploy, oid)
-            if deploy is not None and ref.split("/")[1] != deploy.workflow:
-                self._say("E202", ref, f"it leads to a deploy of {deploy.workflow}", oid)
+        for space, part in (("read", 1), ("remotes", 2)):
+            for ref, oid in self._whole(f"{space}/"):
+                deploy = self._get(Deploy, oid)
+                if deploy is not None and ref.split("/")[part] != deploy.workflow:
+                    self._say("E202", ref, f"it leads to a deploy of {deploy.workflow}", oid)
 
     def named(self) -> Iterator[tuple[str, Oid]]:
         """Yield in words each deploy of a history and each run, with its oid."""

@@ -242,6 +242,7 @@ WRITING: dict[str, list[Case]] = {
     "remote": reads("remote", "remote add other ..", "remote rm other"),
     "push": reads("push ../elsewhere", "push ../elsewhere --dry-run"),
     "pull": reads("pull ../elsewhere"),
+    "fetch": reads("remote add third ../elsewhere", "fetch third", "status", "remote rm third"),
     "clone": reads("clone . ../cloned"),
     "up": reads("up --systemd --no-web"),  # what it tells: tests/daemon/test_told.py
     "gc": reads("gc", "gc --prune --force --undo-days 0 --keep-runs 0", "ops"),
@@ -307,7 +308,7 @@ JSON = (
     "graph etl~3..etl~2",
     "rollback etl etl~2",
 )
-LIVE = ("run", "retry", "bisect", "push", "pull", "clone")  # they draw on lines anew
+LIVE = ("run", "retry", "bisect", "push", "pull", "fetch", "clone")  # they draw on lines anew
 EVENTS = ("watch etl#2", "logs -f etl#1")  # a document a line
 SOURCES = ("blame etl:", "show etl:")  # files, in which no text has a NUL
 # Those that show oids, names, paths, single lines.

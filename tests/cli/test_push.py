@@ -32,6 +32,11 @@ def team(ran, tmp_path):
     return str(folder)
 
 
+def alone(out: str) -> str:
+    """Return what a store prints, as if it had never seen its `origin`."""
+    return out.replace("(etl, origin/etl)", "(etl)")
+
+
 def test_push_and_pull(ran, team, edit, golden):
     dry = ran("push", "--dry-run")
     pushed = ran("push")
@@ -40,7 +45,7 @@ def test_push_and_pull(ran, team, edit, golden):
     golden("push/new.txt", pushed.out)
     assert ran("push").out == "nothing new\n"
     for words in (["log", "etl"], ["runs"], ["logs", "etl#1"], ["tag"]):
-        assert ran("--store", team + "/.ork", *words).out == ran(*words).out
+        assert ran("--store", team + "/.ork", *words).out == alone(ran(*words).out)
     assert ran("--store", team + "/.ork", "fsck", "--full").code == 0
     edit("etl.yaml", "@daily", "@hourly")
     assert ran("deploy", "etl.yaml").code == 0
@@ -244,7 +249,7 @@ def test_clone(ran, tmp_path, golden):
     golden("push/clone.txt", cloned.out)
     there = ("--store", "../mine/.ork")
     for words in (["log", "etl"], ["runs"], ["logs", "etl#2"]):
-        assert ran(*there, *words).out == ran(*words).out
+        assert alone(ran(*there, *words).out) == ran(*words).out
     assert ran(*there, "remote").out == f"origin  {ran.folder}\n"
     assert ran(*there, "pull").out == "nothing new\n"
     golden("push/clone-ops.txt", ran(*there, "ops").out)
@@ -266,11 +271,11 @@ def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
     assert ran("clone", ".", url).code == 3
     assert ran("--store", url, "pull").out == "nothing new\n"
     for words in (["log", "etl"], ["logs", "etl#1"], ["logs", "etl#2"]):
-        assert ran("--store", url, *words).out == ran(*words).out
+        assert alone(ran("--store", url, *words).out) == ran(*words).out
     for name in ("back", "by-url"):
         (tmp_path / name).mkdir()
     assert ran("init", "--from", url, "../back").code == 0
-    assert ran("--store", "../back/.ork", "log", "etl").out == ran("log", "etl").out
+    assert alone(ran("--store", "../back/.ork", "log", "etl").out) == ran("log", "etl").out
     assert ran("init", "--from", ".", "--store", "sqlite:../moved.db", "../by-url").code == 0
     for words in (["log", "etl"], ["ops"], ["runs"]):
         assert ran("--store", "../by-url/.ork", *words).out == ran(*words).out
@@ -283,7 +288,7 @@ def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
     assert ran("clone", ".", url).code == 0
     there = ("--store", url)
     for words in (["log", "etl"], ["runs"], ["logs", "etl#1"], ["logs", "etl#2"]):
-        assert ran(*there, *words).out == ran(*words).out
+        assert alone(ran(*there, *words).out) == ran(*words).out
     assert ran(*there, "fsck", "--full").code == 0
     assert ran("remote", "add", "origin", url).code == 0
     edit("etl.yaml", "@daily", "@hourly")

@@ -183,6 +183,7 @@ LEADING = (
     "paused/etl",
     "archived/etl",
     "former/etl/load",
+    "remotes/origin/etl",
     "queue/etl/1",
     "up/now",
     "hooks/etl/1/1",

@@ -301,6 +301,7 @@ def status(
     that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong,
     B behind: as in an older version, while a rollback, a pull or somebody else made the newest.
     A warning tells what others did that an edited file lacks, and a deploy of it would take back.
+    How many deploys a head is ahead or behind is by what `ork fetch` saw last.
 
     \b
     Example:
@@ -382,6 +383,8 @@ def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Lin
             line += ["  ", words.get(one.state, "as in "), one.other]
         if one.summary:
             line += ["  ", one.summary]
+        for apart in one.remotes:
+            line += [(f"  {apart.words}", "time")] if apart.words else []
         yield line
         if one.lost:
             yield [" " * 10, ("warning: ", "warning"), f"this {one.lost}"]

@@ -283,6 +283,7 @@ def _names(entry: LogEntry) -> Line:
     """Return the names of a deploy in brackets: the workflow at its head, and the tags."""
     names = [(entry.deploy.workflow, "head")] if entry.head else []
     names += [(f"@{tag}", "tag") for tag in entry.tags]
+    names += [(name, "head") for name in entry.remotes]
     line: Line = []
     for name in names:
         line += [", " if line else " (", name]

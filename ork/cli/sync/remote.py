@@ -26,10 +26,10 @@ def remote(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Name other stores, for push and pull.
+    """Name other stores, for fetch, push and pull.
 
-    The names lie in .ork/remotes.json. A URL with a password in it is refused: PGPASSWORD,
-    ~/.pgpass and the like are read by themselves.
+    The names lie in .ork/remotes.json. With a name goes what was fetched from there. A URL with a
+    password in it is refused: PGPASSWORD, ~/.pgpass and the like are read by themselves.
 
     \b
     Example:
@@ -56,10 +56,12 @@ def remote(
         assert name is not None and place is not None
         led = add(folder, name, place, start=Path.cwd(), force=force)
         _tell(session, {name: led}, as_json)
-        session.say([("next: ", "hint"), f"`ork push {name}` or `ork pull {name}`"])
+        session.say(
+            [("next: ", "hint"), f"`ork push {name}`, `ork pull {name}` or `ork fetch {name}`"]
+        )
     elif action == "rm":
         assert name is not None
-        led = remove(folder, name)
+        led = remove(session.store, folder, name)
         session.print([["removed ", (name, "name"), f"  {quoted(led)}"]])
     else:
         _tell(session, remotes(folder), as_json)

@@ -17,6 +17,7 @@ from ork.cli.session import Session
 from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
+    from ork.sync.remotes import Place
     from ork.sync.transfer import Direction, Elsewhere, Moved, Refused, Transferred
 
 OID_DIGITS = 8
@@ -106,38 +107,68 @@ def _transfer(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from ork.sync.carrier import Side
-    from ork.sync.remotes import opened, place_of
-    from ork.sync.transfer import Choice, transfer
-
-    choice = Choice(workflows=tuple(workflows or ()), runs=runs_of(runs), tags=tags)
-    name, place = place_of(session.folder, remote, start=Path.cwd())
-    with opened(place, quoted(name), environ=session.world.environ) as other:
-        here = Side(session.store, "this store")
-        source, target = (here, other) if direction == "push" else (other, here)
-        done = transfer(
-            source,
-            target,
-            choice,
-            direction=direction,
-            stamp=session.stamp(),
-            force=force,
-            dry_run=dry_run,
-        )
-    if as_json:
-        ends = {"direction": direction, "remote": name}
-        session.print_json("transfer", ends | dict(members(done) or ()))
-    else:
+    place, done = exchanged(
+        session,
+        direction,
+        remote,
+        workflows,
+        runs=runs,
+        tags=tags,
+        force=force,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    if not as_json:
         session.print(moved_lines(done))
-        session.say(*left_out_lines(done, quoted(name), direction))
-        if dry_run and done.workflows:
-            session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
-        session.say(*refused_lines(done, quoted(name), public(place), direction))
+        session.say(*left_out_lines(done, quoted(place.name), direction))
+        if dry_run:
+            tell_dry_run(session, done)
+        session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
             session.say(*_behind_lines(session, heads))
             session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
     if any(one.heads for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
+
+
+def exchanged(
+    session: Session,
+    direction: "Direction",
+    remote: str | None,
+    workflows: list[str] | None,
+    *,
+    runs: str = "all",
+    tags: bool = True,
+    force: bool = False,
+    dry_run: bool,
+    as_json: bool,
+) -> "tuple[Place, Transferred]":
+    """Move what is chosen, and print it where JSON is wanted."""
+    from ork.sync.exchange import exchange
+    from ork.sync.transfer import Choice
+
+    place, done = exchange(
+        session.store,
+        session.folder,
+        direction,
+        remote,
+        Choice(workflows=tuple(workflows or ()), runs=runs_of(runs), tags=tags),
+        start=Path.cwd(),
+        environ=session.world.environ,
+        stamp=session.stamp(),
+        force=force,
+        dry_run=dry_run,
+    )
+    if as_json:
+        ends = {"direction": direction, "remote": place.name}
+        session.print_json("transfer", ends | dict(members(done) or ()))
+    return place, done
+
+
+def tell_dry_run(session: Session, done: "Transferred") -> None:
+    """Say that nothing was moved of what was told."""
+    if done.workflows:
+        session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
 
 
 def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
@@ -158,12 +189,12 @@ def moved_lines(done: "Transferred") -> Iterator[Line]:
     """Yield a line for each workflow of which something moved, or would."""
     width = max((len(one.workflow) for one in done.workflows), default=0)
     for one in done.workflows:
-        yield [(f"{one.workflow:<{width}}", "name"), "  ", *_ends(one), _counts(one)]
+        yield [(f"{one.workflow:<{width}}", "name"), "  ", *ends_of(one), _counts(one)]
     if not done.workflows:
         yield ["nothing was moved" if done.refused else "nothing new"]
 
 
-def _ends(one: "Moved") -> Line:
+def ends_of(one: "Moved") -> Line:
     """Return from where to where a head moves, by the snapshots, as `ork log` shows them."""
     if one.new_snapshot is None:
         return []
@@ -206,10 +237,9 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
         ]
 
 
-def refused_lines(
-    done: "Transferred", name: str, place: str, direction: "Direction"
-) -> Iterator[Line]:
+def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -> Iterator[Line]:
     """Yield what stayed since it would have lost something, and what to do about it."""
+    name, address = quoted(place.name), public(place.address)
     sides = (name, "this store") if direction == "push" else ("this store", name)
     error, note, hint = ("error: ", "error"), ("note: ", "warning"), ("hint: ", "hint")
     split = [one for one in done.refused if one.heads]
@@ -219,9 +249,9 @@ def refused_lines(
             yield from _different_lines(head, sides)
         if more := one.heads[NAMES_MAX:]:
             yield [f"  and {count(len(more), 'more tag')}"]
-    there = f"{'--store' if is_url(place) else '-C'} {shlex.quote(place)}"
+    there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
     if split:
-        for told in _ways_out(split, name, there, direction):
+        for told in _ways_out(split, place.remote, name, there, direction):
             yield [hint, told]
     clashing = [one for one in done.refused if one.runs]
     for one in clashing:
@@ -229,7 +259,7 @@ def refused_lines(
         other = "another" if len(one.runs) == 1 else "other"
         yield [note, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
     if clashing:
-        shown = f"`ork {there} show {clashing[0].runs[0]}` shows the other one"
+        shown = f"`{there} show {clashing[0].runs[0]}` shows the other one"
         yield [hint, f"a run keeps its name, each side its own run; {shown}"]
 
 
@@ -247,15 +277,20 @@ def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]
 
 
 def _ways_out(
-    split: "Sequence[Refused]", name: str, there: str, direction: "Direction"
+    split: "Sequence[Refused]", remote: str | None, name: str, there: str, direction: "Direction"
 ) -> Iterator[str]:
     """Yield how to see what the other side has done, and each way to go on."""
     typed = f"{shlex.quote(name)} {' '.join(one.workflow for one in split)}"
     if all("@" in head.name for one in split for head in one.heads):
         yield f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
         return
+    before = f"`ork fetch {remote}`, then " if direction == "push" else ""
     for one in split[:NAMES_MAX]:
-        yield f"`ork {there} {_their_change(one)}` shows what {name} has"
+        if remote is None:
+            shown = f"`{there} {_their_change(one)}`"
+        else:
+            shown = f"{before}`ork {_their_change(one, f'{remote}/')}`"
+        yield f"{shown} shows what {name} has"
     yield (
         f"`ork pull {typed} --force` takes that (`ork undo` gives yours back): bring it into your"
         " files before `ork deploy FILE`, which takes back what they lack"
@@ -264,7 +299,11 @@ def _ways_out(
         yield f"`ork push {typed} --force` puts yours in its place"
 
 
-def _their_change(one: "Refused") -> str:
-    """Return what shows there what the other side has changed since both had the same."""
+def _their_change(one: "Refused", before: str = "") -> str:
+    """Return what shows what the other side has changed since both had the same.
+
+    `before` is what stands before the name of the workflow to mean that of the other side.
+    """
     bases = [head.base for head in one.heads if head.name == one.workflow and head.base]
-    return f"diff {bases[0][:OID_DIGITS]} {one.workflow}" if bases else f"log {one.workflow}"
+    theirs = before + one.workflow
+    return f"diff {bases[0][:OID_DIGITS]} {theirs}" if bases else f"log {theirs}"

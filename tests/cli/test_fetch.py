@@ -1,0 +1,189 @@
+"""ork fetch, and what it remembers: origin/etl"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ork.store import location
+
+TWO = """\
+name: two
+tasks:
+  a: {executor: process, command: "true"}
+"""
+
+
+@pytest.fixture
+def team(ran, tmp_path):
+    """A clone of the store, which is `origin`."""
+    assert ran("clone", ".", "../team").code == 0
+    assert ran("remote", "add", "origin", "../team").code == 0
+    return str(tmp_path / "team/.ork")
+
+
+def refs(store: str | Path) -> dict[str, str]:
+    opened = location.open_store(Path(store), environ={})
+    try:
+        return dict(opened.refs(""))
+    finally:
+        opened.close()
+
+
+def remembered(store: str | Path, remote: str = "origin") -> dict[str, str]:
+    start = f"remotes/{remote}/"
+    return {ref.removeprefix(start): o for ref, o in refs(store).items() if ref.startswith(start)}
+
+
+def test_what_a_remote_has_is_seen_and_nothing_of_ours_moves(ran, team, golden):
+    ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
+    ran("rollback", "etl", "etl~2", "-m", "Ours")
+    before = {ref: oid for ref, oid in refs(".ork").items() if not ref.startswith("remotes/")}
+    dry = ran("fetch", "--dry-run")
+    assert (dry.code, remembered(".ork")) == (0, {})
+    fetched = ran("fetch")
+    assert (fetched.code, fetched.out) == (0, dry.out)
+    golden("fetch/apart.txt", fetched.out + fetched.err)
+    after = {ref: oid for ref, oid in refs(".ork").items() if not ref.startswith("remotes/")}
+    assert after == before
+    assert ran("fetch").out == "nothing new\n"
+    golden("fetch/status.txt", ran("status").out)
+    golden("fetch/log.txt", ran("log", "etl", "--oneline", "-n", "3").out)
+    theirs = ran("log", "etl..origin/etl", "--oneline").out
+    assert "Theirs" in theirs and theirs.count("\n") == 1
+    assert "Ours" in ran("log", "origin/etl..etl", "--oneline").out
+    assert ran("rev-parse", "origin/etl").out == ran("--store", team, "rev-parse", "etl").out
+    assert ran("rev-parse", "origin/etl~1").out == ran("rev-parse", "etl~1").out
+    assert ran("diff", "etl", "origin/etl", "--exit-code").code == 1
+    assert ran("fsck", "--full").code == 0
+
+
+def test_a_status_tells_in_json_how_heads_stand(ran, team):
+    ran("--store", team, "rollback", "etl", "etl~1")
+    ran("fetch")
+    (etl,) = [f for f in json.loads(ran("status", "--json").out)["data"] if f["workflow"] == "etl"]
+    assert etl["remotes"] == [{"remote": "origin", "ahead": 0, "behind": 1}]
+    (head, *_) = json.loads(ran("log", "origin/etl", "--json").out)["data"]
+    assert (head["remotes"], head["head"]) == (["origin/etl"], False)
+
+
+def test_what_was_fetched_can_be_run_and_stays_after_gc(ran, team):
+    ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
+    ran("fetch")
+    assert ran("gc", "--prune", "--undo-days", "0").code == 0
+    assert ran("run", "origin/etl").code == 0
+    (run, *_) = json.loads(ran("runs", "-n", "1", "--json").out)["data"]
+    assert run["run"]["deploy"] == remembered(".ork")["etl"]
+    assert ran("fsck", "--full").code == 0
+
+
+def test_a_pull_that_stays_shows_the_other_side(ran, team):
+    ran("--store", team, "rollback", "etl", "etl~1")
+    ran("rollback", "etl", "etl~2")
+    pulled = ran("pull", "--runs", "none")
+    assert pulled.code == 5
+    assert remembered(".ork")["etl"] == refs(team)["workflows/etl"]
+    look = re.findall("`ork (diff [^`]*)`", pulled.err)[0].split()
+    assert look[-1] == "origin/etl" and ran(*look).code == 0
+
+
+def test_a_push_and_a_clone_remember_what_is_there(ran, team):
+    assert ran("push").code == 0
+    assert remembered(".ork")["etl"] == refs(".ork")["workflows/etl"]
+    ran("rollback", "etl", "etl~1")
+    assert "1 ahead of origin" in ran("status").out
+    assert ran("push", "--dry-run").code == 0
+    assert "1 ahead of origin" in ran("status").out
+    assert ran("push").code == 0
+    assert "ahead" not in ran("status").out
+    assert ran("clone", "../team", "../third").code == 0
+    assert remembered("../third/.ork")["etl"] == refs(team)["workflows/etl"]
+
+
+def test_a_push_that_stays_remembers_nothing_new(ran, team):
+    ran("fetch")
+    before = remembered(".ork")
+    ran("--store", team, "rollback", "etl", "etl~1")
+    ran("rollback", "etl", "etl~2")
+    pushed = ran("push", "--runs", "none")
+    assert pushed.code == 5
+    assert remembered(".ork") == before
+    first, then = re.findall("`ork (fetch [^`]*|diff [^`]*)`", pushed.err)
+    assert ran(*first.split()).code == 0
+    assert ran(*then.split()).code == 0
+
+
+def test_a_workflow_that_is_gone_there_is_forgotten_here(ran, team, tmp_path):
+    path = tmp_path / "team/two.yaml"
+    path.write_text(TWO)
+    assert ran("--store", team, "deploy", str(path)).code == 0
+    fetched = ran("fetch")
+    assert "origin/two" in fetched.out
+    assert "next: `ork log origin/two`, `ork pull origin two` takes it\n" in fetched.err
+    assert ran("--store", team, "undo").code == 0
+    assert ran("fetch", "origin", "etl").out == "nothing new\n"
+    assert "two" in remembered(".ork"), "it was not asked for"
+    gone = ran("fetch")
+    assert re.search("^origin/two +is not there any more$", gone.out, re.MULTILINE)
+    assert "two" not in remembered(".ork")
+
+
+def test_heads_that_went_back_are_told(ran, team):
+    ran("--store", team, "rollback", "etl", "etl~1")
+    ran("fetch")
+    ran("--store", team, "undo")
+    ran("--store", team, "rollback", "etl", "etl~2")
+    assert "forced: " in ran("fetch").out
+
+
+def test_a_name_that_is_removed_takes_along_what_was_seen(ran, team):
+    ran("fetch")
+    assert ran("remote", "rm", "origin").code == 0
+    assert remembered(".ork") == {}
+    told = ran("log", "origin/etl")
+    assert told.code == 3
+    assert "nothing was fetched from a remote 'origin'" in told.err
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [
+        ("origin/elt", "origin had no workflow 'elt' when it was last looked at"),
+        ("origin/etl@v1", "of origin/etl the head is known here"),
+        ("origin/etl#1", "of origin/etl the head is known here"),
+        ("origin/etl@{yesterday}", "of origin/etl the head is known here"),
+        ("origin/etl~99", "the history does not reach that far back"),
+        ("flows/etl.yaml", "no file and no workflow named 'flows/etl.yaml'"),
+        ("origin/", "'origin/' is not a revision"),
+        ("/etl", "'/etl' is not a revision"),
+        ("a/b/c", "'a/b/c' is not a revision"),
+        ("@/etl", "'@/etl' is not a revision"),
+    ],
+)
+def test_what_is_no_head_of_a_remote_is_told(ran, team, revision, words):
+    ran("fetch")
+    told = ran("log", revision)
+    assert (told.code, words in told.err) == (3, True), told.err
+
+
+def test_only_what_has_a_name_is_fetched(ran, team):
+    told = ran("fetch", "../team")
+    assert told.code == 2
+    assert "`ork remote add NAME ../team` gives it one" in told.err
+    assert ran("pull", "../team").code == 0
+    assert remembered(".ork") == {}
+
+
+def test_fsck_finds_a_head_of_another_workflow(ran, team, tmp_path):
+    ran("fetch")
+    (tmp_path / "two.yaml").write_text(TWO)
+    assert ran("deploy", str(tmp_path / "two.yaml")).code == 0
+    store = location.open_store(Path(".ork"), environ={})
+    with store.transaction() as tx:
+        ref = "remotes/origin/etl"
+        tx.move(ref, old=store.ref(ref), new=store.ref("workflows/two"))
+    store.close()
+    found = ran("fsck")
+    assert found.code == 1
+    assert "remotes/origin/etl" in found.out and "a deploy of two" in found.out
