@@ -29,7 +29,10 @@ READ_AT_START = ("PYTHON", "LD_", "DYLD_", "LANG", "LC_", "OMP_", "MKL_", "OPENB
 RETURNED = ": the function had returned, its threads had not ended"
 FAILED = ": the function had failed ({}), its threads had not ended"
 Answer: TypeAlias = dict[str, Json]
+TRACE = (b"Thread 0x", b"Current thread 0x")  # how what faulthandler tells begins
+TRACE_BYTES_MAX = 64 * 1024
 WORKER = str(Path(__file__).parent.parent / "worker" / "main.py")
+OURS = WORKER.removesuffix("main.py")
 
 
 class Worker(Child):
@@ -97,7 +100,9 @@ class Worker(Child):
                 data = b""
             self.silent = not data
             self.received += data
-            if self._answer is not None:
+            if self.received.startswith(TRACE):  # it is ending, and says where it was
+                del self.received[TRACE_BYTES_MAX:]
+            elif self._answer is not None:
                 self.received.clear()  # it has answered
             elif len(self.received) > FRAME_BYTES_MAX:
                 return {"error": f"output: {TOO_LARGE}", "then": "kill"}
@@ -116,6 +121,9 @@ class Worker(Child):
     def outcome(self, attempt: Attempt, status: int) -> Outcome:
         """Return the outcome of an attempt that ended with the worker."""
         answer = self._answer
+        where = "" if attempt.state == "cancelled" else _where(bytes(self.received))
+        if attempt.state is not None:
+            attempt.error = f"{attempt.error}{where}"
         if answer is not None and (status == 0 or "error" in answer):
             return outcome_of(attempt, answer)
         words, exit = end_of(status), status if status > 0 else None
@@ -123,7 +131,8 @@ class Worker(Child):
             words += ", after the function had returned"
         elif status >= 0:
             words, exit = f"{words} before answering", status
-        return attempt.outcome("failed", words, exit=exit, signal=-status if status < 0 else None)
+        number = -status if status < 0 else None
+        return attempt.outcome("failed", words + where, exit=exit, signal=number)
 
     def files(self) -> list[int]:
         """Return the descriptors on which something is waited for."""
@@ -182,6 +191,17 @@ def outcome_of(attempt: Attempt, answer: Answer) -> Outcome:
     return attempt.outcome(
         "failed", str(answer["error"]), exit=exit if isinstance(exit, int) else None
     )
+
+
+def _where(told: bytes) -> str:
+    """Return where the threads of a task were when it was asked to end, without our own frames."""
+    threads = []
+    for part in told.decode("utf-8", "backslashreplace").split("\n\n"):
+        frames = [line for line in part.splitlines() if line.startswith("  File ")]
+        if own := [frame for frame in frames if f'"{OURS}' not in frame]:
+            threads.append("\n".join(own))
+    shown = "a thread was here" if len(threads) > 1 else "it was here"
+    return "".join(f"\n\n{shown} (most recent call first):\n{frames}" for frames in threads)
 
 
 def _answer(line: str) -> Answer:

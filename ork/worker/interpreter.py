@@ -249,7 +249,10 @@ SETTINGS = (
 class Interpreter:
     """What is kept of each setting, and how much waits for the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int) -> None:
+        self._channel = channel
+        os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGTERM))
+        self._tell_where()
         weakref.finalize(lambda: None, int)  # the first one leaves a handler, for all that follow
         self._kept = _read()
         # From now on it is looked at only once somebody has imported it: it takes its time.
@@ -303,6 +306,15 @@ class Interpreter:
             if setting.read(owner) != self._kept[setting]:
                 setting.write(owner, self._kept[setting])
         _begin_anew()
+        self._tell_where()
+
+    def _tell_where(self) -> None:
+        """Let SIGTERM, before it ends the process, tell ork where each thread is.
+
+        Below Python, which else would have to wait for C code; what it has for a handler stays.
+        """
+        faulthandler.unregister(signal.SIGTERM)  # its handler may have been taken away since
+        faulthandler.register(signal.SIGTERM, self._channel, all_threads=True, chain=True)
 
     def _registered(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Register a function for the end, which is not waited for if it only ends a daemon."""

@@ -6,6 +6,7 @@ It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a 
 with one line, whose "then" says what becomes of it: it will "wait" for the next job, "look" (it
 will wait, but may have left children behind), "end" (it ends by itself, as any Python process
 does, and with it the attempt), or it is to be killed ("kill"), since it is no longer what it was.
+On SIGTERM the traceback of each thread goes there, too, before the process ends.
 When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole process group
 is killed. It knows nothing of ork but the files beside it: `modules.py` (imports),
 `interpreter.py` (what is put back), `surroundings.py` (streams, environment, children) and
@@ -62,7 +63,7 @@ def main() -> None:
     for descriptor in (channel, lifeline):
         os.set_inheritable(descriptor, False)
     _die_with(lifeline)
-    worker = Worker()
+    worker = Worker(channel)
     received = bytearray()
     while True:
         data = os.read(channel, READ_BYTES)
@@ -127,12 +128,12 @@ if not TYPE_CHECKING:
 class Worker:
     """Runs tasks, one after the other; keeps what they have imported of others for the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int) -> None:
         self._pid = os.getpid()
         self._root = "/"
         self._task: Any = None  # kind, file, module, function, input type
         self._surroundings = surroundings.Surroundings()
-        self._interpreter = interpreter.Interpreter()
+        self._interpreter = interpreter.Interpreter(channel)
         self._modules = modules.Modules(STARTUP, self._interpreter.around_import)
         gc.freeze()  # what is here to stay costs no look after each attempt
 

@@ -341,6 +341,55 @@ def test_what_a_task_leaves_for_the_end_is_done_within_its_attempt(pool, place, 
         assert "printed at the end\n" in Path(job.log).read_text()
 
 
+BUSY = """
+import os, signal, sys, threading, time
+def sleep():
+    time.sleep(300)
+def in_c():
+    return sum(range(10**12))  # holds the interpreter: no handler of Python would run
+def in_threads():
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    thread.join()
+def in_a_child():
+    if os.fork():
+        os.wait()
+    sleep()
+def handled():
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    sleep()
+def main(name):
+    if name == "restores":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    globals()[name]()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "function", "places"),
+    [
+        ("sleep", "sleep", 1),
+        ("in_c", "in_c", 1),
+        ("in_threads", "sleep", 2),
+        ("in_a_child", "in_a_child", 1),
+        ("handled", None, 0),
+    ],
+)
+def test_a_timeout_tells_where_the_task_was(pool, place, name, function, places):
+    job = place.python(BUSY, inputs={"name": "restores"})
+    assert run(pool, job).output is True, "a handler of before is none of its own"
+    outcome = run(pool, place.job(file=job.file, inputs={"name": name}, timeout_s=0.5))
+    first, _, where = outcome.error.partition("\n\n")
+    assert first == "timed out after 0.5 s"
+    assert where.count("most recent call first") == places
+    if function:
+        assert f"in {function}" in where
+    assert "worker/main.py" not in where
+    assert not Path(job.log).exists(), "it has printed nothing"
+
+
 @pytest.mark.slow
 def test_what_does_not_end_times_out_in_words(pool, place):
     source = """
@@ -358,7 +407,9 @@ def test_what_does_not_end_times_out_in_words(pool, place):
         outcome = run(pool, job)
         assert outcome.state == "failed"
         assert outcome.error.startswith("timed out after 0.6 s: the function had ")
-        assert outcome.error.endswith(f"{words}, its threads had not ended")
+        first, _, where = outcome.error.partition("\n\n")
+        assert first.endswith(f"{words}, its threads had not ended")
+        assert where.count("a thread was here") == 2 and "in _shutdown" in where
         assert not alive(read_pid(file))
 
 
