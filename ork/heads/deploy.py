@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
@@ -20,7 +21,7 @@ from ork.objects.kinds import Deploy, Origin, Packed, oid_of
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import all_heads, archived_ref, head, heads
+from ork.store.resolve import all_heads, archived_ref, head, heads, present_name
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.load import (
@@ -208,9 +209,17 @@ def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
         path = relative(store, loaded.path)
         if was := known.get(path):
             name = loaded.definition.name
-            hint = f"`ork mv {was} {name}` renames it, `ork deploy --new` makes another workflow"
+            hint = naming_hint(store, was, name, path)
             problem = name_problem(loaded, f"this file is deployed as {was}", hint)
             raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
+
+
+def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
+    """Return what may be meant by a file that has another name than it is deployed under."""
+    another = f"`ork deploy --new {quote(path)}` makes another workflow"
+    if present_name(store, name) == deployed:  # by `ork mv`, which leaves files alone
+        return f"{name} was renamed: write `name: {deployed}` in it; {another}"
+    return f"`ork mv {deployed} {name}` renames it, {another}"
 
 
 def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:

@@ -405,6 +405,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
         return resolved_run(oid, run, parsed.text)
     if parsed.tag is not None:
         tagged = store.ref(f"tags/{name}/{parsed.tag}")
+        if tagged is None and store.ref(f"workflows/{name}") is None:
+            raise _unknown(store, name)
         if tagged is None:
             labels = [label for label, _ in store.refs(f"tags/{name}/")]
             hint = f"it has none: `ork tag {parsed.tag} {name}` gives it this one"

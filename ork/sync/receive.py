@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
@@ -38,6 +38,7 @@ from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
 NAMES_MAX = 5  # that an error tells of
+Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
 
 
@@ -421,7 +422,7 @@ def _heads_and_tags(
     bundle: Bundle, arrived: Store, store: Store, targets: Mapping[str, Oid], *, force: bool
 ) -> dict[str, tuple[Oid | None, Oid | None]]:
     """Return how heads and tags move; raise InvalidInput where that would lose something."""
-    moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+    moves: Moves = {}
     refused = []
     for ref, new in targets.items():
         old = store.ref(ref) if _is_recorded(ref) else new
@@ -436,6 +437,14 @@ def _heads_and_tags(
         if not forward and not force:
             refused.append(ref.partition("/")[2].replace("/", "@"))
         moves[ref] = (old, new)
+    for former in [ref for ref in targets if ref.startswith("former/")]:
+        _, name, was = former.split("/")
+        its, head = store.ref(f"workflows/{was}"), targets.get(f"workflows/{name}")
+        if its is None or head is None or f"workflows/{was}" in targets:
+            continue
+        if not is_before(arrived, its, head) and not force:
+            refused.append(was)
+        moves |= given_up(store, was, name, targets)
     if refused:
         raise InvalidInput(
             f"{some(refused, NAMES_MAX)}: here there is something else, which {bundle.name} does"
@@ -443,6 +452,24 @@ def _heads_and_tags(
             hint="--force puts the heads and tags of the bundle in the place of these;"
             " `ork undo` takes that back",
         )
+    return moves
+
+
+def given_up(store: Store, old: str, new: str, coming: Collection[str]) -> Moves:
+    """Return how the refs move that a workflow has by a name that it has no more elsewhere.
+
+    They go to its new name, but for those that are `coming` there.
+    """
+    moves: Moves = {}
+    kept = dict(store.refs(f"tags/{old}/"))
+    refs = {f"tags/{old}/{label}": (f"tags/{new}/{label}", oid) for label, oid in kept.items()}
+    for space in ("workflows", "paused", "archived"):
+        if oid := store.ref(f"{space}/{old}"):
+            refs[f"{space}/{old}"] = f"{space}/{new}", oid
+    for before, (after, oid) in refs.items():
+        moves[before] = (oid, None)
+        if after not in coming and store.ref(after) is None:
+            moves[after] = (None, oid)
     return moves
 
 

@@ -1,10 +1,12 @@
 """Moves workflows, tags and runs from one store to another: what the other lacks, nothing else.
 
-A pull and a push are the same act. First refs are compared. A workflow whose head or tag is
-elsewhere keeps all of them, a name of another run keeps that, and this is told; nothing of it is in
-the way of the rest. Then heads and tags move, all in one write, which is one operation there; then
-runs follow in parts, the oldest first, each with all of its refs, outputs and logs. So what is
-there is whole after each write, and what was interrupted is done by doing it again.
+A pull and a push are the same act. First refs are compared. A workflow whose head is elsewhere
+keeps it and its tags, a tag that is elsewhere stays, a name of another run keeps that, and this is
+told; nothing of it is in the way of the rest. Then heads and tags move, all in one write, which is
+one operation there; then runs follow in parts, the oldest first, each with all of its refs, outputs
+and logs. So what is there is whole after each write, and what was interrupted is done by doing it
+again. A workflow that was renamed is so at the target as well, unless that has gone on by the
+former name: then the two went different ways.
 
 What has a name for the other store remembers where the heads are there, in `remotes/REMOTE/NAME`,
 also where its own stay. A fetch does this and nothing else.
@@ -12,7 +14,7 @@ also where its own stay. A fetch does this and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -23,18 +25,27 @@ from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Object, Run, is_name
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
 from ork.progress import counted
 from ork.store.operations import removed
-from ork.store.resolve import REMOTES, former_names, newest_number, number_ref, remote_ref
+from ork.store.resolve import (
+    REMOTES,
+    former_names,
+    newest_number,
+    number_ref,
+    present_name,
+    remote_ref,
+)
 from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Stamp, Store, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
 from ork.sync.receive import (
+    Moves,
     by_run,
     check_ref,
+    given_up,
     is_before,
     is_earlier,
     moves_beside,
@@ -49,7 +60,6 @@ DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
 
 Direction: TypeAlias = Literal["fetch", "pull", "push", "clone"]
-_Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 T = TypeVar("T")
 
 
@@ -75,13 +85,14 @@ class Moved(Value, frozen=True, kw_only=True):
     deploys: int = 0
     tags: tuple[str, ...] = ()
     runs: int = 0
+    was: tuple[str, ...] = ()  # names that it had, which the receiver gives up
     forced: bool = False  # the old head is not in the history of the new one
 
 
 class Refused(Value, frozen=True, kw_only=True):
     """What stays of a workflow where the target has something else by that name.
 
-    If it is a head or a tag, all heads and tags of the workflow stay. A run stays by itself.
+    With a head all tags of the workflow stay. A tag or a run stays by itself.
     """
 
     workflow: str
@@ -93,6 +104,8 @@ class Elsewhere(Value, frozen=True, kw_only=True):
     """A head or a tag that is elsewhere at the target: the deploys there and here, and what of."""
 
     name: str  # etl, or etl@v1
+    receiver: str | None = None  # what it is called at the receiver, where that is another name
+    renamed_by: Literal["sender", "receiver"] | None = None  # of two names, whose is the newer one
     old: Oid
     new: Oid
     old_snapshot: Oid
@@ -145,7 +158,7 @@ def transfer(
 class _Heads(NamedTuple):
     """How the head and the tags of a workflow move, and what is remembered of it."""
 
-    moves: _Moves
+    moves: Moves
     deploys: dict[Oid, tuple[Oid, ...]]  # those that the target has not, with their parents
     before: set[Oid]  # those that it has in its history
     meets: set[Oid]  # of these the ones that new deploys come after
@@ -217,21 +230,25 @@ class _Transfer:
 
     def _compare_heads(self) -> None:
         here, there = (_heads_of(side.store, self._names) for side in (self._from, self._to))
-        renames = dict(self._to.store.refs("former/"))
+        renamed = {names.partition("/")[2] for names, _ in self._to.store.refs("former/")}
+        stale = self._stale(here)
+        taken_over = {old for olds in stale.values() for old in olds}  # that have another history
         remembered = self._remembered()
         for name in self._names:
-            wanted, its = here[name], there[name]
+            wanted, its = here[name], {} if name in taken_over else there[name]
             head = wanted.get(ref := f"workflows/{name}")
             if self._direction == "fetch":
                 self._heads[name] = _Heads({}, {}, set(), set(), forced=False)
                 self._remember(name, head, its, remembered)
                 continue
-            if head and ref not in its and self._is_renamed(name, head, renames):
-                self._told["further"].append(name)
+            if head and ref not in its and name in renamed and self._stays(name, head):
                 wanted = {}
             if not self._choice.tags:
                 wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
-            self._heads[name] = self._compared(name, wanted, its)
+            olds = stale.get(name, {})
+            self._heads[name] = self._compared(name, wanted, its, olds.values())
+            if head:
+                self._follow(name, head, olds, wanted)
             if self._direction == "push":
                 self._sent[name] = head if head == its.get(ref) else None
             else:
@@ -266,7 +283,7 @@ class _Transfer:
         gone = sorted(remembered.keys() - set(self._names))
         for name in gone:
             ref = remote_ref(str(self._remote), name)
-            moves: _Moves = {ref: (remembered[name], None)}
+            moves: Moves = {ref: (remembered[name], None)}
             self._heads[name] = _Heads(moves, {}, set(), set(), forced=False)
         self._names += gone
 
@@ -282,17 +299,73 @@ class _Transfer:
                 if head is not None and (old := self._from.store.ref(ref)) != head:
                     tx.move(ref, old=old, new=head)
 
-    def _is_renamed(self, name: str, head: Oid, renames: Mapping[str, Oid]) -> bool:
-        """Say whether the target has a workflow by another name already, and is not behind."""
-        became = (oid for names, oid in renames.items() if names.endswith(f"/{name}"))
-        return any(is_before(self._both, head, oid) for oid in became)
+    def _stays(self, name: str, head: Oid) -> bool:
+        """Say whether a workflow stays out that the target has by another name now."""
+        now = present_name(self._to.store, name)
+        its = self._to.store.ref(f"workflows/{now}")
+        if its is None:
+            return False
+        if is_before(self._both, head, its):
+            self._told["further"].append(name)
+            return True
+        if not self._force:
+            ends = self._ends(name, its, head)
+            self._elsewhere[name] = [replace(ends, receiver=now, renamed_by="receiver")]
+        return not self._force
 
-    def _compared(self, name: str, wanted: Mapping[str, Oid], there: Mapping[str, Oid]) -> _Heads:
+    def _stale(self, here: Mapping[str, Mapping[str, Oid]]) -> dict[str, dict[str, Oid]]:
+        """Return the heads that the target has by names that workflows had in the source before.
+
+        By the name of today, then by the former one.
+        """
+        names = {
+            name: former_names(self._from.store, name)
+            for name, refs in here.items()
+            if any(ref.startswith("former/") for ref in refs)
+        }
+        there = self._to.store.refs_at({f"workflows/{old}" for o in names.values() for old in o})
+        found: dict[str, dict[str, Oid]] = {}
+        for name, olds in names.items():
+            for old in olds:
+                ref, head = f"workflows/{old}", here[name].get(f"workflows/{name}")
+                own = here.get(old, {}).get(ref)  # what has the name in the source by now
+                its = there.get(ref)
+                if its is None or head is None or (own and is_before(self._both, its, own)):
+                    continue
+                if own is None or is_before(self._both, its, head):
+                    found.setdefault(name, {})[old] = its
+        return found
+
+    def _follow(
+        self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
+    ) -> None:
+        """Let the target give up the names that a workflow had, as the source has.
+
+        It keeps all as it is where it has gone on by such a name.
+        """
+        found = self._heads[name]
+        apart = [old for old, its in olds.items() if not is_before(self._both, its, head)]
+        if apart and not self._force:
+            for old in apart:
+                ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
+                self._elsewhere.setdefault(name, []).append(ends)
+            self._heads[name] = found._replace(moves={}, deploys={}, meets=set())
+        elif name not in self._elsewhere:
+            for old in olds:
+                found.moves.update(given_up(self._to.store, old, name, coming))
+
+    def _compared(
+        self,
+        name: str,
+        wanted: Mapping[str, Oid],
+        there: Mapping[str, Oid],
+        also_there: Iterable[Oid],
+    ) -> _Heads:
         found = _Heads({}, {}, set(), set(), forced=False)
         changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
         if not changed and name not in self._with_new_runs:
             return found
-        found.before.update(_ancestors(self._both, there.values()))
+        found.before.update(_ancestors(self._both, [*there.values(), *also_there]))
         self._add_deploys(name, found, changed)
         forced = False
         for ref, new in changed.items():
@@ -300,18 +373,23 @@ class _Transfer:
             parts = ref.split("/")[1:]
             if not all(map(is_name, parts)):
                 raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
-            if old is not None and len(parts) == 1:
+            forward = old is None
+            if old is not None and ref.startswith("former/"):  # it goes with the head
+                if f"workflows/{name}" not in found.moves:
+                    continue
+                forward = True
+            elif old is not None and len(parts) == 1:
                 if new in found.before and is_before(self._both, new, old):
                     self._told["further"].append(name)
                     continue
                 forward = new not in found.before and self._comes_after(old, found)
                 forced = not forward
-            else:
-                forward = old is None
             if old is not None and not forward and not self._force:
                 self._elsewhere.setdefault(name, []).append(self._ends("@".join(parts), old, new))
+                continue
             found.moves[ref] = (old, new)
-        if name in self._elsewhere:  # all of its heads and tags stay, and what they need
+        if any("@" not in one.name for one in self._elsewhere.get(name, ())):
+            # The tags stay with the head, and so does what they need.
             return found._replace(moves={}, deploys={}, meets=set())
         return found._replace(forced=forced)
 
@@ -377,7 +455,11 @@ class _Transfer:
                 self._carrier.fetch((Named(Oid(oid), "deploy") for oid in part), new)
                 self._carrier.send()
         meets = {oid for found in self._heads.values() for oid in found.meets}
-        moves = {ref: move for found in self._heads.values() for ref, move in found.moves.items()}
+        moves: Moves = {}
+        for found in self._heads.values():
+            for ref, (start, end) in found.moves.items():
+                before, after = moves.get(ref, (None, None))  # a name that another has by now
+                moves[ref] = (start or before, end or after)
         self._carrier.fetch((), new)
         self._carrier.send()
         if moves or self._carrier.tombstones:
@@ -581,7 +663,7 @@ class _Transfer:
             counted = tallies(self._to.store, self._both, fresh)
         failpoint("sync.runs")
 
-    def _still_to_move(self, moves: _Moves) -> _Moves:
+    def _still_to_move(self, moves: Moves) -> Moves:
         """Return the moves without those that somebody else has made; raise Conflict at others."""
         now = {ref: self._to.store.ref(ref) for ref in moves}
         if any(now[ref] not in ends for ref, ends in moves.items()):
@@ -607,7 +689,14 @@ class _Transfer:
             found, runs = self._heads[name], self._runs.get(name, 0)
             moves = self._told_of(found.moves)
             old, new = moves.get(f"workflows/{name}", (None, None))
-            tags = tuple(ref.split("/")[2] for ref in moves if ref.startswith("tags/"))
+            mine = (ref.partition(f"tags/{name}/") for ref in moves)
+            tags = tuple(sorted(label for _, place, label in mine if place))
+            gone = [ref for ref, (_, oid) in moves.items() if oid is None]
+            was = {ref: moves[ref][0] for ref in gone if ref.startswith("workflows/")}
+            if self._direction == "fetch":
+                was = {}
+            elif old is None and new is not None:
+                old = next(iter(was.values()), None)
             if moves or runs:
                 moved.append(
                     Moved(
@@ -619,6 +708,7 @@ class _Transfer:
                         deploys=len(found.deploys),
                         tags=tags,
                         runs=runs,
+                        was=tuple(ref.partition("/")[2] for ref in was),
                         forced=found.forced,
                     )
                 )
@@ -639,7 +729,7 @@ class _Transfer:
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
 
-    def _told_of(self, moves: _Moves) -> _Moves:
+    def _told_of(self, moves: Moves) -> Moves:
         """Return the moves of heads and tags; of a fetch what it remembers, as if those moved."""
         fetched = self._direction == "fetch"
         heads = {ref: move for ref, move in moves.items() if ref.startswith(REMOTES) == fetched}
@@ -665,7 +755,7 @@ class _Part(NamedTuple):
 
     side: Side
     refs: dict[str, Oid]
-    moves: _Moves
+    moves: Moves
     runs: dict[str, Run]  # by the ref of each
 
     def __contains__(self, oid: object) -> bool:

@@ -343,3 +343,23 @@ def test_who_had_to_forget_tells_the_other_where_that_is_typed(ran, team):
     said = ran("push").err
     assert "note: this store had to forget 1 object that origin has" in said
     assert "there `ork forget --text`" in said
+
+
+def test_a_rename_is_followed_and_told(ran, team, golden):
+    assert ran("push", "--runs", "none").code == 0
+    assert ran("clone", "../team", "../bob").code == 0
+    assert ran("mv", "etl", "load").code == 0
+    assert ran("status").out.startswith("renamed ")
+    assert "etl was renamed: write `name: load` in it;" in ran("status").err
+    golden("push/renamed.txt", ran("push", "--runs", "none").out)
+    bob = ("-C", "../bob")
+    assert ran(*bob, "rollback", "etl", "etl~1").code == 0
+    os.chdir(ran.folder)
+    for command in ("push", "pull"):
+        refused = ran(*bob, command, "--runs", "none")
+        os.chdir(ran.folder)
+        assert refused.code == 5
+        golden(f"push/renamed-{command}.txt", refused.out + refused.err)
+    assert ran(*bob, "pull", "origin", "load", "--force", "--runs", "none").code == 0
+    os.chdir(ran.folder)
+    assert ran(*bob, "workflows").out.startswith("load ")

@@ -285,7 +285,7 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
         ("0000", "named '0000'"),
         ("0" * 64, "no object 0000"),
         ("other#1", "no run other#1"),
-        ("other@v1", "other has no tag"),
+        ("other@v1", "no workflow or object named .other."),
         ("other@{1}", "named 'other'"),
         ("file:none.yaml", "is a file on disk; a revision is wanted here"),
         ("x.yaml", "no file and no workflow"),

@@ -55,13 +55,48 @@ def test_of_one_workflow_its_former_runs_come_along(places):
     assert carried(other) == carried(places.store)
 
 
-def test_a_store_that_has_the_old_name_gets_the_new_one(places):
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_store_that_has_the_old_name_follows_the_rename(places, direction):
+    other = places.other()
+    move(places.store, other)
+    tag(other, "etl@theirs", stamp=stamp(), now=NOON)
+    with other.transaction(stamp()) as tx:
+        tx.move("paused/etl", old=None, new=other.ref("workflows/etl"))
+    renamed(places)
+    (load,) = move(places.store, other, direction).workflows
+    assert (load.was, load.deploys, load.tags) == (("etl",), 1, ("theirs", "v1"))
+    assert load.old == places.store.get(Deploy, load.new).parents[0]
+    assert workflows(other) == ["load"]
+    assert resolve(other, "load@theirs", now=NOON).deploy == load.old
+    assert not dict(other.refs("tags/etl/")) and other.ref("paused/load")
+    assert len(list(runs(other, "load"))) == 1
+    assert is_whole(other)
+    undo(other, stamp=stamp(10), now=NOON)
+    assert workflows(other) == ["etl"] and other.ref("tags/etl/theirs")
+    assert is_whole(other)
+
+
+def test_a_store_that_has_both_names_gives_up_the_old_one(places):
+    other = places.other()
+    move(places.store, other)
+    old = dict(other.refs("workflows/"))
+    renamed(places)
+    move(places.store, other)
+    with other.transaction(stamp()) as tx:  # as pushes left it once
+        tx.move("workflows/etl", old=None, new=old["etl"])
+    assert move(other, places.store, "pull").further == ("etl",)
+    assert move(places.store, other).workflows[0].was == ("etl",)
+    assert workflows(other) == ["load"]
+
+
+def test_a_new_workflow_may_have_the_former_name(places):
     other = places.other()
     move(places.store, other)
     renamed(places)
+    places.deploy(7)
+    assert workflows(places.store) == ["etl", "load"]
     move(places.store, other)
-    assert workflows(other) == ["etl", "load"]
-    assert len(list(runs(other, "load"))) == 1
+    assert heads(other) == heads(places.store)
     assert is_whole(other)
 
 
@@ -75,15 +110,51 @@ def test_a_pull_does_not_bring_the_old_name_back(places):
     assert told.further == ("etl",)
 
 
-def test_what_was_deployed_under_the_old_name_meanwhile_comes(places):
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_what_was_deployed_under_the_old_name_meanwhile_goes_a_different_way(places, direction):
     other = places.other()
     move(places.store, other)
+    base = places.store.ref("workflows/etl")
     renamed(places)
     other.project.mkdir(exist_ok=True)
     places.deploy(7, other)
-    move(other, places.store, "pull")
-    assert workflows(places.store) == ["etl", "load"]
-    assert is_whole(places.store)
+    names = ("etl", "load") if direction == "pull" else ("load", "etl")
+    ways = (other, places.store) if direction == "pull" else (places.store, other)
+    before = heads(other), heads(places.store)
+    (one,) = move(*ways, direction).refused
+    (end,) = one.heads
+    assert (end.name, end.receiver, end.base) == (*names, base)
+    assert (heads(other), heads(places.store)) == before
+    move(*ways, direction, force=True)
+    assert workflows(ways[1]) == (["etl", "load"] if direction == "pull" else ["load"])
+    assert is_whole(other) and is_whole(places.store)
+
+
+def test_two_that_renamed_alike_tell_of_heads_alone(places):
+    other = places.other()
+    move(places.store, other)
+    renamed(places)
+    rename(other, "etl", "load", stamp=stamp(2))
+    (load,) = move(places.store, other).refused
+    assert [one.name for one in load.heads] == ["load"]
+    move(places.store, other, force=True)
+    assert heads(other) == heads(places.store)
+    assert is_whole(other)
+
+
+def test_a_bundle_lets_a_store_follow_the_rename(places):
+    other, third = places.other(), places.other("third")
+    move(places.store, other)
+    move(places.store, third)
+    renamed(places)
+    file = places.bundle(Wish(all=True, runs=None))
+    take(other, file)
+    assert workflows(other) == ["load"]
+    assert is_whole(other)
+    third.project.mkdir(exist_ok=True)
+    places.deploy(7, third)
+    with pytest.raises(InvalidInput, match="etl: here there is something else"):
+        take(third, file)
 
 
 @pytest.mark.parametrize("wish", [Wish(all=True, runs=None), Wish(revisions=("load",), runs=None)])

@@ -196,18 +196,23 @@ def test_what_went_different_ways_does_not_stop_the_others(places, direction):
 
 
 @BOTH
-def test_a_tag_that_is_elsewhere_keeps_its_workflow(places, direction):
+def test_a_tag_that_is_elsewhere_stays_and_the_head_moves(places, direction):
     other = places.other()
     move(places.store, other, direction)
     places.deploy(3)
+    tag(places.store, "etl@v3", "etl", stamp=stamp(), now=NOON)
     tag(other, "etl@v1", "etl", stamp=stamp(), now=NOON, force=True)
-    before = contents(other)
+    here, theirs = heads(places.store), other.ref("tags/etl/v1")
     (etl,) = move(places.store, other, direction).refused
     assert [one.name for one in etl.heads] == ["etl@v1"]
+    assert heads(other) == {**here, "tags/etl/v1": theirs}
+    before = contents(other)
+    assert move(places.store, other, direction).refused == (etl,)
     assert contents(other) == before
     assert not move(places.store, other, direction, tags=False).refused
-    assert other.ref("workflows/etl") == places.store.ref("workflows/etl")
     assert is_whole(other)
+    move(places.store, other, direction, force=True)
+    assert heads(other) == here
 
 
 @BOTH

@@ -307,7 +307,7 @@ def status(
     Example:
         ork status
     """
-    from ork.heads.deploy import status
+    from ork.heads.deploy import naming_hint, status
 
     session: Session = ctx.obj
     at_most_one({"--short": short, "--json": as_json})
@@ -330,9 +330,8 @@ def status(
     if duplicate:
         session.say([("hint: ", "hint"), f"{duplicate.path} needs a name of its own"])
     if renamed := next((one for one in found if one.state == "renamed"), None):
-        told = f"`ork mv {renamed.other} {renamed.workflow}` renames it"
-        other = f"`ork deploy --new {shlex.quote(renamed.path)}` adds another"
-        session.say([("next: ", "hint"), f"{told}, {other}"])
+        names = str(renamed.other), str(renamed.workflow)
+        session.say([("next: ", "hint"), naming_hint(session.store, *names, renamed.path)])
     elif modified and modified.state == "moved":
         move = "--move " if modified.summary else ""
         kept = f"`ork deploy {move}{shlex.quote(modified.path)}` keeps its new path"

@@ -190,6 +190,8 @@ def moved_lines(done: "Transferred") -> Iterator[Line]:
     width = max((len(one.workflow) for one in done.workflows), default=0)
     for one in done.workflows:
         yield [(f"{one.workflow:<{width}}", "name"), "  ", *ends_of(one), _counts(one)]
+        if one.was:
+            yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
         yield ["nothing was moved" if done.refused else "nothing new"]
 
@@ -244,7 +246,10 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     error, note, hint = ("error: ", "error"), ("note: ", "warning"), ("hint: ", "hint")
     split = [one for one in done.refused if one.heads]
     for one in split:
-        yield [error, f"{one.workflow} stayed, {' and '.join(sides)} went different ways:"]
+        if all("@" in head.name for head in one.heads):
+            yield [error, f"tags of {one.workflow} stayed, {sides[0]} has them elsewhere:"]
+        else:
+            yield [error, f"{one.workflow} stayed, {' and '.join(sides)} went different ways:"]
         for head in one.heads[:NAMES_MAX]:
             yield from _different_lines(head, sides)
         if more := one.heads[NAMES_MAX:]:
@@ -269,17 +274,19 @@ def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]
         (one.old_snapshot, one.old_author, one.old_message),
         (one.new_snapshot, one.new_author, one.new_message),
     )
-    width = max(map(len, sides))
-    for side, (snapshot, author, message) in zip(sides, ends, strict=True):
+    places = [f"{one.receiver or one.name} in {sides[0]}", f"{one.name} in {sides[1]}"]
+    width = max(map(len, places))
+    for place, (snapshot, author, message) in zip(places, ends, strict=True):
         first = message.partition("\n")[0]
         told = f"  {author}  {first}".rstrip()
-        yield [f"  {one.name} in {side:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
+        yield [f"  {place:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
 
 
 def _ways_out(
     split: "Sequence[Refused]", remote: str | None, name: str, there: str, direction: "Direction"
 ) -> Iterator[str]:
     """Yield how to see what the other side has done, and each way to go on."""
+
     typed = f"{shlex.quote(name)} {' '.join(one.workflow for one in split)}"
     if all("@" in head.name for one in split for head in one.heads):
         yield f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
@@ -287,23 +294,48 @@ def _ways_out(
     before = f"`ork fetch {remote}`, then " if direction == "push" else ""
     for one in split[:NAMES_MAX]:
         if remote is None:
-            shown = f"`{there} {_their_change(one)}`"
+            shown = f"`{there} {_their_change(one, direction)}`"
         else:
-            shown = f"{before}`ork {_their_change(one, f'{remote}/')}`"
+            shown = f"{before}`ork {_their_change(one, direction, f'{remote}/')}`"
         yield f"{shown} shows what {name} has"
+    ours = "sender" if direction == "push" else "receiver"
+    theirs = []
+    for one in split:
+        head = _head(one)
+        if head and head.renamed_by == ours:
+            mine = head.name if direction == "push" else head.receiver
+            yield (
+                f"{mine} was renamed here: bring that into its file, `ork deploy` it, and"
+                f" `ork push {shlex.quote(name)} {mine} --force` puts it in the place of the other"
+            )
+        else:
+            theirs.append(_their_name(one, direction))
+    if not theirs:
+        return
     yield (
-        f"`ork pull {typed} --force` takes that (`ork undo` gives yours back): bring it into your"
-        " files before `ork deploy FILE`, which takes back what they lack"
+        f"`ork pull {shlex.quote(name)} {' '.join(theirs)} --force` takes that (`ork undo` gives"
+        " yours back): bring it into your files before `ork deploy FILE`, which takes back what"
+        " they lack"
     )
-    if direction == "push":
+    if direction == "push" and not any(head.receiver for one in split for head in one.heads):
         yield f"`ork push {typed} --force` puts yours in its place"
 
 
-def _their_change(one: "Refused", before: str = "") -> str:
+def _head(one: "Refused") -> "Elsewhere | None":
+    """Return what there is to say of the head of a workflow, not of its tags."""
+    return next((head for head in one.heads if head.name == one.workflow), None)
+
+
+def _their_name(one: "Refused", direction: "Direction") -> str:
+    """Return what a workflow is called on the other side."""
+    head = _head(one)
+    return (direction == "push" and head and head.receiver) or one.workflow
+
+
+def _their_change(one: "Refused", direction: "Direction", before: str = "") -> str:
     """Return what shows what the other side has changed since both had the same.
 
     `before` is what stands before the name of the workflow to mean that of the other side.
     """
-    bases = [head.base for head in one.heads if head.name == one.workflow and head.base]
-    theirs = before + one.workflow
-    return f"diff {bases[0][:OID_DIGITS]} {theirs}" if bases else f"log {theirs}"
+    head, theirs = _head(one), before + _their_name(one, direction)
+    return f"diff {head.base[:OID_DIGITS]} {theirs}" if head and head.base else f"log {theirs}"
