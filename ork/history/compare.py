@@ -17,7 +17,7 @@ from ork.objects.kinds import Deploy, Task, is_oid
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
-from ork.store.resolve import Resolved, deploy_of, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, history, snapshot_of
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
@@ -125,21 +125,24 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     """Return the two revisions that `ork diff` means: two, A..B, or one against its file on disk.
 
     The path of a workflow file stands for `file:PATH`; alone it is compared with its head. Behind a
-    workflow, ~1 and @v1 are of it.
+    workflow, ~1 and @v1 are of it. A...B compares B with the newest deploy that both have.
     """
-    from ork.store.revision import in_workflow, parse, parse_range
+    from ork.store.revision import in_workflow, parse_range, parse_since, workflow_in
 
     texts = [as_revision(text) for text in revisions]
     if len(texts) == 2:
-        first = parse(texts[0])
-        name = f"{first.remote}/{first.name}" if first.remote else str(first.name)
-        is_workflow = first.remote or store.ref(f"workflows/{name}") is not None
+        name = workflow_in(texts[0])
+        is_workflow = "/" in name or store.ref(f"workflows/{name}") is not None
         return texts[0], in_workflow(name, texts[1]) if is_workflow else texts[1]
     if len(texts) > 2:
         raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
     text = texts[0] if texts else "@"
+    if since := parse_since(text):
+        one, other = (since[0] or "@"), (since[1] or workflow_in(since[0] or "@"))
+        return _common(store, one, other, now=now), other
     if between := parse_range(text):
-        return as_revision(between[0] or "@"), as_revision(between[1] or "@")
+        other = between[1] or (workflow_in(between[0]) if between[0] else "@")
+        return as_revision(between[0] or "@"), as_revision(other)
     found = look_up(store, text, now=now)
     if isinstance(found, ResolvedFile):
         if store.ref(f"workflows/{found.workflow}") is None:
@@ -156,6 +159,16 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
+
+
+def _common(store: Store, one: str, other: str, *, now: datetime) -> Oid:
+    """Return the newest deploy that is in the history of both."""
+    deploys = [deploy_of(store, look_up(store, text, now=now)) for text in (one, other)]
+    lines = [history(store, deploy.workflow, deploy.oid) for deploy in deploys]
+    known = {oid for oid, _ in lines[0]}
+    if (found := next((oid for oid, _ in lines[1] if oid in known), None)) is None:
+        raise NotFound(f"{one} and {other} have no deploy in common")
+    return found
 
 
 def impact_of(store: Store, comparison: Comparison) -> Impact:

@@ -50,6 +50,8 @@ class Parts:
         for oid, deploy in deploys:
             before = self.store.get(Deploy, deploy.parents[0]) if deploy.parents else None
             touched = self._touched(deploy, before)
+            if before is not None and before.workflow != deploy.workflow:  # it was renamed
+                self.names[before.workflow] = self.names.get(deploy.workflow, self.start)
             if touched.tasks or touched.files:
                 self.touched[oid] = touched
                 yield oid, deploy

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from ork.differences.files import renamed_files
-from ork.differences.tasks import ALIKE_MIN, changed_fields, renamed_tasks, with_new_names
+from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
 from ork.objects.kinds import FileEntry, Task
 from ork.objects.snapshot import FileMap, OidMap, changes
 from ork.store.store import Store
@@ -77,7 +77,7 @@ def _env_of_all(
         if (old := olds.get(name)) is not None
         for change in _env_changes(old, task)
     )
-    return frozenset(one for one, n in changed.items() if n >= ALIKE_MIN and 2 * n > count)
+    return frozenset(one for one, n in changed.items() if n >= 2 and 2 * n > count)
 
 
 def _env_changes(old: Task, new: Task) -> set[_EnvChange]:

@@ -145,9 +145,9 @@ def task_history(store: Store, workflow: str, task: str, rows: Iterable[TaskRow]
 
 
 def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> None:
-    """Raise NotFound unless the newest version of a workflow has a task."""
-    head = store.ref(f"workflows/{workflow}")
-    if head and task in store.snapshot(store.get(Deploy, head).snapshot).tasks:
+    """Raise NotFound unless some version of a workflow has a task."""
+    versions = (deploy.snapshot for _, deploy in history(store, workflow))
+    if any(task in store.snapshot(snapshot).tasks for snapshot in versions):
         return
     existing(store, workflow, task, now=now)
     hint = f"`ork runs --containing {workflow}:{task}` lists the runs that executed it"

@@ -87,17 +87,36 @@ def parse(text: str) -> Revision:
 
 
 def parse_range(text: str) -> tuple[str, str] | None:
-    """Return the two ends of "A..B" ("" for an end left out), or None when it is no range."""
+    """Return the two ends of "A..B" ("" for an end left out), or None when it is no range.
+
+    ~1 and the like as B are of the workflow that A names.
+    """
     if text.startswith("file:"):
         found = re.match(_FILE_RANGE, text)  # dots in a path are no range: file:../etl.yaml
         return (found[1], text[found.end() :]) if found else None
     start, dots, end = text.partition("..")
-    return (start, end) if dots and not end.startswith("/") else None
+    if not dots or end.startswith(("/", ".")):
+        return None
+    return start, in_workflow(workflow_in(start), end) if start else end
+
+
+def parse_since(text: str) -> tuple[str, str] | None:
+    """Return the two ends of "A...B", what B has since it was one with A; None for other texts."""
+    start, dots, end = text.partition("...")
+    if not dots or text.startswith("file:") or end.startswith(("/", ".")):
+        return None
+    return start, in_workflow(workflow_in(start), end) if start else end
+
+
+def workflow_in(text: str) -> str:
+    """Return the workflow that a revision begins with, as it is written: etl, origin/etl."""
+    found = re.match(_BASE, text)
+    return found.group() if found else "@"
 
 
 def split_part(text: str) -> tuple[str, str | None]:
     """Return a revision or range without its `:PATH`, and what stood there; None for no colon."""
-    ends = parse_range(text)
+    ends = parse_range(text) or parse_since(text)
     last = ends[1] if ends else text
     path = parse(last).path if last else None
     return (text, None) if path is None else (text[: -len(path) - 1], path)

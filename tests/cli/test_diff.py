@@ -313,3 +313,40 @@ tasks:
         assert ork("deploy", "w.yaml").code == 0
     impact = json.loads(ork("diff", "w~1", "w", "--json").out)["data"]["impact"]
     assert impact["unaffected"] == []
+
+
+@pytest.mark.parametrize(
+    ("revision", "ends"),
+    [
+        ("etl~2..~1", ("etl~2", "etl~1")),
+        ("etl~2..", ("etl~2", "etl")),
+        ("etl~2...~1", ("etl~2", "etl~1")),
+        ("etl~2...", ("etl~2", "etl")),
+    ],
+)
+def test_the_ends_of_a_range_are_of_one_workflow(history, revision, ends):
+    ork = history
+    ork.write("two.yaml", "name: two\ntasks:\n  a: {executor: process, command: 'true'}\n")
+    assert ork("deploy", "two.yaml").code == 0
+    assert ork("diff", revision).out == ork("diff", *ends).out != ""
+    assert ork("graph", revision).out == ork("graph", f"{ends[0]}..{ends[1]}").out
+    if "..." not in revision:
+        assert ork("log", revision).out == ork("log", f"{ends[0]}..{ends[1]}").out
+
+
+def test_three_dots_are_for_a_diff(history):
+    told = history("log", "etl~1...etl")
+    assert told.code == 3
+    assert "'etl~1...etl' is not a revision" in told.err
+
+
+def test_three_dots_tell_what_one_side_has_since_the_two_were_one(history):
+    assert history("clone", ".", "../team").code == 0
+    assert history("remote", "add", "origin", "../team").code == 0
+    for words in (["--store", "../team/.ork", "rollback", "etl", "etl~1"], ["fetch"]):
+        assert history(*words).code == 0
+    assert history("rollback", "etl", "etl~2").code == 0
+    theirs = history("diff", "etl...origin/etl")
+    assert theirs.out == history("diff", "etl~1", "origin/etl").out != ""
+    assert history("diff", "origin/etl...etl").out == history("diff", "etl~1", "etl").out != ""
+    assert history("diff", "etl...origin/etl:load").code == 0

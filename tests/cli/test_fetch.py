@@ -85,7 +85,7 @@ def test_a_pull_that_stays_shows_the_other_side(ran, team):
     assert pulled.code == 5
     assert remembered(".ork")["etl"] == refs(team)["workflows/etl"]
     look = re.findall("`ork (diff [^`]*)`", pulled.err)[0].split()
-    assert look[-1] == "origin/etl" and ran(*look).code == 0
+    assert look[-1] == "etl...origin/etl" and ran(*look).code == 0
 
 
 def test_a_push_and_a_clone_remember_what_is_there(ran, team):

@@ -195,3 +195,39 @@ def test_what_other_commands_name_is_found_in_one_line(history):
     deploy, content = history("log", "etl", "--oneline").out.split()[:2]
     assert snapshot == content
     assert history("rev-parse", "--short", "etl").out.strip() == deploy
+
+
+RENAMED = """\
+name: w
+tasks:
+  a: {executor: process, command: ./a.sh}
+"""
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_follow_goes_on_before_another_name_of_the_workflow(ork, between):
+    file, script = ork.write("w.yaml", RENAMED), ork.write("a.sh", "#!/bin/sh\necho a1\n")
+    script.chmod(0o755)
+    assert ork("deploy", "w.yaml", "-m", "1").code == 0
+    script.write_text("#!/bin/sh\necho a2\n")
+    assert ork("deploy", "w.yaml", "-m", "2").code == 0
+    assert ork("mv", "w", "x").code == 0
+    text = RENAMED.replace("name: w", "name: x")
+    if between:
+        file.write_text(text + "  z: {executor: process, command: 'true'}\n")
+        assert ork("deploy", "w.yaml", "-m", "z").code == 0
+    file.write_text(text.replace("  a:", "  aa:"))
+    assert ork("deploy", "w.yaml", "-m", "ren").code == 0
+    lines = ork("log", "x:aa", "--follow", "--oneline").out.splitlines()
+    assert [line.split("  ")[3].split(" (")[0] for line in lines] == ["ren", "2", "1"]
+    assert ork("log", "x:aa", "-S", "a1", "--follow", "--oneline").out.count("\n") == 2
+
+
+def test_env_that_both_of_two_tasks_got_is_that_of_the_workflow(ork):
+    text = "name: p\nenv: {G: 'x'}\ntasks:\n  a: {executor: process, command: 'true'}\n"
+    text += "  b: {executor: process, command: 'true'}\n"
+    file = ork.write("p.yaml", text)
+    assert ork("deploy", "p.yaml", "-m", "one").code == 0
+    file.write_text(text.replace("'x'", "'y'"))
+    assert ork("deploy", "p.yaml", "-m", "two").code == 0
+    assert ork("log", "p:a", "--oneline").out.count("\n") == 1

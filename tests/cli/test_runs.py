@@ -279,3 +279,18 @@ def test_parameters_that_differ_come_first(ork):
     assert ork("run", "w", "-i", "b=2").code == 0
     ends = [line.partition("ms")[2].strip() for line in ork("runs").out.splitlines()]
     assert ends == ['b=2  a="long"  c="x"', 'b=1  a="long"  c="x"']
+
+
+def test_of_a_task_that_is_gone_the_filters_tell_as_of_others(ork):
+    text = "name: p\ntasks:\n  a: {executor: process, command: 'true'}\n"
+    gone = "  b: {executor: process, command: 'true'}\n"
+    file = ork.write("p.yaml", text + gone)
+    assert ork("run", "p.yaml").code == 0
+    file.write_text(text)
+    assert ork("run", "p.yaml").code == 0
+    assert ork("runs", "p:b").out.count("\n") == 1
+    for options in (["--status", "failed"], ["--since", "2030-01-01"]):
+        for task in ("a", "b"):
+            told = ork("runs", f"p:{task}", *options)
+            assert (told.code, told.err) == (0, "no runs\n")
+    assert ork("runs", "p:c").code == 3

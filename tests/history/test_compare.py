@@ -93,7 +93,7 @@ def test_the_two_ends_of_a_diff(etl):
 
     assert both("etl~1", "etl") == ("etl~1", "etl")
     assert both("etl~1..etl") == ("etl~1", "etl")
-    assert both("etl~1..") == ("etl~1", "@")
+    assert both("etl~1..") == ("etl~1", "etl")
     assert both("..etl~1") == ("@", "etl~1")
     assert both() == ("etl", "file:etl.yaml")
     assert both("etl") == ("etl", "file:etl.yaml")

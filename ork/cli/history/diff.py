@@ -73,10 +73,11 @@ def diff(
     It also says which tasks can therefore give other results. A revision is a workflow, etl~1, a
     tag etl@v1, a run etl#57, an oid, or file:PATH, a file that need not be deployed; with :TASK or
     :PATH only this part is compared, with a colon alone the text of the workflow file, line by
-    line. One workflow alone is compared with its file: the diff is what a deploy would change; of
-    several without a name, all whose files differ. Two runs are compared as runs, with --stat and
-    --name-status what they executed; `etl#56^{snapshot}` means only that. Of one
-    task, as in the last example, all that differs is shown.
+    line. A...B compares B with the newest deploy that is in both histories. One workflow alone is
+    compared with its file: the diff is what a deploy would change; of several without a name, all
+    whose files differ. Two runs are compared as runs, with --stat and --name-status what they
+    executed; `etl#56^{snapshot}` means only that. Of one task, as in the last example, all that
+    differs is shown.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 

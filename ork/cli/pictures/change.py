@@ -41,11 +41,11 @@ def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
     from ork.objects.kinds import Run
     from ork.store.contents import needs_of, task_runs
     from ork.store.resolve import snapshot_of
-    from ork.store.revision import parse_range
+    from ork.store.revision import parse_range, parse_since
     from ork.worktree.lookup import as_revision, look_up
 
     revision = as_revision(revision)
-    if parse_range(revision):
+    if parse_range(revision) or parse_since(revision):
         old, new = ends(store, [revision], now=now)
         return change_of(store, diff(store, old, new, now=now)).graph
     found = look_up(store, revision, now=now)

@@ -338,4 +338,9 @@ def _their_change(one: "Refused", direction: "Direction", before: str = "") -> s
     `before` is what stands before the name of the workflow to mean that of the other side.
     """
     head, theirs = _head(one), before + _their_name(one, direction)
-    return f"diff {head.base[:OID_DIGITS]} {theirs}" if head and head.base else f"log {theirs}"
+    if head is None or head.base is None:
+        return f"log {theirs}"
+    if not before:
+        return f"diff {head.base[:OID_DIGITS]} {theirs}"
+    ours = (direction == "pull" and head.receiver) or head.name
+    return f"diff {ours}...{theirs}"
