@@ -21,15 +21,20 @@ from ork.store.runs import id_time
 from ork.store.store import RECORDED, Stamp, Store
 
 NAMED_MAX = 20  # workflows in a hint
-Moves: TypeAlias = tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
+Move: TypeAlias = tuple[str, Oid | None, Oid | None]  # ref, old, new
+Moves: TypeAlias = tuple[Move, ...]
 
 
 class Undone(Value, frozen=True, kw_only=True):
-    """The operation that was undone, and the moves that undid it."""
+    """The operation that was undone, and the moves that undid it.
+
+    `passed` are commands of gc that came later: what they took away stays away.
+    """
 
     oid: Oid
     operation: Operation
     moves: Moves
+    passed: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
         moved = (f"{display(ref)} {_from_to(old, new)}" for ref, old, new in self.moves)
@@ -48,14 +53,16 @@ def undo(
     """Move every ref of an operation back to where it was before; or those of some workflows alone.
 
     If none is named it is the newest that is no undo and was not undone, so that each undo goes one
-    further back; with `redo` the newest undo that was not undone. Raise UsageError if that is by
-    another author, or if the newest of all took away for good: perhaps that one is meant. Appends
+    further back, or what is left of it; with `redo` the newest undo that was not undone. Raise
+    UsageError if that is by another author, or if something was forgotten since: perhaps that is
+    meant. Appends
     an operation; deletes no object, so an undo can be undone. Raise Conflict, and write nothing,
     when a ref is elsewhere than where that operation left it.
     """
+    passed: tuple[str, ...] = ()
     if text is None:
         if not redo:
-            _refuse_removal(store)
+            passed = _passed(store)
         oid, operation = _standing(store, undos=redo)
         if operation.author != stamp.author:
             short, words = store.short(oid), operation.command
@@ -79,7 +86,7 @@ def undo(
     except Corrupt:
         _check_there(store, oid, operation)  # gc may have removed it since
         raise
-    return Undone(oid=oid, operation=operation, moves=moves)
+    return Undone(oid=oid, operation=operation, moves=moves, passed=passed)
 
 
 def at_operation(store: Store, text: str, *, now: datetime) -> Store:
@@ -179,9 +186,9 @@ def _recorded(backend: Backend) -> Iterator[tuple[str, Oid]]:
 
 def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
     """Return the newest operation that was not undone: an undo, or one that is none."""
-    # What was taken back and is older: by a redo an undo, by an undo another operation, or None for
-    # either where one was named.
-    undone: Counter[tuple[bool | None, Moves]] = Counter()
+    # The moves that were taken back, and are older: by a redo those of an undo, by an undo those of
+    # another operation, or None for either where one was named. Some undo a part of an operation.
+    undone: Counter[tuple[bool | None, Move]] = Counter()
     for oid, operation in operations(store):
         if not _has_moved(operation):  # gc and forget take away for good
             continue
@@ -190,30 +197,42 @@ def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
         rest = words[words.index("undo") + 1 :] if took_back else ()
         redo = "--redo" in rest
         is_undo = took_back and not redo
-        keys = (is_undo, operation.moves), (None, operation.moves)
-        if taken := next((key for key in keys if undone[key]), None):
-            undone[taken] -= 1
-            continue
-        if is_undo == undos:
-            return oid, operation
+        left: list[Move] = []
+        for move in operation.moves:
+            keys = (is_undo, move), (None, move)
+            if taken := next((key for key in keys if undone[key]), None):
+                undone[taken] -= 1
+            else:
+                left.append(move)
+        if left and is_undo == undos:
+            return oid, replace(operation, moves=tuple(left))
         if took_back:
             named = any(not word.startswith("-") for word in rest)
-            undone[None if named else redo, _inverse(operation.moves)] += 1
+            undone.update((None if named else redo, move) for move in _inverse(tuple(left)))
     if undos:
         raise NotFound("there is nothing to redo: no undo is left that was not undone itself")
     raise NotFound("there is nothing to undo: no head and no tag has moved, or all is undone")
 
 
-def _refuse_removal(store: Store) -> None:
-    """Raise UsageError when the newest operation is none that can be undone."""
-    newest = next(operations(store), None)
-    if newest is None or _has_moved(newest[1]):
-        return
-    oid, operation = _standing(store, undos=False)
-    raise UsageError(
-        f"`{newest[1].command}`, the newest operation, took away for good: it cannot be undone",
-        hint=f"`ork undo {store.short(oid)}` takes back the one before: {operation.command}",
-    )
+def _passed(store: Store) -> tuple[str, ...]:
+    """Return the commands of gc that are newer than all that can be undone.
+
+    Raise UsageError when one of something else took away for good.
+    """
+    passed = []
+    for _, newest in operations(store):
+        if _has_moved(newest):
+            break
+        if any(ref.startswith("forgotten/") for ref, _, _ in newest.moves):
+            oid, operation = _standing(store, undos=False)
+            raise UsageError(
+                f"`{newest.command}`, the newest operation, cannot be undone: what it took away"
+                " is gone for good",
+                hint=f"`ork undo {store.short(oid)}` takes back the one before:"
+                f" {operation.command}",
+            )
+        passed.append(newest.command)
+    return tuple(passed)
 
 
 def _inverse(moves: Moves) -> Moves:

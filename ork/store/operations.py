@@ -90,11 +90,12 @@ def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Oper
     if text.startswith("@{") and text.endswith("}"):
         return _counted_or_at(store, text[2:-1], now)
     if not re.fullmatch("[0-9a-f]{4,64}", text):
-        raise NotFound(
-            f"{text!r} does not name an operation",
-            hint="write four or more digits of its oid, or @{2} for the one two before the newest;"
-            " `ork ops` lists them",
-        )
+        hint = "write four or more digits of its oid, or @{2} for the one two before the newest;"
+        hint += " `ork ops` lists them"
+        if store.ref(f"workflows/{text}"):
+            hint = f"`ork undo @ {text}` takes back what the newest did to {text} alone,"
+            hint += f" `ork ops {text}` lists what moved it"
+        raise NotFound(f"{text!r} does not name an operation", hint=hint)
     found = [entry for entry in operations(store) if entry[0].startswith(text)]
     if not found:
         raise NotFound(f"no operation starts with {text}", hint="`ork ops` lists them")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ork.errors import UsageError
+from ork.errors import NotFound, UsageError
 from ork.store.store import Stamp, Store
 from ork.sync.carrier import Side
-from ork.sync.remotes import Place, opened, place_of
+from ork.sync.remotes import Place, opened, place_of, remotes
 from ork.sync.transfer import Choice, Direction, Transferred, transfer
 
 
@@ -30,7 +30,14 @@ def exchange(
     `folder` is that of the store, `named` what was said of the other one, as seen from `start`.
     Raise UsageError for a fetch of what has no name.
     """
-    place = place_of(folder, named, start=start)
+    try:
+        place = place_of(folder, named, start=start)
+    except NotFound as error:
+        if named is None or store.ref(f"workflows/{named}") is None:
+            raise
+        name = next(iter(remotes(folder)), "REMOTE")
+        hint = f"{named} is a workflow: `ork {direction} {name} {named}`"
+        raise NotFound(error.message, hint=hint) from None
     if direction == "fetch" and place.remote is None:
         raise UsageError(
             f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",

@@ -245,3 +245,36 @@ def test_where_all_was_undone_the_way_back_is_named(etl):
     for words in (("log",), ("show",), ("rollback", "etl"), ("show", "nosuch")):
         done = etl(*words)
         assert done.code == 3 and "`ork undo --redo` takes back the newest undo" in done.err, words
+
+
+def test_what_was_undone_in_parts_is_undone_further(ork):
+    for number in (1, 2):
+        for name in ("p", "q"):
+            ork.write(f"{name}.yaml", OTHER.format(name, number))
+        assert ork("deploy", ".", "-m", str(number)).code == 0
+    assert ork("undo", "@", "p").code == 0
+    rest = ork("undo")
+    assert rest.code == 0 and " q " in rest.out and " p " not in rest.out
+    assert [ork("show", f"{name}:").out.split()[-1] for name in "pq"] == ["1}}", "1}}"]
+    assert ork("undo", "--redo").out.count("  q  ") == 1
+    assert ork("undo", "--redo").out.count("  p  ") == 1
+    assert [ork("show", f"{name}:").out.split()[-1] for name in "pq"] == ["2}}", "2}}"]
+    for _ in ("the second redo", "the first", "the first deploy"):
+        assert ork("undo").code == 0
+    assert "nothing is deployed here" in ork("log").err
+    assert "there is nothing to undo" in ork("undo").err
+
+
+def test_gc_does_not_stand_in_the_way_of_an_undo(history):
+    assert history("undo").code == 0
+    assert history("gc", "--prune", "--undo-days", "0").code == 0
+    done = history("undo")
+    assert done.code == 0
+    assert "note: `ork gc --prune --undo-days 0` came later: what that took away" in done.err
+
+
+def test_a_workflow_in_the_place_of_an_operation_is_told(history):
+    told = history("undo", "etl")
+    assert (told.code, "`ork undo @ etl` takes back what the newest did" in told.err) == (3, True)
+    assert history("remote", "add", "origin", "../team").code == 0
+    assert "hint: etl is a workflow: `ork push origin etl`" in history("push", "etl").err

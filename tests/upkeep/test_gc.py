@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from ork.objects.kinds import Blob, Deploy, Operation, Tombstone, kind_of
 from ork.objects.value import replace
 from ork.store import location
 from ork.store import store as store_module
+from ork.store.operations import operations
 from ork.store.store import Store, Transaction, kind_of_target
 from ork.upkeep.gc import Garbage
 from ork.upkeep.keep import Keep
@@ -90,7 +90,7 @@ def test_what_can_be_undone_is_kept_and_later_the_undo_is_refused(project, secon
     assert collect(project).kinds["deploy"] == 1
     with pytest.raises(UsageError, match="gone for good"):
         undo(project, "@", stamp=stamp(5), now=LATER)
-    with pytest.raises(UsageError, match="the newest operation, took away for good"):
+    with pytest.raises(NotFound, match="can no longer be undone"):
         undo(project, stamp=stamp(5), now=LATER)
     with pytest.raises(NotFound, match="can no longer be undone"):
         undo(project, "@{1}", stamp=stamp(5), now=LATER)
@@ -284,15 +284,15 @@ def test_a_deploy_whose_head_is_undone_and_removed_meanwhile_is_made_again(
     assert is_whole(project)
 
 
-def test_an_undo_after_gc_undoes_nothing_older_unasked(project, keep):
-    keep(version(1))
+def test_an_undo_passes_over_gc_and_tells_of_it(project, keep):
+    first = keep(version(1)).deploy
     keep(version(2), hours=1)
-    plant(project, Blob(b"nobody needs this"))
-    assert collect(project).objects == 1
-    with pytest.raises(UsageError, match="the newest operation, took away for good") as caught:
-        undo(project, stamp=stamp(2500), now=LATER)
-    (short,) = re.findall(r"`ork undo (\w+)`", caught.value.hint)
-    assert undo(project, short, stamp=stamp(2500), now=LATER).operation.moves
+    for content in (b"nobody needs this", b"nor this"):
+        plant(project, Blob(content))
+        assert collect(project).objects == 1
+    gc = next(operations(project))[1].command
+    assert undo(project, stamp=stamp(2500), now=LATER).passed == (gc, gc)
+    assert project.ref("workflows/etl") == first
 
 
 def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, second, monkeypatch):

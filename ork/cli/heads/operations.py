@@ -113,6 +113,9 @@ def undo(
     words = done.operation.command
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
     session.print(_moves(done.moves, store))
+    for command in dict.fromkeys(done.passed):
+        told = f"`{command}` came later: what that took away stays away"
+        session.say([("note: ", "warning"), told])
     session.say(*_still_there(session, done.moves))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
     session.say([("next: ", "hint"), f"`ork ops` lists all operations; {again}"])
