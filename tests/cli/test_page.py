@@ -8,8 +8,12 @@ from jinja2 import UndefinedError
 
 import ork.cli.report
 from ork.cli.report.page import render
+from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Run
+from ork.store.runs import RunEntry
 from tests.cli.html_page import Page, drawn_part
 from tests.cli.naughty import NAUGHTY
+from tests.conftest import START
 
 ROOM = Path(ork.cli.report.__file__).parent
 TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
@@ -56,3 +60,71 @@ def test_a_text_of_several_lines_keeps_them():
 def test_a_title_does_not_end_its_element():
     page = Page("".join(render("page", title="</title><p>x", now=None)))
     assert "</title><p>x" in page.text and "p" not in page.counts
+
+
+def listed(*params, author="Ada Lovelace <ada@example.org>", trigger="run", **more):
+    """Return the table of runs with these parameters."""
+    oid = hash_bytes(b"")
+    run = Run(
+        id="1",
+        number=1,
+        workflow="etl",
+        snapshot=oid,
+        deploy=None,
+        state="success",
+        trigger=trigger,
+        author=author,
+        host="h",
+        environment=None,
+        created=START,
+    )
+    found = [RunEntry(oid=oid, run=run, params=given, **more) for given in params]
+    return drawn_part("parts", "runs", found, START)
+
+
+def words_of(html):
+    return " ".join(re.sub("<[^>]*>", " ", html).replace("&#34;", '"').split())
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [
+        ("run", "Ada Lovelace, by hand"),
+        ("retry", "Ada Lovelace, by a retry"),
+        ("schedule", "Ada Lovelace, by a schedule"),
+        ("queue", "Ada Lovelace, from the queue"),
+        ("bisect", "Ada Lovelace, by bisect"),
+        ("cronjob", "Ada Lovelace, cronjob"),  # an imported one
+    ],
+)
+def test_a_list_of_runs_tells_who_began_each_and_why(trigger, words):
+    table = listed(None, trigger=trigger)
+    assert words in words_of(table)
+    assert 'title="Ada Lovelace &lt;ada@example.org&gt;"' in table
+
+
+def test_a_list_of_runs_tells_first_of_the_parameters_that_differ():
+    common = {"a": "x", "b": [1]}
+    words = words_of(listed({**common, "z": 2}, {**common, "z": 1}))
+    assert "parameters" in words
+    assert 'z 2 a "x" b [1]' in words and 'z 1 a "x" b [1]' in words
+
+
+def test_of_many_or_long_parameters_a_list_of_runs_tells_a_part():
+    words = words_of(listed({f"p{number}": "x" * 5000 for number in range(9)}))
+    assert "p3" in words and "p4" not in words and "and 5 more" in words
+    assert len(words) < 500
+
+
+def test_without_parameters_a_list_of_runs_has_no_column_for_them():
+    assert "parameters" not in listed(None, {})
+
+
+@pytest.mark.parametrize("name", NAUGHTY)
+def test_whoever_began_a_run_and_its_parameters_are_text(name):
+    plain, naughty = (
+        listed({text: text}, {text: {text: [text]}}, author=text, trigger=text)
+        for text in ("x", NAUGHTY[name])
+    )
+    assert len(re.findall('[<>"]', naughty)) == len(re.findall('[<>"]', plain))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202e\u2066\ufeff]", naughty)

@@ -17,7 +17,7 @@ from ork.cli.pictures.svg import svg
 from ork.cli.report.charts import bars
 from ork.cli.screen import human
 from ork.cli.screen.line import visible, without_colors
-from ork.cli.screen.parts import clip
+from ork.cli.screen.parts import clip, telling_first
 from ork.differences.impact import by_reason
 from ork.differences.tasks import alike, in_common
 from ork.objects.canonical import Json, indented
@@ -86,6 +86,7 @@ def environment(
         "SIGNS": SIGNS,
         "STATE_SIGNS": STATE_SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
+        "BEGAN_BY": human.BEGAN_BY,
         "alike": alike,
         "by_reason": by_reason,
         "in_common": in_common,
@@ -97,6 +98,7 @@ def environment(
         "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
         "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
         "taint_text": taint_text,
+        "telling_first": telling_first,
         "bars": bars,
         "on_web": link is not leads_nowhere,
         "svg": lambda graph, leads: "\n".join(

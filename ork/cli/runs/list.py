@@ -16,7 +16,7 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
@@ -37,14 +37,6 @@ WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
-# How a run may have begun, and how that is told of one.
-BEGAN_BY = {
-    "run": "",
-    "retry": "  by a retry",
-    "schedule": "  by a schedule",
-    "queue": "  from the queue",
-    "bisect": "  by bisect",
-}
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
@@ -92,7 +84,7 @@ def runs(
     trigger: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHY", help=f"Only those that began by {', '.join(BEGAN_BY)}, or several."
+            metavar="WHY", help=f"Only those that began by {', '.join(human.BEGAN_BY)}, or several."
         ),
     ] = None,
     with_archived: Annotated[
@@ -296,13 +288,9 @@ def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
     """Yield runs; of those of a page of the list, parameters come first that differ among them."""
     waiting = iter(entries)
     while page := list(islice(waiting, PAGE_RUNS)):
-        given = [entry.params if isinstance(entry.params, dict) else {} for entry in page]
-        values: dict[str, set[str]] = {}
-        for name, value in chain.from_iterable(params.items() for params in given):
-            values.setdefault(name, set()).add(json.dumps(value))
-        telling = sorted(values, key=lambda name: len(values[name]) == 1)
-        for entry, params in zip(page, given, strict=True):
-            yield replace(entry, params={name: params[name] for name in telling if name in params})
+        ordered = telling_first([entry.params for entry in page])
+        for entry, params in zip(page, ordered, strict=True):
+            yield replace(entry, params=params)
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
@@ -337,8 +325,9 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         *_of_deploy(store, run.deploy),
         *[(f" @{tag}", "tag") for tag in details.tags],
     ]
-    by = BEGAN_BY.get(run.trigger, "")
-    yield [("author   ", "label"), run.author, f" on {run.host}" if run.host else "", by]
+    by = human.BEGAN_BY.get(run.trigger) if run.trigger != "run" else None
+    where = f" on {run.host}" if run.host else ""
+    yield [("author   ", "label"), run.author, where, f"  {by}" if by else ""]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = ", took " if run.ended else ", goes on for "

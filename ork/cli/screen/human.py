@@ -24,6 +24,14 @@ _UNITS = (
 
 # Other states are called as they are; of skipped, `outcome` says more.
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped", "skipped": "kept or left out"}
+# How a run may have begun, and how that is told of one; an imported one may have another word.
+BEGAN_BY = {
+    "run": "by hand",
+    "retry": "by a retry",
+    "schedule": "by a schedule",
+    "queue": "from the queue",
+    "bisect": "by bisect",
+}
 
 
 def outcome(taskrun: TaskRun) -> str:

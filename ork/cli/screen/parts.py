@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from ork.cli.screen.line import Line
+from ork.objects.canonical import Json
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
@@ -37,6 +38,16 @@ def given(params: object) -> str:
         return ""
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in params.items()}
     return "".join(f"  {name}={clip(text, PARAM_CHARS_MAX)}" for name, text in texts.items())
+
+
+def telling_first(given: Iterable[object]) -> list[dict[str, Json]]:
+    """Return the parameters of the runs of a list; those come first that differ among them."""
+    found = [params if isinstance(params, dict) else {} for params in given]
+    values: dict[str, set[str]] = {}
+    for name, value in chain.from_iterable(params.items() for params in found):
+        values.setdefault(name, set()).add(json.dumps(value))
+    telling = sorted(values, key=lambda name: len(values[name]) == 1)
+    return [{name: params[name] for name in telling if name in params} for params in found]
 
 
 def length(line: Line) -> int:
