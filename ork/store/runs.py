@@ -19,7 +19,7 @@ from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, TaskRun
+from ork.objects.kinds import RUN_STATES, Blob, Deploy, Node, Run, TaskRun
 from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
     Resolved,
@@ -73,7 +73,8 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     """One run in a list of runs.
 
     `tainted` are the captured files that changed under its tasks, `tags` those of its deploy,
-    `params` the values of its parameters; all where that was asked for.
+    `params` the values of its parameters, `failed_hooks` such as "on_failure"; all where that was
+    asked for.
     """
 
     oid: Oid
@@ -81,6 +82,7 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     tainted: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     params: Json = None
+    failed_hooks: tuple[Which, ...] = ()
 
     def cells(self) -> dict[str, object]:
         cells = self.run.cells()
@@ -182,6 +184,27 @@ def hooks_of(store: Store, run: Run) -> tuple[Hook, ...]:
             raise Corrupt(f"the hook {ref} of {run.name}: {error}") from None
         found.append(hook)
     return tuple(sorted(found, key=lambda hook: hook.attempt))
+
+
+def failed_hooks(store: Store, found: Iterable[Run]) -> dict[str, tuple[Which, ...]]:
+    """Return by id of runs which of their hooks failed when last executed. Looked up together.
+
+    Where one of them is damaged nothing is told: `ork show` and `ork fsck` name it.
+    """
+    oids = dict(store.refs_many("hooks/", (f"{run.workflow}/{run.id}/" for run in found)))
+    newest: dict[tuple[str, Which], Hook] = {}
+    with suppress(Corrupt):
+        for ref, blob in store.get_all(Blob, oids).items():
+            with suppress(ValueError):  # what stands for one that was forgotten
+                hook: Hook = of_line(blob.data, Hook)
+                key = (ref.split("/")[1], hook.which)
+                if key not in newest or newest[key].attempt < hook.attempt:
+                    newest[key] = hook
+    told: dict[str, tuple[Which, ...]] = {}
+    for (run_id, which), hook in sorted(newest.items()):
+        if hook.state == "failed":
+            told[run_id] = (*told.get(run_id, ()), which)
+    return told
 
 
 def runs(

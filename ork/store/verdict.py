@@ -17,7 +17,7 @@ from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import Blob, Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
-from ork.store.runs import PAGE_RUNS, RunEntry, tags_of
+from ork.store.runs import PAGE_RUNS, RunEntry, failed_hooks, tags_of
 from ork.store.store import Store
 
 Verdict: TypeAlias = Literal["good", "bad"]
@@ -81,7 +81,7 @@ def in_full(
     *,
     tags: Mapping[Oid, tuple[str, ...]] | None = None,
 ) -> Iterator[RunEntry]:
-    """Tell of listed runs tags of their deploys, parameters, and captured files that changed. Lazy.
+    """Tell of listed runs their tags, parameters, hooks that failed, and files that changed. Lazy.
 
     The tasks of a run with a verdict are only read where its deploy has counted a tainted one. The
     tags are looked up unless they are given.
@@ -95,11 +95,14 @@ def in_full(
         found = tallies(store, sorted(deploys))
         counted |= {oid: "tainted" in tally.counts for oid, tally in found.items()}
         params = _values(store, {entry.run.params for entry in page if entry.run.params})
+        hooks = failed_hooks(store, (entry.run for entry in page))
         for entry in page:
             run = entry.run
-            labels = tags.get(run.deploy, ()) if run.deploy else ()
             told = replace(
-                entry, tags=labels, params=params.get(run.params) if run.params else None
+                entry,
+                tags=tags.get(run.deploy, ()) if run.deploy else (),
+                params=params.get(run.params) if run.params else None,
+                failed_hooks=hooks.get(run.id, ()),
             )
             if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
                 yield told

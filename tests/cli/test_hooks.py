@@ -68,6 +68,19 @@ def test_a_retry_has_its_own(flow):
     ]
 
 
+def test_one_that_failed_has_a_mark_in_lists(flow):
+    flow("run", "etl.yaml")
+    flow("run", "etl.yaml", "-i", "code=7")
+    assert (
+        re.sub(r"\d+ms", "TIME", flow("runs").out)
+        .splitlines()[0]
+        .endswith("TIME  hook on_failure failed  code=7  a: exited with code 7")
+    )
+    assert flow("runs").out.count("hook") == 1
+    listed = json.loads(flow("runs", "--json").out)["data"]
+    assert [one["failed_hooks"] for one in listed] == [["on_failure"], []]
+
+
 def test_they_can_be_left_out(flow):
     flow("run", "etl.yaml", "--no-hooks")
     assert not (flow.folder / "facts.json").exists()

@@ -120,6 +120,12 @@ def test_without_parameters_a_list_of_runs_has_no_column_for_them():
     assert "parameters" not in listed(None, {})
 
 
+def test_a_list_of_runs_marks_a_hook_that_failed():
+    mark = '<span class="chip failed" title="on_failure, on_success">hook failed</span>'
+    assert mark in listed(None, failed_hooks=("on_failure", "on_success"))
+    assert "hook" not in listed(None)
+
+
 @pytest.mark.parametrize("name", NAUGHTY)
 def test_whoever_began_a_run_and_its_parameters_are_text(name):
     plain, naughty = (

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from ork.errors import NotFound
 from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Run, encode_object
+from ork.objects.kinds import Blob, Run, encode_object, to_json
 from ork.objects.value import replace
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve
-from ork.store.runs import runs
+from ork.store.runs import PAGE_RUNS, Hook, runs
+from ork.store.store import Store
 from ork.store.verdict import counts_as, in_full, taint_text, tainted, tally, verdict
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_retry, write_run
@@ -100,6 +101,88 @@ def test_the_tasks_of_listed_runs_are_read_only_where_a_tainted_one_was_counted(
     write_run(etl.store, etl.oids[0], states_of(etl, "success", "success", tainted="b"))
     found = [entry.tainted for entry in in_full(etl.store, runs(etl.store))]
     assert found == [("x.py",), (), (), ()]
+
+
+def hook_of(etl, run, attempt, which, state):
+    """Write how a hook of a run went; return its oid."""
+    hook = Hook(attempt=attempt, which=which, command="x", started=NOON, state=state)
+    with etl.store.transaction() as tx:
+        oid = tx.add_value(to_json(hook))
+        tx.move(f"hooks/{run.workflow}/{run.id}/{attempt}-{which}", old=None, new=oid)
+    return oid
+
+
+@pytest.mark.parametrize(
+    ("hooks", "failed"),
+    [
+        ([], ()),
+        ([(1, "on_success", "success")], ()),
+        ([(1, "on_failure", "failed")], ("on_failure",)),
+        ([(1, "on_failure", "cancelled")], ()),
+        ([(1, "on_failure", None)], ()),  # it goes on, or nobody knows
+        ([(1, "on_failure", "failed"), (2, "on_failure", "success")], ()),
+        ([(1, "on_failure", "failed"), (2, "on_failure", None)], ()),
+        ([(9, "on_failure", "success"), (10, "on_failure", "failed")], ("on_failure",)),
+        ([(9, "on_failure", "failed"), (10, "on_failure", "success")], ()),
+        ([(1, "on_failure", "failed"), (2, "on_success", "success")], ("on_failure",)),
+        (
+            [(1, "on_failure", "failed"), (2, "on_success", "failed")],
+            ("on_failure", "on_success"),
+        ),
+    ],
+)
+def test_a_listed_run_tells_which_hooks_failed_when_last_executed(etl, hooks, failed):
+    run = write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+    write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+    for attempt, which, state in hooks:
+        hook_of(etl, run, attempt, which, state)
+    assert [one.failed_hooks for one in in_full(etl.store, runs(etl.store))] == [(), failed]
+
+
+def test_hooks_of_a_page_of_runs_are_looked_up_together(etl, monkeypatch):
+    looked_up, read = [], []
+    refs_many, get_all = Store.refs_many, Store.get_all
+
+    def looking(store, prefix, names):
+        wanted = list(names)
+        looked_up.append((prefix, len(wanted)))
+        return refs_many(store, prefix, wanted)
+
+    def reading(store, kind, oids, **how):
+        read.append((kind, len(oids)))
+        return get_all(store, kind, oids, **how)
+
+    made = [
+        write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+        for _ in range(PAGE_RUNS + 3)
+    ]
+    monkeypatch.setattr(Store, "refs_many", looking)
+    monkeypatch.setattr(Store, "get_all", reading)
+    for hooks in (0, 5):
+        for run in made[:hooks]:
+            hook_of(etl, run, 1, "on_failure", "failed")
+        looked_up.clear()
+        read.clear()
+        found = list(in_full(etl.store, runs(etl.store)))
+        assert [one for one in looked_up if one[0] == "hooks/"] == [
+            ("hooks/", PAGE_RUNS),
+            ("hooks/", 3),
+        ]
+        assert sum(number for kind, number in read if kind is Blob) == hooks
+        assert sum(bool(one.failed_hooks) for one in found) == hooks
+
+
+def test_a_hook_that_is_damaged_keeps_no_run_from_being_listed(etl):
+    run = write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+    hook_of(etl, run, 1, "on_failure", "failed")
+    with etl.store.transaction() as tx:
+        text = tx.add(Blob(b"no hook"))
+        tx.move(f"hooks/{run.workflow}/{run.id}/2-on_failure", old=None, new=text)
+    (one,) = in_full(etl.store, runs(etl.store))
+    assert one.failed_hooks == ("on_failure",)
+    etl.store.backend.sweep(lambda: [text])
+    (one,) = in_full(Store(etl.store.backend), runs(etl.store))
+    assert one.run == run and one.failed_hooks == ()
 
 
 def test_only_the_newest_runs_are_searched_for_the_oid_of_an_outcome(etl, monkeypatch):

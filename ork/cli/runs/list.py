@@ -265,6 +265,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             rest += f"  for {human.slot(run.scheduled, now)}"
         rest += "" if run.selected is None else "  partial"
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
+        rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         reason = f"  {run.reason}" if run.reason and not narrow else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
