@@ -185,7 +185,9 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
         session.say(_unscheduled(workflow))
     if one := holder(store):
         since = human.date(one.since, session.now())
-        session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}"])
+        # The store knows one of those that work on it; where it lies elsewhere it is for several.
+        others = "; others may work beside it" if store.shared else ""
+        session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}{others}"])
     elif (found or waiting) and up is False:
         session.say([("note: ", "warning"), NOBODY_FIRES])
 

@@ -155,6 +155,7 @@ class Daemon:
         self._told: list[Told] = []
         self._sequence = -1
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
+        self._other: Oid | None = None  # who that is, as it was told last
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
         self._away_since: datetime | None = None  # or was, the last time
         self._unwritten = False  # runs cannot be begun, or their ends recorded
@@ -653,6 +654,8 @@ class Daemon:
         """Put an end to the record of runs whose owners were killed, and execute their hooks."""
         if self._lease is None or not self._lease.held():
             self._lease = fires.hold(self._store, self._since, self._options.jobs)
+            if self._lease is None:
+                self._note_other(now)
         try:
             settled = record.settle(self._store, now=now)
         except Corrupt as error:
@@ -667,6 +670,15 @@ class Daemon:
                     one.look_at = one.look_at and now
             if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
                 self._finish(run, now)
+
+    def _note_other(self, now: datetime) -> None:
+        """Tell once of the `ork up` that works here as well: nobody may have meant two."""
+        oid = self._store.ref(fires.UP_REF)
+        other = fires.holder(self._store) if oid != self._other else None
+        if other is not None and other.since != self._since:  # else it is what we were ourselves
+            self._other = oid
+            who = f"process {other.pid} on {other.host} is another `ork up` of this store"
+            self._told.append(Note(time=now, message=f"{who}: each slot is fired by one of them"))
 
     def _let_be(self, run: Run, why: str, now: datetime) -> None:
         """Tell why a run that failed is not retried any more, and let it have its hook."""

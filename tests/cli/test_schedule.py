@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+from contextlib import closing
 
 import pytest
 
 from ork.daemon import fires, lines
 from ork.runner.start import Caller
+from ork.store import location
 from ork.store.store import Stamp
 from tests.cli.screen import TERMINAL, on_terminal
 from tests.conftest import START, Ork
@@ -122,6 +126,19 @@ def test_what_waits_for_a_place_is_due_since_its_first_slot(flow, opened, golden
     assert late["reason"] == "the only place is taken" and late["count"] == 6
     begun.release()
     fires.let_go(store, lease)
+
+
+def test_who_fires_is_told_and_where_others_may(flow):
+    for place, more in ((".", ""), ("sqlite:team.db", "; others may work beside it")):
+        if more:
+            shutil.rmtree(flow.folder / ".ork")
+            assert flow("init", "--store", place).code == 0
+        with closing(location.open_store(flow.folder / ".ork", environ=flow.environ)) as store:
+            lease = fires.hold(store, START, 1)
+            told = flow("schedule").err.splitlines()[-1]
+            fires.let_go(store, lease)
+        who = rf"`ork up` is process {os.getpid()} on \S+, since 2026-11-01 12:00:00 \+0000"
+        assert re.fullmatch(who + more, told)
 
 
 def test_what_is_late_has_no_run(two, golden):

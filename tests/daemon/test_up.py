@@ -853,6 +853,26 @@ def test_the_process_that_forks_may_be_killed(ork: Ork) -> None:
         assert up.end() == 0
 
 
+def test_one_that_starts_beside_another_says_once_which_that_is(ork: Ork, opened: Opened) -> None:
+    deploy(ork, "w", "{every: 1h}")
+    store = opened()
+    with running(ork) as first:
+        assert eventually(lambda: holder(store))
+        with running(ork) as second:
+            note = second.until("Note")["message"]
+            assert re.fullmatch(
+                rf"process {first.process.pid} on \S+ is another `ork up` of this store: "
+                "each slot is fired by one of them",
+                note,
+            )
+            second.process.send_signal(signal.SIGHUP)  # it looks at everything again
+            second.until("Up")
+            assert second.end() == 0
+        assert [one["message"] for one in second.all("Note")] == [note, "ork up has ended"]
+        assert first.end() == 0
+        assert [one["message"] for one in first.all("Note")] == ["ork up has ended"]
+
+
 def test_it_is_told_whether_anybody_fires(ork: Ork, opened: Opened) -> None:
     deploy(ork, "w", "{every: 1h}")
     store = opened()
