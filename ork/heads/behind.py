@@ -98,13 +98,13 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
     base, since = found
     if not since:
         return ""
-    back = taken_back(
-        compare_deploys(store, store.get(Deploy, base), store.get(Deploy, head)), change
-    )
+    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)}
+    line = [*islice(history(store, name, head), LOOKED_AT_MAX)]
+    # After a forced pull what others did began where the two were one, and not with our own.
+    start = next((deploy for oid, deploy in line if oid in had), store.get(Deploy, base))
+    back = taken_back(compare_deploys(store, start, store.get(Deploy, head)), change)
     if not back:
         return ""
-    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)}
-    line = islice(history(store, name, head), LOOKED_AT_MAX)
     authors = (deploy.author for _, deploy in takewhile(lambda one: one[0] not in had, line))
     others = dict.fromkeys(one.partition(" <")[0] for one in authors if one != author)
     who = some(list(others), 2) or f"`{since.command}`"

@@ -169,6 +169,7 @@ def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
     told = lost(forced, half(1, 4))
     assert told.startswith('takes back what Bob did: change a.command "echo 2" -> "echo 1"'), told
     assert lost(forced, half(2, 4)) == ""
+    assert lost(forced, half(2, 3)) == "", "what was ours before the pull is nobody else's"
 
 
 def test_in_a_clone_a_file_of_an_older_version_is_behind(ork, monkeypatch):
