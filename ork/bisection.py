@@ -40,7 +40,7 @@ from ork.store.resolve import (
 from ork.store.revision import in_workflow
 from ork.store.runs import Executed, earlier, runs
 from ork.store.store import Store
-from ork.store.verdict import changed_files, taint_text, verdict
+from ork.store.verdict import changed_files, taint_text, tally, verdict
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
@@ -268,9 +268,24 @@ class _Search:
                 self._try(self.question.judge, index, run or self._recorded(entry.snapshot), said)
             elif run and not self.question.judge and verdict(self.store, run) not in (None, said):
                 raise UsageError(f"{self.workflow}#{number} is not {said}: {run.state}")
+            elif not run and not self.question.judge:
+                self._refuse_contrary(index, said)
             # A verdict by hand is on this deploy alone; elsewhere its content may have run.
             yield self._note(index, said, "given", number)
             self.verdicts[index] = said
+
+    def _refuse_contrary(self, index: int, said: str) -> None:
+        """Raise UsageError where recorded runs of a deploy say nothing but the contrary of it."""
+        oid, entry = self.line[index]
+        run = self._recorded(entry.snapshot)
+        counts = tally(self.store, oid).counts
+        if run is None or verdict(self.store, run) in (None, said):
+            return
+        if not counts.get("success" if said == GOOD else "failed"):
+            raise UsageError(
+                f"{self.store.short(oid)} is not {said}: {run.name} of it ended with {run.state}",
+                hint="`--cmd COMMAND` judges runs by something else than how they ended",
+            )
 
     def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> None:
         """Raise UsageError when a judge does not say of a recorded run what was given."""

@@ -329,6 +329,14 @@ def test_a_question_without_an_answer_says_why(line, argv, code, says) -> None:
     assert done.out == ""
 
 
+def test_an_end_of_which_runs_say_the_contrary_is_refused(line) -> None:
+    ork = line(3, bad=9, ran=(1, 3))
+    done = ork("bisect", "--good", "flow~2", "--bad", "flow")
+    assert (done.code, "is not bad: flow#2 of it ended with success" in done.err) == (2, True)
+    judged = ork("bisect", "--good", "flow~2", "--bad", "flow", "--cmd", "exit 1")
+    assert "ended with" not in judged.err
+
+
 def test_the_same_from_python(line) -> None:
     import ork as library
     from ork.bisection import Bisected
