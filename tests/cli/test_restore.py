@@ -157,3 +157,17 @@ def test_a_second_file_in_the_project_is_told(history):
     said = history("restore", "etl~1", "--code", "-o", "old/")
     assert said.err.startswith("note: old/etl.yaml is a second file of etl in this project")
     assert history("restore", "etl~1", "--code", "-o", "../elsewhere/").err == ""
+
+
+def test_a_file_that_another_workflow_has_by_now_keeps_its_name(ork):
+    text = "name: stock\ntasks:\n  a: {executor: process, command: 'true'}\n"
+    file = ork.write("stock.yaml", text)
+    assert ork("deploy", "stock.yaml").code == 0
+    file.write_text(text.replace("stock", "inventory"))
+    assert ork("deploy", "--new", "stock.yaml").code == 0
+    file.unlink()
+    done = ork("restore", "--all", "--code")
+    assert done.code == 0
+    assert "name: inventory" in file.read_text()
+    assert "note: stock has another stock.yaml" in done.err
+    assert "still says" not in done.err

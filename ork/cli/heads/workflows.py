@@ -133,12 +133,16 @@ def mv(
 
 
 def still_named(store: Store, path: str, name: str) -> Iterator[Line]:
-    """Yield what to write where a workflow file of the project does not have this name."""
+    """Yield what to write where a workflow file of the project does not have this name.
+
+    The file of another workflow is that one's.
+    """
     from ork.worktree.load import load, name_problem
 
     with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
         loaded = load(store, store.project / path)
-        if (old := loaded.definition.name) != name:
+        old = loaded.definition.name
+        if old != name and store.ref(f"workflows/{old}") is None:
             line = name_problem(loaded, "", None).line
             shown = os.path.relpath(store.project / path)
             told = f"{shown}:{line} still says {old}: write `name: {name}` there"
