@@ -157,6 +157,8 @@ OTHER_OPTIONS = {
     ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
     ("blame", "-L"): "`ork blame REVISION:PATH` has all lines, each with its number",
     ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
+    ("remote", "-v"): "`ork remote` lists each name with its place",
+    **dict.fromkeys([("push", "-f"), ("pull", "-f")], "it is written out: `--force`"),
     ("", "--colour"): "it is written `ork --color auto|always|never COMMAND`",
     ("diff", "--name-only"): "`--stat` has a line for each file and task, `--json` is for programs",
     ("show", "--stat"): "`ork log --stat` tells it of each deploy",
@@ -308,6 +310,8 @@ def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
     revision = params.get("revision")
     if command in ("logs", "outputs", "show") and revision and ":" not in revision:
         return f"a part is written with a colon: `ork {command} {revision}:{word}`"
+    if command == "status":
+        return f"`ork diff {word}` compares one workflow with its file"
     return f"`ork {command} --help` explains it"
 
 

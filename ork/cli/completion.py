@@ -175,6 +175,8 @@ def _completions(line: str, session: Session) -> Candidates:
     # An option without its value would keep all other words from being understood.
     whole = words[:-1] if words and words[-1].startswith("-") else words
     context = shells._resolve_context(program(), {"obj": session}, "ork", whole)
+    if whole != words and any(one.is_flag for one in _given(context, words[-1])):
+        context = shells._resolve_context(program(), {"obj": session}, "ork", words)
     asked, rest = shells._resolve_incomplete(context, words, last)
     before = last.removesuffix(rest)  # the name of an option, and =
     found: Candidates
@@ -187,6 +189,12 @@ def _completions(line: str, session: Session) -> Candidates:
         names = len(words) - words.index("--") - 1 if "--" in words else None
         found = _values(asked, context, Asked(session, context, rest, names))
     return (one._replace(word=before + one.word) for one in found if one.word.startswith(rest))
+
+
+def _given(context: Any, word: str) -> list[Any]:
+    """Return the option of a command that a word names, if there is one."""
+    options = (one for one in context.command.params if one.param_type_name == "option")
+    return [one for one in options if word in one.opts]
 
 
 def _options(context: Any) -> Candidates:
@@ -303,7 +311,6 @@ def _content(asked: Asked, revision: str) -> Candidates:
 
 def _revisions(asked: Asked) -> Candidates:
     """Yield workflows, and what may follow one of them: its tags, runs and parts."""
-    from ork.heads.tags import tags
     from ork.store.resolve import REMOTES
 
     start, dots, text = asked.text.rpartition("..")
@@ -315,14 +322,27 @@ def _revisions(asked: Asked) -> Candidates:
     elif "#" in asked.text:
         found = _runs(asked)
     else:
-        labels = (
-            Candidate(f"{one.workflow}@{one.label}", one.deploy.message.partition("\n")[0])
-            for one in tags(asked.store)
-        )
+        labels = _tags(asked)
         runs = _runs(asked) if asked.command in OF_RUNS else _workflows(asked)
         remotes = (Candidate(name, "as fetched") for name, _ in asked.store.refs(REMOTES))
         found = (one for some in (runs, labels, remotes) for one in some)
     return (one._replace(word=start + dots + one.word) for one in found)
+
+
+def _tags(asked: Asked) -> Candidates:
+    from ork.heads.tags import tags
+
+    for one in tags(asked.store):
+        yield Candidate(f"{one.workflow}@{one.label}", one.deploy.message.partition("\n")[0])
+
+
+def _named(asked: Asked) -> Candidates:
+    """Yield names that are there already, where a command asks for one of these."""
+    if asked.params.get("delete"):
+        return _tags(asked)
+    if asked.params.get("as_list"):
+        return _workflows(asked)
+    return _remotes(asked) if asked.params.get("action") == "rm" else iter(())
 
 
 def _files_or_revisions(asked: Asked) -> Candidates:
@@ -399,7 +419,7 @@ VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("revision", "revisions", "words", "subject", "base", "with_code"), _revisions),
     **dict.fromkeys(("good", "bad", "containing", "snapshot", "objects"), _revisions),
     **dict.fromkeys(("what", "at"), _files_or_revisions),
-    **dict.fromkeys(("workflow", "workflows"), _workflows),
+    **dict.fromkeys(("workflow", "workflows", "old"), _workflows),
     **dict.fromkeys(("only", "start_at", "until", "without"), _tasks),
     **dict.fromkeys(("operation", "at_op"), _operations),
     **dict.fromkeys(("files",), _files),
@@ -408,4 +428,5 @@ VALUES: dict[str, Callable[[Asked], Candidates]] = {
     "folders": _folders,
     "inputs": _inputs,
     "remote": _remotes,
+    "name": _named,
 }

@@ -108,7 +108,9 @@ def settle_params(
             problems.append(f"the parameter {name}: {error.message}")
         if entry.type is not None:
             value, wrong = convert(value, entry.type)
-            problems += [f"the parameter {name}: {one}" for one in wrong]
+            hints = (f"; {one.hint}" if one.hint else "" for one in wrong)
+            told = zip(wrong, hints, strict=True)
+            problems += [f"the parameter {name}: {one}{hint}" for one, hint in told]
         values[name] = value
     if problems:
         raise UsageError("\n".join(problems))

@@ -23,6 +23,7 @@ BREAKS = " \t\n\"'@><=;|&(:"  # those of bash
 def ready(history):
     """The world of `history` with a tag and a run."""
     history("tag", "v1", "etl~1")
+    history("remote", "add", "origin", "../team")
     assert history("run", "etl", "--only", "extract").code == 0
     return history
 
@@ -79,6 +80,14 @@ def test_names_come_from_the_store(ready, golden):
         ("ork check etl.yaml ", ["tasks/"]),
         ("ork nonsense ", []),
         ("ork show nonsense:", []),
+        ("ork mv ", ["etl"]),
+        ("ork mv etl ", []),
+        ("ork tag ", []),
+        ("ork tag -d ", ["etl@v1"]),
+        ("ork tag -l ", ["etl"]),
+        ("ork remote rm ", ["origin"]),
+        ("ork remote add ", []),
+        ("ork push ", ["origin"]),
         ("ork log --since ", []),
         ("ork diff 'unfinished", []),
     ],

@@ -274,3 +274,17 @@ def test_a_rollback_takes_what_follows_a_name(history):
     assert history("rollback", "etl~2").code == history("undo").code == 0
     assert history("rollback", "~2").code == 0
     assert history("rev-parse", "etl^{snapshot}").out == before
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["remote", "-v"], "`ork remote` lists each name with its place"),
+        (["remote", "remove", "origin"], "it is written `ork remote rm`"),
+        (["push", "-f"], "it is written out: `--force`"),
+        (["status", "etl"], "`ork diff etl` compares one workflow with its file"),
+    ],
+)
+def test_what_git_calls_otherwise_between_stores_is_told(history, words, hint):
+    done = history(*words)
+    assert (done.code, f"hint: {hint}" in done.err) == (2, True), done.err

@@ -45,7 +45,7 @@ def test_log_of_all_workflows_is_merged_by_time(history, golden):
     history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ps}}\n")
     history("deploy", "other.yaml")
     shown = [line.split("  ", 4) for line in history("log", "--oneline").out.splitlines()[-5:]]
-    assert [(name, subject) for *_, name, subject in shown] == [
+    assert [(name, subject.lstrip()) for *_, name, subject in shown] == [
         ("other", 'Change a.command "ls" -> "ps" (other)'),
         ("other", "First deploy of 1 task"),
         ("etl", 'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py (etl)'),

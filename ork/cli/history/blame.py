@@ -66,7 +66,7 @@ def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
     columns = _Columns(found, store, session)
     alone = found.name is not None
     for kind, group in groupby(found.parts, key=lambda part: part.kind):
-        groups = list(together(group, _as_env))
+        groups = sorted(together(group, _as_env), key=lambda some: len(some) == 1)
         parts = [some[0] for some in groups]
         if found.name is None:
             yield [(HEADINGS[kind], "heading")]

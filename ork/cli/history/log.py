@@ -10,7 +10,7 @@ from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, at_most_on
 from ork.cli.screen import human
 from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
 from ork.cli.screen.line import MARKS, Line, plain, wrap_body
-from ork.cli.screen.parts import is_narrow
+from ork.cli.screen.parts import column, is_narrow
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.history import log as history
@@ -135,7 +135,7 @@ def log(
     entries = _noting_oldest(entries, oldest, reverse=reverse)
     if oneline or session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
-    named = len(all_names) > 1
+    named = max(1, column(all_names)) if len(all_names) > 1 else 0
     width = None if stat or patch else session.width  # of one line for each
     if graph and width:
         width -= 2 * max(len(all_names), 1)
@@ -174,9 +174,9 @@ def _entry(
     *,
     patch: bool,
     oneline: bool,
-    named: bool,
+    named: int,
 ) -> Iterator[Line]:
-    """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
+    """Yield the lines of one deploy; of several workflows `named` is how wide their names are."""
     if oneline:
         yield deploy_line(entry, store, session, named=named, width=width)
     else:
@@ -215,7 +215,7 @@ def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None
 
 
 def deploy_header(
-    entry: LogEntry, store: Store, session: Session, *, named: bool = False
+    entry: LogEntry, store: Store, session: Session, *, named: int = 0
 ) -> Iterator[Line]:
     """Yield the head of the long form: hashes, author, date, how the runs went."""
     now, deploy = session.now(), entry.deploy
@@ -241,25 +241,27 @@ def deploy_line(
     store: Store,
     session: Session,
     *,
-    named: bool = False,
+    named: int = 0,
     width: int | None = None,
 ) -> Line:
     """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 
-    In a narrow one the message is cut; where not even that helps, how runs went is left out.
+    `named` is how wide the names of workflows are, where they are told. In a narrow line the
+    message is cut; where there is no room for any of it, it comes last.
     """
     deploy, now = entry.deploy, session.now()
     oids = [entry.oid] if is_narrow(session.width) else [entry.oid, deploy.snapshot]
     head: Line = [part for oid in oids for part in ((store.short(oid), "oid"), "  ")]
     head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
-    head += [(deploy.workflow, "name"), "  "] if named else []
+    head += [(f"{deploy.workflow:<{named}}", "name"), "  "] if named else []
     message, names = deploy.message.partition("\n")[0], _names(entry)
     counts = _counts(entry.runs, short=is_narrow(session.width))
     runs: Line = ["  [", *counts, "]"] if counts else []
     if width is not None:
         room = width - columns(plain([*head, *names, *runs]))
         if columns(message) > room and room < WIDTH_MIN:
-            return cut([*head, message, *names], width)
+            shown: Line = ["(", *names[1:]] if names else []
+            return cut([*head, *shown, *runs, "  ", message], width)
         return [*head, *cut([message], room), *names, *runs]
     return [*head, message, *names, *runs]
 

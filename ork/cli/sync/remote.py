@@ -42,7 +42,9 @@ def remote(
     session: Session = ctx.obj
     wanted = {"add": 2, "list": 0, "rm": 1}
     if action not in ACTIONS:
-        raise UsageError(f"{action!r}: say add, list or rm")
+        meant = {"remove": "rm", "delete": "rm", "set-url": "add --force"}.get(action)
+        hint = f"it is written `ork remote {meant}`" if meant else None
+        raise UsageError(f"{action!r}: say add, list or rm", hint=hint)
     if sum(word is not None for word in (name, place)) != wanted[action]:
         raise UsageError(
             f"{action} takes "
