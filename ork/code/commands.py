@@ -5,13 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
-from ork.code.programs import LOADERS, PREFIXES, RUNNERS, Interpreter, arguments, interpreter_named
-from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, joined
+from ork.code.programs import (
+    KERNELS,
+    LOADERS,
+    PREFIXES,
+    RUNNERS,
+    SERVERS,
+    Interpreter,
+    Kernel,
+    arguments,
+    interpreter_named,
+    kernel_arguments,
+)
+from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
 from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
 
+_ENDS: dict[str | None, str] = {"notebook": ".ipynb", "script": ".py", "python": ".py"}
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
 
@@ -131,7 +143,7 @@ class Commands(ABC):
                 break
             words = _after_prefix(base, words, command)
             by_shell = by_shell and base in ("command", "builtin", "time", "exec")
-        if not words:
+        if not words or self.notebooks(base, words, command):
             return
         self.written(base, words)
         if base in LOADERS:
@@ -149,7 +161,8 @@ class Commands(ABC):
         paths = {name for name in names if "/" in name or name.startswith("\0")}
         if paths or not names:
             # An interpreter may lie where it wants: what it is given is what counts.
-            known = bool(names) and interpreter_named(names[0]) is not None
+            base = names[0].rpartition("/")[2] if names else ""
+            known = base in (*KERNELS, "jupyter") or interpreter_named(base) is not None
             word = word._replace(values=(word.values & UNKNOWN) | paths or UNKNOWN)
             self.file("program", word, is_optional=known)
         return names[0] if names else None
@@ -157,7 +170,8 @@ class Commands(ABC):
     def file(self, role: str, word: Word, **about: Any) -> None:
         """Note a file that is executed."""
         paths = frozenset(joined(folder, v) for folder in self.folders for v in word.values)
-        self.say(role, word.start, paths=paths, text=word.text, folders=self.folders, **about)
+        about = {"folders": self.folders, **about}
+        self.say(role, word.start, paths=paths, text=word.text, **about)
 
     def builtin(self, name: str, words: list[Word], command: Command) -> bool:
         """Do what a command of the shell itself does; say whether it is one."""
@@ -196,7 +210,7 @@ class Commands(ABC):
         for what, index, start in found:
             word = words[index].after(start)
             if what == "module":
-                self.module(word, words[index + 1 :], about)
+                self.module(word, words[index + 1 :], command, about)
             elif what == "code":
                 self.code_given(word, about)
             else:
@@ -217,16 +231,77 @@ class Commands(ABC):
                 word = Word(values, default, words[0].start)
                 self.file("script", word, is_optional=True, **about)
 
-    def module(self, word: Word, following: list[Word], about: dict[str, Any]) -> None:
+    def module(
+        self, word: Word, following: list[Word], command: Command, about: dict[str, Any]
+    ) -> None:
         """Note what `python -m` executes, and with `python -m pdb train.py` the script."""
         paths = UNKNOWN if None in word.values else frozenset()
         self.say("module", word.start, paths=paths, text=word.text, folders=self.folders, **about)
+        if self.notebooks(word.text, [word, *following], command):
+            return
         if word.text in LOADERS:
             self.say("unclear", word.start, text=word.text)
         if word.text in RUNNERS:
             scripts = [one for one in following if one.text.endswith(".py")]
             for script in scripts[:1]:
                 self.file("script", script, **about)
+
+    def notebooks(self, base: str, words: list[Word], command: Command) -> bool:
+        """Note the notebooks that a program executes; say whether it is one for notebooks."""
+        if base == "jupyter" and len(words) > 1:
+            base, words = f"jupyter-{words[1].text}", words[1:]
+        spec = KERNELS.get(base)
+        if spec is None:
+            return base in SERVERS
+        plain, given = kernel_arguments(spec, [word.only for word in words])
+        options = {
+            name: words[one.word].after(one.start).values
+            for name, one in given.items()
+            if one.word < len(words)
+        }
+        # What only converts takes a notebook for data.
+        executes = not spec.asked or not options.keys().isdisjoint(spec.asked.split())
+        found = [words[at] for at in plain]
+        if not spec.many:
+            for target in found[1:]:
+                self.write(target)
+            del found[1:]
+        search = self.search(command)
+        if executes and (not found or found[0].text == "-"):
+            if command.before in ("|", "|&"):
+                self.say("unclear", words[0].start, text=words[0].text)
+            if command.stdin is not None:
+                self.file("script", command.stdin, language="notebook", search=search)
+            return True
+        for word in found:
+            if "://" in word.text:
+                continue
+            if spec.many:
+                word = word._replace(values=frozenset(map(_notebook_named, word.values)))
+            if executes:
+                folders = self.started(spec, word, options)
+                self.file("script", word, language="notebook", search=search, folders=folders)
+            self.converted(spec, word, options)
+        return True
+
+    def started(self, spec: Kernel, word: Word, options: Mapping[str, Values]) -> Values:
+        """Return the folders in which the code of a notebook may start."""
+        if spec.beside:
+            return frozenset(above(joined(f, v)) for f in self.folders for v in word.values)
+        entered = options.get("--cwd", frozenset((".",)))
+        return frozenset(joined(folder, value) for folder in self.folders for value in entered)
+
+    def converted(self, spec: Kernel, word: Word, options: Mapping[str, Values]) -> None:
+        """Note what a notebook is written to that could be executed."""
+        if "--output" not in options and not options.keys().isdisjoint(spec.inplace.split()):
+            self.write(word)
+        ends = {_ENDS[form] for form in options.get("--to", ("notebook",)) if form in _ENDS}
+        own = {path and path.rpartition("/")[2] for path in word.values if ".py" in ends}
+        for path, name, end in product(word.values, options.get("--output", own), ends):
+            if path is not None and name is not None:
+                name = name.removesuffix(".ipynb").removesuffix(".py") + end
+                folders = options.get("--output-dir", (above(path),))
+                self.write(word._replace(values=frozenset(joined(one, name) for one in folders)))
 
     def code_given(self, word: Word, about: dict[str, Any]) -> None:
         """Note code that stands in the text itself."""
@@ -274,6 +349,13 @@ class Commands(ABC):
         """Note that a file is written."""
         paths = {joined(folder, value) for folder in self.folders for value in word.values}
         self.writes.update(path for path in paths if path is not None)
+
+
+def _notebook_named(name: str | None) -> str | None:
+    """Return the notebook that a name means, which may lack its end; None for a pattern."""
+    if name is None or "*" in name or "?" in name or "[" in name:
+        return None
+    return name if "." in name.rpartition("/")[2] else f"{name}.ipynb"
 
 
 def _after_prefix(base: str, words: list[Word], command: Command) -> list[Word]:

@@ -33,6 +33,20 @@ class Prefix(NamedTuple):
     after: str = ""  # the argument that must come first, as `run` in `uv run`
 
 
+class Kernel(NamedTuple):
+    """How a program is told which notebooks a kernel is to execute, and in which folder.
+
+    Of its options, those in `words` take a word, those in `pairs` take two.
+    """
+
+    words: str = ""
+    pairs: str = ""
+    asked: str = ""  # without one of these options it executes nothing
+    inplace: str = "--inplace"  # the options by which it writes what it reads
+    many: bool = True  # all arguments are notebooks; else the second is what it writes
+    beside: bool = True  # the code starts in the folder of the notebook, not in that of the program
+
+
 _SHELL = Interpreter("shell", code="-c", words="-o +o -O +O --rcfile --init-file")
 _PYTHON = Interpreter("python", code="-c", words="-W -X --check-hash-based-pycs", module="-m")
 _RUNNER = Interpreter("python", words="--master --name --nproc_per_node --nnodes", after="run")
@@ -97,11 +111,40 @@ PREFIXES: dict[str, Prefix] = {
     "micromamba": Prefix("-n -p --name --prefix", after="run"),
     "npx": Prefix("-p --package"),
 }
+_CONVERT = Kernel(
+    words="--to --output --output-dir --template --template-file --theme --config --log-level"
+    " --writer --post --reveal-prefix --nbformat --sanitize_html",
+    asked="--execute --ExecutePreprocessor.enabled",
+    inplace="--inplace --clear-output",
+)
+# Programs, and modules, that execute notebooks; `jupyter run` is jupyter-run.
+KERNELS: dict[str, Kernel] = {
+    "nbconvert": _CONVERT,
+    "jupyter-nbconvert": _CONVERT,
+    "jupyter-execute": Kernel(
+        words="--output --timeout --startup_timeout --kernel_name --config --log-level"
+    ),
+    "jupyter-run": Kernel(
+        words="--kernel --config --log-level --ip --transport --ssh --sshkey -f", beside=False
+    ),
+    "papermill": Kernel(
+        words="-f --parameters_file -y --parameters_yaml -b --parameters_base64 -k --kernel -l"
+        " --language --cwd --engine --autosave-cell-every --stdout-file --stderr-file --log-level"
+        " --start-timeout --start_timeout --execution-timeout",
+        pairs="-p --parameters -r --parameters_raw",
+        inplace="",
+        many=False,
+        beside=False,
+    ),
+    "runipy": Kernel(words="--html --template", inplace="-o --overwrite", many=False, beside=False),
+}
+# What starts a server, which executes what somebody asks it to.
+SERVERS = frozenset(("jupyter-lab", "jupyter-notebook", "jupyter-server"))
 # Modules that execute the script which comes after them: `python -m pdb train.py`.
 _RUNNERS = "pdb cProfile profile trace coverage torch.distributed.run torch.distributed.launch"
 RUNNERS = frozenset(f"{_RUNNERS} scalene memory_profiler kernprof viztracer debugpy".split(" "))
 # Programs, and modules, that load code of a project by rules of their own.
-_LOADERS = "pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter papermill"
+_LOADERS = "pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter"
 LOADERS = frozenset(f"{_LOADERS} airflow gunicorn uvicorn flask django-admin just R".split(" "))
 _VERSION = re.compile(r"(?<=[a-zA-Z])-?\d+(?:\.\d+)*$")
 
@@ -178,3 +221,30 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
             yield Argument("code", at)
         elif spec.positional:
             yield Argument("script", at)
+
+
+def kernel_arguments(
+    spec: Kernel, words: Sequence[str | None]
+) -> tuple[list[int], dict[str, Argument]]:
+    """Return the words that are no options, by number, and the options with what they are given.
+
+    The first word is the name of the program. A word that is None could be anything but an option.
+    """
+    taken = dict.fromkeys(spec.words.split(), 1) | dict.fromkeys(spec.pairs.split(), 2)
+    plain: list[int] = []
+    options: dict[str, Argument] = {}
+    at = 1
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return [*plain, *range(at + 1, len(words))], options
+        if word is None or word == "-" or not word.startswith("-"):
+            plain.append(at)
+        else:
+            name, equals, _ = word.partition("=")
+            start = len(name) + 1 if equals else 0
+            # Any setting may be given as an option, by the class that has it.
+            at += 0 if equals else taken.get(name, int("." in name))
+            options[name] = Argument("option", at, start)
+        at += 1
+    return plain, options

@@ -19,7 +19,14 @@ from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joine
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
 _IMPORTING = frozenset(("import_module", "__import__", "run_module"))
-_LOADING = {"run_path": 0, "spec_from_file_location": 1, "SourceFileLoader": 1, "load_source": 1}
+_LOADING = {
+    "run_path": 0,
+    "spec_from_file_location": 1,
+    "SourceFileLoader": 1,
+    "load_source": 1,
+    "execute_notebook": 0,  # of papermill
+}
+_PATHS = ("path_name", "location", "input_path")
 _STARTING = {
     "subprocess": frozenset(
         ("run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput")
@@ -139,7 +146,7 @@ class _Reading:
         if called in _IMPORTING:
             yield self._import(call)
         elif called in _LOADING:
-            yield self._file(call, _argument(call, _LOADING[called], "path_name", "location"))
+            yield self._file(call, _argument(call, _LOADING[called], *_PATHS))
         elif called == "exec" and owner in ("", "builtins"):
             yield from self._exec(call)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):

@@ -21,7 +21,7 @@ from ork.progress import counted
 # file, folder, outside (a link leads out), data (excluded, there or not), or None
 Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
-Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
+Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python, package, notebook
 
 STDLIB = sys.stdlib_module_names
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
@@ -73,9 +73,13 @@ class Trail(NamedTuple):
 
 
 def read_code(data: bytes, language: str) -> Code | Unreadable:
-    """Return what a file executes: shell, python, or package for an `__init__.py`."""
+    """Return what a file executes: shell, python, notebook, or package for an `__init__.py`."""
     if language == "shell":
         return read_shell(data.decode("utf-8", "replace"))
+    if language == "notebook":
+        from ork.code.notebook import read_notebook
+
+        return read_notebook(data)
     from ork.code.python import read_python  # much to load, and not needed for shell alone
 
     return read_python(data, is_package=language == "package")
@@ -312,7 +316,10 @@ class _Walk:
         if language == "python":
             if not node.search:
                 node = node._replace(search=(posixpath.dirname(node.file), *node.path))
-            language = "package" if node.file.endswith("/__init__.py") else "python"
+            if node.file.endswith("/__init__.py"):
+                language = "package"
+            elif node.file.endswith(".ipynb"):
+                language = "notebook"
         code = self.parse(data, language)
         if isinstance(code, Unreadable):
             yield Open(node.file, Use("unclear", line=code.line))
@@ -380,6 +387,15 @@ class _Walk:
         for folder in self._folders(use, node):
             if use.role == "sourced":
                 yield node._replace(file=place, folder=folder)
+            elif use.language == "notebook":
+                if folder is None:
+                    # Python may find anything there.
+                    yield Open(node.file, use)
+                is_python = place.endswith((".ipynb", ".py"))  # which `jupyter run` takes as well
+                language = "python" if is_python else "other"
+                first = () if folder is None else (folder,)
+                searched = (*first, *search, posixpath.dirname(place), "")
+                yield _Node(place, language, folder, place, searched, path=search)
             else:
                 yield _Node(place, use.language, folder, place, path=search)
 

@@ -164,6 +164,7 @@ class _Capture:
             path for path, reasons in self.reasons.items() if not any(r.task for r in reasons)
         ]
         has_python = any(path.endswith(".py") for path in included)
+        has_notebook = any(path.endswith(".ipynb") for path in included)
         has_shell = any(
             self.files[path].executable or os.path.splitext(path)[1] in _SHELL for path in included
         )
@@ -177,6 +178,7 @@ class _Capture:
         left += [((h,), one) for h, trail in hooks.items() for one in trail.open if one.missing]
         for at, (by, use, missing) in left:
             named = has_python if use.role in ("imported", "module") else has_shell
+            named = has_notebook if use.language == "notebook" else named
             if by not in texts:
                 text = self.files[by].data.decode("utf-8", "replace")
                 texts[by] = Problems(str(self.shown / by), text)

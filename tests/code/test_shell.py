@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import random
 import shlex
 import subprocess
@@ -173,6 +174,55 @@ def test_what_a_line_executes(line: str, uses: list[str]) -> None:
     assert executed(read_shell(line)) == uses
 
 
+@pytest.mark.parametrize(
+    ("line", "notebooks"),
+    [
+        ("jupyter nbconvert --to notebook --execute r.ipynb", ["r.ipynb in ."]),
+        ("jupyter nbconvert nb/r.ipynb --execute --to=html", ["nb/r.ipynb in nb"]),
+        (
+            "jupyter nbconvert --execute --to notebook --output-dir x --output o.ipynb a b.ipynb",
+            ["a.ipynb in .", "b.ipynb in ."],
+        ),
+        ("jupyter-nbconvert --ExecutePreprocessor.timeout 60 --execute r", ["r.ipynb in ."]),
+        ("jupyter nbconvert --ExecutePreprocessor.enabled=True r.ipynb", ["r.ipynb in ."]),
+        ("python -m nbconvert --execute --to pdf r.ipynb", ["r.ipynb in ."]),
+        ("python3 -um jupyter nbconvert --execute r.ipynb", ["r.ipynb in ."]),
+        ("jupyter execute --timeout 60 --kernel_name k sub/r.ipynb", ["sub/r.ipynb in sub"]),
+        ("cd sub; jupyter execute ../nb/r.ipynb", ["sub/../nb/r.ipynb in nb"]),
+        ("jupyter run --kernel ir sub/r.ipynb", ["sub/r.ipynb in ."]),
+        (
+            "jupyter run < sub/x.py; papermill - o.ipynb < i.ipynb",
+            ["sub/x.py in .", "i.ipynb in ."],
+        ),
+        (".venv/bin/jupyter execute r.ipynb", ["r.ipynb in ."]),
+        ("timeout 60 env A=1 uv run --with x jupyter execute r.ipynb", ["r.ipynb in ."]),
+        ("sh -c 'cd sub && jupyter execute r.ipynb'", ["sub/r.ipynb in sub"]),
+        ("papermill -p a b.ipynb -k py --cwd x i.ipynb o.ipynb -r c d", ["i.ipynb in x"]),
+        ("python -m papermill -y '{}' nb/i.ipynb o.ipynb", ["nb/i.ipynb in ."]),
+        ("runipy x.ipynb y.ipynb", ["x.ipynb in ."]),
+        ("jupyter execute $NB; jupyter nbconvert --execute '*.ipynb'", ["? in ?", "? in ?"]),
+        ("papermill s3://b/in.ipynb out.ipynb", []),
+        # what only converts reads a notebook; a server executes what somebody asks it to
+        ("jupyter nbconvert --to script r.ipynb; jupyter lab r.ipynb; jupyter notebook", []),
+    ],
+)
+def test_which_notebooks_a_line_executes_and_in_which_folder(
+    line: str, notebooks: list[str]
+) -> None:
+    uses = [use for use in read_shell(line).uses if use.role not in ("module", "program")]
+    assert {(use.role, use.language) for use in uses} <= {("script", "notebook")}
+    found = []
+    for use in uses:
+        folders = (shown(path and posixpath.normpath(path)) for path in use.folders)
+        found.append(f"{'|'.join(map(shown, use.paths))} in {'|'.join(folders)}")
+    assert found == notebooks
+
+
+def test_of_jupyter_the_rest_is_left_open() -> None:
+    line = "jupyter book build .; jupyter; cat x | papermill"
+    assert executed(read_shell(line)) == ["unclear jupyter", "unclear jupyter", "unclear papermill"]
+
+
 def test_the_way_of_each_use_tells_where_it_starts() -> None:
     (use,) = read_shell("echo\n  (cd a; sh b.sh)").uses
     assert (use.line, use.column, use.folders) == (2, 13, {f"{WORK}/a"})
@@ -197,12 +247,27 @@ def test_pythonpath_is_told_with_the_use() -> None:
         ("x > a; y >> sub/b 2> c >| d &> e; z >&2 2>&1", "a sub/b c d e"),
         ("cd sub; x > a", "sub/a"),
         ("x | tee -a a b > c", "a b c"),
-        ("cp x y; mv z bin/; cc -o prog x.c; curl -o a.sh url", "y y/x bin/ bin/z prog a.sh"),
+        ("cp x y; mv z bin/; cc -o prog x.c; curl -o a.sh url", "y y/x bin bin/z prog a.sh"),
         ("x > $Y < in", ""),
+        ("papermill i.ipynb o.ipynb; runipy -o x.ipynb", "o.ipynb x.ipynb"),
+        (
+            "jupyter execute --inplace a; jupyter execute --output=d nb/c.ipynb",
+            "a.ipynb nb/d.ipynb",
+        ),
+        ("jupyter nbconvert --to notebook --execute --output a x/a.ipynb", "x/a.ipynb"),
+        (
+            "jupyter nbconvert --execute --to notebook a.ipynb --output-dir o --output a",
+            "o/a.ipynb",
+        ),
+        ("jupyter nbconvert --execute --to html a.ipynb --output a", ""),
+        ("jupyter nbconvert --to script nb/a.ipynb x.ipynb", "nb/a.py x.py"),
+        ("jupyter nbconvert --to python --output gen.py nb/a", "nb/gen.py"),
+        ("jupyter nbconvert --clear-output --inplace a.ipynb $X", "a.ipynb"),
     ],
 )
 def test_what_a_line_writes(line: str, writes: str) -> None:
-    assert set(map(shown, read_shell(line).writes)) == set(writes.split())
+    found = map(posixpath.normpath, read_shell(line).writes)
+    assert set(map(shown, found)) == set(writes.split())
 
 
 def test_of_a_list_the_first_word_is_the_program() -> None:
