@@ -1474,7 +1474,7 @@ class Project:
         dry_run: bool,
         author: str | None,
     ) -> Transferred:
-        from ork.sync.exchange import exchange
+        from ork.sync.remotes import exchange
         from ork.sync.transfer import Choice
 
         names = tuple(map(_workflow, workflows))

@@ -1,4 +1,4 @@
-"""The names of other stores, as a store keeps them, and how what they name is opened.
+"""The names of other stores, as a store keeps them; what they name is opened, and moved from or to.
 
 They lie in a file of their own, `.ork/remotes.json`: `config.toml` is written by people, and
 writing into it would lose their comments.
@@ -19,8 +19,9 @@ from ork.files import read_file, replace_file
 from ork.objects.kinds import is_name
 from ork.store import location
 from ork.store.resolve import remote_ref
-from ork.store.store import Store
+from ork.store.store import Stamp, Store
 from ork.sync.carrier import Side
+from ork.sync.transfer import Choice, Direction, Transferred, transfer
 
 ORIGIN = "origin"  # what a clone calls the store that it is of
 _FILE_BYTES_MAX = 1 << 20
@@ -154,6 +155,53 @@ def opened(place: str, name: str, *, environ: Mapping[str, str]) -> Iterator[Sid
         yield Side(store, name)
     finally:
         store.close()
+
+
+def exchange(
+    store: Store,
+    folder: Path,
+    direction: Direction,
+    named: str | None,
+    choice: Choice,
+    *,
+    start: Path,
+    environ: Mapping[str, str],
+    stamp: Stamp,
+    force: bool = False,
+    dry_run: bool = False,
+) -> tuple[Place, Transferred]:
+    """Move what is chosen, see `transfer`; return with it which other store that was.
+
+    `folder` is that of the store, `named` what was said of the other one, as seen from `start`.
+    Raise UsageError for a fetch of what has no name.
+    """
+    try:
+        place = place_of(folder, named, start=start)
+    except NotFound as error:
+        if named is None or store.ref(f"workflows/{named}") is None:
+            raise
+        name = next(iter(remotes(folder)), "REMOTE")
+        hint = f"{named} is a workflow: `ork {direction} {name} {named}`"
+        raise NotFound(error.message, hint=hint) from None
+    if direction == "fetch" and place.remote is None:
+        raise UsageError(
+            f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",
+            hint=f"`ork remote add NAME {place.name}` gives it one, `ork pull` needs none",
+        )
+    with opened(place.address, place.name, environ=environ) as other:
+        here = Side(store, "this store")
+        source, target = (here, other) if direction == "push" else (other, here)
+        done = transfer(
+            source,
+            target,
+            choice,
+            direction=direction,
+            stamp=stamp,
+            remote=place.remote,
+            force=force,
+            dry_run=dry_run,
+        )
+    return place, done
 
 
 def _write(folder: Path, known: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ also where its own stay. A fetch does this and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -25,7 +25,7 @@ from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Object, Run, is_name
-from ork.objects.value import Value, replace
+from ork.objects.value import Value
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
 from ork.progress import counted
 from ork.store.operations import removed
@@ -34,19 +34,17 @@ from ork.store.resolve import (
     former_names,
     newest_number,
     number_ref,
-    present_name,
     remote_ref,
 )
 from ork.store.runs import refs_beside, refs_of
-from ork.store.store import Stamp, Store, named_by
+from ork.store.store import Stamp, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
+from ork.sync.heads import Elsewhere, Heads
 from ork.sync.receive import (
     Moves,
     by_run,
     check_ref,
-    given_up,
-    is_before,
     is_earlier,
     moves_beside,
     said_by,
@@ -100,23 +98,6 @@ class Refused(Value, frozen=True, kw_only=True):
     runs: tuple[str, ...] = ()  # etl#4
 
 
-class Elsewhere(Value, frozen=True, kw_only=True):
-    """A head or a tag that is elsewhere at the target: the deploys there and here, and what of."""
-
-    name: str  # etl, or etl@v1
-    receiver: str | None = None  # what it is called at the receiver, where that is another name
-    renamed_by: Literal["sender", "receiver"] | None = None  # of two names, whose is the newer one
-    old: Oid
-    new: Oid
-    old_snapshot: Oid
-    new_snapshot: Oid
-    old_author: str
-    new_author: str
-    old_message: str
-    new_message: str
-    base: Oid | None  # the newest deploy that both sides have
-
-
 class Transferred(Value, frozen=True, kw_only=True):
     """What a push or pull has moved, or would, and what it has left out."""
 
@@ -155,16 +136,6 @@ def transfer(
     return _Transfer(source, target, choice, direction, stamp, remote, force).move(dry_run)
 
 
-class _Heads(NamedTuple):
-    """How the head and the tags of a workflow move, and what is remembered of it."""
-
-    moves: Moves
-    deploys: dict[Oid, tuple[Oid, ...]]  # those that the target has not, with their parents
-    before: set[Oid]  # those that it has in its history
-    meets: set[Oid]  # of these the ones that new deploys come after
-    forced: bool
-
-
 class _Transfer:
     def __init__(
         self,
@@ -185,23 +156,34 @@ class _Transfer:
         self._both = self._carrier.both
         self._known = Reached()
         self._names: list[str] = []
-        self._heads: dict[str, _Heads] = {}
+        self._heads = Heads(
+            source,
+            target,
+            self._both,
+            remote=None if direction == "push" else remote,
+            force=force,
+            runs_differ=lambda name: name in self._with_new_runs,
+        )
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._removed: set[str] | None = None
-        self._sent: dict[str, Oid | None] = {}  # heads that a push finds there as they are here
-        self._elsewhere: dict[str, list[Elsewhere]] = {}
         self._clashes: dict[str, dict[str, None]] = {}  # workflow -> names of runs, in order
         self._told: dict[str, list[str]] = {
-            word: [] for word in ("further", "going_on", "removed", "missing_logs")
+            word: [] for word in ("going_on", "removed", "missing_logs")
         }
         self._logs = 0
 
     def move(self, dry_run: bool) -> Transferred:
         self._names = self._workflows()
-        self._compare_heads()
-        if self._choice.runs != 0:
+        fetched = self._direction == "fetch"
+        if fetched:
+            self._heads.look(self._names)
+        else:
+            self._heads.compare(self._names, tags=self._choice.tags)
+        if not self._choice.workflows:
+            self._names += self._heads.forget_others(self._names)
+        if self._choice.runs != 0 and not fetched:
             self._compare_runs()
         if not dry_run:
             self._move_heads()
@@ -228,235 +210,24 @@ class _Transfer:
 
     # -- heads and tags
 
-    def _compare_heads(self) -> None:
-        here, there = (_heads_of(side.store, self._names) for side in (self._from, self._to))
-        renamed = {names.partition("/")[2] for names, _ in self._to.store.refs("former/")}
-        stale = self._stale(here)
-        taken_over = {old for olds in stale.values() for old in olds}  # that have another history
-        remembered = self._remembered()
-        for name in self._names:
-            wanted, its = here[name], {} if name in taken_over else there[name]
-            head = wanted.get(ref := f"workflows/{name}")
-            if self._direction == "fetch":
-                self._heads[name] = _Heads({}, {}, set(), set(), forced=False)
-                self._remember(name, head, its, remembered)
-                continue
-            if head and ref not in its and name in renamed and self._stays(name, head):
-                wanted = {}
-            if not self._choice.tags:
-                wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
-            olds = stale.get(name, {})
-            self._heads[name] = self._compared(name, wanted, its, olds.values())
-            if head:
-                self._follow(name, head, olds, wanted)
-            if self._direction == "push":
-                self._sent[name] = head if head == its.get(ref) else None
-            else:
-                self._remember(name, head, its, remembered)
-        if not self._choice.workflows:
-            self._forget_gone(remembered)
-
-    def _remembered(self) -> dict[str, Oid]:
-        """Return where the heads in the source were by what the target remembers of it."""
-        if self._remote is None or self._direction == "push":
-            return {}
-        return dict(self._to.store.refs(remote_ref(self._remote, "")))
-
-    def _remember(
-        self, name: str, head: Oid | None, there: Mapping[str, Oid], remembered: Mapping[str, Oid]
-    ) -> None:
-        """Let the target remember where the head of a workflow is in the source."""
-        old = remembered.get(name)
-        if self._remote is None or head == old:
-            return
-        found = self._heads[name]
-        if head is not None and head not in found.deploys:
-            known = [*there.values(), *filter(None, [old])]
-            found.before.update(_ancestors(self._both, known))
-            self._add_deploys(name, found, {f"workflows/{name}": head})
-        found.moves[remote_ref(self._remote, name)] = (old, head)
-        if self._direction == "fetch" and head and old and not is_before(self._both, old, head):
-            self._heads[name] = found._replace(forced=True)
-
-    def _forget_gone(self, remembered: Mapping[str, Oid]) -> None:
-        """Let the target remember no heads of workflows that are not in the source any more."""
-        gone = sorted(remembered.keys() - set(self._names))
-        for name in gone:
-            ref = remote_ref(str(self._remote), name)
-            moves: Moves = {ref: (remembered[name], None)}
-            self._heads[name] = _Heads(moves, {}, set(), set(), forced=False)
-        self._names += gone
-
-    def _remember_sent(self) -> None:
-        """Let the source remember which heads the target has from it now."""
-        if self._remote is None:
-            return
-        moved = {n: f.moves.get(f"workflows/{n}", (None, None))[1] for n, f in self._heads.items()}
-        now = {n: moved[n] or self._sent.get(n) for n in self._names}
-        with suppress(Conflict), self._from.store.transaction() as tx:  # then a fetch was faster
-            for name, head in now.items():
-                ref = remote_ref(self._remote, name)
-                if head is not None and (old := self._from.store.ref(ref)) != head:
-                    tx.move(ref, old=old, new=head)
-
-    def _stays(self, name: str, head: Oid) -> bool:
-        """Say whether a workflow stays out that the target has by another name now."""
-        now = present_name(self._to.store, name)
-        its = self._to.store.ref(f"workflows/{now}")
-        if its is None:
-            return False
-        if is_before(self._both, head, its):
-            self._told["further"].append(name)
-            return True
-        if not self._force:
-            ends = self._ends(name, its, head)
-            self._elsewhere[name] = [replace(ends, receiver=now, renamed_by="receiver")]
-        return not self._force
-
-    def _stale(self, here: Mapping[str, Mapping[str, Oid]]) -> dict[str, dict[str, Oid]]:
-        """Return the heads that the target has by names that workflows had in the source before.
-
-        By the name of today, then by the former one.
-        """
-        names = {
-            name: former_names(self._from.store, name)
-            for name, refs in here.items()
-            if any(ref.startswith("former/") for ref in refs)
-        }
-        there = self._to.store.refs_at({f"workflows/{old}" for o in names.values() for old in o})
-        found: dict[str, dict[str, Oid]] = {}
-        for name, olds in names.items():
-            for old in olds:
-                ref, head = f"workflows/{old}", here[name].get(f"workflows/{name}")
-                own = here.get(old, {}).get(ref)  # what has the name in the source by now
-                its = there.get(ref)
-                if its is None or head is None or (own and is_before(self._both, its, own)):
-                    continue
-                if own is None or is_before(self._both, its, head):
-                    found.setdefault(name, {})[old] = its
-        return found
-
-    def _follow(
-        self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
-    ) -> None:
-        """Let the target give up the names that a workflow had, as the source has.
-
-        It keeps all as it is where it has gone on by such a name.
-        """
-        found = self._heads[name]
-        apart = [old for old, its in olds.items() if not is_before(self._both, its, head)]
-        if apart and not self._force:
-            for old in apart:
-                ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
-                self._elsewhere.setdefault(name, []).append(ends)
-            self._heads[name] = found._replace(moves={}, deploys={}, meets=set())
-        elif name not in self._elsewhere:
-            for old in olds:
-                found.moves.update(given_up(self._to.store, old, name, coming))
-
-    def _compared(
-        self,
-        name: str,
-        wanted: Mapping[str, Oid],
-        there: Mapping[str, Oid],
-        also_there: Iterable[Oid],
-    ) -> _Heads:
-        found = _Heads({}, {}, set(), set(), forced=False)
-        changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
-        if not changed and name not in self._with_new_runs:
-            return found
-        found.before.update(_ancestors(self._both, [*there.values(), *also_there]))
-        self._add_deploys(name, found, changed)
-        forced = False
-        for ref, new in changed.items():
-            old = there.get(ref)
-            parts = ref.split("/")[1:]
-            if not all(map(is_name, parts)):
-                raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
-            forward = old is None
-            if old is not None and ref.startswith("former/"):  # it goes with the head
-                if f"workflows/{name}" not in found.moves:
-                    continue
-                forward = True
-            elif old is not None and len(parts) == 1:
-                if new in found.before and is_before(self._both, new, old):
-                    self._told["further"].append(name)
-                    continue
-                forward = new not in found.before and self._comes_after(old, found)
-                forced = not forward
-            if old is not None and not forward and not self._force:
-                self._elsewhere.setdefault(name, []).append(self._ends("@".join(parts), old, new))
-                continue
-            found.moves[ref] = (old, new)
-        if any("@" not in one.name for one in self._elsewhere.get(name, ())):
-            # The tags stay with the head, and so does what they need.
-            return found._replace(moves={}, deploys={}, meets=set())
-        return found._replace(forced=forced)
-
-    def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
-        before, after = (self._both.get(Deploy, oid) for oid in (old, new))
-        common = set(_ancestors(self._both, [old]))
-        return Elsewhere(
-            name=name,
-            old=old,
-            new=new,
-            old_snapshot=before.snapshot,
-            new_snapshot=after.snapshot,
-            old_author=before.author,
-            new_author=after.author,
-            old_message=before.message,
-            new_message=after.message,
-            base=next((one for one in _ancestors(self._both, [new]) if one in common), None),
-        )
-
-    def _comes_after(self, old: Oid, found: _Heads) -> bool:
-        """Say whether the new deploys of a workflow come after its old head."""
-        return old in found.meets or any(is_before(self._both, old, one) for one in found.meets)
-
-    def _add_deploys(self, name: str, found: _Heads, changed: Mapping[str, Oid]) -> None:
-        """Add the deploys that the target has not; those of one depth are read together."""
-        names = {name, *former_names(self._from.store, name)}
-        head = changed.get(f"workflows/{name}")
-        after: dict[Oid, list[Deploy]] = {oid: [] for oid in changed.values()}
-        while waiting := {o: n for o, n in after.items() if o not in found.deploys}:
-            deploys = self._read_deploys([*waiting])
-            after = {}
-            for oid, newer in waiting.items():
-                deploy = deploys[oid]
-                allowed = names if oid != head else {name}
-                if deploy.workflow not in allowed or not all(one.follows(deploy) for one in newer):
-                    raise self._from.wrong(f"deploy {oid} of {deploy.workflow} is in {name}")
-                if oid in found.before:
-                    found.meets.update([oid] if newer else [])
-                    continue
-                found.deploys[oid] = deploy.parents
-                for parent in deploy.parents:
-                    after.setdefault(parent, []).append(deploy)
-
-    def _read_deploys(self, oids: list[Oid]) -> Mapping[Oid, Deploy]:
-        try:
-            return self._both.get_all(Deploy, {oid: oid for oid in oids})
-        except OrkError as error:
-            raise self._from.wrong(error.message) from None
-
     def _move_heads(self) -> None:
         """Carry the deploys that are new, the oldest first, and move heads and tags together."""
         new = Reached(self._known)
         for name in self._names:
-            found = self._heads[name]
+            found = self._heads.moves[name]
             for oid in found.before:
                 self._known.add(Named(oid, "deploy"))
             self._know_contents(found.meets)
         for name in self._names:
-            parents = self._heads[name].deploys
+            parents = self._heads.moves[name].deploys
             needs = {str(oid): [str(one) for one in below] for oid, below in parents.items()}
             deploys = counted(f"sending deploys of {name}", order(needs), len(needs))
             for part in _parts(deploys, DEPLOYS_TOGETHER):
                 self._carrier.fetch((Named(Oid(oid), "deploy") for oid in part), new)
                 self._carrier.send()
-        meets = {oid for found in self._heads.values() for oid in found.meets}
+        meets = {oid for found in self._heads.moves.values() for oid in found.meets}
         moves: Moves = {}
-        for found in self._heads.values():
+        for found in self._heads.moves.values():
             for ref, (start, end) in found.moves.items():
                 before, after = moves.get(ref, (None, None))  # a name that another has by now
                 moves[ref] = (start or before, end or after)
@@ -466,6 +237,21 @@ class _Transfer:
             self._carrier.land(moves, new, meets, self._stamp)
             failpoint("sync.heads")
         self._known = new
+
+    def _remember_sent(self) -> None:
+        """Let the source remember which heads the target has from it now."""
+        if self._remote is None:
+            return
+        moved = {
+            name: found.moves.get(f"workflows/{name}", (None, None))[1]
+            for name, found in self._heads.moves.items()
+        }
+        with suppress(Conflict), self._from.store.transaction() as tx:  # then a fetch was faster
+            for name in self._names:
+                ref, head = remote_ref(self._remote, name), moved[name]
+                head = head or self._heads.equal.get(name)
+                if head is not None and (old := self._from.store.ref(ref)) != head:
+                    tx.move(ref, old=old, new=head)
 
     def _know_contents(self, deploys: Iterable[Oid]) -> None:
         """Add what these deploys consist of to what the target has, since its refs lead to it."""
@@ -686,7 +472,7 @@ class _Transfer:
     def _result(self) -> Transferred:
         moved = []
         for name in self._names:
-            found, runs = self._heads[name], self._runs.get(name, 0)
+            found, runs = self._heads.moves[name], self._runs.get(name, 0)
             moves = self._told_of(found.moves)
             old, new = moves.get(f"workflows/{name}", (None, None))
             mine = (ref.partition(f"tags/{name}/") for ref in moves)
@@ -719,13 +505,14 @@ class _Transfer:
             refused=tuple(
                 Refused(
                     workflow=name,
-                    heads=tuple(self._elsewhere.get(name, ())),
+                    heads=tuple(self._heads.elsewhere.get(name, ())),
                     runs=tuple(self._clashes.get(name, ())),
                 )
                 for name in self._names
-                if name in self._elsewhere or name in self._clashes
+                if name in self._heads.elsewhere or name in self._clashes
             ),
             forgotten=tuple(sorted(self._carrier.still_there)),
+            further=tuple(self._heads.further),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
 
@@ -737,17 +524,6 @@ class _Transfer:
 
     def _snapshot(self, deploy: Oid | None) -> Oid | None:
         return None if deploy is None else self._both.get(Deploy, deploy).snapshot
-
-
-def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
-    """Return head, former names and tags of each workflow, as refs; all looked up together."""
-    found: dict[str, dict[str, Oid]] = {name: {} for name in names}
-    for ref, oid in store.refs_at(f"workflows/{name}" for name in found).items():
-        found[ref.partition("/")[2]][ref] = oid
-    places = (f"{space}/{name}/" for name in found for space in ("former", "tags"))
-    for ref, oid in store.refs_many("", places):
-        found[ref.split("/")[1]][ref] = oid
-    return found
 
 
 class _Part(NamedTuple):
@@ -778,19 +554,6 @@ class _Pins:
         while wanted not in self._passed and (found := next(self._refs, None)):
             self._passed[found[0]] = found[1]
         return self._passed.pop(wanted, None)
-
-
-def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:
-    """Yield some deploys and all that came before them; those of one depth are read together."""
-    waiting = list(dict.fromkeys(heads))
-    seen = set(waiting)
-    while waiting:
-        yield from waiting
-        after: list[Oid] = []
-        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
-            after += [oid for oid in deploy.parents if oid not in seen]
-            seen.update(deploy.parents)
-        waiting = list(dict.fromkeys(after))
 
 
 def _parts(all_of: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -38,6 +38,8 @@ def remembered(store: str | Path, remote: str = "origin") -> dict[str, str]:
 
 def test_what_a_remote_has_is_seen_and_nothing_of_ours_moves(ran, team, golden):
     ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
+    assert ran("--store", team, "run", "etl").code == 0
+    assert ran("--store", team, "tag", "theirs", "etl~1").code == 0
     ran("rollback", "etl", "etl~2", "-m", "Ours")
     before = {ref: oid for ref, oid in refs(".ork").items() if not ref.startswith("remotes/")}
     dry = ran("fetch", "--dry-run")

@@ -17,8 +17,9 @@ from ork.cli.session import Session
 from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
+    from ork.sync.heads import Elsewhere
     from ork.sync.remotes import Place
-    from ork.sync.transfer import Direction, Elsewhere, Moved, Refused, Transferred
+    from ork.sync.transfer import Direction, Moved, Refused, Transferred
 
 OID_DIGITS = 8
 NAMES_MAX = 5  # of tags and runs that stay
@@ -144,7 +145,7 @@ def exchanged(
     as_json: bool,
 ) -> "tuple[Place, Transferred]":
     """Move what is chosen, and print it where JSON is wanted."""
-    from ork.sync.exchange import exchange
+    from ork.sync.remotes import exchange
     from ork.sync.transfer import Choice
 
     place, done = exchange(

@@ -1,0 +1,302 @@
+"""Compares heads and tags of two stores: how those of the target would move, and which stay.
+
+Writes nothing. What has a name for the source also remembers where the heads are there, in
+`remotes/REMOTE/NAME`, be it that its own stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from ork.errors import OrkError
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, is_name
+from ork.objects.value import Value, replace
+from ork.store.resolve import former_names, present_name, remote_ref
+from ork.store.store import Store
+from ork.sync.carrier import Side
+from ork.sync.receive import Moves, given_up, is_before
+
+
+class Elsewhere(Value, frozen=True, kw_only=True):
+    """A head or a tag that is elsewhere at the target: the deploys there and here, and what of."""
+
+    name: str  # etl, or etl@v1
+    receiver: str | None = None  # what it is called at the receiver, where that is another name
+    renamed_by: Literal["sender", "receiver"] | None = None  # of two names, whose is the newer one
+    old: Oid
+    new: Oid
+    old_snapshot: Oid
+    new_snapshot: Oid
+    old_author: str
+    new_author: str
+    old_message: str
+    new_message: str
+    base: Oid | None  # the newest deploy that both sides have
+
+
+class HeadMoves(NamedTuple):
+    """How the head and the tags of a workflow move, and what is remembered of it."""
+
+    moves: Moves
+    deploys: dict[Oid, tuple[Oid, ...]]  # those that the target has not, with their parents
+    before: set[Oid]  # those that it has in its history
+    meets: set[Oid]  # of these the ones that new deploys come after
+    forced: bool
+
+
+class Heads:
+    """How the heads and tags of workflows move from one store to another."""
+
+    def __init__(
+        self,
+        source: Side,
+        target: Side,
+        both: Store,
+        *,
+        remote: str | None,
+        force: bool,
+        runs_differ: Callable[[str], bool],
+    ) -> None:
+        """`remote` is what the target calls the source, if it does; `both` reads of either.
+
+        `runs_differ` says of a workflow that runs of it are to move as well.
+        """
+        self._from, self._to, self._both = source, target, both
+        self._remote, self._force, self._runs_differ = remote, force, runs_differ
+        self.moves: dict[str, HeadMoves] = {}
+        self.elsewhere: dict[str, list[Elsewhere]] = {}
+        self.further: dict[str, None] = {}  # workflows of which the target has more, in order
+        self.equal: dict[str, Oid] = {}  # heads that are the same on both sides
+
+    def look(self, names: Sequence[str]) -> None:
+        """Let the target remember where the heads of these workflows are, and no more."""
+        here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
+        remembered = self._remembered()
+        for name in names:
+            self.moves[name] = HeadMoves({}, {}, set(), set(), forced=False)
+            old, head = remembered.get(name), here[name].get(f"workflows/{name}")
+            self._remember(name, head, there[name], remembered)
+            if head and old and not is_before(self._both, old, head):
+                self.moves[name] = self.moves[name]._replace(forced=True)
+
+    def compare(self, names: Sequence[str], *, tags: bool) -> None:
+        """Find how the heads of these workflows move, and their tags."""
+        here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
+        renamed = {pair.partition("/")[2] for pair, _ in self._to.store.refs("former/")}
+        stale = self._stale(here)
+        taken_over = {old for olds in stale.values() for old in olds}  # that have another history
+        remembered = self._remembered()
+        for name in names:
+            wanted, its = here[name], {} if name in taken_over else there[name]
+            head = wanted.get(ref := f"workflows/{name}")
+            if head and head == its.get(ref):
+                self.equal[name] = head
+            if head and ref not in its and name in renamed and self._stays(name, head):
+                wanted = {}
+            if not tags:
+                wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
+            olds = stale.get(name, {})
+            self.moves[name] = self._compared(name, wanted, its, olds.values())
+            if head:
+                self._follow(name, head, olds, wanted)
+            self._remember(name, head, its, remembered)
+
+    def forget_others(self, names: Collection[str]) -> list[str]:
+        """Let the target remember no heads of other workflows than these; return the names."""
+        remembered = self._remembered()
+        gone = sorted(remembered.keys() - set(names))
+        for name in gone:
+            moves: Moves = {remote_ref(str(self._remote), name): (remembered[name], None)}
+            self.moves[name] = HeadMoves(moves, {}, set(), set(), forced=False)
+        return gone
+
+    def _remembered(self) -> dict[str, Oid]:
+        """Return where the heads in the source were by what the target remembers of it."""
+        if self._remote is None:
+            return {}
+        return dict(self._to.store.refs(remote_ref(self._remote, "")))
+
+    def _remember(
+        self, name: str, head: Oid | None, there: Mapping[str, Oid], remembered: Mapping[str, Oid]
+    ) -> None:
+        """Let the target remember where the head of a workflow is in the source."""
+        old = remembered.get(name)
+        if self._remote is None or head == old:
+            return
+        found = self.moves[name]
+        if head is not None and head not in found.deploys:
+            known = [*there.values(), *filter(None, [old])]
+            found.before.update(_ancestors(self._both, known))
+            self._add_deploys(name, found, {f"workflows/{name}": head})
+        found.moves[remote_ref(self._remote, name)] = (old, head)
+
+    def _stays(self, name: str, head: Oid) -> bool:
+        """Say whether a workflow stays out that the target has by another name now."""
+        now = present_name(self._to.store, name)
+        its = self._to.store.ref(f"workflows/{now}")
+        if its is None:
+            return False
+        if is_before(self._both, head, its):
+            self.further[name] = None
+            return True
+        if not self._force:
+            ends = self._ends(name, its, head)
+            self.elsewhere[name] = [replace(ends, receiver=now, renamed_by="receiver")]
+        return not self._force
+
+    def _stale(self, here: Mapping[str, Mapping[str, Oid]]) -> dict[str, dict[str, Oid]]:
+        """Return the heads that the target has by names that workflows had in the source before.
+
+        By the name of today, then by the former one.
+        """
+        names = {
+            name: former_names(self._from.store, name)
+            for name, refs in here.items()
+            if any(ref.startswith("former/") for ref in refs)
+        }
+        there = self._to.store.refs_at({f"workflows/{old}" for o in names.values() for old in o})
+        found: dict[str, dict[str, Oid]] = {}
+        for name, olds in names.items():
+            for old in olds:
+                ref, head = f"workflows/{old}", here[name].get(f"workflows/{name}")
+                own = here.get(old, {}).get(ref)  # what has the name in the source by now
+                its = there.get(ref)
+                if its is None or head is None or (own and is_before(self._both, its, own)):
+                    continue
+                if own is None or is_before(self._both, its, head):
+                    found.setdefault(name, {})[old] = its
+        return found
+
+    def _follow(
+        self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
+    ) -> None:
+        """Let the target give up the names that a workflow had, as the source has.
+
+        It keeps all as it is where it has gone on by such a name.
+        """
+        found = self.moves[name]
+        apart = [old for old, its in olds.items() if not is_before(self._both, its, head)]
+        if apart and not self._force:
+            for old in apart:
+                ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
+                self.elsewhere.setdefault(name, []).append(ends)
+            self.moves[name] = found._replace(moves={}, deploys={}, meets=set())
+        elif not any("@" not in one.name for one in self.elsewhere.get(name, ())):
+            for old in olds:
+                found.moves.update(given_up(self._to.store, old, name, coming))
+
+    def _compared(
+        self,
+        name: str,
+        wanted: Mapping[str, Oid],
+        there: Mapping[str, Oid],
+        also_there: Iterable[Oid],
+    ) -> HeadMoves:
+        found = HeadMoves({}, {}, set(), set(), forced=False)
+        changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
+        tags = [ref for ref in changed if ref.startswith("tags/") and ref in there]
+        apart = {} if self._force else {ref: changed.pop(ref) for ref in tags}
+        if not (changed or apart) and not self._runs_differ(name):
+            return found
+        found.before.update(_ancestors(self._both, [*there.values(), *also_there]))
+        self._add_deploys(name, found, changed)
+        forced = False
+        for ref, new in changed.items():
+            old = there.get(ref)
+            parts = ref.split("/")[1:]
+            if not all(map(is_name, parts)):
+                raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
+            forward = old is None
+            if old is not None and ref.startswith("former/"):  # it goes with the head
+                if f"workflows/{name}" not in found.moves:
+                    continue
+                forward = True
+            elif old is not None and len(parts) == 1:
+                if new in found.before and is_before(self._both, new, old):
+                    self.further[name] = None
+                    continue
+                forward = new not in found.before and self._comes_after(old, found)
+                forced = not forward
+            if old is not None and not forward and not self._force:
+                # The tags stay with the head, and so does what they need.
+                self.elsewhere.setdefault(name, []).append(self._ends(name, old, new))
+                found = found._replace(moves={}, deploys={}, meets=set())
+                break
+            found.moves[ref] = (old, new)
+        for ref, new in apart.items():
+            label = ref.rpartition("/")[2]
+            ends = self._ends(f"{name}@{label}", there[ref], new)
+            self.elsewhere.setdefault(name, []).append(ends)
+        return found._replace(forced=forced and bool(found.moves))
+
+    def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
+        before, after = (self._both.get(Deploy, oid) for oid in (old, new))
+        common = set(_ancestors(self._both, [old]))
+        return Elsewhere(
+            name=name,
+            old=old,
+            new=new,
+            old_snapshot=before.snapshot,
+            new_snapshot=after.snapshot,
+            old_author=before.author,
+            new_author=after.author,
+            old_message=before.message,
+            new_message=after.message,
+            base=next((one for one in _ancestors(self._both, [new]) if one in common), None),
+        )
+
+    def _comes_after(self, old: Oid, found: HeadMoves) -> bool:
+        """Say whether the new deploys of a workflow come after its old head."""
+        return old in found.meets or any(is_before(self._both, old, one) for one in found.meets)
+
+    def _add_deploys(self, name: str, found: HeadMoves, changed: Mapping[str, Oid]) -> None:
+        """Add the deploys that the target has not; those of one depth are read together."""
+        names = {name, *former_names(self._from.store, name)}
+        head = changed.get(f"workflows/{name}")
+        after: dict[Oid, list[Deploy]] = {oid: [] for oid in changed.values()}
+        while waiting := {o: n for o, n in after.items() if o not in found.deploys}:
+            deploys = self._read_deploys([*waiting])
+            after = {}
+            for oid, newer in waiting.items():
+                deploy = deploys[oid]
+                allowed = names if oid != head else {name}
+                if deploy.workflow not in allowed or not all(one.follows(deploy) for one in newer):
+                    raise self._from.wrong(f"deploy {oid} of {deploy.workflow} is in {name}")
+                if oid in found.before:
+                    found.meets.update([oid] if newer else [])
+                    continue
+                found.deploys[oid] = deploy.parents
+                for parent in deploy.parents:
+                    after.setdefault(parent, []).append(deploy)
+
+    def _read_deploys(self, oids: list[Oid]) -> Mapping[Oid, Deploy]:
+        try:
+            return self._both.get_all(Deploy, {oid: oid for oid in oids})
+        except OrkError as error:
+            raise self._from.wrong(error.message) from None
+
+
+def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
+    """Return head, former names and tags of each workflow, as refs; all looked up together."""
+    found: dict[str, dict[str, Oid]] = {name: {} for name in names}
+    for ref, oid in store.refs_at(f"workflows/{name}" for name in found).items():
+        found[ref.partition("/")[2]][ref] = oid
+    places = (f"{space}/{name}/" for name in found for space in ("former", "tags"))
+    for ref, oid in store.refs_many("", places):
+        found[ref.split("/")[1]][ref] = oid
+    return found
+
+
+def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:
+    """Yield some deploys and all that came before them; those of one depth are read together."""
+    waiting = list(dict.fromkeys(heads))
+    seen = set(waiting)
+    while waiting:
+        yield from waiting
+        after: list[Oid] = []
+        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
+            after += [oid for oid in deploy.parents if oid not in seen]
+            seen.update(deploy.parents)
+        waiting = list(dict.fromkeys(after))
