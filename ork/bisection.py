@@ -284,7 +284,7 @@ class _Search:
         if not counts.get("success" if said == GOOD else "failed"):
             raise UsageError(
                 f"{self.store.short(oid)} is not {said}: {run.name} of it ended with {run.state}",
-                hint="`ork bisect -h` tells how to judge runs by something else than how they ended",
+                hint="`ork bisect -h` tells how else to judge runs than by how they ended",
             )
 
     def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> None:

@@ -385,7 +385,7 @@ def test_a_timeout_tells_where_the_task_was(pool, place, name, function, places)
     assert first == "timed out after 0.5 s"
     assert where.count("most recent call first") == places
     if function:
-        assert f"in {function}" in where
+        assert where.count(f"in {function}\n") == 1, where
     assert "worker/main.py" not in where
     assert not Path(job.log).exists(), "it has printed nothing"
 
