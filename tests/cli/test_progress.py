@@ -139,6 +139,7 @@ LONG = [
     (["bundle", "create", "etl.bundle", "--all"], {"writing objects"}),
     (["import", "bundle", "etl.bundle"], {"checking objects"}),
     (["fsck"], {"checking objects"}),
+    (["rollback", "etl", "etl~1"], set()),
     (["undo"], set()),
     (["gc", "--prune", "--undo-days", "0"], {"finding what is needed", "removing objects"}),
     (["forget", "--text-file", "secret"], {"looking at objects"}),
