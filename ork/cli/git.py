@@ -262,6 +262,7 @@ def _imported(done: "Imported", store: "Store") -> Iterator[Line]:
             f"  {deploys} from {one.path}, the newest of ",
             (newest.commit[:COMMIT_DIGITS], "oid"),
             f", {count(len(one.tags), 'tag')}" if one.tags else "",
+            f", was {', '.join(one.was)}" if one.was else "",
         ]
     if not added:
         commit = (done.commit[:COMMIT_DIGITS], "oid")

@@ -27,7 +27,7 @@ from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.store.resolve import history
-from ork.store.store import Stamp, Store
+from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.load import Loaded
 
 BRANCHES_SHOWN_MAX = 10
@@ -46,7 +46,7 @@ class NewDeploy(Value, frozen=True, kw_only=True):
 class ImportedWorkflow(Value, frozen=True, kw_only=True):
     """The deploys that an import added to one workflow, oldest first; none if it was up to date.
 
-    `tags` are the labels of git tags that came with them.
+    `tags` are the labels of git tags that came with them; `was` are names that it has given up.
     """
 
     workflow: str
@@ -55,6 +55,7 @@ class ImportedWorkflow(Value, frozen=True, kw_only=True):
     parent: Oid | None
     added: tuple[NewDeploy, ...]
     tags: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
 
 
 class Imported(Value, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ def import_git(
     `path` is a file or a pattern, relative to `repository`. Each commit, by first parents, at which
     the definition, its code or its settings changed becomes a deploy with the author, date and
     message of the commit. A git tag becomes a tag of the new deploy that was newest at its commit.
+    Where the file got another `name:`, the workflow gets that name, as by `ork mv`.
     Versions that could not be deployed are skipped and told of. Commits that a workflow has already
     are left out, with their tags; raises InvalidInput when it has deploys, but none of these.
     """
@@ -152,6 +154,12 @@ class _Known:
         found = [self._newest(name) for name, head in heads.items() if head.source.path in paths]
         return max((number for number in found if number is not None), default=-1)
 
+    def name_of(self, path: str) -> str | None:
+        """Return the workflow of a file that has some of these commits, if one has."""
+        heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
+        names = (name for name, head in heads.items() if head.source.path == path)
+        return next((name for name in names if self._newest(name) is not None), None)
+
     def of_workflow(self, name: str) -> int:
         """Return the number of the newest commit that a workflow has; -1 when it has no deploys.
 
@@ -211,6 +219,9 @@ class _Line:
     newest: Deploy | None
     added: list[NewDeploy] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)  # of the commits of `added`
+    there: Oid | None = None  # the head that the store has by this name
+    renames: list[tuple[str, str, Oid]] = field(default_factory=list)  # from, to, the deploy
+    gone: dict[str, Oid | None] = field(default_factory=dict)  # former names, with such heads
 
     def lacks(self, found: Version) -> bool:
         """Say whether a version differs from the newest deploy, or its file has another name."""
@@ -249,12 +260,14 @@ class _Lines:
         if isinstance(found, Skipped):
             self.skipped.append(found)
             return
-        line = self._line(found)
+        line, before = self._line(found), self._former(found)
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
-        elif number > line.after and line.lacks(found):
+        elif number > line.after and (before or line.lacks(found)):
             commit = _commit(self._blobs, found.commit)
             if self._may_be_kept(found, commit):
+                if before:
+                    self._rename(before, line, commit)
                 self._append(line, found, commit)
                 line.numbers.append(number)
 
@@ -264,7 +277,13 @@ class _Lines:
         with self._store.transaction(stamp) as tx:
             for line in self._lines.values():
                 if line.added:
-                    tx.move(f"workflows/{line.workflow}", old=line.parent, new=line.head)
+                    tx.move(f"workflows/{line.workflow}", old=line.there, new=line.head)
+                for old, new, deploy in line.renames:
+                    ref = f"former/{new}/{old}"
+                    tx.move(ref, old=self._store.ref(ref), new=deploy)
+                for old, head in line.gone.items():
+                    if head is not None and old != line.workflow:
+                        self._give_up(tx, old, line.workflow, head)
                 for label, number in tags.items():
                     ref, oid = f"tags/{line.workflow}/{label}", line.at(number)
                     if oid is not None and self._store.ref(ref) is None:
@@ -280,6 +299,7 @@ class _Lines:
                 parent=line.parent,
                 added=tuple(line.added),
                 tags=tuple(given[name]),
+                was=tuple(sorted(line.gone.keys() - {line.workflow})),
             )
             for name, line in sorted(self._lines.items())
         )
@@ -287,12 +307,58 @@ class _Lines:
     def _line(self, found: Version) -> _Line:
         name = found.loaded.definition.name
         if name not in self._lines:
-            head = self._store.ref(f"workflows/{name}")
-            newest = self._store.get(Deploy, head) if head else None
+            there = self._store.ref(f"workflows/{name}")
+            is_free = any(name in line.gone for line in self._lines.values())
+            head = None if is_free else there
             self._lines[name] = _Line(
-                name, found.file, found.path, head, self._known.of_workflow(name), head, newest
+                workflow=name,
+                file=found.file,
+                path=found.path,
+                parent=head,
+                after=-1 if is_free else self._known.of_workflow(name),
+                head=head,
+                newest=self._store.get(Deploy, head) if head else None,
+                there=there,
             )
         return self._lines[name]
+
+    def _former(self, found: Version) -> _Line | None:
+        """Return the workflow that the file was until now, if it has another name by now."""
+        name = found.loaded.definition.name
+        if self._lines[name].head is not None:
+            return None
+        others = [line for line in self._lines.values() if line.workflow != name]
+        before = next((line for line in others if line.file == found.file and line.head), None)
+        if before is None and (old := self._known.name_of(found.path)) and old not in self._lines:
+            head = self._store.ref(f"workflows/{old}")
+            assert head is not None
+            newest = self._store.get(Deploy, head)
+            before = _Line(old, found.file, found.path, head, -1, head, newest, there=head)
+        return before
+
+    def _rename(self, before: _Line, line: _Line, commit: Commit) -> None:
+        """Let a workflow go on under another name."""
+        assert before.head is not None and before.newest is not None
+        named = before.newest.renamed(
+            line.workflow, oid=before.head, time=commit.time, author=commit.author
+        )
+        line.parent, line.head, line.newest = before.parent, self._objects.add(named), named
+        line.added, line.numbers = before.added, before.numbers
+        line.renames = [*before.renames, (before.workflow, line.workflow, line.head)]
+        line.gone = {before.workflow: before.there, **before.gone}
+        self._lines.pop(before.workflow, None)
+
+    def _give_up(self, tx: Transaction, old: str, new: str, head: Oid) -> None:
+        """Move what the store has by the former name of a workflow."""
+        if old not in self._lines:
+            tx.move(f"workflows/{old}", old=head, new=None)
+        for space in ("paused", "archived"):
+            if there := self._store.ref(f"{space}/{old}"):
+                tx.move(f"{space}/{old}", old=there, new=None)
+                tx.move(f"{space}/{new}", old=self._store.ref(f"{space}/{new}"), new=there)
+        for label, tagged in self._store.refs(f"tags/{old}/"):
+            tx.move(f"tags/{old}/{label}", old=tagged, new=None)
+            tx.move(f"tags/{new}/{label}", old=None, new=tagged)
 
     def _may_be_kept(self, found: Version, commit: Commit) -> bool:
         if self._allow_secret:

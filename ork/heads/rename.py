@@ -6,7 +6,7 @@ from ork.definition.workflow import RESERVED
 from ork.errors import Conflict, InvalidInput, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, is_name
-from ork.objects.value import Value, replace
+from ork.objects.value import Value
 from ork.store.resolve import former_names, has_run, head
 from ork.store.store import Stamp, Store
 
@@ -43,18 +43,7 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
     before = store.get(Deploy, oid)
     tags = tuple(store.refs(f"tags/{old}/"))
     with store.transaction(stamp) as tx:
-        named = replace(
-            before,
-            workflow=new,
-            parents=(oid,),
-            time=stamp.time,
-            author=stamp.author,
-            message=f"Rename {old} to {new}",
-            origin=None,
-            action="import" if before.is_without_code else "deploy",
-            restores=None,
-        )
-        deploy = tx.add(named)
+        deploy = tx.add(before.renamed(new, oid=oid, time=stamp.time, author=stamp.author))
         tx.move(f"workflows/{old}", old=oid, new=None)
         tx.move(f"workflows/{new}", old=None, new=deploy)
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)

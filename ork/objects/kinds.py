@@ -475,6 +475,20 @@ class Deploy(Kind, frozen=True, kw_only=True):
         same = self.has(before.snapshot, before.settings) and self.source == before.source
         return self.workflow == before.workflow or same
 
+    def renamed(self, name: str, *, oid: Oid, time: datetime, author: str) -> "Deploy":
+        """Return the deploy that may come after this one, `oid`, and has another name."""
+        return msgspec.structs.replace(
+            self,
+            workflow=name,
+            parents=(oid,),
+            time=time,
+            author=author,
+            message=f"Rename {self.workflow} to {name}",
+            origin=None,
+            action="import" if self.is_without_code else "deploy",
+            restores=None,
+        )
+
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,

@@ -18,12 +18,13 @@ from ork.heads.tags import tag, tags
 from ork.heads.undo import undo
 from ork.objects.kinds import Operation, Origin
 from ork.store.contents import join_text
-from ork.store.resolve import history
+from ork.store.resolve import history, workflows
 from ork.store.store import Stamp, Store
 from ork.worktree.folder import FILE_BYTES_MAX
 from tests.git.repositories import ENVIRON, FLOW, Repository
 from tests.scale import examples
 from tests.stores import NOON, contents, reachable, stamp
+from tests.sync.test_transfer import is_whole
 
 PY = "name: etl\ntasks: {a: {executor: python, file: tasks/a.py}}\n"
 TOKEN = "ghp_" + "a1B2" * 9
@@ -365,12 +366,50 @@ def test_two_files_of_one_name_are_not_mixed(target, repo):
     assert [(one.workflow, len(one.added)) for one in done.workflows] == [("b", 1), ("etl", 1)]
 
 
-def test_a_file_that_changes_its_name_becomes_another_workflow(target, repo):
+def test_a_file_that_changes_its_name_renames_the_workflow(target, repo):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
+    repo("tag", "v1")
+    repo.commit("Renamed", {"etl.yaml": FLOW.replace("etl", "new")})
+    (new,) = load(target, repo).workflows
+    assert (new.workflow, new.was, new.parent, new.tags) == ("new", ("etl",), None, ("v1",))
+    assert workflows(target) == ["new"]
+    said = [(one.workflow, one.message) for one in deploys(target, "new")]
+    assert said == [("etl", "First"), ("new", "Rename etl to new"), ("new", "Renamed")]
+    assert b"name: new" in join_text(target, deploys(target, "new")[-1].source)
+    assert labels(target)["new@v1"] == new.added[0].deploy
+    assert load(target, repo).workflows == ()
+    assert is_whole(target)
+
+
+def test_a_later_import_renames_what_an_earlier_one_brought(target, repo):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
+    load(target, repo)
+    first = target.ref("workflows/etl")
+    tag(target, "etl@mine", stamp=stamp(), now=NOON)
+    with target.transaction(stamp()) as tx:
+        tx.move("paused/etl", old=None, new=first)
+    for name in ("new", "newer", "etl", "last"):
+        repo.commit(f"As {name}", {"etl.yaml": FLOW.replace("etl", name)})
+    (last,) = load(target, repo).workflows
+    assert (last.workflow, last.parent) == ("last", first)
+    assert last.was == ("etl", "new", "newer")
+    assert workflows(target) == ["last"]
+    assert labels(target) == {"last@mine": first}
+    assert target.ref("paused/last") == first and target.ref("paused/etl") is None
+    assert is_whole(target)
+    undo(target, stamp=stamp(10), now=NOON)
+    assert (workflows(target), target.ref("workflows/etl")) == (["etl"], first)
+    assert is_whole(target)
+
+
+def test_another_file_may_have_the_name_that_was_given_up(target, repo):
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     repo.commit("Renamed", {"etl.yaml": FLOW.replace("etl", "new")})
-    load(target, repo)
-    assert [len(deploys(target, name)) for name in ("etl", "new")] == [1, 1]
-    assert load(target, repo).workflows == ()
+    repo.commit("Again", {"again.yaml": FLOW})
+    done = load(target, repo, "*.yaml")
+    assert [(one.workflow, one.was) for one in done.workflows] == [("etl", ()), ("new", ("etl",))]
+    assert [one.message for one in deploys(target, "etl")] == ["Again"]
+    assert is_whole(target)
 
 
 @pytest.mark.parametrize(
