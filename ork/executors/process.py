@@ -2,9 +2,10 @@
 
 What is executed is what the workflow says, word for word, in the folder of the place. The program
 gets its inputs as JSON in ORK_INPUT_JSON, or, when they are too large for an environment, in the
-file named by ORK_INPUT_FILE; each that is a text, a number or a boolean also as ORK_IN_NAME. Its
-output is what it wrote to the file named by ORK_OUTPUT_FILE, else the last answer that it printed
-behind ORK_OUTPUT:, else nothing. It ends when its first process ends: what it left running in the
+file named by ORK_INPUT_FILE; each that is a text, a number or a boolean also as ORK_IN_NAME. A
+command that names a variable which cannot hold its value does not start. The output of a program is
+what it wrote to the file named by ORK_OUTPUT_FILE, else the last answer that it printed behind
+ORK_OUTPUT:, else nothing. It ends when its first process ends: what it left running in the
 background is then killed.
 """
 
@@ -36,6 +37,9 @@ MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so tha
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
 CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
 WINDOWS = "has Windows line ends: `sed -i 's/\\r$//' {}` takes them out"
+TOO_LARGE_TO_HOLD = "is too large for a variable: read it from $ORK_INPUT_FILE"
+HAS_NUL = "has the character NUL, which no variable can hold: read it from $ORK_INPUT_JSON"
+_VARIABLE = re.compile(r"\bORK_IN\w+", re.ASCII)
 _WORD = re.compile(r"[\w./-]+")  # of a shell text; a path may be one
 
 
@@ -95,6 +99,8 @@ class Program(Child):
         if len(text) <= INPUT_BYTES_MAX:
             environment[b"ORK_INPUT_JSON"] = text.encode()
         else:
+            if _expects(job, "ORK_INPUT_JSON"):
+                raise ValueError(f"the whole of its inputs {TOO_LARGE_TO_HOLD}")
             environment[b"ORK_INPUT_FILE"] = os.fsencode(self._input)
             with open(
                 os.open(self._input, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w"
@@ -136,14 +142,31 @@ def _stdin(text: str) -> Iterator[int]:
 
 
 def _inputs(job: Job) -> dict[bytes, bytes]:
-    """Return the inputs that a variable can hold."""
+    """Return the inputs that a variable can hold.
+
+    Raise ValueError for one that none can hold though the command names its variable.
+    """
     found = {}
     for name, value in (job.inputs if isinstance(job.inputs, dict) else {}).items():
-        if is_variable(name) and not isinstance(value, list | dict):
-            text = as_variable(value)
-            if text is not None and len(text) <= INPUT_BYTES_MAX and "\0" not in text:
-                found[os.fsencode(INPUT_PREFIX + name)] = os.fsencode(text)
+        if not is_variable(name) or isinstance(value, list | dict):
+            continue
+        text = as_variable(value)
+        if text is None:
+            continue
+        held = os.fsencode(text)
+        if len(held) <= INPUT_BYTES_MAX and b"\0" not in held:
+            found[os.fsencode(INPUT_PREFIX + name)] = held
+        elif _expects(job, INPUT_PREFIX + name):
+            why = TOO_LARGE_TO_HOLD if len(held) > INPUT_BYTES_MAX else HAS_NUL
+            raise ValueError(f"input {name} {why}")
     return found
+
+
+def _expects(job: Job, variable: str) -> bool:
+    """Say whether a command names a variable, and not the file that has what it cannot hold."""
+    words = (job.command,) if isinstance(job.command, str) else job.command or ()
+    named = {name for word in words for name in _VARIABLE.findall(word)}
+    return variable in named and "ORK_INPUT_FILE" not in named
 
 
 def _cannot_start(error: OSError, root: str, program: str) -> str | None:

@@ -184,6 +184,42 @@ def test_large_inputs_come_in_a_private_file_that_is_removed(executor, place):
     assert not Path(path).exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "value", "words"),
+    [
+        ("echo ${#ORK_IN_v}", "y" * 100_001, "input v is too large for a variable"),
+        ("echo ${#ORK_IN_v}", "ä" * 50_001, "input v is too large for a variable"),
+        (("sh", "-c", "echo $ORK_IN_v"), "y" * 100_001, "input v is too large for a variable"),
+        (
+            "echo $ORK_INPUT_JSON",
+            "y" * 100_001,
+            "the whole of its inputs is too large for a variable",
+        ),
+        (
+            "echo $ORK_INPUT_JSON",
+            ["y" * 100_001],
+            "the whole of its inputs is too large for a variable",
+        ),
+        ("echo $ORK_IN_v", "a\0b", "input v has the character NUL"),
+    ],
+)
+def test_a_command_that_names_a_variable_that_cannot_hold_its_value_does_not_start(
+    executor, place, command, value, words
+):
+    outcome = run(executor, place.shell(command, inputs={"v": value}))
+    assert (outcome.state, outcome.exit) == ("failed", None)
+    assert outcome.error.startswith(f"cannot start: {words}")
+    assert [path.name for path in (place.folder / "logs").iterdir()] in ([], ["1.log"])
+
+
+@pytest.mark.parametrize(
+    "command", ["true", "echo $ORK_IN_value", "jq -r .v $ORK_INPUT_FILE || echo $ORK_IN_v", "cat x"]
+)
+def test_a_large_input_is_left_out_where_the_command_does_not_count_on_it(executor, place, command):
+    job = place.shell(f"true || {command}", inputs={"v": "y" * 100_001})
+    assert run(executor, job).state == "success"
+
+
 def test_output_file_wins_over_printed_output_and_is_removed(executor, place):
     job = place.shell("""echo ORK_OUTPUT:1; echo '{"a": [1, 2.5]}' > "$ORK_OUTPUT_FILE" """)
     assert run(executor, job).output == {"a": [1, 2.5]}
