@@ -60,7 +60,7 @@ class Beginnings:
     def now(self) -> Mapping[tuple[str, int], Begun]:
         """Return those that have begun by now, by task and number."""
         try:
-            with opened(self._store, f"{self._folder}/begun") as file:
+            with opened(self._store, f"{self._folder}/begun", offset=self._read) as file:
                 data = file.read(file.size() - self._read, self._read)
         except OSError:
             data = b""

@@ -229,7 +229,9 @@ def last_line(store: Store, log: kinds.Log) -> str:
     """
     try:
         with opened(store, log.path, offset=log.offset) as file:
-            data = file.read(LAST_BYTES, max(log.offset, file.size() - LAST_BYTES))
+            end = file.size() if log.length is None else log.offset + log.length
+            start = max(log.offset, end - LAST_BYTES)
+            data = file.read(end - start, start)
     except OSError:
         return ""
     lines = reversed(data.decode("utf-8", "replace").split("\n"))

@@ -45,6 +45,8 @@ class Slots:
                     self.shipping = Shipping(store, self._folder, at)
                 is_new = not files.size("begun", at=at)
                 self._begun = files.open_append("begun", at=at)
+                if store.shared:
+                    store.writing.setdefault(f"{self._folder}/begun", files.size("begun", at=at))
                 self._at = os.dup(at)
         except OSError as error:
             raise self._unusable(error) from None

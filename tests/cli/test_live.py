@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ork import open as open_store
 from ork.backends.memory import Memory
 from ork.cli.runs.live import Board
 from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
+from ork.logs.writing import Slots
 from ork.objects.canonical import Oid
 from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, Run, TaskRun
 from ork.objects.value import replace
@@ -534,6 +536,25 @@ def test_what_a_task_prints_has_its_colours_where_there_are_any():
     assert segments[1].style.color.name == "color(1)"
     assert "".join(segment.text for segment in cut(line, 6, color=True)) == "abc..."
     assert text_cut(line, 40) == "^[[1;31mab^[[0mc^[[2Jd"
+
+
+def test_what_another_task_prints_to_the_same_file_is_not_shown(ork):
+    assert ork("init").code == 0
+    store = open_store(ork.folder).store
+    event = started(3)
+    slots = Slots(store, event.run)
+    board = Board(store, None, box=True)
+    board.note(event)
+    for number, text in enumerate(["", "mine\n", "of another\n"]):
+        name = f"task_{number}"
+        path, log = slots.take(name, 1)
+        board.note(TaskStarted(task=name, attempt=1, time=NOW, log=log))
+        with open(path, "a") as file:
+            file.write(text)
+        slots.give_back(log, len(text))  # it has ended, of which the board was not told
+    slots.close()
+    shown = [plain(line).split()[4:] for line in board.frame(24, 80)[2:]]
+    assert shown == [[], ["mine"], ["of", "another"]]
 
 
 @pytest.mark.parametrize("size", [3, 1000])

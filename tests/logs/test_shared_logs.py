@@ -104,6 +104,7 @@ def test_what_was_printed_here_is_read_there(here: Store, there: Store, slots: S
     say(path, b"one\ntwo\n")
     assert whole(there, log) == b"", "nothing has arrived yet"
     assert whole(here, log) == b"one\ntwo\n", "who writes it sees it at once"
+    assert Beginnings(here, RUN).log("a", 1) == kinds.Log(path=log.path, offset=0, length=8)
     assert ship(here, slots.shipping) == [
         f"logs/{FOLDER}/begun/0000000000000000",
         f"logs/{FOLDER}/1.log/0000000000000000",

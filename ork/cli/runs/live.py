@@ -25,6 +25,7 @@ from ork.cli.session import Session
 from ork.differences.renames import family
 from ork.graph.lanes import Row, draw
 from ork.history.pace import Pace, own_pace, pace_of
+from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
 from ork.logs.reading import last_line, last_part, pieces
 from ork.objects.kinds import TaskRun
@@ -99,7 +100,7 @@ class Board:
                     self.left = checked_out(event)
                 case TaskStarted():
                     self._move(event.task, "running")
-                    self._running[event.task] = _Attempt(event, self._store)
+                    self._running[event.task] = _Attempt(event, self._store, self._beginnings)
                 case TaskRetried():
                     self._move(event.task, "pending")
                     again = time.monotonic() + event.delay
@@ -142,6 +143,7 @@ class Board:
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = run.name
+        self._beginnings = Beginnings(self._store, run)
         self._folder = event.folder
         if event.folder:
             self.left = [["its tasks executed in a checkout, not in the project's folder"]]
@@ -304,11 +306,12 @@ class Board:
 class _Attempt:
     """An attempt that runs, and the last line of its log."""
 
-    def __init__(self, event: TaskStarted, store: Store) -> None:
+    def __init__(self, event: TaskStarted, store: Store, beginnings: Beginnings) -> None:
         age = (datetime.now(UTC) - event.time).total_seconds()
         self.since = time.monotonic() - max(0.0, age)
         self.number = event.attempt
-        self._store, self._log = store, event.log
+        self._task, self._store, self._beginnings = event.task, store, beginnings
+        self._log = event.log
         self._size = -1
         self._line = ""
 
@@ -317,7 +320,9 @@ class _Attempt:
         size = size_of(self._store, self._log.path) if self._log else 0
         if self._log and size != self._size:
             self._size = size
-            self._line = last_line(self._store, self._log)
+            # The attempt may have ended, untold so far, and another one print to the same file.
+            log = self._beginnings.log(self._task, self.number)
+            self._line = last_line(self._store, log) if log else ""
         return self._line
 
 
