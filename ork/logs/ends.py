@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ork.logs.drawn import last_part, last_states
 from ork.logs.reading import pieces
 from ork.objects.kinds import Log
 from ork.store.store import Store
@@ -23,11 +24,16 @@ _LIBRARY = r"/lib/python\d|/(?:site|dist)-packages/|\A<"
 
 def end_of_log(store: Store, log: Log | None) -> str:
     """Return the lines at the end of a log, nothing where it is empty."""
+    return "\n".join(_last(last_lines(store, log)))[-CHARACTERS_MAX:]
+
+
+def last_lines(store: Store, log: Log | None) -> list[str]:
+    """Return more lines of the end of a log than are shown, of progress bars their last state."""
     data = b""
     for piece in pieces(store, log, tail=TRACEBACK_LINES_MAX):
         data = (data + piece)[-TRACEBACK_BYTES_MAX:]
-    lines = data.decode("utf-8", "backslashreplace").rstrip("\n").split("\n")
-    return "\n".join(_last(lines))[-CHARACTERS_MAX:]
+    text = b"".join(last_states([data])).decode("utf-8", "backslashreplace")
+    return [last_part(line) for line in text.rstrip("\n").split("\n")] if text else []
 
 
 def _last(lines: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from ork.errors import NotFound, StoreError
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import Bytes, is_there, open_bytes, opened
+from ork.logs.drawn import LastStates, last_part
 from ork.objects import kinds
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value
@@ -23,8 +24,8 @@ from ork.store.store import Store
 PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
 LAST_BYTES = 4096  # of a log, in which its last line is looked for
+BARS_BYTES = 1 << 15  # where there are progress bars below each other
 NOT_EXECUTED = ("skipped", "upstream_failed", "cancelled")
-_BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
 
 
 class Log(Value, frozen=True, kw_only=True):
@@ -225,20 +226,20 @@ def tail_start(file: Bytes, lines: int, log: kinds.Log) -> int:
 def last_line(store: Store, log: kinds.Log) -> str:
     """Return the last line of a log that shows something, as far as its end has it.
 
-    What a task answers is no such line.
+    Of progress bars below each other it is the one that was drawn last. What a task answers is no
+    such line.
     """
     try:
         with opened(store, log.path, offset=log.offset) as file:
             end = file.size() if log.length is None else log.offset + log.length
             start = max(log.offset, end - LAST_BYTES)
             data = file.read(end - start, start)
+            if b"\x1b[A" in data:  # the bar above is drawn less often
+                start = max(log.offset, end - BARS_BYTES)
+                data = file.read(end - start, start)
     except OSError:
         return ""
-    lines = reversed(data.decode("utf-8", "replace").split("\n"))
-    parts = (last_part(line.partition(ANSWER)[0]) for line in lines)
-    return next(filter(None, parts), "")
-
-
-def last_part(line: str) -> str:
-    """Return what is left of a line that went back to its start, as progress bars do."""
-    return next((part for part in reversed(line.split("\r")) if not _BLANK.fullmatch(part)), "")
+    text = re.sub(f"{ANSWER}.*", "", data.decode("utf-8", "replace"))
+    states = LastStates(waits=True)
+    lines = reversed(states.add(text.encode()).decode().split("\n"))
+    return states.open_line or next(filter(None, map(last_part, lines)), "")

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from ork import open as open_store
-from ork.cli.runs.logs import LastStates, Lines, whole_lines
+from ork.cli.runs.logs import Lines, whole_lines
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
+from ork.logs.drawn import BARS_MAX, LastStates, last_part, last_states
 from ork.logs.reading import Growing, last_line, pieces
 from ork.logs.writing import Slots
 from ork.objects import kinds
@@ -487,6 +488,75 @@ def test_the_last_line_that_is_not_blank(project):
     ]:
         log = written(project, data, before=b"before")
         assert last_line(project, log) == line
+
+
+# As tqdm draws them: the inner bar is taken away when it has ended.
+NESTED = (
+    "begin\n\router: 0%\n\rinner: 0%\x1b[A\n\rinner: 50%\x1b[A\n\r          \x1b[A\router: 50%\n"
+    "\rinner: 0%\x1b[A\n\rinner: 50%\x1b[A"
+)
+NESTED_END = "\n\r          \x1b[A\router: 99%\router: 100%\n"
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+def test_of_bars_below_each_other_the_last_states_are_left(project, size):
+    assert last_line(project, written(project, NESTED.encode())) == "outer: 50%"
+    data = (NESTED + NESTED_END + "done\n").encode()
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    assert b"".join(last_states(parts)) == b"begin\nouter: 100%\ndone\n"
+    states = LastStates()
+    printed = [*map(states.add, parts), states.add(b"", over=True)]
+    assert b"".join(printed) == b"begin\nouter: 0%\nouter: 100%\ndone\n", (
+        "what follows is not known"
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("\ra 1\n\rb 1\x1b[1A\ra 2\n", "a 2\nb 1\n"),
+        ("\ra\n\n\rc 1\x1b[A\x1b[A\n\rb\x1b[A\n\n\rc 2\x1b[2A\ra 2\n\n\n.\n", "a 2\nb\nc 2\n.\n"),
+        ("\r\x1b[2Ka\nb\r\x1b[2K\x1b[1A\x1b[2Ka 2\nb 2\n", "a 2\nb 2\n"),  # as rich does
+        ("\ra\n\n\nb\n", "a\n\n\nb\n"),
+        ("a\x1b[A\x1b[3Bb\n", "\x1b[3Bb\n"),
+        ("\x1b[Aa\x1b[5A", "a\n"),
+    ],
+)
+def test_who_goes_up_draws_over_what_is_there(printed, shown):
+    assert b"".join(last_states([printed.encode()])).decode() == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("long text\r\x1b[Kshort", "short"),
+        ("long text\x1b[2Kshort\x1b[0K", "short"),
+        ("long text\r\x1b[K", "long text"),
+        ("\x1b[31m\x1b[Kred\x1b[m\x1b[K", "\x1b[31mred\x1b[m"),  # as grep and gcc do
+        ("a\x1b[1Kb", "a\x1b[1Kb"),
+    ],
+)
+def test_who_erases_a_line_draws_over_it(line, shown):
+    assert last_part(line) == shown
+
+
+def test_bars_below_each_other_take_little_room():
+    states = LastStates(waits=True)
+    for number in range(10_000):
+        states.add(b"\rbar %d\n" % number)
+        states.add(b"\rinner\x1b[A" if number % 3 == 0 else b"")
+    assert len(states._bars) <= BARS_MAX + 1
+    assert len(states._rest) < 100
+
+
+def test_a_terminal_shows_no_control_characters_of_bars(ork):
+    ork.write("bar.txt", NESTED + NESTED_END + "done\n")
+    ork.write("w.yaml", "name: w\ntasks: {t: {executor: process, command: cat bar.txt; exit 1}}")
+    shown = ork("run", "w.yaml").err
+    assert "begin\nouter: 100%\ndone\n" in shown
+    child = Child("logs", "w:t", environ=ork.environ, folder=str(ork.folder))
+    assert child.end() == 0
+    assert child.window.text.rstrip("\n") == "begin\nouter: 100%\ndone"
 
 
 # -- slots

@@ -21,6 +21,7 @@ from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
 from ork.logs.begun import Beginnings
+from ork.logs.drawn import last_part, last_states
 from ork.logs.reading import pieces
 from ork.objects.canonical import Json, Oid, indented
 from ork.objects.kinds import Deploy, Run, TaskRun
@@ -180,7 +181,8 @@ def _end_of_log(store: Store, taskrun: TaskRun) -> str:
     data = b""
     for piece in pieces(store, log, tail=LOG_LINES) if log else ():
         data = (data + piece)[-LOG_BYTES_MAX:]  # one line may be larger than memory
-    return data.decode("utf-8", "replace").rstrip("\n")
+    lines = b"".join(last_states([data])).decode("utf-8", "replace").rstrip("\n").split("\n")
+    return "\n".join(map(last_part, lines))
 
 
 def _since_good(store: Store, run: Run, now: datetime) -> dict[str, Any] | None:

@@ -27,7 +27,8 @@ from ork.graph.lanes import Row, draw
 from ork.history.pace import Pace, own_pace, pace_of
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
-from ork.logs.reading import last_line, last_part, pieces
+from ork.logs.ends import last_lines
+from ork.logs.reading import last_line
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
     CheckedOut,
@@ -46,7 +47,6 @@ TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
 FAILED_MAX = 50  # whose logs are kept at hand
 FAILED_LINES = 3  # of the end of a log
-FAILED_BYTES_MAX = 8192
 BAR_COLUMNS_MAX = 60
 # The order in which states are told: where room is short, the last are left out.
 NOT_ASKED = ("kept", "left out")  # the words for both kinds of skipped
@@ -207,11 +207,7 @@ class Board:
         log = taskrun.last.log if taskrun.last else None
         if log is None or len(self._failed) >= FAILED_MAX:
             return []
-        data = b""
-        for piece in pieces(self._store, log, tail=FAILED_LINES):
-            data = (data + piece)[-FAILED_BYTES_MAX:]
-        text = data.decode("utf-8", "backslashreplace").rstrip("\n")
-        return [last_part(line) for line in text.split("\n")] if text else []
+        return last_lines(self._store, log)[-FAILED_LINES:]
 
     def _graph(self, columns: int) -> list[Line]:
         return [

@@ -18,7 +18,8 @@ from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
-from ork.logs.reading import Log, last_part, pieces, refuse_removed
+from ork.logs.drawn import LINE_BYTES_MAX, LastStates, last_part, last_states
+from ork.logs.reading import Log, pieces, refuse_removed
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.objects.value import replace
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     Told: TypeAlias = NotStarted | Printed | Quiet
 
 NAME_COLUMNS_MAX = 32
-LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
 
 
 def logs(
@@ -114,7 +114,7 @@ def logs(
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
         data = chain([begin], data) if begin else data
         if sys.stdout.isatty():
-            session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
+            session.print([(line, PRINTED)] for line in drawn_lines(data))
             _say_missing(session, log)
             continue
         last = b"\n"
@@ -182,7 +182,7 @@ def _follow(
     for part, line in _lines(texts):
         width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
         before = [] if task else [(f"{part.task:<{width}} | ", "label")]
-        session.print([[*before, (line.rstrip("\r"), PRINTED)]])
+        session.print([[*before, (last_part(line), PRINTED)]])
         sys.stdout.flush()
 
 
@@ -264,6 +264,11 @@ def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
     yield from lines.add(b"", over=True)
 
 
+def drawn_lines(data: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a log that comes piece by piece, of progress bars their last state."""
+    return map(last_part, whole_lines(last_states(data)))
+
+
 def json_parts(store: "Store", logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
     yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
@@ -295,41 +300,3 @@ class Lines:
             lines.append(self._rest)
             self._rest = b""
         return [line.decode("utf-8", "backslashreplace") for line in lines]
-
-
-class LastStates:
-    """What an attempt prints, without the states of a line that it drew over, as of a progress bar.
-
-    Bytes come in as they arrive, and go out when their line is complete.
-    """
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    @property
-    def open_line(self) -> str:
-        """What the line that is not complete shows now."""
-        return last_part(self._rest.decode("utf-8", "ignore"))
-
-    def add(self, data: bytes, *, over: bool = False) -> bytes:
-        """Return the lines that are complete by now; when it is `over`, also one that is not."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        done = b"".join(_last_state(line) + b"\n" for line in lines)
-        parts = rest.split(b"\r")  # from the last one on that shows something
-        while len(parts) > 1 and any(last_part(_text(part)) for part in parts[1:]):
-            del parts[0]
-        self._rest = b"\r".join(parts)
-        if over or len(self._rest) > LINE_BYTES_MAX:
-            done, self._rest = done + _last_state(self._rest), b""
-        return done
-
-
-def _last_state(line: bytes) -> bytes:
-    shown = line.rstrip(b"\r")  # with which others end a line
-    if b"\r" not in shown:
-        return line
-    return last_part(_text(shown)).encode("utf-8", "surrogateescape") + line[len(shown) :]
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")

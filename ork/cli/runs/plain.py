@@ -25,7 +25,7 @@ from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.history.details import python_of
 from ork.logs.ends import end_of_log
-from ork.logs.reading import last_part, pieces
+from ork.logs.reading import pieces
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.runner.brake import SIGNAL
 from ork.runner.events import (
@@ -343,11 +343,11 @@ def _plain_lines(
 
 def _say_log(session: Session, task: str, taskrun: TaskRun) -> None:
     """Print what a task has printed in its last attempt, line by line."""
-    from ork.cli.runs.logs import whole_lines
+    from ork.cli.runs.logs import drawn_lines
 
     log = taskrun.last.log if taskrun.last else None
-    for line in whole_lines(pieces(session.store, log)):
-        session.say([(f"{task} | ", "label"), (last_part(line), PRINTED)])
+    for line in drawn_lines(pieces(session.store, log)):
+        session.say([(f"{task} | ", "label"), (line, PRINTED)])
 
 
 def _wall_time(session: Session) -> datetime:
@@ -385,7 +385,7 @@ def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:
         alike.setdefault(text, []).append(task)
     told = len(alike.pop("", ()))  # why these failed stands in the line of each
     for text, (task, *others) in islice(alike.items(), ENDS_MAX):
-        lines: list[Line] = [[(last_part(line), PRINTED)] for line in text.split("\n")]
+        lines: list[Line] = [[(line, PRINTED)] for line in text.split("\n")]
         same = f", and the same of {some(others, NAMES_MAX)}" if others else ""
         session.say([(f"--- the end of the log of {task}{same}", "dim")], *lines, [("---", "dim")])
         told += 1 + len(others)
