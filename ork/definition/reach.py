@@ -56,12 +56,14 @@ class Named(NamedTuple):
 class Open(NamedTuple):
     """A use that the text leaves open: in a file, or "" for the command of the task.
 
-    `missing` is the file that it names and that is not there.
+    `missing` is the file that it names and that is not there; `unreadable` says why the file itself
+    is no Python.
     """
 
     by: str
     use: Use
     missing: str = ""
+    unreadable: Unreadable | None = None
 
 
 class Trail(NamedTuple):
@@ -322,7 +324,7 @@ class _Walk:
                 language = "notebook"
         code = self.parse(data, language)
         if isinstance(code, Unreadable):
-            yield Open(node.file, Use("unclear", line=code.line))
+            yield Open(node.file, Use("unclear", line=code.line), unreadable=code)
         else:
             yield from self._uses(code, node)
 

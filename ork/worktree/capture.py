@@ -53,7 +53,7 @@ class Captured:
 
     @property
     def unknown(self) -> tuple[Problem, ...]:
-        """What is not known where a person could name the code."""
+        """What is not known where a person could name the code, and what is no Python."""
         return self._told[0]
 
     @property
@@ -176,7 +176,13 @@ class _Capture:
         # What hooks execute is not captured, but missed all the same.
         hooks = self._trails(self._hooks())
         left += [((h,), one) for h, trail in hooks.items() for one in trail.open if one.missing]
-        for at, (by, use, missing) in left:
+        for path in included:
+            if path.endswith(".py") and (reason := self._not_python(path)):
+                told[True][reason] = None
+        for at, (by, use, missing, unreadable) in left:
+            if unreadable and (reason := self._not_python(by)):
+                told[True][reason] = None
+                continue
             named = has_python if use.role in ("imported", "module") else has_shell
             named = has_notebook if use.language == "notebook" else named
             if by not in texts:
@@ -281,19 +287,23 @@ class _Capture:
         if path in self.parsed:  # for another task
             return
         self.parsed.add(path)
+        if reason := self._not_python(path):
+            self.problems.keep(reason)
+
+    def _not_python(self, path: str) -> Problem | None:
+        """Return a complaint about a file that is read and is no Python, or None."""
         file = self.files.get(path)
         language = "package" if path.endswith("/__init__.py") else "python"
         found = self.parse(file.data, language) if file else None
-        if isinstance(found, Unreadable):
-            self.problems.keep(
-                Problem(
-                    file=str(self.shown / path),
-                    line=found.line,
-                    column=found.column,
-                    message=f"not valid Python: {found.message}",
-                    source=found.source,
-                )
-            )
+        if not isinstance(found, Unreadable):
+            return None
+        return Problem(
+            file=str(self.shown / path),
+            line=found.line,
+            column=found.column,
+            message=f"not valid Python: {found.message}",
+            source=found.source,
+        )
 
     def _say_data(self, at: tuple[str, ...], path: str) -> None:
         self.refused.add(path)

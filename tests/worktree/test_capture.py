@@ -20,10 +20,11 @@ from ork.worktree import globs
 from ork.worktree.capture import Captured, Reason, capture
 
 
-def write(folder: Path, path: str, text: str | bytes = "") -> Path:
+def write(folder: Path, path: str, text: str | bytes = "", *, mode: int = 0o644) -> Path:
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(text.encode() if isinstance(text, str) else text)
+    target.chmod(mode)
     return target
 
 
@@ -308,6 +309,34 @@ def test_what_is_not_known_is_told_once_with_its_place(root: Path) -> None:
         ("w/etl.yaml", 6, 36, "  t3: {executor: process, command: $TOOL x}"),
     ]
     assert all(p.hint and "include:" in p.hint for p in found.unknown)
+
+
+def test_captured_python_that_is_none_is_told_with_its_place(root: Path) -> None:
+    write(root, "s.py", "import h, pkg")
+    write(root, "h.py", "def x(:\n")
+    write(root, "pkg/__init__.py", "x = 1\n\nif x\n")
+    write(root, "broken.py", "x = (\n")
+    write(root, "tool", "#!/usr/bin/env python3\nx ==\n", mode=0o755)
+    write(root, "late.py", "y = 'a\n")
+    write(root, "data.txt", "def x(:\n")
+    found = captured(
+        root,
+        "executor: python, file: s.py",
+        "executor: process, command: python broken.py; ./tool",
+        "executor: process, command: python broken.py; python -c 'def x(:'",
+        head="include: [late.py, data.txt]\n",
+    )
+    told = {(p.file, p.line, p.column, p.source) for p in found.unknown}
+    assert told == {
+        ("w/h.py", 1, 7, "def x(:"),
+        ("w/pkg/__init__.py", 3, 5, "if x"),
+        ("w/broken.py", 1, 5, "x = ("),
+        ("w/tool", 2, 5, "x =="),
+        ("w/late.py", 1, 5, "y = 'a"),
+    }
+    assert len(found.unknown) == len(told)
+    assert all(p.message.startswith("not valid Python: ") and not p.hint for p in found.unknown)
+    assert not [p for p in found.silent if p.file != "w/etl.yaml"]
 
 
 def test_what_a_command_of_the_workflow_writes_is_data(root: Path) -> None:

@@ -69,7 +69,8 @@ def check(
 
     Where the code leaves open what it executes - it sources a path with a variable, or imports a
     name that it computes - a warning says so, until `include` names code that it may be. There are
-    warnings of scripts that are not there as well, and of inputs that a task does not get.
+    warnings of scripts that are not there as well, of Python that is not valid in what a task
+    imports or its command executes, and of inputs that a task does not get.
 
     Exit codes: 0 all are good; 1 at least one is not; 2 no file is named, and none is here.
 
