@@ -52,6 +52,16 @@ def test_their_variables_say_of_which_run_they_are(flow, edit):
     assert hook["output"] == f"on_success etl#1 success {run['run']['id']}\n"
 
 
+def test_all_that_is_kept_of_what_they_printed_is_shown(flow, edit):
+    edit("etl.yaml", "cat > facts.json", "seq 2000; printf '10%%\\\\r20%%\\\\n\\\\n  é'")
+    flow("run", "etl.yaml")
+    kept = json.loads(flow("show", "etl#1", "--json").out)["data"]["hooks"][0]["output"]
+    printed = flow("show", "etl#1").out.partition("    printed ")[2].splitlines()
+    assert len(printed) > 800 and printed[-4:-1] == [" " * 12 + "2000", " " * 12 + "20%", " " * 12]
+    assert [line[12:] for line in printed[1:-3]] == kept.split("\n")[1:-3]
+    assert printed[-1] == " " * 12 + "  é"
+
+
 def test_they_are_events_as_well(flow):
     lines = flow("run", "etl.yaml", "--json").out.splitlines()
     last = json.loads(lines[-1])

@@ -15,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import MARKS, Line
+from ork.cli.screen.line import MARKS, PRINTED, Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
@@ -405,7 +405,9 @@ def _how_many(states: Mapping[str, TaskRun]) -> Line:
 
 
 def _hook(hook: Hook, session: Session) -> Iterator[Line]:
-    """Yield how a hook went, and the end of what it printed."""
+    """Yield how a hook went, and what is kept of what it printed."""
+    from ork.cli.runs.logs import drawn_lines
+
     seconds = None if hook.duration is None else hook.duration / SECOND
     now = session.now()
     how, took = hook.state or "begun, and its end is not known", ""
@@ -421,8 +423,10 @@ def _hook(hook: Hook, session: Session) -> Iterator[Line]:
     yield ["    ", hook.line]
     if hook.error:
         yield ["    ", hook.error.partition("\n")[0]]
-    if last := hook.output.rstrip("\n").rpartition("\n")[2]:  # --json has more of it
-        yield ["    ", ("printed ", "dim"), last]
+    label = "printed "
+    for line in drawn_lines([hook.output.rstrip("\n").encode()]):
+        yield Verbatim(["    ", (label, "dim"), (line, PRINTED)])
+        label = " " * len(label)
 
 
 def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:
