@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ork.errors import InvalidInput, Problem, count
+from ork.errors import InvalidInput, NotFound, Problem, count
 from ork.heads.deploy import refuse_move
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy
@@ -20,7 +20,7 @@ from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words
 from ork.store.store import Store
 from ork.worktree.capture import Captured
-from ork.worktree.load import MORE, check, examine, same_names
+from ork.worktree.load import MORE, check, examine, problems_of, same_names
 
 TIMES_SHOWN = 3
 
@@ -128,13 +128,15 @@ def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
         return None, Checked(file=str(path), problems=(problem,))
     try:
         loaded, error = examine(path)
+    except NotFound as gone:
+        problem = Problem(file=str(path), message="there is no such file", hint=gone.hint)
+        return None, Checked(file=str(path), problems=(problem,))
     except InvalidInput as unread:
         loaded, error = None, unread
     name = loaded.definition.name if loaded else None
     if error or not loaded:
         assert error
-        whole = Problem(file=str(path), message=error.message, hint=error.hint)
-        problems = error.problems or (whole,)
+        problems = problems_of(path, error)
         return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
     captured = loaded.captured
     return name, Checked(

@@ -12,7 +12,7 @@ from shlex import quote
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem, count
-from ork.heads.behind import behind, refuse_behind, takes_back
+from ork.heads.behind import Behind, behind, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
@@ -27,6 +27,7 @@ from ork.worktree.folder import root_of
 from ork.worktree.load import (
     Loaded,
     Read,
+    each_good,
     load,
     name_problem,
     read_ref,
@@ -168,7 +169,8 @@ def deploy_all(
     """
     if message is not None:
         check_message(message)
-    for loaded in files:
+
+    def look(loaded: Loaded) -> None:
         if not allow_secret:
             refuse_secrets(store, loaded, message)
         refuse_root(store, loaded)
@@ -176,6 +178,8 @@ def deploy_all(
             objects = Packed()
             split_text("", loaded.text, objects.add)
             refuse_forgotten(store, loaded.snapshot, objects)
+
+    each_good(files, _path, look)
     if dry:
         tx = store.transaction(stamp)  # which nobody commits
         return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
@@ -205,13 +209,16 @@ def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
     """Raise InvalidInput when a file was deployed under another name, and the one it has is new."""
     new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
     known = _files_of(store, heads(store)[0]) if new else {}
-    for loaded in new:
+
+    def look(loaded: Loaded) -> None:
         path = relative(store, loaded.path)
         if was := known.get(path):
             name = loaded.definition.name
             hint = naming_hint(store, was, name, path)
             problem = name_problem(loaded, f"this file is deployed as {was}", hint)
             raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
+
+    each_good(new, _path, look)
 
 
 def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
@@ -306,12 +313,18 @@ def _deploy_in(
     late = [behind(tx.store, loaded, author=stamp.author) for loaded in files]
     if not skip_behind:
         refuse_behind(files, late)
-    return [
-        _unchanged(tx.store, loaded, left_out=str(one))
-        if one
-        else _add(tx, tx.store, loaded, stamp, message, move=move)
-        for loaded, one in zip(files, late, strict=True)
-    ]
+
+    def add(file: tuple[Loaded, Behind | None]) -> Deployed:
+        loaded, late = file
+        if late:
+            return _unchanged(tx.store, loaded, left_out=str(late))
+        return _add(tx, tx.store, loaded, stamp, message, move=move)
+
+    return each_good(zip(files, late, strict=True), lambda file: file[0].path, add)
+
+
+def _path(loaded: Loaded) -> Path:
+    return loaded.path
 
 
 def _unchanged(store: Store, loaded: Loaded, *, left_out: str = "") -> Deployed:

@@ -7,10 +7,10 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from ork.alike import file_meant
 from ork.definition.bindings import needed_outputs, refs_of, split_ref
@@ -46,6 +46,8 @@ _NAME = re.compile(
 )
 
 
+File = TypeVar("File")
+Found = TypeVar("Found")
 # Workflow -> the text that was read of it -> the deploy that has what that says.
 Read: TypeAlias = Mapping[str, Mapping[str, Oid]]
 
@@ -105,6 +107,35 @@ def check(path: str | Path, store: Store | None = None) -> Loaded:
     'etl'
     """
     return _good(Path(path), store)
+
+
+def each_good(
+    files: Iterable[File], path_of: Callable[[File], Path], look: Callable[[File], Found]
+) -> list[Found]:
+    """Return what `look` gives for each file; raise InvalidInput with what is wrong in all.
+
+    Where one alone is wrong, what `look` says of it is raised.
+    """
+    good, wrong = list[Found](), list[tuple[Path, InvalidInput | NotFound]]()
+    for file in files:
+        try:
+            good.append(look(file))
+        except (InvalidInput, NotFound) as error:
+            wrong.append((path_of(file), error))
+    if len(wrong) == 1:
+        raise wrong[0][1]
+    if wrong:
+        problems = [problem for path, error in wrong for problem in problems_of(path, error)]
+        hint = MORE if any(error.hint == MORE for _, error in wrong) else None
+        message = f"{count(len(wrong), 'file')} have problems: nothing was deployed"
+        raise InvalidInput(message, problems=problems, hint=hint)
+    return good
+
+
+def problems_of(path: Path, error: InvalidInput | NotFound) -> tuple[Problem, ...]:
+    """Return what is wrong with a file as complaints, also where it could not be read."""
+    whole = Problem(file=str(path), message=error.message, hint=error.hint)
+    return (isinstance(error, InvalidInput) and error.problems) or (whole,)
 
 
 def _good(path: Path, store: Store | None, read: Read | None = None) -> Loaded:

@@ -61,6 +61,21 @@ def test_of_several_files_none_is_deployed_when_one_is_wrong(etl, broken):
     assert etl("log").code == 3
 
 
+def test_of_several_files_all_that_is_wrong_is_told(etl, broken):
+    etl.write("z.yaml", "name: z\ntasks: {a: {executor: proces}}\n")
+    result = etl("deploy", "etl.yaml", "broken.yaml", "nowhere.yaml", "z.yaml")
+    assert (result.code, result.out) == (3, "")
+    assert "nowhere.yaml: no file nowhere.yaml" in result.err
+    assert result.err.count("broken.yaml:") > 1 and "z.yaml:2:" in result.err
+    assert "error: 3 files have problems: nothing was deployed\n" in result.err
+    assert not (etl.folder / ".ork").exists()
+    key = f"api_key: {'a1' * 6}"
+    etl.write("z.yaml", f"name: z\ntasks: {{a: {{executor: process, command: 'echo {key}'}}}}\n")
+    etl.write("y.yaml", f"name: y\ntasks: {{a: {{executor: process, command: 'echo {key}'}}}}\n")
+    told = etl("deploy", "y.yaml", "etl.yaml", "z.yaml").err
+    assert "y.yaml:2:" in told and "z.yaml:2:" in told
+
+
 def test_several_files_are_deployed_in_one_command(etl, edit, golden):
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: 'true'}}\n")
     result = etl("deploy", "etl.yaml", "other.yaml", "-m", "Both")

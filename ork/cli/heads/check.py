@@ -12,7 +12,7 @@ from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import StoreError, UsageError
+from ork.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from ork.heads.check import Checked
@@ -72,7 +72,8 @@ def check(
     warnings of scripts that are not there as well, of Python that is not valid in what a task
     imports or its command executes, and of inputs that a task does not get.
 
-    Exit codes: 0 all are good; 1 at least one is not; 2 no file is named, and none is here.
+    Exit codes: 0 all are good; 1 at least one is not; 2 no file is named, and none is here;
+    3 a file that is named is not there.
 
     \b
     Example:
@@ -111,6 +112,8 @@ def check(
             from ork.worktree.load import MORE
 
             session.print([[MORE]])
+    if not all(path.exists() for path in paths):
+        raise typer.Exit(NotFound.exit_code)
     raise typer.Exit(0 if all(one.ok for one in results) else 1)
 
 

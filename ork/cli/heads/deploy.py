@@ -224,13 +224,14 @@ def deploy(
         ork deploy etl.yaml -m "Fetch twice a day"
     """
     from ork.heads.deploy import deploy_all, gone, refuse_renamed
-    from ork.worktree.load import check, same_names
+    from ork.worktree.load import check, each_good, same_names
 
     session: Session = ctx.obj
     session.use_project_of(files or ())
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
-    checked = [check(path, known) for path in files_of(session, files)]
+    paths = files_of(session, files)
+    checked = each_good(paths, lambda path: path, lambda path: check(path, known))
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store
