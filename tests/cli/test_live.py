@@ -402,6 +402,30 @@ def test_failures_come_first_with_the_end_of_their_logs():
     assert re.search(r"  again in [0-9m]+s?: no luck$", shown[7])
 
 
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("columns", [24, 60, 200])
+def test_why_a_task_failed_can_be_read_in_a_narrow_window(size, columns):
+    board = board_of(size)
+    event = finished("task_1", "failed")
+    reason = "exited with code 1 (a file is not executable: `chmod +x` it)"
+    board.note(replace(event, taskrun=replace(event.taskrun, reason=reason)))
+    board.note(finished("task_0"))
+    lines = [plain(line) for line in board.last(24, columns)]
+    assert reason in " ".join(" ".join(lines).split())
+    below = lines[3 if size == 3 else 1 :]
+    assert bool(below) == (columns < 200)
+    assert all(len(line) < columns or "`chmod" in line for line in below)
+
+
+def test_the_names_of_tasks_leave_room_in_a_narrow_window():
+    board = board_of(3)
+    name = "task_1"
+    board._width = 50
+    board.note(finished(name, "failed"))
+    row = next(line for line in map(plain, board.last(24, 60)) if name in line)
+    assert row.index("FAILED") < 30
+
+
 def test_a_bar_is_as_full_as_the_run():
     board = board_of(300)
     for number in range(150):

@@ -18,8 +18,9 @@ from rich.cells import cell_len
 from ork.cli.pictures.graph import node_mark, node_row
 from ork.cli.runs.plain import checked_out
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
-from ork.cli.screen.parts import clip, length
+from ork.cli.screen.fit import fitted_lines
+from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes, plain
+from ork.cli.screen.parts import clip, is_narrow, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.differences.renames import family
@@ -130,14 +131,25 @@ class Board:
             return [self._head(columns), *bar, *self._graph(columns)]
 
     def last(self, rows: int, columns: int) -> list[Line]:
-        """Return the lines that stay: the graph if it fits, else the tasks that failed."""
+        """Return the lines that stay: the graph if it fits, else the tasks that failed.
+
+        Why one failed has lines of its own below, where the window is too narrow for it.
+        """
         with self._lock:
-            if self._rows and len(self._rows) < rows:
-                return self._graph(columns)
             room = max(1, rows - 2)
-            lines = [self._task([], name, columns) for name in list(self._failed)[:room]]
-            if len(self._failed) > room:
-                lines.append([f"and {len(self._failed) - room} more that failed"])
+            names = list(self._failed)[:room]
+            if self._rows and len(self._rows) < rows:
+                names = [row.name or "" for row in self._rows]
+                lines = self._graph(columns)
+            else:
+                lines = [self._task([], name, columns) for name in names]
+                if len(self._failed) > room:
+                    lines.append([f"and {len(self._failed) - room} more that failed"])
+            narrow = zip(names, lines[: len(names)], strict=True)
+            for name in [name for name, line in narrow if cell_len(plain(line)) >= columns]:
+                if name in self._failed and (reason := self._ended[name].reason):
+                    whole: Line = [(f"{name}: ", "failed"), reason.partition("\n")[0]]
+                    lines += fitted_lines([whole], columns - 1)
             return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:
@@ -273,7 +285,8 @@ class Board:
         """Return one line: node, name, state, time, attempt, then its last line or what failed."""
         state = self._state(name)
         lanes = lanes or [(node_mark(state, box=self._box), state), " "]
-        room = max(min(self._width, columns // 2) - length(lanes), 8)
+        share = columns * 2 // 5 if is_narrow(columns) else columns // 2
+        room = max(min(self._width, share) - length(lanes), 8)
         shown = clip(name, room)
         took, number, text, style, mark = "", 0, "", "dim", MARKS[state]
         if waiting := self._waiting.get(name):
@@ -286,7 +299,7 @@ class Board:
         elif ended := self._ended.get(name):
             took = human.took(ended) if ended.attempts else ""
             number, mark = len(ended.attempts), human.mark(ended)
-            text = ended.reason or "" if state != "success" else ""
+            text = (ended.reason or "").partition("\n")[0] if state != "success" else ""
             if changed := taint(ended):
                 text, style = "; ".join(filter(None, (taint_text(changed), text))), "warning"
         return [
