@@ -76,8 +76,8 @@ class Program(Child):
                 return attempt.outcome("failed", end_of(status), signal=-status)
             if status > 0:
                 why = (_windows(attempt.job) or HINTS[status]) if status in HINTS else None
-                if status - 128 in CRASHES:  # as a shell tells of a command that it started
-                    why = f"a command in it was {end_of(128 - status)}"
+                if status - 128 in CRASHES:
+                    why = f"as a shell tells of a command that was {end_of(128 - status)}"
                 told = f"{end_of(status)} ({why})" if why else end_of(status)
                 return attempt.outcome("failed", told, exit=status)
             try:

@@ -275,9 +275,16 @@ def test_invalid_output_is_a_failure_that_shows_it(executor, place, command, wor
         ("nonsense_xyz", "exited with code 127 (command not found)", 127, None),
         (
             "sh -c 'kill -9 $$'; exit $?",
-            "exited with code 137 (a command in it was killed by signal 9 (SIGKILL); perhaps out of"
-            " memory)",
+            "exited with code 137 (as a shell tells of a command that was killed by signal 9"
+            " (SIGKILL); perhaps out of memory)",
             137,
+            None,
+        ),
+        (
+            "exit 139",
+            "exited with code 139 (as a shell tells of a command that was killed by signal 11"
+            " (SIGSEGV))",
+            139,
             None,
         ),
     ],
