@@ -333,6 +333,7 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
     ("wrong", "said", "hint"),
     [
         (lambda p: library.Options(jobs=0), "jobs=0: say how many tasks", None),
+        (lambda p: library.Options(timeout_s=0), "timeout_s=0: say after how many seconds", None),
         (lambda p: library.Options(jobs="2"), "jobs='2': say how many tasks", None),
         (lambda p: library.Options(timeout_s=-1), "timeout_s=-1: say after how many seconds", None),
         (lambda p: library.Options(selection="load"), "write ork.Selection", None),

@@ -62,10 +62,17 @@ def seconds(text: str) -> float:
     return found
 
 
+def limit(text: str) -> float:
+    """Return the seconds of a limit, of which some must be left to do anything."""
+    if (found := seconds(text)) <= 0:
+        raise typer.BadParameter("it must be longer than 0")
+    return found
+
+
 Timeout = Annotated[
     float | None,
     typer.Option(
-        "--timeout", parser=seconds, metavar="TIME", help="For the whole run: 90, 5m, 1h30m."
+        "--timeout", parser=limit, metavar="TIME", help="For the whole run: 90, 5m, 1h30m."
     ),
 ]
 FailFast = Annotated[

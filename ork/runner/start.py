@@ -130,9 +130,9 @@ class Options(Value, frozen=True, kw_only=True):
         jobs, timeout_s, selection = self.jobs, self.timeout_s, self.selection
         if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
             raise UsageError(f"jobs={jobs!r}: say how many tasks run at once, 1 or more")
-        if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s >= 0):
+        if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
             raise UsageError(
-                f"timeout_s={timeout_s!r}: say after how many seconds a run is stopped"
+                f"timeout_s={timeout_s!r}: say after how many seconds a run is stopped, more than 0"
             )
         if not isinstance(selection, Selection):
             raise UsageError(f"selection={selection!r}: write ork.Selection(only=...)")

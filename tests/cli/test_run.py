@@ -248,6 +248,11 @@ def test_what_is_no_time_limit_is_told(etl):
     for wrong in ("-1", "soon", "1x"):
         refused = etl("run", "etl.yaml", f"--timeout={wrong}")
         assert refused.code == 2 and "write 90, 30s, 5m or 1h30m" in refused.err
+    for nothing in ("0", "0.0", "0s"):
+        refused = etl("run", "etl.yaml", "--timeout", nothing)
+        assert refused.code == 2, nothing
+        assert etl("retry", "etl", "--timeout", nothing).code == 2
+    assert not (etl.folder / ".ork").exists()
 
 
 def test_logs_are_printed_when_tasks_end(etl):
