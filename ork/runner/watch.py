@@ -192,10 +192,13 @@ class Watching:
         over = after.state not in OPEN
         for attempt in new:
             yield from self._start(name, attempt.number, attempt)
-            if not over or attempt is not after.attempts[-1]:
+            is_last = attempt is after.attempts[-1]
+            if is_last and not over and self.run.ended is not None:
+                continue  # another one was to follow, and did not
+            if not over or not is_last:
                 error = attempt.error or attempt.state
                 delay = 0.0
-                if after.state == "pending" and attempt is after.attempts[-1]:
+                if after.state == "pending" and is_last:
                     delay = next_in(self.store.get(Task, after.task), attempt, self.clock())
                 yield TaskRetried(task=name, attempt=attempt.number, delay=delay, error=error)
         if after.state == "running":

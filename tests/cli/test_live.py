@@ -78,7 +78,7 @@ def test_the_graph_is_drawn_and_its_last_picture_stays(gated, show):
     lines = child.window.text.split("\n")
     assert lines[-3].endswith(" 0 of 2")
     assert lines[-2].split()[:3] == ["◉", "fetch", "running"]
-    assert lines[-1].split() == ["○", "load", "waiting"]
+    assert lines[-1].split() == ["○", "load", "pending"]
     assert not child.window.cursor_shown
     go(gated)
     assert child.end() == 0
@@ -205,7 +205,7 @@ def test_a_narrower_window_shows_one_picture(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
     child.resize(24, 30)
-    child.read_until(lambda seen: "1 waiting" not in seen.rpartition("gated#1")[2])
+    child.read_until(lambda seen: "1 pending" not in seen.rpartition("gated#1")[2])
     up = max(map(int, re.findall(r"\x1b\[([0-9]+)A", child.seen)))
     assert up > 3, "wrapped lines of a picture of four were left above the next one"
     go(gated)
@@ -395,7 +395,7 @@ def test_failures_come_first_with_the_end_of_their_logs():
     ]
     assert [line.split()[:3] for line in shown[6:]] == [
         ["◉", "task_5", "running"],
-        ["○", "task_6", "waiting"],
+        ["○", "task_6", "pending"],
         ["✗", "task_*", "2"],
         ["●", "task_3", "ok"],
     ]
@@ -463,7 +463,7 @@ def test_counts_add_up_and_are_said_once_per_word():
     board.note(TaskFinished(task="task_2", taskrun=left_out))
     board.note(finished("task_4", "skipped"))  # since its condition did not hold
     board.note(TaskStarted(task="task_3", attempt=1, time=NOW, log=None))
-    counts = ": 1 failed, 1 running, 1 left out, 2 skipped, 295 waiting"
+    counts = ": 1 failed, 1 running, 1 left out, 2 skipped, 295 pending"
     assert plain(board.frame(5, 80)[0]).endswith(counts)
 
 
@@ -487,9 +487,9 @@ def test_the_rest_is_folded_by_groups():
     board.note(TaskStarted(task="clean_8", attempt=1, time=NOW, log=None))
     shown = [plain(line).rstrip() for line in board.frame(10, 80)]
     assert shown[4:] == [
-        "✗ clean_*   1 failed, 1 running, 98 waiting",
+        "✗ clean_*   1 failed, 1 running, 98 pending",
         "● load_*    100 ok",
-        "○ fit_*     100 waiting",
+        "○ fit_*     100 pending",
         *shown[7:],
     ]
     assert [line.split()[:2] for line in shown[7:]] == [["●", f"load_{n}"] for n in (99, 98, 97)]

@@ -197,9 +197,9 @@ def go(ork):
 def test_a_run_that_goes_on_shows_what_waits(gated):
     lines = gated("show", "gated#1").out.splitlines()
     (counts,) = (line for line in lines if line.startswith("tasks "))
-    assert counts == "tasks    2 waiting, 1 running"
+    assert counts == "tasks    2 pending, 1 running"
     states = [line.split()[:2] for line in lines[lines.index("") + 1 :]]
-    assert states == [["running", "fetch"], ["waiting", "load"], ["waiting", "skipped"]]
+    assert states == [["running", "fetch"], ["pending", "load"], ["pending", "skipped"]]
 
 
 def test_a_log_is_followed_into_the_next_attempt(gated):

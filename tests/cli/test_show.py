@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from ork import open as open_store
 from ork.history.details import waits_for_next
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Attempt, Deploy, TaskRun
@@ -219,9 +220,37 @@ def test_a_task_that_waits_for_its_next_attempt_is_told_however_many_wait_for_it
     finally:
         owner.terminate()
         owner.communicate()
-    assert "tasks    31 waiting\n" in shown
-    line = r"\n  waiting  a +\d+ms  attempt 1, again in \w+  exited with code 3\n$"
+    assert "tasks    31 pending\n" in shown
+    line = r"\n  pending  a +\d+ms  attempt 1, again in \w+  exited with code 3\n$"
     assert re.search(line, shown)
+
+
+def test_a_task_is_not_tried_again_whose_ork_was_killed(ork):
+    ork.write(
+        "w.yaml",
+        "name: w\ntasks: {a: {executor: process, command: exit 3, retries: 5, retry_delay: 1h}}\n",
+    )
+    owner = Started(
+        "run", "w.yaml", env=ork.environ, cwd=ork.folder, text=True, stderr=subprocess.PIPE
+    )
+    assert any("  retry " in line for line in iter(owner.stderr.readline, ""))
+    owner.kill()
+    owner.communicate()
+    shown = ork("show", "w#1").out
+    assert "state    interrupted - ork was killed\n" in shown
+    told = (
+        r"\n  pending  a +\d+ms  attempt 1, not tried again: ork was killed  exited with code 3\n"
+    )
+    assert re.search(told, shown) and "again soon" not in shown
+    seen = ork("watch", "w#1")
+    assert "interrupted" in seen.out and "1 pending" in seen.out
+    with open_store(ork.folder) as project:
+        events = list(project.watch("w#1"))
+    assert [type(event).__name__ for event in events] == [
+        "RunStarted",
+        "TaskStarted",
+        "RunFinished",
+    ]
 
 
 def test_what_a_retry_is_yet_to_try_waits_for_no_next_attempt():

@@ -15,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import MARKS, PRINTED, Line
+from ork.cli.screen.line import PRINTED, Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
@@ -309,7 +309,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         if one.state in WRONG:
             wrong[name] = one.reason or ""
         elif waits_for_next(one, retried):
-            again[name] = _again(store, one, now)
+            again[name] = _again(store, run, one, now)
         elif one.state == "pending":
             waiting.add(name)
     yield _state_line(run, unless_in=wrong.values())
@@ -392,10 +392,7 @@ def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
 
 def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
-    counts = Counter(
-        (one.state, MARKS["pending"] if one.state == "pending" else human.outcome(one))
-        for one in states.values()
-    )
+    counts = Counter((one.state, human.outcome(one)) for one in states.values())
     line: Line = []
     for (state, word), number in sorted(
         counts.items(), key=lambda it: (it[0][0] not in WRONG, it[0][0])
@@ -443,10 +440,12 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
         yield f": {human.path(str(checkout))}" + (" has its files" if run.ended else "")
 
 
-def _again(store: Store, taskrun: TaskRun, now: datetime) -> str:
-    """Return when the next attempt of a task begins that waits for it."""
+def _again(store: Store, run: Run, taskrun: TaskRun, now: datetime) -> str:
+    """Return when the next attempt of a task begins that waits for it, or why there is none."""
     from ork.runner.watch import next_in
 
+    if run.ended is not None:
+        return f", not tried again: {run.reason or run.state}"
     left = next_in(store.get(Task, taskrun.task), taskrun.attempts[-1], now)
     return f", again in {human.about(left)}" if left else ", again soon"
 

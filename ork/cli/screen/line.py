@@ -64,7 +64,7 @@ MARKS = {
     "interrupted": "cut off",
     "skipped": "skipped",
     "upstream_failed": "skipped",
-    "pending": "waiting",
+    "pending": "pending",
     "running": "running",
 }
 _MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
