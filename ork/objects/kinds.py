@@ -195,6 +195,11 @@ class Attempt(Value, frozen=True, kw_only=True):
         return self.duration / SECOND
 
     @property
+    def ended(self) -> datetime:
+        """When it ended."""
+        return self.started + timedelta(microseconds=self.duration)
+
+    @property
     def reason(self) -> str | None:
         """Why it failed, in one line."""
         if self.state != "failed":

@@ -49,10 +49,11 @@ class TaskStarted(Value, frozen=True, kw_only=True):
 
 
 class TaskRetried(Value, frozen=True, kw_only=True):
-    """An attempt failed, which is recorded, and another follows after `delay` seconds."""
+    """An attempt failed at `time`, which is recorded; another follows after `delay` seconds."""
 
     task: str
     attempt: int
+    time: datetime
     error: str
     delay: float
 

@@ -447,7 +447,13 @@ class Loop:
             heappush(self.delayed, (time.monotonic() + delay, name))
             self._note(name, replace(after, state="pending"))
             self.events.append(
-                TaskRetried(task=name, attempt=number, error=error or "failed", delay=delay)
+                TaskRetried(
+                    task=name,
+                    attempt=number,
+                    time=attempt.ended,
+                    error=error or "failed",
+                    delay=delay,
+                )
             )
             return
         self._finish(name, after)

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -448,7 +448,7 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
         states[name] = _as_left(beginnings, run, name, before, why)
     record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
-    last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
+    last = max((a.ended for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
     meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why in (KILLED, GONE) else ""
     ended = replace(

@@ -200,7 +200,9 @@ class Watching:
                 delay = 0.0
                 if after.state == "pending" and is_last:
                     delay = next_in(self.store.get(Task, after.task), attempt, self.clock())
-                yield TaskRetried(task=name, attempt=attempt.number, delay=delay, error=error)
+                yield TaskRetried(
+                    task=name, attempt=attempt.number, time=attempt.ended, error=error, delay=delay
+                )
         if after.state == "running":
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:

@@ -360,7 +360,7 @@ def test_no_frame_is_taller_than_the_window(size, rows):
         name = f"task_{number}"
         board.note(TaskStarted(task=name, attempt=1, time=NOW, log=None))
         if number % 3 == 0:
-            board.note(TaskRetried(task=name, attempt=1, error="no\nwhy", delay=2.0))
+            board.note(TaskRetried(task=name, attempt=1, time=NOW, error="no\nwhy", delay=2.0))
         if number % 2 == 0:
             board.note(finished(name, "failed" if number % 4 == 0 else "success"))
         if number in (0, 1, size // 2, size - 1):
@@ -380,7 +380,7 @@ def test_a_task_under_which_code_changed_says_so():
 def test_failures_come_first_with_the_end_of_their_logs():
     board = board_of(300)
     board.note(TaskStarted(task="task_5", attempt=1, time=NOW, log=None))
-    board.note(TaskRetried(task="task_6", attempt=1, error="no luck\nwhy", delay=90.0))
+    board.note(TaskRetried(task="task_6", attempt=1, time=NOW, error="no luck\nwhy", delay=90.0))
     for name in ("task_1", "task_2"):
         board.note(finished(name, "failed"))
         board._failed[name] = [f"{name} says", "why"]

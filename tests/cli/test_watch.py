@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import subprocess
+import time
+from datetime import datetime
 
 import pytest
 
@@ -68,6 +70,25 @@ def go(ork):
 
 def state(ork):
     return json.loads(ork("runs", "--json").out)["data"][0]["run"]["state"]
+
+
+def test_what_has_happened_has_the_time_at_which_it_did(ork, spawn):
+    first = "executor: process, command: 'test $ORK_ATTEMPT = 2', retries: 1"
+    ork.write("gated.yaml", GATED.replace("tasks:\n", f"tasks:\n      first: {{{first}}}\n", 1))
+    owner = spawn("run", "gated.yaml", "-j", "4")
+    began = until(owner.stderr, "start    fetch")
+    time.sleep(2.5)
+    watcher = spawn("watch")
+    told = [
+        until(watcher.stderr, text) for text in ("run gated#1", "retry    first", "ok       first")
+    ]
+    go(ork)
+    ended = until(watcher.stderr, "ok       load")
+    seconds = [
+        (datetime.strptime(line[:8], "%H:%M:%S") - datetime.strptime(began[:8], "%H:%M:%S")).seconds
+        for line in (*told, ended)
+    ]
+    assert [abs((one + 9) % 86400 - 9) <= 1 for one in seconds] == [True, True, True, False]
 
 
 def test_a_run_is_watched_to_its_end(ork, going, spawn):

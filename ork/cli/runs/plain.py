@@ -97,10 +97,12 @@ def follow(
     as_json: bool,
     logs: bool = False,
     quiet: bool = False,
+    watched: bool = False,
 ) -> RunFinished:
     """Show events as they come; return the last one. With `quiet` show how it ended, if not well.
 
-    With `logs` what a task has printed is shown when it ends.
+    With `logs` what a task has printed is shown when it ends. What is `watched` may have happened
+    long ago: it has the times of the events, not of the telling.
     `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
     """
     if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
@@ -117,7 +119,9 @@ def follow(
 
             finished = live(session, events, control)
         else:
-            finished = _plain_lines(session, events, control or Control(), logs=logs)
+            finished = _plain_lines(
+                session, events, control or Control(), logs=logs, watched=watched
+            )
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
@@ -318,18 +322,21 @@ def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
 
 
 def _plain_lines(
-    session: Session, events: Iterator[Event], control: Control, *, logs: bool
+    session: Session, events: Iterator[Event], control: Control, *, logs: bool, watched: bool
 ) -> RunFinished:
     width = 0
     lines: list[Line] = []
+    last: datetime | None = None
     for idle, group in groupby(events, _is_idle):
         if idle:
-            lines += _idle_lines(group, width, _wall_time(session))
+            lines += _idle_lines(group, width, last or _wall_time(session))
             continue
         for event in group:
             if isinstance(event, RunStarted):
                 width = min(max(map(len, event.tasks), default=0), 32)
-            lines += event_lines(event, width, _wall_time(session))
+            if watched and (time := _time_of(event)):
+                last = time.astimezone()
+            lines += event_lines(event, width, last or _wall_time(session))
             if logs and isinstance(event, TaskFinished):
                 session.say(*lines)
                 lines = []
@@ -339,6 +346,18 @@ def _plain_lines(
                 lines = []
     assert isinstance(event, RunFinished)
     return event
+
+
+def _time_of(event: Event) -> datetime | None:
+    """Return when an event happened; None where it does not say, as of the begin of a retry."""
+    match event:
+        case RunStarted(run=run):
+            return run.created if run.attempt == 1 else None
+        case TaskStarted() | TaskRetried():
+            return event.time
+        case TaskFinished(taskrun=taskrun) if taskrun.last:
+            return taskrun.last.ended
+    return None
 
 
 def _say_log(session: Session, task: str, taskrun: TaskRun) -> None:

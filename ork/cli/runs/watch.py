@@ -53,7 +53,7 @@ def watch(
     else:
         events = events_of.watch(store, run, clock=session.world.clock)
         try:
-            end = follow(session, events, control=None, as_json=as_json)
+            end = follow(session, events, control=None, as_json=as_json, watched=True)
         except KeyboardInterrupt:
             session.say([("note: ", "warning"), f"{run.name} goes on"])
             raise
