@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 LANES_MAX = 8
@@ -33,11 +33,15 @@ _Lane: TypeAlias = "deque[str]"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the task of this name, its node being `prefix[node]`; or only lanes that meet."""
+    """One row: the task of this name, its node being `prefix[node]`; or only lanes that meet.
+
+    `folded` is the number of lanes that have no column of their own there.
+    """
 
     prefix: str
     name: str | None = None
     node: int = -1
+    folded: int = 0
 
 
 def draw(
@@ -52,7 +56,7 @@ def draw(
     order = in_drawing_order(needs)
     drawing = _Drawing(needs, order, lanes_max)
     for row in (row for name in order for row in drawing.task(name)):
-        yield row if box else Row(row.prefix.translate(_ASCII), row.name, row.node)
+        yield row if box else replace(row, prefix=row.prefix.translate(_ASCII))
 
 
 def in_drawing_order(needs: Mapping[str, Collection[str]]) -> list[str]:
@@ -250,7 +254,7 @@ class _Drawing:
         prefix = " ".join(cells).rstrip()
         if self.folded_count:
             prefix = f"{prefix:<{2 * self.columns_max + 1}} +{self.folded_count}"
-        return Row(prefix, name, 2 * column)
+        return Row(prefix, name, 2 * column, self.folded_count)
 
     def _link(self, column: int, others: set[int], above: set[int], below: set[int]) -> Row:
         """Return the row in which lanes leave a column for others, or come to it from them."""

@@ -4,8 +4,10 @@ import json
 import re
 import xml.etree.ElementTree as ET
 
+from ork.cli.pictures.change import lanes
 from ork.cli.pictures.graph import Graph, dot, mermaid
 from ork.cli.pictures.svg import svg
+from ork.cli.screen.line import plain
 from ork.graph.layers import layout
 
 HOSTILE = 'a"];x[<b>&\x1b[31m\u200b\\'
@@ -30,6 +32,25 @@ def test_a_file_is_drawn_without_a_store(etl):
     assert etl("graph", "etl.yaml").out == "* extract\n* load\n"
     assert etl("graph").out == "* extract\n* load\n"
     assert not (etl.folder / ".ork").exists()
+
+
+def test_lines_that_have_no_room_are_counted_and_that_is_explained(ork):
+    needs = {f"a{n}": () for n in range(12)}
+    needs |= {f"b{n}": (f"a{n}",) for n in range(12)}
+    needs |= {f"c{n}": tuple(f"b{m}" for m in range(12) if m != n) for n in range(12)}
+    tasks = "".join(
+        f"  {name}: {{executor: process, command: ls, depends_on: [{', '.join(below)}]}}\n"
+        for name, below in needs.items()
+    )
+    ork.write("w.yaml", f"name: w\ntasks:\n{tasks}")
+    told, *rows = ork("graph", "w.yaml").out.splitlines()
+    assert told.startswith("+1, +2...: so many more lines pass here than have room")
+    assert any(re.search(r" \+4 \w+$", row) for row in rows)
+    graph = Graph(title="w", needs=needs)
+    for columns, folds in ((50, True), (100, False), (None, True)):
+        lines_shown = [plain(line) for line in lanes(graph, box=True, columns=columns)]
+        assert lines_shown[0].startswith("+1") == folds
+        assert all(len(line) < (columns or 50) for line in lines_shown[folds:])
 
 
 def test_the_picture_goes_to_a_file(history):

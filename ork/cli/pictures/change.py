@@ -10,12 +10,12 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from ork.cli.pictures.graph import Graph, TaskMark, text_view
+from ork.cli.pictures.graph import Graph, TaskMark, rows_of, text_view
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
 from ork.errors import some
-from ork.graph.lanes import Row, draw
+from ork.graph.lanes import Row
 from ork.objects.value import Value, replace
 
 if TYPE_CHECKING:
@@ -57,9 +57,13 @@ def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
     return Graph(title=found.workflow or found.oid[:12], needs=needs)
 
 
-def lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
-    """Yield the lines of any graph, drawn with slashes or, with `box`, with lines."""
-    return (text_view if graph.marks is None else change_lanes)(graph, box=box)
+def lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Line]:
+    """Yield the lines of any graph, drawn with slashes or, with `box`, with lines.
+
+    `columns` are those of a terminal, which may have room for more lanes.
+    """
+    view = text_view if graph.marks is None else change_lanes
+    return view(graph, box=box, columns=columns)
 
 
 def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> Change:
@@ -138,9 +142,10 @@ def nearest(graph: Graph, tasks_max: int) -> Graph:
     )
 
 
-def change_lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
+def change_lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Line]:
     """Yield the graph in lanes, each task with its mark, a word for it, and the reason."""
-    rows = list(draw(graph.needs, box=box))
+    rows, above = rows_of(graph, box=box, columns=columns)
+    yield from above
     names = {row.name: len(visible(row.name)) for row in rows if row.name is not None}
     width = max(
         (len(row.prefix) + 1 + names[row.name] for row in rows if row.name is not None), default=0

@@ -40,7 +40,8 @@ def command(
     What a task needs stands above it. Of a run, each task shows what became of it; pictures mark
     one whose code changed while it ran with !. Of a change, A..B, each shows whether it was added
     (+), removed (-), changed (~) or renamed (>), or can give another result because of what changed
-    before it (● or *); what cannot is ○ or o.
+    before it (● or *); what cannot is ○ or o. A wide terminal has room for more lines; +3 before a
+    task says that 3 more pass there than have room, and a picture (svg, mermaid, dot) has them all.
 
     \b
     Example:
@@ -58,7 +59,7 @@ def command(
     graph = graph_of(_store(session, revision), revision, now=session.now())
     if form == "text":
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
-        drawn = lanes(graph, box=box)
+        drawn = lanes(graph, box=box, columns=None if output else session.width)
         if output is None:
             session.print(drawn, page=True, verbatim=True)
             return

@@ -8,7 +8,7 @@ from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COL
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line, plain, visible
 from ork.errors import count
-from ork.graph.lanes import Row, draw
+from ork.graph.lanes import LANES_MAX, Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
 from ork.objects.value import Value
@@ -17,6 +17,8 @@ from ork.store.verdict import taint, taint_text
 # What stands for a task in each state, with slashes and with lines.
 NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
 OTHER_NODE = "-◌"
+REMARK_COLUMNS = 24  # beside the lanes and the name: a state, a time, how many lanes are folded
+WIDE_MAX = 60  # lanes; nobody follows one among more
 
 
 class TaskMark(Value, frozen=True, kw_only=True):
@@ -117,16 +119,28 @@ def node_row(row: Row, state: str | None, *, box: bool) -> Line:
     return [(before, "dim"), (node_mark(state, box=box), state), (after, "dim"), " "]
 
 
-def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
+def rows_of(graph: Graph, *, box: bool, columns: int | None) -> tuple[list[Row], list[Line]]:
+    """Return the graph in lanes, more of them where a terminal is wide, and what stands above it.
+
+    That says what a number of lanes means that have no room.
+    """
+    names = max(map(len, graph.needs), default=0)
+    room = (columns or 0) - names - REMARK_COLUMNS
+    rows = list(draw(graph.needs, box=box, lanes_max=min(max(LANES_MAX, room // 2), WIDE_MAX)))
+    told = "+1, +2...: so many more lines pass here than have room; `--format svg` draws all"
+    return rows, [[(told, "dim")]] if any(row.folded for row in rows) else []
+
+
+def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Line]:
     """Yield the graph in lanes; of a run with the state and time of each task."""
-    rows = draw(graph.needs, box=box)
+    rows, above = rows_of(graph, box=box, columns=columns)
+    yield from above
     if graph.states is None:
         for row in rows:
             yield [row.prefix, " ", (row.name, "name")] if row.name else [row.prefix]
         return
-    all_rows = list(rows)
-    width = max((len(r.prefix) + 1 + len(r.name) for r in all_rows if r.name), default=0)
-    for row in all_rows:
+    width = max((len(r.prefix) + 1 + len(r.name) for r in rows if r.name), default=0)
+    for row in rows:
         if row.name is None:
             yield [(row.prefix, "dim")]
             continue
