@@ -103,6 +103,34 @@ def test_the_scale_rises_from_0_to_100_and_ticks_keep_apart(spans):
     assert len({label for _, label in marks}) == len(marks)
 
 
+@settings(deadline=None, max_examples=examples(100))
+@given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e3)), min_size=1, max_size=12))
+def test_words_on_the_axis_stand_apart_and_within_it(spans):
+    found = placed([Lane(name="a", bars=tuple(bar(s, s + took) for s, took in sorted(spans)))], ())
+    marks = sorted(mark.span for mark in (*found.ticks, *found.cuts) if mark.text)
+    assert all(start >= -1e-6 and end <= 100 + 1e-6 for start, end in marks)
+    assert all(one[1] <= other[0] + 1e-6 for one, other in pairwise(marks))
+    assert all(x + width <= 100 + 1e-6 for row in found.rows for x, width, *_ in row.bars)
+
+
+def test_where_time_is_cut_out_no_tick_stands_in_the_way():
+    found = placed([Lane(name="a", bars=(bar(0, 9.4), bar(34, 35), bar(35.2, 44)))], ())
+    ((cut),) = found.cuts
+    assert cut.text == "... 24.6s ..."
+    assert all(tick.span[1] <= cut.span[0] or tick.span[0] >= cut.span[1] for tick in found.ticks)
+    assert len(found.ticks) >= 3
+
+
+def test_the_key_shows_the_critical_path_as_it_is_drawn():
+    tasks = {"a": tried((0, 5)), "b": tried((5, 9), state="failed"), "c": tried((0, 1))}
+    needs = {"a": (), "b": ("a",), "c": ()}
+    found = lanes(tasks, needs, BEGAN)
+    text = timeline(found, critical_path(found, needs))
+    drawn, key = text.split('class="key"')
+    assert 'class="bar failed"' in key and 'class="bar failed"' in drawn and "plain" not in key
+    assert "critical path" not in timeline(found, ())
+
+
 def test_no_bar_is_too_thin_to_see():
     text = timeline(lanes({"a": tried((0, 0)), "b": tried((0, 1000))}, {}, BEGAN), ())
     widths = [float(width) for width in re.findall(r'width="([\d.]+)%"', text)]

@@ -10,13 +10,14 @@ from datetime import datetime
 
 from ork.cli.screen import human
 from ork.objects.kinds import TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 
 LANES_MAX = 300
 GAP_SHARE_MAX = 0.25  # of the busy time: a longer gap is cut, and drawn as
 CUT_SHARE = 0.06  # of it
 TICKS_MAX = 8
 TICK_SHARE_MIN = 0.07  # between two ticks
+LETTER_SHARE = 1.2  # of the axis, in 100, that a letter of a mark takes on a small window
 BAR_SHARE_MIN = 0.4  # a bar must not be too thin to see
 WAIT_SHARE_MIN = 0.3
 SECOND, MINUTE, HOUR = 1, 60, 3600
@@ -56,14 +57,32 @@ class Row(Value, frozen=True, kw_only=True):
     bars: tuple[tuple[float, float, str, str], ...]  # place, width, state, what it says
 
 
-class Timeline(Value, frozen=True, kw_only=True):
-    """Rows under an axis with its ticks and with the places where time was cut out."""
+class Mark(Value, frozen=True, kw_only=True):
+    """A place on the axis, what it says, "" without room for it, and which end of that is there."""
 
-    ticks: tuple[tuple[float, str], ...]
-    cuts: tuple[tuple[float, float], ...]
+    place: float
+    text: str
+    anchor: str  # start | middle | end
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """From where to where the words go."""
+        width = LETTER_SHARE * len(self.text)
+        start = self.place - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
+        return start, start + width
+
+
+class Timeline(Value, frozen=True, kw_only=True):
+    """Rows under an axis with its ticks and with the places where time was cut out.
+
+    `path_state` is how the last task of the critical path ended, None where there is no such path.
+    """
+
+    ticks: tuple[Mark, ...]
+    cuts: tuple[Mark, ...]
     rows: tuple[Row, ...]
     others: int  # lanes that are not drawn
-    has_path: bool
+    path_state: str | None
 
 
 class Scale:
@@ -162,13 +181,41 @@ def timeline(found: list[Lane], path: Collection[str]) -> Timeline:
     """Place the lanes on one axis; those of the critical path stand out."""
     shown = found[:LANES_MAX]
     scale = Scale(bar for lane in shown for bar in lane.bars)
+    cuts = _apart(_mark(x, f"... {human.duration(gap)} ...") for x, gap in scale.cuts())
+    # A tick can be missed where time was cut out.
+    told = [cut.span for cut in cuts if cut.text]
+    marks = (_mark(x, text) for x, text in scale.ticks())
+    ticks = (mark for mark in marks if not any(_meet(mark.span, span) for span in told))
     return Timeline(
-        ticks=tuple(scale.ticks()),
-        cuts=tuple(scale.cuts()),
+        ticks=_apart(ticks),
+        cuts=cuts,
         rows=tuple(_row(lane, scale, long=lane.name in path) for lane in shown),
         others=len(found) - len(shown),
-        has_path=len(path) > 1,
+        path_state=next((one.bars[-1].state for one in shown[::-1] if one.name in path), None)
+        if len(path) > 1
+        else None,
     )
+
+
+def _mark(place: float, text: str) -> Mark:
+    room = LETTER_SHARE * len(text) / 2
+    anchor = "start" if place < room else "end" if place > 100 - room else "middle"
+    return Mark(place=place, text=text, anchor=anchor)
+
+
+def _apart(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """Return the marks, those without words that have no room beside the one before."""
+    found: list[Mark] = []
+    end = -100.0
+    for mark in marks:
+        start, after = mark.span
+        found.append(mark if start >= end else replace(mark, text=""))
+        end = after if start >= end else end
+    return tuple(found)
+
+
+def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _row(lane: Lane, scale: Scale, *, long: bool) -> Row:
@@ -180,7 +227,8 @@ def _row(lane: Lane, scale: Scale, *, long: bool) -> Row:
             waits.append((before, x))
         took = f"{human.duration(bar.end - bar.start)} from {human.duration(bar.start)}"
         tip = f"{lane.name}, attempt {bar.number}: {bar.state}, {took}"
-        bars.append((x, max(end - x, BAR_SHARE_MIN), bar.state, tip))
+        width = max(end - x, BAR_SHARE_MIN)
+        bars.append((min(x, 100 - width), width, bar.state, tip))
         waited_from = bar.end
     return Row(
         name=lane.name,
