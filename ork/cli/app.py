@@ -194,8 +194,11 @@ OTHER_OPTIONS = {
     ("run", "--downstream"): "`--from TASK` runs a task and what depends on it",
     ("deploy", "--force"): "what is refused names the option that allows it, such as `--move`",
 }
-# Words of the parser -> ours.
-TERMS = {"not a valid int range": "no whole number", "not a valid integer": "no whole number"}
+# Words of the parser, as patterns -> ours.
+TERMS = {
+    "not a valid int(eger| range)": "no whole number",
+    r"not in the range x>=(\d+)": r"less than \1",
+}
 BUG_EXIT_CODE = 70
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
@@ -223,9 +226,12 @@ class Command(TyperCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any("-n" in param.opts for param in self.params):
+        if names := next((param.opts for param in self.params if "-n" in param.opts), None):
             end = args.index("--") if "--" in args else len(args)
-            counted = [re.sub(r"\A-(\d+)\Z", r"-n\1", word) for word in args[:end]]
+            counted = [
+                word if before in names else re.sub(r"\A-(\d+)\Z", r"-n\1", word)
+                for before, word in zip(["", *args], args[:end], strict=False)
+            ]
             args = [*counted, *args[end:]]
         ctx.allow_extra_args = True
         rest: list[str] = super().parse_args(ctx, args)
@@ -505,7 +511,7 @@ def _usage(session: Session, error: Any) -> int:
     """Print what is wrong with a command line, in ork's own form."""
     message = error.format_message()
     for term, words in TERMS.items():
-        message = message.replace(term, words)
+        message = re.sub(term, words, message)
     ctx = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     path = ctx.command_path if ctx else "ork"

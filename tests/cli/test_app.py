@@ -13,6 +13,15 @@ from ork.cli.reference import reference
 from tests.started import Started
 
 
+def test_a_number_below_the_least_is_said_to_be_so(ork):
+    ork("init")
+    for words in (("runs", "-n", "-1"), ("log", "-n", "-1"), ("logs", "etl", "--tail", "-1")):
+        refused = ork(*words)
+        assert refused.code == 2 and "-1 is less than 0" in refused.err
+    assert "0 is less than 1" in ork("run", "etl", "-j", "0").err
+    assert ork("runs", "-1").code == 0
+
+
 def test_the_list_of_commands_fits_a_screen(ork):
     result = ork("--help")
     assert (result.code, result.err) == (0, "")

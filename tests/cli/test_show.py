@@ -205,6 +205,26 @@ def test_the_time_between_attempts_is_told_but_not_that_before_a_retry_of_the_ru
     assert "  FAILED   a     10ms  attempt 2  no file\n" in ork("show", "w#2").out
 
 
+def test_tasks_are_counted_once_for_each_word(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        params: {full: {type: bool, default: false}}
+        tasks:
+          a: {executor: process, command: exit 3}
+          b: {executor: process, command: exit 3, when: {ref: params.full}}
+          c: {executor: process, command: exit 3, depends_on: [a]}
+        """,
+    )
+    told = ork("run", "w.yaml")
+    assert ": 1 failed, 2 skipped\n" in told.out
+    assert "tasks    1 failed, 2 skipped\n" in ork("show", "w#1").out
+    assert ork("report", "w#1", "-o", "w.html").code == 0
+    page = (ork.folder / "w.html").read_text()
+    assert "2 skipped" in page and "1 skipped" not in page
+
+
 def test_a_task_that_waits_for_its_next_attempt_is_told_however_many_wait_for_it(ork):
     tasks = "".join(
         f"  t{n}: {{executor: process, command: x, depends_on: [a]}}\n" for n in range(30)

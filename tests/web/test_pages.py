@@ -328,6 +328,9 @@ def test_nothing_is_wrong_with_an_empty_store(ork: Ork, opened: Callable[[], Sto
     asked = Asked(store=opened(), now=START)
     for answer in (pages.overview, pages.moves, pages.schedules, runs.listed, pages.compare):
         assert answer(asked).status == 200
+    assert "No runs yet." in drawn(runs.listed, asked)
+    failed = Asked(store=asked.store, now=START, query={"state": "failed"})
+    assert "No such run." in drawn(runs.listed, failed)
 
 
 def test_addresses_hold_any_text() -> None:

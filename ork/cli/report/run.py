@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -98,8 +97,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     @property
     def outcomes(self) -> list[tuple[tuple[str, str], int]]:
         """How many tasks came out how: state and word."""
-        found = Counter((one.state, human.outcome(one)) for one in self.taskruns.values())
-        return sorted(found.items())
+        return human.outcomes(self.taskruns.values())
 
     @property
     def graph(self) -> Graph:

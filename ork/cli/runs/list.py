@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -392,11 +392,9 @@ def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
 
 def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
-    counts = Counter((one.state, human.outcome(one)) for one in states.values())
     line: Line = []
-    for (state, word), number in sorted(
-        counts.items(), key=lambda it: (it[0][0] not in WRONG, it[0][0])
-    ):
+    found = human.outcomes(states.values())
+    for (state, word), number in sorted(found, key=lambda one: one[0][0] not in WRONG):
         line += [*([", "] if line else []), (f"{number} {word}", state)]
     return line
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -46,6 +47,17 @@ def outcome(taskrun: TaskRun) -> str:
     if taskrun.state == "skipped":
         return "kept" if taskrun.is_kept else "left out"
     return STATE_WORDS.get(taskrun.state, taskrun.state)
+
+
+def outcomes(taskruns: Iterable[TaskRun]) -> list[tuple[tuple[str, str], int]]:
+    """Return how many tasks came out how, sorted: a state and its word, and each word once."""
+    states: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for one in taskruns:
+        word = outcome(one)
+        states[word] = min(one.state, states.get(word, one.state))
+        counts[word] += 1
+    return sorted(((states[word], word), number) for word, number in counts.items())
 
 
 def mark(taskrun: TaskRun) -> str:
