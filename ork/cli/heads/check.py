@@ -1,5 +1,6 @@
 """ork check: all that is wrong in workflow files, and what of their code is captured"""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.alike import file_meant
 from ork.cli.heads.cores import each
 from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import NotFound, StoreError, UsageError
+from ork.store.revision import ENDINGS
 
 if TYPE_CHECKING:
     from ork.heads.check import Checked
@@ -92,6 +95,7 @@ def check(
         store = session.unsettled() if session.has_store() else None
     except (StoreError, UsageError):
         store = None  # it is not needed
+    gone = [path for path in paths if not os.path.exists(path)]  # told when all others were
     results = check_files(paths, now=session.now(), store=store, with_files=show_files, over=over)
     if as_json or form == "json":
         session.print_json("check", results)
@@ -106,14 +110,14 @@ def check(
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
                 session.say(*warnings_view(one.warnings))
-            else:
+            elif Path(one.file) not in gone:
                 session.print(problems_view(one.problems))
         if any(one.more for one in results):
             from ork.worktree.load import MORE
 
             session.print([[MORE]])
-    if not all(path.exists() for path in paths):
-        raise typer.Exit(NotFound.exit_code)
+    if gone:
+        raise NotFound(f"no file {', '.join(map(str, gone))}", hint=file_meant(gone[0], ENDINGS))
     raise typer.Exit(0 if all(one.ok for one in results) else 1)
 
 

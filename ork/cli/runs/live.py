@@ -148,8 +148,8 @@ class Board:
             narrow = zip(names, lines[: len(names)], strict=True)
             for name in [name for name, line in narrow if cell_len(plain(line)) >= columns]:
                 if name in self._failed and (reason := self._ended[name].reason):
-                    whole: Line = [(f"{name}: ", "failed"), reason.partition("\n")[0]]
-                    lines += fitted_lines([whole], columns - 1)
+                    why: Line = ["    ", reason.partition("\n")[0]]
+                    lines += [[(name, "failed")], *fitted_lines([why], columns - 1)]
             return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from ork.cli.session import Session
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.history.details import python_of
+from ork.logs.begun import seconds_so_far
 from ork.logs.ends import end_of_log
 from ork.logs.reading import pieces
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -334,7 +335,7 @@ def _plain_lines(
         for event in group:
             if isinstance(event, RunStarted):
                 width = min(max(map(len, event.tasks), default=0), 32)
-            if watched and (time := _time_of(event)):
+            if watched and (time := _time_of(session, event)):
                 last = time.astimezone()
             lines += event_lines(event, width, last or _wall_time(session))
             if logs and isinstance(event, TaskFinished):
@@ -348,11 +349,13 @@ def _plain_lines(
     return event
 
 
-def _time_of(event: Event) -> datetime | None:
-    """Return when an event happened; None where it does not say, as of the begin of a retry."""
+def _time_of(session: Session, event: Event) -> datetime | None:
+    """Return when an event happened; None where that is not known."""
     match event:
         case RunStarted(run=run):
-            return run.created if run.attempt == 1 else None
+            now, store = session.now(), session.store
+            before = store.get(Run, run.previous).seconds if run.previous else None
+            return now - timedelta(seconds=seconds_so_far(store, run, now) - (before or 0.0))
         case TaskStarted() | TaskRetried():
             return event.time
         case TaskFinished(taskrun=taskrun) if taskrun.last:
