@@ -1,7 +1,8 @@
 """The task at which two runs part, the first in the order in which tasks can run, and why.
 
 What a task did in two runs is comparable where both have a result of it: it was executed, or an
-output of an earlier run stood in for it. What waits, was skipped or not selected says nothing.
+output of an earlier run stood in for it. What waits, was skipped or not selected says nothing. What
+was stopped with its run says so only where nothing else differs: it did not make the runs part.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ VALUES_MAX, VALUE_CHARS_MAX = 2, 30
 NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
 KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", "error", "output")
 OWN = {"definition", "code", "params"}
+STOPPED = ("cancelled", "interrupted")  # states of what ended because its run did
 
 
 class TaskDiff(Value, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Around(Value, frozen=True, kw_only=True):
     code: bool = True  # whether that of both runs was kept
     slots: str = ""  # how the slots differ for which a schedule started them, in words
     beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
+    reasons: tuple[str | None, str | None] = (None, None)  # why each of the runs did not succeed
 
 
 def judged(task: TaskDiff) -> TaskDiff:
@@ -78,12 +81,15 @@ def judged(task: TaskDiff) -> TaskDiff:
 
 def first_difference(around: Around, among: Sequence[TaskDiff]) -> Divergence | None:
     """Return the first task of which anything differs, its definition and code included."""
-    task = next((task for task in among if _telling(task)), None)
+    task = next(filter(_telling, among), None) or next(filter(_was_stopped, among), None)
     return _divergence(task, around) if task else None
 
 
 def first_other_outcome(around: Around, among: Sequence[TaskDiff]) -> Divergence | None:
-    """Return the first task that ended in another way; if none did, that gave another output."""
+    """Return the first task that ended in another way; if none did, that gave another output.
+
+    One that was stopped comes after all that ended by themselves.
+    """
     told = [(task, _telling(task)) for task in among]
     failed = (
         task
@@ -91,7 +97,8 @@ def first_other_outcome(around: Around, among: Sequence[TaskDiff]) -> Divergence
         if {"state", "error"} & kinds or (not task.old and task.new and task.new.state == "failed")
     )
     other = (task for task, kinds in told if "output" in kinds)
-    task = next(failed, None) or next(other, None)
+    stopped = filter(_was_stopped, among)
+    task = next(failed, None) or next(stopped, None) or next(other, None)
     return _divergence(task, around) if task else None
 
 
@@ -131,12 +138,23 @@ def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | 
 def _telling(task: TaskDiff) -> set[str]:
     """Return the kinds of difference that can have made the runs part.
 
-    Of a stand-in only its output counts.
+    Of a stand-in only its output counts, and not how a task ended that was stopped.
     """
     sides = [side for side in (task.old, task.new) if side is not None]
     if not all(map(_has_result, sides)):
         return set()
+    if _was_stopped(task):
+        return {*task.kinds} - {"state"}
     return {*task.kinds} & {"output"} if _stand_ins(task) else {*task.kinds}
+
+
+def _was_stopped(task: TaskDiff) -> bool:
+    """Say whether a task ended in another way only because one of the runs was stopped."""
+    if task.old is None or task.new is None or "state" not in task.kinds or _stand_ins(task):
+        return False
+    was, now = task.old.state, task.new.state
+    stopped = now in STOPPED or (was in STOPPED and now == "success")
+    return stopped and _has_result(task.old) and _has_result(task.new)
 
 
 def _stand_ins(task: TaskDiff) -> list[TaskRun]:
@@ -149,8 +167,8 @@ def _divergence(task: TaskDiff, around: Around) -> Divergence:
     same = "same definition, code and inputs"
     if not around.code:
         same = "same definition and inputs, and code that was never kept"
-    words = [*(causes or [same]), *_endings(task)]
-    if not causes:
+    words = [*(causes or [same]), *_endings(task, around)]
+    if not causes and not _was_stopped(task):
         words.append(_elsewhere(task, around))
     return Divergence(task=task.name, kinds=task.kinds, why="; ".join(words))
 
@@ -172,23 +190,23 @@ def _causes(task: TaskDiff) -> Iterator[str]:
         yield f"it got other inputs: {_values(task.inputs)}"
 
 
-def _endings(task: TaskDiff) -> Iterator[str]:
+def _endings(task: TaskDiff, around: Around) -> Iterator[str]:
     old, new = task.old, task.new
     if task.output:
         yield f"it gave another output: {_values(task.output)}"
     elif new is None or (old is not None and old.state == new.state == "success"):
         return
     elif new.state != "success":
-        yield _ended(new)
-    elif old is not None and old.state == "failed":
-        yield f"it succeeded, before it {_ended(old).removeprefix('it ')}"
+        yield _ended(new, around.reasons[1])
     elif old is not None:
-        yield f"it succeeded, before it was {old.state}"
+        how = _ended(old, around.reasons[0])
+        yield f"it succeeded, before {how}"
 
 
-def _ended(side: TaskRun) -> str:
+def _ended(side: TaskRun, of_run: str | None) -> str:
     words = "it failed" if side.state == "failed" else f"it was {side.state}"
-    return f"{words}: {side.reason}" if side.reason else words
+    reason = side.reason or (of_run if side.state in STOPPED else None)
+    return f"{words}: {reason}" if reason else words
 
 
 def _elsewhere(task: TaskDiff, around: Around) -> str:

@@ -156,6 +156,7 @@ def diff_runs(
         code=not comparison.unkept,
         slots=_slots(old.run, new.run),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
+        reasons=(old.run.reason, new.run.reason),
     )
     definition, count = comparison.diff, len(needs)
     if names:

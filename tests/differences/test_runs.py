@@ -40,9 +40,9 @@ SKIPPED = side("skipped", attempts=0, reason="not selected")
 GOOD = side(output=Output(oid=A))
 
 
-def around(*tasks, needs=None, environment=()):
+def around(*tasks, needs=None, **more):
     needs = needs or {task.name: () for task in tasks}
-    return Around(tasks=[judged(task) for task in tasks], needs=needs, environment=environment)
+    return Around(tasks=[judged(task) for task in tasks], needs=needs, **more)
 
 
 def why(found):
@@ -119,6 +119,35 @@ def test_a_task_that_works_again():
     killed = side("interrupted", reason="ork was killed")
     assert "it succeeded, before it was interrupted" in first(task(old=killed))
     assert "it was interrupted: ork was killed" in first(task(new=killed))
+
+
+@pytest.mark.parametrize("state", ["cancelled", "interrupted"])
+def test_what_was_stopped_comes_after_what_made_the_runs_part(state):
+    stopped = side(state)
+    assert first(task("a", new=stopped), task("b", new=FAILED)).startswith("b - ")
+    assert first(task("a", old=stopped), task("b", old=FAILED)).startswith("b - ")
+    assert outcome(task("a", new=stopped), task("b", new=FAILED)).startswith("b - ")
+    other = (task("a", new=stopped), task("b", output=(ROWS,)))
+    assert (first(*other)[0], outcome(*other)[0]) == ("b", "a")
+    edited = (task("a", new=stopped, code=("a.py",)), task("b", new=FAILED))
+    assert (first(*edited)[0], outcome(*edited)[0]) == ("a", "b")
+
+
+def test_a_failure_tells_also_where_the_task_was_stopped_before():
+    assert first(task("a", old=side("cancelled"), new=FAILED), task("b", new=FAILED))[0] == "a"
+
+
+def test_what_was_stopped_says_why_and_asks_for_no_other_explanation():
+    same = "load - same definition, code and inputs; "
+    late = side("cancelled", reason="the run took longer than 1 s")
+    assert first(task(new=late)) == same + "it was cancelled: the run took longer than 1 s"
+    assert first(task(old=late)) == (
+        same + "it succeeded, before it was cancelled: the run took longer than 1 s"
+    )
+    user = (None, "stopped by the user")
+    assert first(task(new=side("cancelled")), reasons=user) == (
+        same + "it was cancelled: stopped by the user"
+    )
 
 
 def test_two_failures_with_other_words_differ():
