@@ -8,9 +8,9 @@ was stopped with its run says so only where nothing else differs: it did not mak
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from ork.differences.values import FieldChange, lies_in, place_of, sides
+from ork.differences.values import FieldChange, changes_in, lies_in, place_of, sides
 from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
@@ -71,6 +71,8 @@ class Around(Value, frozen=True, kw_only=True):
     code: bool = True  # whether that of both runs was kept
     slots: str = ""  # how the slots differ for which a schedule started them, in words
     beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
+    # The outputs that a task takes otherwise than as inputs: those before it, and where in them.
+    taken: Callable[[TaskDiff], Iterable[tuple[str, tuple[str, ...]]]] = lambda _: ()
     reasons: tuple[str | None, str | None] = (None, None)  # why each of the runs did not succeed
 
 
@@ -163,7 +165,7 @@ def _stand_ins(task: TaskDiff) -> list[TaskRun]:
 
 
 def _divergence(task: TaskDiff, around: Around) -> Divergence:
-    causes = list(_causes(task))
+    causes = list(_causes(task, around))
     same = "same definition, code and inputs"
     if not around.code:
         same = "same definition and inputs, and code that was never kept"
@@ -173,7 +175,7 @@ def _divergence(task: TaskDiff, around: Around) -> Divergence:
     return Divergence(task=task.name, kinds=task.kinds, why="; ".join(words))
 
 
-def _causes(task: TaskDiff) -> Iterator[str]:
+def _causes(task: TaskDiff, around: Around) -> Iterator[str]:
     if stand_ins := _stand_ins(task):
         yield f"it was not run: {stand_ins[-1].reason}"
         return
@@ -188,6 +190,14 @@ def _causes(task: TaskDiff) -> Iterator[str]:
         yield f"the parameter{many} {some(task.params, NAMED_MAX)} changed"
     if task.inputs and not task.params:
         yield f"it got other inputs: {_values(task.inputs)}"
+    others = {other.name: other for other in around.tasks}
+    for name, fields in around.taken(task):
+        if name not in others:
+            continue
+        if changes := changes_in(others[name].output, *fields):
+            yield f"the output of {name} changed: {_values(changes)}"
+        elif "state" in others[name].kinds:
+            yield f"{name} ended in another way"
 
 
 def _endings(task: TaskDiff, around: Around) -> Iterator[str]:

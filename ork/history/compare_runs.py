@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 
-from ork.definition.bindings import split_param, split_ref
+from ork.definition.bindings import refs_of, split_param, split_ref
 from ork.differences.definitions import Diff
 from ork.differences.impact import params_of
 from ork.differences.runs import (
@@ -156,6 +156,7 @@ def diff_runs(
         code=not comparison.unkept,
         slots=_slots(old.run, new.run),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
+        taken=lambda task: _taken_beside_inputs(store, task),
         reasons=(old.run.reason, new.run.reason),
     )
     definition, count = comparison.diff, len(needs)
@@ -377,6 +378,14 @@ def _renamed(comparison: Comparison) -> dict[str, str]:
 def _taken(store: Store, task: Oid, changed: set[str]) -> tuple[str, ...]:
     """Return the changed parameters that a task takes."""
     return tuple(sorted(params_of(store.get(Task, task)) & changed)) if changed else ()
+
+
+def _taken_beside_inputs(store: Store, task: TaskDiff) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the outputs that the condition and the variables of a task refer to."""
+    if task.new is None:
+        return []
+    refs = refs_of(replace(store.get(Task, task.new.task), inputs={}))
+    return [found for found in map(split_ref, dict.fromkeys(refs)) if found]
 
 
 def _passed_on(

@@ -154,6 +154,41 @@ def test_a_parameter_is_followed_to_where_it_is_taken(flow):
     assert (kinds(found), found.alike) == ({"extract": ("params", "inputs")}, 2)
 
 
+CONDITION = """\
+name: etl
+tasks:
+  count: {executor: process, command: "echo ORK_OUTPUT:$(cat rows)"}
+  load: {executor: process, command: "echo ORK_OUTPUT:true", depends_on: [count],
+         when: {ref: tasks.count.output, is: 3}}
+  tell: {executor: process, command: "true", depends_on: [load], when: {ref: tasks.load.output}}
+  send: {executor: process, command: "test $ROWS = 3", depends_on: [count],
+         env: {ROWS: {ref: tasks.count.output}}}
+"""
+
+
+def test_an_output_explains_what_a_condition_or_a_variable_made_of_it(flow):
+    (flow.project / "etl.yaml").write_text(CONDITION)
+    run(flow)
+    (flow.project / "rows").write_text("4")
+    run(flow)
+
+    def told(old, new, task):
+        ends = (resolve(flow, text, now=NOON) for text in (old, new))
+        return why(diff_runs(flow, *ends, names=[task]).outcome)
+
+    changed = "the output of count changed: 3 -> 4; it"
+    skipped = f"load - {changed} was skipped: tasks.count.output is 4"
+    assert told("etl#1", "etl#2", "load") == skipped
+    assert told("etl#2", "etl#1", "load") == (
+        "load - the output of count changed: 4 -> 3; it succeeded, before it was skipped: "
+        "tasks.count.output is 4"
+    )
+    assert told("etl#1", "etl#2", "send") == f"send - {changed} failed: exited with code 1"
+    assert told("etl#1", "etl#2", "tell") == (
+        "tell - load ended in another way; it was skipped: load was skipped"
+    )
+
+
 def test_code_that_breaks_a_task(flow):
     run(flow)
     edit(flow, "load.sh", "echo", "exit 7 #")
