@@ -60,25 +60,38 @@ class Brake:
         return None
 
 
-def end_state(
-    states: Mapping[str, TaskRun],
+def why_stopped(
     stopped: str | None,
     failure: str | None,
     *,
     timeout_s: float | None,
     by: str,
-) -> tuple[RunState, str | None]:
-    """Return how a run ended, and why it did not succeed.
+    task: str | None,
+) -> str:
+    """Return why a run was stopped, which is why its tasks were.
 
     `stopped` is the reason of a brake, `by` whoever asked for it: the user, or SIGNAL and its name.
-    `failure` is what went wrong in ork itself.
+    `failure` is what went wrong in ork itself, `task` the one whose failure stopped the run.
     """
     if failure:
-        return "interrupted", f"ork could not go on: {failure}"
-    if stopped == "asked":
-        return "cancelled", f"stopped by {by}"
+        return f"ork could not go on: {failure}"
     if stopped == "timeout":
-        return "failed", f"{LATE} {timeout_s:g} s"
+        return f"{LATE} {timeout_s:g} s"
+    if stopped == "failure":
+        return f"{task} failed (--fail-fast)"
+    return f"stopped by {by}"
+
+
+def end_state(
+    states: Mapping[str, TaskRun], stopped: str | None, failure: str | None, why: str
+) -> tuple[RunState, str | None]:
+    """Return how a run ended, and why it did not succeed: if it was stopped, that is `why`."""
+    if failure:
+        return "interrupted", why
+    if stopped == "asked":
+        return "cancelled", why
+    if stopped == "timeout":
+        return "failed", why
     if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
         first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return "failed", f"{first}: {states[first].reason}{more}"

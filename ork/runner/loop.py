@@ -45,7 +45,7 @@ from ork.objects.kinds import (
 )
 from ork.objects.value import replace
 from ork.runner import owner, record
-from ork.runner.brake import NEVER, Brake, end_state
+from ork.runner.brake import NEVER, Brake, end_state, why_stopped
 from ork.runner.events import (
     CheckedOut,
     Event,
@@ -68,7 +68,6 @@ QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
 TEND_SECONDS = 1.0  # and where the store is shared; logs go there as often
 RETRY_DELAY_SECONDS_MAX = 3600.0
-STOPPED = "the run was stopped"
 
 
 @dataclass(slots=True)
@@ -140,6 +139,8 @@ class Loop:
         self.tend_at = 0.0  # when the run is to be tended, if its store is shared
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
+        self.stops = owner.Stops()  # what others have asked, as far as we have looked
+        self.culprit: str | None = None  # the task whose failure stops the run
         self.owned = False
         self.failure: str | None = None  # what went wrong here, not in a task
         limit = target.settings.get("max_parallel")
@@ -225,13 +226,7 @@ class Loop:
         """Make the end of the run durable."""
         self.executor.close()
         self.writer.shutdown()
-        state, reason = end_state(
-            self.states,
-            self.brake.reason,
-            self.failure,
-            timeout_s=self.terms.timeout_s,
-            by=self._stopped_by(),
-        )
+        state, reason = end_state(self.states, self.brake.reason, self.failure, self._why_stopped())
         before = self.terms.resume[1].duration if self.terms.resume else None
         ended = replace(
             self.record.run,
@@ -278,9 +273,10 @@ class Loop:
         self.brake.pull("asked", NEVER)
         self.objects |= self.sent  # that write may have been what failed
         self._take(self.executor.step())
+        why = self._why_stopped()
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running") and not self.failure:
-                self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
+                self.states[name] = replace(taskrun, state="cancelled", reason=why)
         self.end()
 
     def _start_ready(self) -> None:
@@ -363,37 +359,43 @@ class Loop:
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
-        asked = max(self.control.stops, self._asked())
+        self.stops = self._asked()
+        asked = max(self.control.stops, self.stops.times)
         grace = self.brake.look(time.monotonic(), asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:
             self._cancel_waiting()
 
-    def _asked(self) -> int:
-        """Return how often others have asked us to stop; the writer looks where that takes long."""
+    def _asked(self) -> owner.Stops:
+        """Return what others have asked us; the writer looks where that takes long."""
         if self.store.shared:
             return self.record.asked
         try:
-            return owner.stops_asked(self.store, self.record.run).times
+            return owner.stops_asked(self.store, self.record.run)
         except StoreError:
             if self.written:  # one that fails opens the store anew beneath us: that is to be told
                 self._saved(self.written)
             raise
 
-    def _stopped_by(self) -> str:
-        """Return who asked the run to stop, if anybody did: here, or in another process."""
-        if self.control.stops or self.brake.reason != "asked":
-            return self.control.by
-        author = owner.stops_asked(self.store, self.record.run).by or self.control.by
-        return author.partition(" <")[0] or author
+    def _why_stopped(self) -> str:
+        """Return why the run stops, if it does: who asked for it, here or in another process."""
+        by = self.control.by if self.control.stops else self.stops.by or self.control.by
+        return why_stopped(
+            self.brake.reason,
+            self.failure,
+            timeout_s=self.terms.timeout_s,
+            by=by.partition(" <")[0] or by,
+            task=self.culprit,
+        )
 
     def _cancel_waiting(self) -> None:
+        why = self._why_stopped()
         names = [name for _, name in self.delayed]
         self.delayed.clear()
         while names := [*names, *self.plan.drop_ready()]:
             for name in names:
-                self._finish(name, replace(self.states[name], state="cancelled", reason=STOPPED))
+                self._finish(name, replace(self.states[name], state="cancelled", reason=why))
             names = []
 
     def _take(self, outcomes: list[tuple[str, Outcome]]) -> None:
@@ -440,7 +442,7 @@ class Loop:
             state=state,
             output=kept,
             attempts=(*before.attempts, attempt),
-            reason=attempt.reason,
+            reason=self._why_stopped() if state == "cancelled" else attempt.reason,
         )
         if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
             delay = retry_delay(task, self.tried[name])
@@ -464,13 +466,14 @@ class Loop:
         self._note(name, taskrun)
         self.events.append(TaskFinished(task=name, taskrun=taskrun))
         if taskrun.state == "failed" and self.terms.fail_fast:
+            self.culprit = self.culprit or name
             self.brake.pull("failure", time.monotonic())
         ok = taskrun.state in ("success", "skipped")
         for doomed, cause in self.plan.finish(name, ok=ok):
             stopped = taskrun.state == "cancelled"
             state: TaskState = "cancelled" if stopped else "upstream_failed"
             how = "failed" if self.states[cause].state == "failed" else "did not succeed"
-            reason = STOPPED if stopped else f"{cause} {how}"
+            reason = taskrun.reason if stopped else f"{cause} {how}"
             lost = replace(self.states[doomed], state=state, reason=reason)
             self._note(doomed, lost)
             self.events.append(TaskFinished(task=doomed, taskrun=lost))

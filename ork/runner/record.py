@@ -29,7 +29,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
-from ork.runner.owner import Room
+from ork.runner.owner import Room, Stops
 from ork.runner.target import Along
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, newest_number, next_number, run_of_id
@@ -65,7 +65,7 @@ class Record:
     checkout: Path | None = None  # when it has ended: where tasks have left files
     lost: bool = False  # to another process, which took us for killed
     behind: bool = False  # a write failed, and may have been done
-    asked: int = 0  # how often we were asked to stop, when that was looked up last
+    asked: Stops = field(default_factory=Stops)  # as it was looked up last
     shipping: Shipping | None = None  # of its logs, where others read them in the store
     patient: Callable[[], bool] = lambda: True  # whether a store that is away is waited for
 
@@ -95,12 +95,12 @@ class Record:
             self._commit(tx, parts)
         self.asked = self._patiently(self._look)
 
-    def _look(self) -> int:
+    def _look(self) -> Stops:
         self.hold()
         if self.store.ref(owner.pin_ref(self.run.id)) != self.pin:
             self.lost = True
             raise owner.lost(self.store, self.run)
-        return owner.stops_asked(self.store, self.run).times
+        return owner.stops_asked(self.store, self.run)
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""

@@ -41,6 +41,8 @@ def test_a_run_is_cancelled_from_another_process(long: Project) -> None:
         "next": "cancelled",
     }
     assert [a.state for a in states["long"].attempts] == ["cancelled"]
+    assert {one.reason for one in states.values()} == {"stopped by Ada"}
+    assert "state    cancelled - stopped by Ada\n" in long.ork("show", "flow#1").stdout
     store = long.open()
     assert list(store.refs("stops/")) == []
     store.close()
@@ -59,6 +61,7 @@ def test_what_ends_by_itself_in_time_has_its_success(project: Project) -> None:
     assert project.states() == {"quick": "success", "next": "cancelled"}
     project.ork("retry", "flow#1")
     assert project.states() == {"quick": "success", "next": "success"}
+    assert project.run_of()[1]["next"].reason is None
 
 
 def test_a_task_may_tidy_up_when_it_is_asked_to_end(project: Project) -> None:
@@ -178,6 +181,7 @@ def test_a_run_that_takes_too_long_is_stopped(long: Project) -> None:
     assert run.state == "failed"
     assert run.reason == "the run took longer than 0.5 s"
     assert states["long"].state == states["next"].state == "cancelled"
+    assert {one.reason for one in states.values()} == {run.reason}
     assert run.seconds is not None and run.seconds >= 0.5
 
 
@@ -234,7 +238,11 @@ def test_fail_fast_stops_what_runs_and_keep_going_does_not(
     assert states["after"] in ("upstream_failed", "cancelled")
     expected = "cancelled" if fail_fast else "success"
     assert (states["long"], states["later"]) == (expected, expected)
-    assert project.run_of()[0].state == "failed"
+    run, taskruns = project.run_of()
+    assert run.state == "failed"
+    why = "bad failed (--fail-fast)" if fail_fast else None
+    assert (taskruns["long"].reason, taskruns["later"].reason) == (why, why)
+    assert taskruns["bad"].reason == "exited with code 3"
 
 
 def test_a_cancelled_run_is_in_the_lists_as_such(long: Project) -> None:

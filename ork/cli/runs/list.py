@@ -312,7 +312,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
             again[name] = _again(store, run, one, now)
         elif one.state == "pending":
             waiting.add(name)
-    yield _state_line(run, unless_in=wrong.values())
+    failed = [why for name, why in wrong.items() if states[name].state == "failed"]
+    yield _state_line(run, unless_in=failed)
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
