@@ -595,8 +595,9 @@ class Project:
 
         A file, or what `ork.check` has read of one, is deployed first if it differs from its head,
         unless `no_deploy`. A workflow runs as it is deployed: an OrkWarning tells when its file was
-        edited since. `params` are values, taken as they are, dates as ISO texts; those that
-        `options` gives may be texts, as after `ork run -i`.
+        edited since, or when a task is given an output of another definition. `params` are values,
+        taken as they are, dates as ISO texts; those that `options` gives may be texts, as after
+        `ork run -i`.
 
         Closing the iterator, or `control.stop()` from another thread or a signal handler, stops the
         run and records it as cancelled. Its hook is executed after the last event.
@@ -619,6 +620,8 @@ class Project:
             move=move,
         )
         _warn_of(started.deployed, message)
+        for note in started.notes:
+            _warn(note)
         return self._with_hooks(started.events, caller) if hooks else started.events
 
     def retry(
@@ -670,6 +673,8 @@ class Project:
         started = ork.runner.start.retry(
             self.store, name, options=how, latest=latest, caller=caller
         )
+        for note in started.notes:
+            _warn(note)
         return self._with_hooks(started.events, caller) if hooks else started.events
 
     def would_run(

@@ -571,6 +571,15 @@ def test_what_a_workflow_would_run_without_is_a_warning_where_it_was_asked(proje
         project.run("etl")
 
 
+def test_an_output_of_another_definition_is_a_warning_of_a_run(project, edit):
+    project.run("etl.yaml")
+    edit("tasks/etl.py", "extracting", "reading")
+    only = library.Options(selection=library.Selection(only="load"))
+    with pytest.warns(library.OrkWarning, match="extract: output of etl#1, of another") as caught:
+        project.run("etl.yaml", options=only)
+    assert caught[0].filename == __file__
+
+
 def test_what_seems_a_mistake_is_a_warning_of_a_deploy_and_of_a_run(project, edit):
     edit("etl.yaml", "command: ./load.sh", "command: ./load.sh {{ tasks.extract.output.rows }}")
     with pytest.warns(library.OrkWarning, match=r"etl.yaml:\d+: .* in which nothing is") as caught:

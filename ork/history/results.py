@@ -1,4 +1,4 @@
-"""The results of a run that hold for another definition as well."""
+"""The results of a run that hold for another definition as well, and what made them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import datetime
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
 from ork.errors import NotFound
+from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import RunValues
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, resolve, run_of_id
 from ork.store.store import Store
@@ -43,6 +45,40 @@ def still_valid(
     for one in reversed(runs):
         found = _valid_in(store, one, new, found, again=again, now=now)
     return found
+
+
+class Made(Value, frozen=True, kw_only=True):
+    """Which run made an output; `older` when the definition asked about might give another one."""
+
+    run: str
+    older: bool
+
+
+def made_by(
+    store: Store, run: Run, new: Resolved, names: Collection[str], *, now: datetime, depth: int = 0
+) -> dict[str, Made]:
+    """Return what made the outputs that a run has of these tasks, seen from a new definition.
+
+    It is left out where that is not known. An output is also of another definition where something
+    before it was, which stood in when it was made.
+    """
+    states = task_runs(store, run)
+    there = {name for name in names if name in states and states[name].output}
+    executed = {name for name in there if not states[name].is_kept}
+    needs: dict[str, tuple[str, ...]] = {}  # where something may have stood in before them
+    if executed and any(one.is_kept for one in states.values()):
+        needs = needs_of(store, store.snapshot(run.snapshot))
+    above = graph.ancestors(needs, executed)
+    kept = {name for name in there | above if name in states and states[name].is_kept}
+    base = base_of(store, run) if kept and depth < BASES_MAX else None
+    before = made_by(store, base, new, kept, now=now, depth=depth + 1) if base else {}
+    found = {name: before[name] for name in there & before.keys()}
+    if not executed:
+        return found
+    comparison = compare_resolved(store, resolve(store, f"run:{run.id}", now=now), new)
+    older = {one.name for one in impact_of(store, comparison).affected} if comparison else set()
+    older |= graph.descendants(needs, [name for name, one in before.items() if one.older])
+    return found | {name: Made(run=run.name, older=name in older) for name in executed}
 
 
 def base_of(store: Store, run: Run) -> Run | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from ork.alike import meant_or_known
@@ -13,13 +14,13 @@ from ork.definition.types import convert
 from ork.differences.impact import params_of
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
-from ork.history.results import BASES_MAX, base_of
+from ork.history.results import BASES_MAX, Made, base_of, made_by
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import NOT_SELECTED, Param, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
 from ork.store.contents import task_runs
-from ork.store.resolve import has_run
+from ork.store.resolve import Resolved, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted
@@ -226,8 +227,13 @@ def stand_ins(
     workflow: str,
     base: Run | None,
     params: Mapping[str, Json],
-) -> tuple[dict[str, TaskRun], Run | None]:
+    *,
+    new: Resolved,
+    now: datetime,
+) -> tuple[dict[str, TaskRun], Run | None, tuple[str, ...]]:
     """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
+
+    And what a selected task depends on and has from another definition than the `new` one.
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
     run of the workflow in which all of it did, with these values of the parameters that it, or what
@@ -250,10 +256,13 @@ def stand_ins(
     outputs = _done(store, found) if found else {}
     if found and base is None and recorded_params(store, found) != params:
         outputs = {name: one for name, one in outputs.items() if name in known}
+    staying = needs.keys() - selected
+    made = made_by(store, found, new, staying & outputs.keys(), now=now) if found else {}
     states = {
-        name: stand_in(oids[name], outputs.get(name), found) for name in needs.keys() - selected
+        name: stand_in(oids[name], outputs.get(name), found, made.get(name)) for name in staying
     }
-    return states, found if outputs else None
+    older = tuple(sorted(name for name in wanted if name in made and made[name].older))
+    return states, found if outputs else None, older
 
 
 def _taken(store: Store, oids: Mapping[str, Oid]) -> set[str]:
@@ -266,11 +275,19 @@ def _taken(store: Store, oids: Mapping[str, Oid]) -> set[str]:
     return found
 
 
-def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:
-    """Return the outcome of a task that is not executed, with what it gave in a run, if at all."""
+def stand_in(
+    task: Oid, before: TaskRun | None, run: Run | None, made: Made | None = None
+) -> TaskRun:
+    """Return the outcome of a task that is not executed, with what it gave in a run, if at all.
+
+    That run may have passed on what another one has `made`.
+    """
     if before is None or run is None:
         return TaskRun(task=task, state="skipped", reason=NOT_SELECTED)
-    reason = before.reason if before.is_unmet else f"output of {run.name}"
+    reason = before.reason if before.state == "skipped" else None
+    if made is not None:
+        reason = f"output of {made.run}{', of another definition' if made.older else ''}"
+    reason = reason or f"output of {run.name}"
     return TaskRun(task=task, state="skipped", output=before.output, reason=reason)
 
 

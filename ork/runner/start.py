@@ -10,10 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
-from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, StoreError, UsageError, count
+from ork.errors import (
+    Ambiguous,
+    Corrupt,
+    InvalidInput,
+    NotFound,
+    StoreError,
+    UsageError,
+    count,
+    some,
+)
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
-from ork.history.results import still_valid
+from ork.history.results import made_by, still_valid
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -58,6 +67,7 @@ from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up,
 from ork.worktree.origin import author, host
 from ork.worktree.reached import refuse_without_code
 
+NAMES_MAX = 5  # tasks that a note names
 JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
 
 
@@ -65,13 +75,14 @@ class Started(Value, frozen=True):
     """A run that is about to happen: iterate `events` to make it so.
 
     `beside` is the run that succeeded, if a retry of it begins a new one. `others` are the runs of
-    the workflow that go on already.
+    the workflow that go on already, `notes` what whoever begins the run may not expect.
     """
 
     events: Iterator[Event]
     deployed: Deployed | None = None
     beside: Run | None = None
     others: tuple[Run, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Prepared(Value, frozen=True, kw_only=True):
@@ -82,6 +93,7 @@ class Prepared(Value, frozen=True, kw_only=True):
     deployed: Deployed | None = None
     before: Run | None = None  # the run of which it is a retry
     asked: tuple[str, ...] = ()  # the tasks of a retry that are executed again in any case
+    notes: tuple[str, ...] = ()  # what whoever begins it may not expect
 
 
 class WouldRun(Drawn, frozen=True, kw_only=True):
@@ -197,6 +209,7 @@ def start(
         _run(store, ready.target, ready.terms, options, caller),
         ready.deployed,
         others=tuple(run for run in others if is_owned(store, run)),
+        notes=ready.notes,
     )
 
 
@@ -245,7 +258,7 @@ def prepare(
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
     named = run_of(found) if with_code is None else None
-    terms = _selected(store, target, options, caller, params, named)
+    terms = _selected(store, target, options, caller, params, named, found)
     terms = _completed(terms, options, caller, params)
     if caller.attended and not elsewhere:
         require_secrets(_to_run(store, target, terms), caller.environ)
@@ -270,7 +283,7 @@ def prepare(
         if not dry:
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
-    return Prepared(target=target, terms=terms, deployed=deployed)
+    return Prepared(target=target, terms=terms, deployed=deployed, notes=_older(terms))
 
 
 def retry(
@@ -292,7 +305,8 @@ def retry(
     ready = prepare_retry(store, what, options=options, caller=caller, latest=latest)
     before = ready.before
     beside = before if before and before.state == "success" and not latest else None
-    return Started(_run(store, ready.target, ready.terms, options, caller), beside=beside)
+    events = _run(store, ready.target, ready.terms, options, caller)
+    return Started(events, beside=beside, notes=ready.notes)
 
 
 def prepare_retry(
@@ -323,10 +337,11 @@ def prepare_retry(
     if latest:
         same = still_valid(store, before, found, again=asked, now=caller.now)
         oids = store.snapshot(target.snapshot).tasks
-        kept = {name: stand_in(oids[name], one, before) for name, one in same.items()}
+        made = made_by(store, before, found, same, now=caller.now)
+        kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
-        terms = _go_on(store, oid, before, target, needs, asked)
+        terms = _go_on(store, oid, before, target, needs, asked, found, now=caller.now)
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
@@ -335,7 +350,13 @@ def prepare_retry(
     terms = _completed(terms, options, caller, params)
     if caller.attended:
         require_secrets(_to_run(store, target, terms), caller.environ)
-    return Prepared(target=target, terms=terms, before=before, asked=tuple(sorted(asked)))
+    return Prepared(
+        target=target,
+        terms=terms,
+        before=before,
+        asked=tuple(sorted(asked)),
+        notes=_older(terms),
+    )
 
 
 def would_run(store: Store, ready: Prepared) -> WouldRun:
@@ -446,6 +467,7 @@ def _selected(
     caller: Caller,
     params: Mapping[str, Json],
     named: Oid | None,
+    found: Resolved,
 ) -> Terms:
     """Return the terms of a new run: which tasks are not executed, and what stands in for them.
 
@@ -461,9 +483,19 @@ def _selected(
     elif named and recorded_params(store, run := store.get(Run, named)) == params:
         base = run
     selected = chosen(needs, options.selection)
-    states, gave = stand_ins(store, needs, snapshot.tasks, selected, target.workflow, base, params)
+    states, gave, older = stand_ins(
+        store,
+        needs,
+        snapshot.tasks,
+        selected,
+        target.workflow,
+        base,
+        params,
+        new=found,
+        now=caller.now,
+    )
     base_id = gave.id if gave else None
-    return Terms(before=states, base=base_id, selected=tuple(sorted(selected)))
+    return Terms(before=states, base=base_id, older=older, selected=tuple(sorted(selected)))
 
 
 def _go_on(
@@ -473,6 +505,9 @@ def _go_on(
     target: Target,
     needs: Mapping[str, tuple[str, ...]],
     asked: set[str],
+    found: Resolved,
+    *,
+    now: datetime,
 ) -> Terms:
     """Return the terms on which a run is retried: as itself or, if it succeeded, as a new one.
 
@@ -493,10 +528,20 @@ def _go_on(
             hint=f"`ork run {before.name}` runs all of it again",
         )
     tasks = store.snapshot(target.snapshot).tasks
-    states, _ = stand_ins(store, needs, tasks, names, before.workflow, before, {})
+    states, _, older = stand_ins(
+        store, needs, tasks, names, before.workflow, before, {}, new=found, now=now
+    )
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
-    return Terms(base=before.id, before=states, selected=selected)
+    return Terms(base=before.id, before=states, older=older, selected=selected)
+
+
+def _older(terms: Terms) -> tuple[str, ...]:
+    """Return notes of the outputs that tasks are given though they are of another definition."""
+    told: dict[str, list[str]] = {}
+    for name in terms.older:
+        told.setdefault(terms.before[name].reason or "", []).append(name)
+    return tuple(f"{some(names, NAMES_MAX)}: {reason}" for reason, names in told.items())
 
 
 def _refuse_unready(

@@ -47,6 +47,7 @@ class Terms(Value, frozen=True, kw_only=True):
     params: Mapping[str, Json] = {}
     before: Mapping[str, TaskRun] = {}  # these tasks are not executed
     base: str | None = None  # the id of the run that gave outputs in `before`
+    older: tuple[str, ...] = ()  # in `before`: given to a task, and of another definition
     selected: tuple[str, ...] | None = None  # the tasks that were asked for; None: all
     resume: tuple[Oid, Run] | None = None  # go on with this run that has ended
 

@@ -188,6 +188,53 @@ def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -
     }
 
 
+def reasons(flow: Ork, run: str) -> dict[str, str | None]:
+    tasks = json.loads(flow("show", run, "--json").out)["data"]["tasks"]
+    return {name: task["taskrun"]["reason"] for name, task in tasks.items()}
+
+
+@pytest.mark.slow
+def test_an_output_of_another_definition_stands_in_and_is_told(ork: Ork) -> None:
+    """c --> d --> e   where c is edited: what d gives from then on is made of the old c."""
+    echo = "echo ORK_OUTPUT:"
+    take = f"{{executor: process, command: '{echo}$ORK_INPUT_JSON', "
+    text = f"""\
+        name: flow
+        params: {{n: {{default: 1}}}}
+        tasks:
+          c: {{executor: process, command: '{echo}5'}}
+          d: {take}depends_on: [c], inputs: {{x: {{ref: tasks.c.output}}, n: {{ref: params.n}}}}}}
+          e: {take}depends_on: [d], inputs: {{x: {{ref: tasks.d.output}}}}}}
+        """
+    ork.write("flow.yaml", text)
+    assert ork("run", "flow.yaml").code == 0
+    assert "note" not in ork("run", "flow.yaml", "--only", "d", "-i", "n=2").err
+    assert reasons(ork, "flow#2") == {"c": "output of flow#1", "d": None, "e": "not selected"}
+    assert "note" not in ork("run", "flow.yaml", "--only", "d", "-i", "n=2").err
+    assert reasons(ork, "flow#3")["c"] == "output of flow#1", "which flow#2 has passed on"
+    assert ork("retry", "flow#3", "--only", "d").code == 0
+    assert reasons(ork, "flow#4")["c"] == "output of flow#1"
+
+    ork.write("flow.yaml", text.replace("TPUT:5", "TPUT:6"))
+    note = "note: c: output of flow#1, of another definition\n"
+    dry = ork("run", "flow.yaml", "--only", "d", "--dry-run")
+    assert note in dry.err
+    assert "  kept     c  output of flow#1, of another definition\n" in dry.out
+    for run in ("flow#5", "flow#6"):
+        assert note in ork("run", "flow.yaml", "--only", "d").err
+        assert reasons(ork, run)["c"] == "output of flow#1, of another definition"
+    mixed = "note: d: output of flow#6, of another definition\n"
+    assert mixed in ork("run", "flow.yaml", "--only", "e").err, "it was made of the old c"
+    assert note in ork("retry", "flow#7", "--from", "d").err
+
+    assert ork("run", "flow.yaml").code == 0
+    assert "note" not in ork("run", "flow.yaml", "--only", "d").err
+    ork.write("flow.yaml", text)
+    assert note.replace("flow#1", "flow#9") in ork("run", "flow.yaml", "--only", "d").err
+    back = ork("run", "flow.yaml", "--only", "d", "--base", "flow#5")
+    assert ("note" in back.err, reasons(ork, "flow#12")["c"]) == (False, "output of flow#1")
+
+
 def test_until_needs_no_earlier_run(flow: Ork) -> None:
     assert flow("run", "flow.yaml", "--until", "b").code == 0
     assert states(flow, "flow#1") == {

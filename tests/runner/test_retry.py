@@ -501,7 +501,12 @@ def test_latest_keeps_of_what_stood_in_only_what_the_newest_would_give(
     calls("deploy", "flow.yaml")
     for run in ("flow#3", "flow#4"):  # each on top of the one before
         assert calls("run", "flow", "--only", "last").code == 1
-        assert tasks(calls, run)["a"]["reason"] == f"output of flow#{int(run[-1]) - 1}"
+        assert tasks(calls, run)["a"]["reason"] == "output of flow#1, of another definition"
+        before = f"flow#{int(run[-1]) - 1}"
+        made, gave = (
+            json.loads(calls("show", name, "--json").out)["data"]["run"] for name in (run, before)
+        )
+        assert made["base"] == gave["id"]
     assert calls("retry", "flow#2", "--latest").code == 1
     assert kept(calls, "flow#5") == ["c"], "the others were made by the code of flow#1"
     assert calls("retry", "flow#4", "--latest").code == 1

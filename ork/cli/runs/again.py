@@ -13,6 +13,7 @@ from ork.cli.runs.run import edited
 from ork.cli.screen import human
 from ork.cli.screen.errors import error_view, print_error
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import notes
 from ork.cli.session import Session
 from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError, some
 from ork.objects.kinds import Deploy, Run
@@ -245,7 +246,7 @@ def _retry(session: Session, store: Store, one: _Again, how: _How, control: Cont
         if good := started.beside:
             told = f"{good.name} succeeded and stays: a new run begins"
             session.say([("note: ", "warning"), told])
-        session.say(*_older(session, store, one.run, latest=how.latest))
+        session.say(*_older(session, store, one.run, latest=how.latest), *notes(started.notes))
     last = follow(
         session,
         started.events,
@@ -279,7 +280,7 @@ def _dry_run(
         ready = start.prepare_retry(store, text, options=options, caller=caller, latest=how.latest)
         would.append(start.would_run(store, ready))
         if not as_json:
-            session.say(*_older(session, store, one.run, latest=how.latest))
+            session.say(*_older(session, store, one.run, latest=how.latest), *notes(ready.notes))
             lines += would_run_view(would[-1], store)
     if not as_json:
         session.print(lines, page=True)

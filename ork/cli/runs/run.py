@@ -13,6 +13,7 @@ from ork.cli.heads.deploy import deploy_line, warnings_of
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
 from ork.cli.runs.queued import take_all_back, taken_back
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import notes
 from ork.cli.session import Session
 from ork.errors import UsageError, some
 from ork.heads.deploy import Deployed, head_status
@@ -100,7 +101,8 @@ def run(
     with --checkout, in a checkout: those files as recorded, and links to everything else.
 
     --only, --from, --until and --except run a part: what a task needs and that is left out gives
-    the outputs that it had in an earlier run; without one nothing runs.
+    the outputs that it had in an earlier run; without one nothing runs. A note says which of these
+    are of another definition.
 
     With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
@@ -282,7 +284,7 @@ def _run(
         started = start.start(store, sources.pop(), caller=caller, **how)
         if not (as_json or quiet):
             session.say(*_deployed(store, started.deployed, how["message"]))
-            session.say(*_beside(started.others))
+            session.say(*_beside(started.others), *notes(started.notes))
         last = follow(
             session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
         )
