@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, some
+from ork.objects import tree
 from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import Blob, Run, TaskRun
 from ork.objects.value import Value, replace
@@ -132,8 +133,22 @@ def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:
     """
     if tainted(states):
         return "tainted"
-    left_out = any(one.state == "skipped" and not one.is_unmet for one in states.values())
-    return "partial" if left_out and run.selected is not None else None
+    return "partial" if _is_partial(run, states.values()) else None
+
+
+def is_partial(store: Store, run: Run) -> bool:
+    """Say whether tasks were left out of a run by a selection; no more is read than that takes."""
+    if run.selected is None:
+        return False
+    if run.tasks is None:
+        return _is_partial(run, task_runs(store, run).values())
+    outcomes = (one for _, one in tree.each(store.tree, run.tasks))
+    return _is_partial(run, (one for one in outcomes if isinstance(one, TaskRun)))
+
+
+def _is_partial(run: Run, outcomes: Iterable[TaskRun]) -> bool:
+    left_out = (one.state == "skipped" and not one.is_unmet for one in outcomes)
+    return run.selected is not None and any(left_out)
 
 
 def tally(store: Store, deploy: Oid) -> Tally:

@@ -93,6 +93,8 @@ def test_a_run_with_skipped_tasks_is_whole_and_a_part_of_it_is_not(flow):
     assert "1 succeeded, 1 partial" in flow("log").out
     assert flow("run", "flow", "--from", "full", "--from", "fast").code == 0  # which are all
     assert "2 succeeded, 1 partial" in flow("log").out
+    marked = ["partial" in line for line in flow("runs").out.splitlines()]
+    assert marked == [False, True, False], "the list says what the log counts"
 
 
 def test_a_condition_on_an_output_is_evaluated_when_the_task_would_start(flow):

@@ -14,7 +14,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Hook, runs
 from ork.store.store import Store
-from ork.store.verdict import counts_as, in_full, taint_text, tainted, tally, verdict
+from ork.store.verdict import counts_as, in_full, is_partial, taint_text, tainted, tally, verdict
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_retry, write_run
 from tests.stores import NOON
@@ -57,6 +57,7 @@ def states_of(etl, *states, tainted=()):
 def test_only_a_whole_run_has_a_verdict(etl, state, tasks, selected, said):
     run = write_run(etl.store, etl.oids[0], states_of(etl, *tasks), state, selected=selected)
     assert verdict(etl.store, run) == said
+    assert is_partial(etl.store, run) == (selected == ("a",))
 
 
 @pytest.mark.parametrize(("state", "last"), [("success", "success"), ("failed", "failed")])

@@ -27,7 +27,7 @@ from ork.store.resolve import Resolved, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry
 from ork.store.store import Store
-from ork.store.verdict import in_full, taint, taint_text, tainted
+from ork.store.verdict import in_full, is_partial, taint, taint_text, tainted
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
@@ -263,7 +263,8 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += "  by bisect" if run.trigger == "bisect" else ""
         if run.scheduled and run.created - run.scheduled >= LATE:
             rest += f"  for {human.slot(run.scheduled, now)}"
-        rest += "" if run.selected is None else "  partial"
+        with suppress(Corrupt):  # an outcome is damaged, and the list is not
+            rest += "  partial" if is_partial(store, run) else ""
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
