@@ -56,7 +56,7 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows
 from ork.objects.value import Value, replace
-from ork.runner.choices import as_names, exactly, json_of
+from ork.runner.choices import as_names, exactly, having, json_of, refuse_params
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options, WouldRun
@@ -430,9 +430,10 @@ class Project:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
-        definition; `params` are values that they were given. Raises NotFound for a parameter that
-        there has never been. `author` is a regular expression, `triggers` why they began: "run",
-        "retry", "schedule", "queue", "bisect".
+        definition; `params` are values that they were given, or texts of these, as after `ork run
+        -i`. Raises NotFound for a parameter that there has never been, UsageError for a value that
+        it cannot have. `author` is a regular expression, `triggers` why they began: "run", "retry",
+        "schedule", "queue", "bisect".
 
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
@@ -444,6 +445,7 @@ class Project:
             snapshot=self.resolve(snapshot) if snapshot else None,
         )
         begin, end = parse_span(since, until, now_here())
+        given = json_of(params or {})
         found = ork.store.runs.runs(
             self.store,
             name,
@@ -452,14 +454,14 @@ class Project:
             since=begin,
             until=end,
             executed=executed,
-            params=json_of(params or {}),
+            having=having(self.store, given) if given else None,
             author=pattern_of(author) if author is not None else None,
             triggers=as_names(triggers),
             without=() if with_archived else None,
         )
         rows = Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
-        if params and not rows:
-            ork.store.runs.refuse_unknown_params(self.store, name, params)
+        if given and not rows:
+            refuse_params(self.store, name, given)
         return rows
 
     def task_history(
@@ -483,14 +485,15 @@ class Project:
         workflow, name = ork.history.tasks.workflow_and_task(self.store, task)
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
-        found = ork.store.runs.runs(self.store, workflow, since=begin, until=end, params=given)
+        had = having(self.store, given) if given else None
+        found = ork.store.runs.runs(self.store, workflow, since=begin, until=end, having=had)
         rows = ork.history.tasks.task_rows(
             self.store, found, workflow, name, states=as_names(states)
         )
         found_rows = Rows(islice(rows, _at_most(limit)), TaskRow, "runs")
         if not found_rows:
             ork.history.tasks.refuse_unknown(self.store, workflow, name, now=now_here())
-            ork.store.runs.refuse_unknown_params(self.store, workflow, given)
+            refuse_params(self.store, workflow, given)
         return found_rows
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from ork.graph import order as graph
 from ork.history.results import BASES_MAX, Made, base_of, made_by
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import NOT_SELECTED, Param, Run, Task, TaskRun
+from ork.objects.kinds import NOT_SELECTED, Deploy, Param, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
 from ork.store.contents import task_runs
-from ork.store.resolve import Resolved, has_run
-from ork.store.runs import runs
+from ork.store.resolve import Resolved, has_run, workflows
+from ork.store.runs import params_of as values_of
+from ork.store.runs import refuse_unknown_params, runs
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted
 from ork.worker.values import Unfit, to_json
@@ -103,19 +104,60 @@ def settle_params(
             continue
         else:
             value = entry.default
-        try:
-            value = canonical.settled(value)  # as a retry gets it, which reads the record
-        except InvalidInput as error:  # what no record can hold, such as NaN or half a character
-            problems.append(f"the parameter {name}: {error.message}")
-        if entry.type is not None:
-            value, wrong = convert(value, entry.type)
-            hints = (f"; {one.hint}" if one.hint else "" for one in wrong)
-            told = zip(wrong, hints, strict=True)
-            problems += [f"the parameter {name}: {one}{hint}" for one, hint in told]
-        values[name] = value
+        values[name], wrong = _settled(value, entry.type)
+        problems += [f"the parameter {name}: {one}" for one in wrong]
     if problems:
         raise UsageError("\n".join(problems))
     return values
+
+
+def having(store: Store, wanted: Mapping[str, Json]) -> Callable[[Run], bool]:
+    """Return what says whether a run had these values, read by the types that it declares.
+
+    Runs share their definitions and their parameters, so each pair of these is looked at once.
+    """
+    known: dict[tuple[Oid, Oid | None], bool] = {}
+
+    def had(run: Run) -> bool:
+        key = run.snapshot, run.params
+        if key not in known:
+            declared, values = store.snapshot(run.snapshot).params, values_of(store, run.params)
+            known[key] = all(
+                name in values and _is_meant(value, values[name], declared.get(name))
+                for name, value in wanted.items()
+            )
+        return known[key]
+
+    return had
+
+
+def refuse_params(store: Store, workflow: str | None, wanted: Mapping[str, Json]) -> None:
+    """Raise what is wrong with values for which no run was found, if anything is.
+
+    NotFound for a parameter that there has never been, UsageError for a value that none can have.
+    """
+    refuse_unknown_params(store, workflow, wanted)
+    names = [workflow] if workflow else workflows(store)
+    heads = store.get_all(Deploy, store.refs_at(f"workflows/{name}" for name in names))
+    snapshots = {deploy.snapshot for deploy in heads.values()}
+    snapshots.update(entry.run.snapshot for entry in runs(store, workflow, without=()))
+    declared = [store.snapshot(oid).params for oid in sorted(snapshots)]
+    for name, value in wanted.items():
+        types = [params[name].type for params in declared if name in params]
+        wrong = [_settled(_parse(value, one), one)[1] for one in types]
+        if types and all(wrong):
+            raise UsageError(f"the parameter {name}: {wrong[0][0]}")
+
+
+def _is_meant(given: Json, recorded: Json, entry: Param | None) -> bool:
+    """Say whether a value, or the text of one, is what was recorded of a parameter."""
+    declared = entry.type if entry else None
+    value, wrong = _settled(_parse(given, declared), declared)
+    return _as_text(recorded) in (_as_text(given), *([] if wrong else [_as_text(value)]))
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else canonical.encode(value).decode()
 
 
 def require_secrets(tasks: Mapping[str, Task], environ: Mapping[str, str]) -> None:
@@ -365,6 +407,18 @@ def _parse(value: object, declared: Json) -> Json:
         return json.loads(value)  # type: ignore[no-any-return]
     except (ValueError, RecursionError):
         return value  # a text where no type says otherwise; with a type the check complains
+
+
+def _settled(value: Json, declared: Json) -> tuple[Json, list[str]]:
+    """Return a value as a record has it, in the form of its type, and what is wrong with it."""
+    try:
+        value = canonical.settled(value)  # as a retry gets it, which reads the record
+    except InvalidInput as error:  # what no record can hold, such as NaN or half a character
+        return value, [error.message]
+    if declared is None:
+        return value, []
+    value, wrong = convert(value, declared)
+    return value, [f"{one}; {one.hint}" if one.hint else str(one) for one in wrong]
 
 
 def _needed_by(names: list[str]) -> str:

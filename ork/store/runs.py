@@ -11,14 +11,13 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
 
 from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
-from ork.objects.canonical import Json, Oid, encode
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, Blob, Deploy, Node, Run, TaskRun
 from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
@@ -217,15 +216,15 @@ def runs(
     until: datetime | None = None,
     before: str | None = None,
     executed: Executed | None = None,
-    params: Mapping[str, Json] | None = None,
+    having: Callable[[Run], bool] | None = None,
     author: re.Pattern[str] | None = None,
     triggers: tuple[str, ...] = (),
     without: Collection[str] | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    With `params` those that were given these values, as JSON or as the text of it. `triggers` say
-    why they began, an imported one with a word of its own.
+    With `having` those of which it says so. `triggers` say why they began, an imported one with a
+    word of its own.
 
     Unless one is named, workflows are left out: `without`, or those that are archived. One that was
     renamed has those from before, too, under the name that they had.
@@ -259,9 +258,8 @@ def runs(
         if (not states or one.run.state in states)
         and (not triggers or one.run.trigger in triggers)
         and (author is None or author.search(one.run.author))
+        and (having is None or having(one.run))
     )
-    if params:
-        entries = filter(partial(_has_params, store, params, {}), entries)
     yield from islice(entries, limit)
 
 
@@ -283,21 +281,7 @@ def newest_of(store: Store, workflows: Iterable[str], limit: int) -> dict[str, l
     return found
 
 
-def _has_params(
-    store: Store, wanted: Mapping[str, Json], known: dict[Oid | None, bool], entry: RunEntry
-) -> bool:
-    """Say whether a run had these values of its parameters, which many runs share."""
-    oid = entry.run.params
-    if oid not in known:
-        given = _params(store, oid)
-        known[oid] = all(
-            name in given and _as_text(given[name]) == _as_text(value)
-            for name, value in wanted.items()
-        )
-    return known[oid]
-
-
-def _params(store: Store, oid: Oid | None) -> Mapping[str, Json]:
+def params_of(store: Store, oid: Oid | None) -> Mapping[str, Json]:
     """Return parameters of runs; none where they are damaged or forgotten."""
     values: Json = None
     with suppress(Corrupt):
@@ -311,7 +295,7 @@ def refuse_unknown_params(store: Store, workflow: str | None, params: Collection
     if known.issuperset(params):
         return
     given = {entry.run.params for entry in runs(store, workflow, without=())}
-    known.update(name for oid in given for name in _params(store, oid))
+    known.update(name for oid in given for name in params_of(store, oid))
     for name in params:
         if name not in known:
             hint = meant_or_known(name, sorted(known))
@@ -323,10 +307,6 @@ def params_known(store: Store, workflow: str | None) -> set[str]:
     heads = {name: oid for name, oid in store.refs("workflows/") if workflow in (None, name)}
     deploys = store.get_all(Deploy, heads).values()
     return {name for one in deploys for name in store.snapshot(one.snapshot).params}
-
-
-def _as_text(value: Json) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
 
 
 def all_going_on(store: Store, workflow: str | None = None) -> list[Run]:

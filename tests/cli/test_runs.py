@@ -131,7 +131,60 @@ def test_runs_by_their_parameters(ork):
     assert named.err == told
     assert ork("runs", "-i", "day=2026-11-09").err == "no runs\n"
     wrong = ork("runs", "-i", "day")
-    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: -i day: say NAME=VALUE")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (
+        2,
+        "error: -i day: write -i NAME=VALUE or -i NAME=@FILE",
+    )
+
+
+def test_a_value_is_read_as_a_run_reads_it(ork):
+    ork.write(
+        "w.yaml",
+        """
+        name: w
+        params:
+          l: {default: [1, 2]}
+          o: {default: {a: 1, b: [x]}}
+          n: {type: int, default: 10}
+          ratio: {type: float, default: 2}
+          t: {type: datetime_tz, default: "2026-01-01T00:00:00+01:00"}
+          s: {type: str, default: "1e1"}
+          free: {default: null}
+        tasks: {a: {executor: process, command: 'true'}}
+        """,
+    )
+    assert ork("run", "w.yaml").code == 0
+    ork.write("day.json", "[1,\n 2]")
+    for text in (
+        *("l=[1, 2]", "l=[1,2]", "l=@day.json", 'o={"b": ["x"], "a": 1}', "n=10", "n=10.0"),
+        *("n=1e1", "ratio=2", "ratio=2.0", "t=2026-01-01 00:00:00+01:00", "s=1e1", "free=null"),
+    ):
+        assert listed(ork, "-i", text) == ["w#1"], text
+        assert ork("run", "w", "-i", text, "--dry-run").code == 0, text
+    for text in ("l=[2, 1]", "s=10", "n=11", "ratio=2.5", "t=2026-01-01 00:00:00+02:00", "free=0"):
+        assert ork("runs", "-i", text).err == "no runs\n", text
+
+
+def test_a_value_that_no_run_can_have_is_told(ork):
+    for kind in ("int", "str"):
+        ork.write(
+            f"{kind}.yaml",
+            f"""
+            name: {kind}
+            params: {{limit: {{type: {kind}, default: {"1" if kind == "int" else "x"}}}}}
+            tasks: {{a: {{executor: process, command: 'true'}}}}
+            """,
+        )
+        assert ork("run", f"{kind}.yaml").code == 0
+    assert ork("runs", "-i", "limit=abc").err == "no runs\n", "it may be a text in one of them"
+    wrong = ork("runs", "int", "-i", "limit=abc")
+    told = 'no runs\nnote: the parameter limit: expected int, got str "abc"\n'
+    assert (wrong.code, wrong.out, wrong.err) == (0, "", told)
+    edited = (ork.folder / "int.yaml").read_text().replace("type: int, default: 1", "default: abc")
+    ork.write("int.yaml", edited)
+    assert ork("run", "int.yaml").code == 0
+    assert listed(ork, "int", "-i", "limit=abc") == ["int#2"], "each by its own definition"
+    assert listed(ork, "int", "-i", "limit=1.0") == ["int#1"]
 
 
 def test_one_task_over_time(ran, golden, masked):

@@ -13,6 +13,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Run, Task
 from ork.objects.snapshot import CodeFile
 from ork.objects.value import replace
+from ork.runner.choices import having
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Executed, id_time, runs, wanted
 from tests.scale import examples
@@ -94,13 +95,13 @@ def test_with_some_values_of_parameters(project, add):
         add("etl", number, second=number, params=params)
 
     def found(**params):
-        return names(runs(project, params=params))
+        return names(runs(project, having=having(project, params)))
 
     assert found(day="01") == ["etl#1"]
     assert found(day="02", n=3) == found(n="3") == ["etl#3", "etl#2"]
     assert found(n=[1, True]) == found(n="[1,true]") == ["etl#4"]
     assert found(day=None) == found(other="01") == []
-    assert names(runs(project, params={"day": "02"}, limit=1)) == ["etl#3"]
+    assert names(runs(project, having=having(project, {"day": "02"}), limit=1)) == ["etl#3"]
 
 
 def test_of_an_unknown_workflow(project, keep):

@@ -75,7 +75,10 @@ def runs(
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "-i", "--input", metavar="NAME=VALUE", help="Only runs with this value of a parameter."
+            "-i",
+            "--input",
+            metavar="NAME=VALUE",
+            help="Only runs with this value of a parameter, read as `ork run` does.",
         ),
     ] = None,
     since: shared.NotBefore = None,
@@ -109,14 +112,17 @@ def runs(
         ork runs --containing etl~1:load
         ork runs etl -i day=2026-11-01
     """
-    from ork.store.runs import refuse_unknown_params, runs, tags_of, wanted
+    from ork.store.runs import runs, tags_of, wanted
 
     session: Session = ctx.obj
-    for text in inputs or []:
-        if "=" not in text:
-            raise UsageError(f"-i {text}: say NAME=VALUE")
-    params = dict(text.split("=", 1) for text in inputs or [])
     store, now = session.store, session.now()
+    params: Mapping[str, Json] = {}
+    had = None
+    if inputs:
+        from ork.runner.choices import having, parse_given
+
+        params = parse_given(inputs)
+        had = having(store, params)
     task = None
     if workflow and ":" in workflow:
         from ork.history.tasks import workflow_and_task
@@ -144,7 +150,7 @@ def runs(
         since=begin,
         until=end,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
-        params=params,
+        having=had,
         author=shared.matching(author),
         triggers=_listed(trigger),
         without=() if with_archived else put_away,
@@ -175,15 +181,23 @@ def runs(
         session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
     first = next(lines, None)
     if first is None:
-        session.say(["no runs"])
-        try:
-            refuse_unknown_params(store, workflow, params)
-        except NotFound as unknown:
-            session.say([("note: ", "warning"), unknown.message])
-            if unknown.hint:
-                session.say([("hint: ", "hint"), unknown.hint])
+        session.say(["no runs"], *(_what_is_wrong(store, workflow, params) if params else ()))
         return
     session.print(chain([first], lines), page=True)
+
+
+def _what_is_wrong(
+    store: Store, workflow: str | None, params: Mapping[str, Json]
+) -> Iterator[Line]:
+    """Yield a note where no run can have had these values."""
+    from ork.runner.choices import refuse_params
+
+    try:
+        refuse_params(store, workflow, params)
+    except (NotFound, UsageError) as error:
+        yield [("note: ", "warning"), error.message]
+        if error.hint:
+            yield [("hint: ", "hint"), error.hint]
 
 
 def _listed(words: Iterable[str] | None) -> tuple[str, ...]:
