@@ -429,11 +429,11 @@ class Project:
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
-        `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
-        definition; `params` are values that they were given, or texts of these, as after `ork run
-        -i`. Raises NotFound for a parameter that there has never been, UsageError for a value that
-        it cannot have. `author` is a regular expression, `triggers` why they began: "run", "retry",
-        "schedule", "queue", "bisect".
+        `containing` names a task that they executed, "etl:load", or a code file that they have;
+        `snapshot` a definition; `params` are values that they were given, or texts of these, as
+        after `ork run -i`. Raises NotFound for a parameter that there has never been, UsageError
+        for a value that it cannot have. `author` is a regular expression, `triggers` why they
+        began: "run", "retry", "schedule", "queue", "bisect".
 
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]

@@ -15,14 +15,13 @@ from ork.errors import NotFound, UsageError
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun, is_name
+from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, replace
 from ork.store.resolve import history, only_workflow
 from ork.store.revision import split_part
-from ork.store.runs import RunEntry
+from ork.store.runs import RunEntry, outcome_of
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.reached import reached
@@ -123,7 +122,7 @@ def task_rows(
         name = names.in_snapshot(run.snapshot)
         if name is None:
             continue
-        row = TaskRow(run=run, taskrun=_outcome(store, run, name), task=name)
+        row = TaskRow(run=run, taskrun=outcome_of(store, run, name), task=name)
         if states and row.state not in states:
             continue
         if newer is not None:
@@ -150,7 +149,7 @@ def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> 
     if any(task in store.snapshot(snapshot).tasks for snapshot in versions):
         return
     existing(store, workflow, task, now=now)
-    hint = f"`ork runs --containing {workflow}:{task}` lists the runs that executed it"
+    hint = f"`ork runs --containing {workflow}:{task}` lists the runs that have it"
     raise NotFound(f"{task} is a code file of {workflow}, and no task", hint=hint)
 
 
@@ -186,15 +185,6 @@ class _Names:
             return None
         steps = task_steps(self.store, older.tasks, self.last.tasks, {self.name})
         return next((step.old_name for step in steps if step.is_renamed), None)
-
-
-def _outcome(store: Store, run: Run, name: str) -> TaskRun | None:
-    """Return what became of one task of a run; nothing else of the run is read."""
-    if run.tasks is not None:
-        one = tree.lookup(store.tree, run.tasks, name)
-        return one if isinstance(one, TaskRun) else None
-    oid = store.ref(f"active/{run.id}/{name}") if is_name(name) else None
-    return store.get(TaskRun, oid) if oid else None
 
 
 def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:

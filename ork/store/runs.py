@@ -11,14 +11,15 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import Literal, TypeAlias
 
 from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
+from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import RUN_STATES, Blob, Deploy, Node, Run, TaskRun
+from ork.objects.kinds import RUN_STATES, Blob, Deploy, Node, Run, TaskRun, is_name
 from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
     Resolved,
@@ -226,6 +227,9 @@ def runs(
     With `having` those of which it says so. `triggers` say why they began, an imported one with a
     word of its own.
 
+    Of runs that have the task of `executed` those that executed it, and of a snapshot or a file
+    those that have it.
+
     Unless one is named, workflows are left out: `without`, or those that are archived. One that was
     renamed has those from before, too, under the name that they had.
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
@@ -243,10 +247,13 @@ def runs(
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
     spans = _spans(store, workflow) if workflow else _all_names(store, without)
+    named = _search(store, executed) if executed and executed.kind != "snapshot" else None
     if executed is None:
         places = _of_names(spans)
+    elif named is None:
+        places = list(_places(store, spans, [executed.oid]))
     else:
-        places = list(_places(store, spans, executed))
+        places = list(_places(store, spans, filter(named, map(Oid, store.folders("ran/")))))
     targets = (
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, first)
@@ -260,6 +267,8 @@ def runs(
         and (author is None or author.search(one.run.author))
         and (having is None or having(one.run))
     )
+    if named and executed and executed.kind == "task":
+        entries = _that_executed(store, entries, named)
     yield from islice(entries, limit)
 
 
@@ -470,37 +479,62 @@ def _merge(
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 
-def _places(store: Store, spans: Sequence[_Span], executed: Executed) -> Iterator[_Place]:
+def _that_executed(
+    store: Store, entries: Iterator[RunEntry], named: Callable[[Oid], tuple[str, ...]]
+) -> Iterator[RunEntry]:
+    """Yield the runs that executed a task."""
+    while page := list(islice(entries, PAGE_RUNS)):
+        # Where the store is far away, one by one takes a round trip for each.
+        store.get_all(object, {one.oid: one.run.tasks for one in page if one.run.tasks})
+        yield from (one for one in page if _has_executed(store, one.run, named))
+
+
+def _has_executed(store: Store, run: Run, named: Callable[[Oid], tuple[str, ...]]) -> bool:
+    """Say whether a run executed a task that has these names in its snapshot.
+
+    Then it has begun an attempt; what was kept, left out or skipped has not.
+    """
+    found = (outcome_of(store, run, name) for name in named(run.snapshot))
+    return any(one and (one.attempts or one.state in ("running", "success")) for one in found)
+
+
+def outcome_of(store: Store, run: Run, name: str) -> TaskRun | None:
+    """Return what became of one task of a run; nothing else of the run is read."""
+    if run.tasks is not None:
+        one = tree.lookup(store.tree, run.tasks, name)
+        return one if isinstance(one, TaskRun) else None
+    oid = store.ref(f"active/{run.id}/{name}") if is_name(name) else None
+    return store.get(TaskRun, oid) if oid else None
+
+
+def _places(store: Store, spans: Sequence[_Span], snapshots: Iterable[Oid]) -> Iterator[_Place]:
     """Yield spans, and the prefixes of the refs that end with the ids of their runs.
 
     A snapshot at a time.
     """
-    if executed.kind == "snapshot":
-        snapshots = iter([str(executed.oid)])
-    else:
-        has_it = _search(store, executed)
-        snapshots = (oid for oid in store.folders("ran/") if has_it(Oid(oid)))
     for oid in snapshots:
         there = {spans[0].name} if len(spans) == 1 else set(store.folders(f"ran/{oid}/"))
         yield from ((span, f"ran/{oid}/{span.name}/") for span in spans if span.name in there)
 
 
-def _search(store: Store, executed: Executed) -> Callable[[Oid], bool]:
-    """Return a function that says whether a snapshot has it; looks at equal subtrees once."""
-    known: dict[Oid, bool] = {}
+def _search(store: Store, executed: Executed) -> Callable[[Oid], tuple[str, ...]]:
+    """Return what gives the names of it in a snapshot; it looks at equal subtrees once."""
+    known: dict[Oid, tuple[str, ...]] = {}
 
-    def in_tree(oid: Oid, depth: int) -> bool:
+    def in_tree(oid: Oid, depth: int) -> tuple[str, ...]:
         if oid not in known:
-            tree = store.tree(oid)
-            if isinstance(tree, Node):
-                if tree.depth != depth:  # in a damaged store, perhaps bottomless
-                    raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
-                known[oid] = any(in_tree(below, depth + 1) for _, below in tree.children)
+            found = store.tree(oid)
+            if isinstance(found, Node):
+                if found.depth != depth:  # in a damaged store, perhaps bottomless
+                    raise Corrupt(f"a tree node of depth {found.depth} at depth {depth}")
+                below = (in_tree(below, depth + 1) for _, below in found.children)
+                known[oid] = tuple(chain.from_iterable(below))
             else:
-                known[oid] = executed.oid in tree.links()
+                links = zip(found.entries, found.links(), strict=False)
+                known[oid] = tuple(name for (name, _), link in links if link == executed.oid)
         return known[oid]
 
-    def in_snapshot(oid: Oid) -> bool:
+    def in_snapshot(oid: Oid) -> tuple[str, ...]:
         found = store.snapshot(oid)
         return in_tree((found.tasks if executed.kind == "task" else found.files).root, 0)
 

@@ -80,6 +80,28 @@ def test_runs_by_what_they_executed(ran, golden):
     golden("runs/containing.txt", ran("runs", "etl", "--containing", "etl:load.sh").out)
 
 
+def test_a_task_that_no_attempt_was_made_of_was_not_executed(ork):
+    ork.write(
+        "two.yaml",
+        """
+        name: two
+        params: {full: {type: bool, default: false}}
+        tasks:
+          a: {executor: process, command: 'true'}
+          b: {executor: process, command: 'test -e fine'}
+          c: {executor: process, command: 'true', depends_on: [b]}
+          d: {executor: process, command: 'true', when: {ref: params.full}}
+        """,
+    )
+    ork("run", "two.yaml")
+    ork("run", "two", "--only", "a")
+    for name, executed in {"a": ["two#2", "two#1"], "b": ["two#1"], "c": [], "d": []}.items():
+        assert listed(ork, "--containing", f"two:{name}") == executed
+    ork.write("fine", "")
+    ork("retry", "two#1")
+    assert listed(ork, "--containing", "two:c") == ["two#1"]
+
+
 def test_an_unattached_run_is_found_by_what_it_executed(ran, edit):
     edit("load.sh", "exit 7", "exit 8")
     ran("run", "etl.yaml", "--no-deploy")
@@ -283,7 +305,7 @@ def test_no_history_of_what_is_no_task(ran):
         (
             "etl:load.sh",
             "load.sh is a code file of etl, and no task\n"
-            "hint: `ork runs --containing etl:load.sh` lists the runs that executed it",
+            "hint: `ork runs --containing etl:load.sh` lists the runs that have it",
         ),
         (
             "etl#1:load",

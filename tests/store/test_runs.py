@@ -8,14 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ork.errors import NotFound, UsageError
-from ork.objects import snapshot
+from ork.objects import snapshot, tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Blob, Run, Task
+from ork.objects.kinds import TASK_STATES, Blob, Run, Task, TaskRun
 from ork.objects.snapshot import CodeFile
 from ork.objects.value import replace
 from ork.runner.choices import having
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Executed, id_time, runs, wanted
+from tests.runs import outcome
 from tests.scale import examples
 from tests.stores import ADA, NOON
 
@@ -39,10 +40,15 @@ def define(project):
 
 @pytest.fixture
 def add(project, define):
-    """Record a run as `begin` does: add("etl", 1, state=..., second=..., of=SNAPSHOT)."""
+    """Record a run as `begin` does: add("etl", 1, state=..., second=..., of=SNAPSHOT).
+
+    All its tasks have succeeded but for those that have `ended` otherwise: b=OUTCOME.
+    """
     empty = define({"a": "true"})
 
-    def record(workflow, number, state="success", second=0, of=empty, created=None, params=None):
+    def record(
+        workflow, number, state="success", second=0, of=empty, created=None, params=None, **ended
+    ):
         time = NOON + second * SECOND
         pin = Run(
             id=f"{id_time(time)}-000000",
@@ -60,6 +66,8 @@ def add(project, define):
         with project.transaction() as tx:
             if params is not None:
                 pin = replace(pin, params=tx.add_value(params))
+            tasks = {n: outcome(oid) for n, oid in project.snapshot(of).tasks.items()} | ended
+            pin = replace(pin, tasks=tree.build(tasks, tx.add, TaskRun))
             oid = tx.add(pin)
             tx.move(f"runs/{workflow}/{pin.id}", old=None, new=oid)
             tx.move(f"numbers/{workflow}/{number:010d}", old=None, new=oid)
@@ -220,6 +228,48 @@ def test_runs_that_executed_a_task_under_any_name(story):
     assert asked(story, containing=task.oid, limit=2) == every[:2]
     assert asked(story, "other", containing=task.oid) == ["other#1"]
     assert asked(story, containing="etl#3^{snapshot}:put") == ["etl#3"]
+
+
+@pytest.mark.parametrize("state", [*TASK_STATES, "kept"])
+def test_only_runs_that_executed_the_task_and_not_only_have_it(project, define, add, state):
+    of = define({"a": "true", "b": "false"})
+    oid = project.snapshot(of).tasks["b"]
+    kept = TaskRun(task=oid, state="skipped", output=outcome(oid).output, reason="output of etl#1")
+    ended = kept if state == "kept" else outcome(oid, state)
+    never = ("kept", "pending", "skipped", "upstream_failed")
+    if state in never:
+        ended = replace(ended, attempts=())
+    add("etl", 1, of=of, b=ended)
+    add("etl", 2, of=of, second=1)
+    found = asked(project, containing="etl#1^{snapshot}:b", limit=2)
+    assert found == (["etl#2"] if state in never else ["etl#2", "etl#1"])
+    assert asked(project, containing="etl#1^{snapshot}:a") == ["etl#2", "etl#1"]
+
+
+def test_only_runs_of_what_has_the_task_are_asked_for_its_outcome(story, monkeypatch):
+    read = []
+    original = type(story).tree
+    monkeypatch.setattr(
+        type(story),
+        "tree",
+        lambda self, oid, **more: read.append(oid) or original(self, oid, **more),
+    )
+    outcomes = {one.run.tasks for one in runs(story)}
+    assert asked(story, containing="etl#3^{snapshot}:put") == ["etl#3"]
+    assert len(outcomes.intersection(read)) == 1
+
+
+def test_outcomes_of_many_runs_are_read_together(project, define, add, monkeypatch):
+    task = project.snapshot(define({"a": "true"})).tasks["a"]
+    for number in range(1, PAGE_RUNS + 1):  # with other numbers, so that no two trees are equal
+        add("etl", number, second=number, a=outcome(task, number=number))
+    read = []
+    original = project.backend.get_many
+    monkeypatch.setattr(project.backend, "get_many", lambda o: read.append([*o]) or original(o))
+    project._cache.clear()
+    assert len(asked(project, containing="etl#1^{snapshot}:a")) == PAGE_RUNS
+    outcomes = {one.run.tasks for one in runs(project)}
+    assert any(outcomes <= {*together} for together in read)
 
 
 def test_runs_that_executed_a_file(story):

@@ -65,7 +65,8 @@ def runs(
         typer.Option(
             "--containing",
             metavar="OBJECT",
-            help="Only runs that executed this task or code file: REV:NAME, REV:PATH or an oid.",
+            help="Only runs that executed this task, or have this code file: REV:NAME, REV:PATH or "
+            "an oid.",
         ),
     ] = None,
     snapshot: Annotated[
@@ -102,7 +103,7 @@ def runs(
     It is followed through its renames. `ork log etl:load` lists the deploys that changed it.
 
     With --containing a task or file counts under whatever name it ran, also unattached and in other
-    workflows.
+    workflows. A task that was kept, left out or skipped was not executed.
 
     \b
     Example:
