@@ -8,13 +8,14 @@ from datetime import datetime
 
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
+from ork.differences.values import object_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import RunValues
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, resolve, run_of_id
 from ork.store.store import Store
@@ -24,15 +25,21 @@ BASES_MAX = 50  # runs of a part, one on top of the other, that are looked throu
 
 
 def still_valid(
-    store: Store, run: Run, new: Resolved, *, again: Collection[str], now: datetime
+    store: Store,
+    run: Run,
+    new: Resolved,
+    *,
+    params: Mapping[str, Json],
+    again: Collection[str],
+    now: datetime,
 ) -> dict[str, TaskRun]:
     """Return the outcomes of a run that the tasks of a new definition would only give again.
 
     Each task but for its patience, the code that it executes and its interpreter are as they were,
-    it succeeded untainted, and what it received is what it would receive now. So nothing that
-    depends on a task which is executed again, as those of `again` are, is still valid. What stood
-    in for a task in a run of a part counts if all this holds of the run that gave it, with the same
-    parameters.
+    it succeeded untainted, and what it received is what it would receive now, with these `params`.
+    So nothing that depends on a task which is executed again, as those of `again` are, is still
+    valid. What stood in for a task in a run of a part counts if all this holds of the run that gave
+    it, with the same parameters.
     """
     runs = [run]
     while runs[-1].selected is not None and (base := base_of(store, runs[-1])):
@@ -43,7 +50,7 @@ def still_valid(
             break
     found: dict[str, TaskRun] = {}
     for one in reversed(runs):
-        found = _valid_in(store, one, new, found, again=again, now=now)
+        found = _valid_in(store, one, new, found, params=params, again=again, now=now)
     return found
 
 
@@ -76,6 +83,8 @@ def made_by(
     if not executed:
         return found
     comparison = compare_resolved(store, resolve(store, f"run:{run.id}", now=now), new)
+    # Which values of parameters an output is of, its run says, whatever their defaults are.
+    comparison = replace(comparison, diff=replace(comparison.diff, params=()))
     older = {one.name for one in impact_of(store, comparison).affected} if comparison else set()
     older |= graph.descendants(needs, [name for name, one in before.items() if one.older])
     return found | {name: Made(run=run.name, older=name in older) for name in executed}
@@ -97,6 +106,7 @@ def _valid_in(
     new: Resolved,
     given: dict[str, TaskRun],
     *,
+    params: Mapping[str, Json],
     again: Collection[str],
     now: datetime,
 ) -> dict[str, TaskRun]:
@@ -105,8 +115,10 @@ def _valid_in(
     if comparison.unkept:
         return {}
     snapshot = store.snapshot(comparison.new.snapshot)
-    alike = set(impact_of(store, comparison).unaffected).difference(again)
     values = RunValues(store, run, task_runs(store, run))
+    others = tuple(object_changes(values.params, params))
+    comparison = replace(comparison, diff=replace(comparison.diff, params=others))
+    alike = set(impact_of(store, comparison).unaffected).difference(again)
     found: dict[str, TaskRun] = {}
     for name, needs in needs_of(store, snapshot).items():
         old = values.states.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterator, Mapping
@@ -23,9 +24,10 @@ from ork.errors import (
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import made_by, still_valid
+from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Deploy, Run, Task, TaskRun
+from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.objects.value import Value, field, fields_of, replace
 from ork.runner import record
 from ork.runner.choices import (
@@ -334,18 +336,18 @@ def prepare_retry(
     target = target_of(store, found)
     needs = needs_of(store, store.snapshot(target.snapshot))
     asked = chosen(needs, options.selection) if options.selection else set()
+    refuse_without_code(store, target.deploy)
+    refuse_forgotten(store, target.snapshot)
+    declared = store.snapshot(target.snapshot).params
+    params = settle_params(declared, {}, recorded_params(store, before))
     if latest:
-        same = still_valid(store, before, found, again=asked, now=caller.now)
+        same = still_valid(store, before, found, params=params, again=asked, now=caller.now)
         oids = store.snapshot(target.snapshot).tasks
         made = made_by(store, before, found, same, now=caller.now)
         kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
         terms = _go_on(store, oid, before, target, needs, asked, found, now=caller.now)
-    refuse_without_code(store, target.deploy)
-    refuse_forgotten(store, target.snapshot)
-    declared = store.snapshot(target.snapshot).params
-    params = settle_params(declared, {}, recorded_params(store, before))
     caller = replace(caller, trigger="retry", scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
     if caller.attended:
@@ -355,7 +357,7 @@ def prepare_retry(
         terms=terms,
         before=before,
         asked=tuple(sorted(asked)),
-        notes=_older(terms),
+        notes=(*_kept_values(store, before, declared, params), *_older(terms)),
     )
 
 
@@ -534,6 +536,30 @@ def _go_on(
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, older=older, selected=selected)
+
+
+def _kept_values(
+    store: Store, before: Run, declared: Mapping[str, Param], params: Mapping[str, Json]
+) -> Iterator[str]:
+    """Yield notes of parameters that a retry keeps though their defaults are others by now.
+
+    A record does not tell whether a value was given.
+    """
+    old = store.snapshot(before.snapshot).params
+    for name, entry in declared.items():
+        was = old.get(name)
+        if entry.required or (was and not was.required and _is_one(was.default, entry.default)):
+            continue
+        if not _is_one(params[name], entry.default):
+            kept, default = (
+                json.dumps(it, ensure_ascii=False) for it in (params[name], entry.default)
+            )
+            yield f"{name} is {kept} as in {before.name}; its default is {default} now"
+
+
+def _is_one(value: Json, other: Json) -> bool:
+    """Say whether two values are the same; 1 is not true."""
+    return canonical.encode(value) == canonical.encode(other)
 
 
 def _older(terms: Terms) -> tuple[str, ...]:

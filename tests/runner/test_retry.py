@@ -535,6 +535,58 @@ def test_latest_keeps_nothing_that_stood_in_from_other_parameters(ork: Ork) -> N
     assert tasks(ork, "flow#3")["a"]["output"]["text"] == "2"
 
 
+def test_latest_keeps_the_values_of_parameters_whatever_their_defaults_are(ork: Ork) -> None:
+    """`given` and `b` take lim, and `b` fails with what lim was; `a` takes nothing."""
+    echo = 'echo "ORK_OUTPUT:$LIM"'
+    text = f"""\
+        name: flow
+        params: {{lim: {{default: 1}}, day: {{type: str, default: monday}}}}
+        tasks:
+          a: {{executor: process, command: 'echo ORK_OUTPUT:1'}}
+          given: {{executor: process, command: {json.dumps(echo)},
+                  env: {{LIM: {{ref: params.lim}}}}}}
+          b: {{executor: process, command: 'test $LIM -gt 10', depends_on: [a, given],
+              env: {{LIM: {{ref: params.lim}}}}}}
+        """
+    ork.write("flow.yaml", text)
+    assert ork("run", "flow.yaml", "-i", "day=sunday").code == 1
+    ork.write("flow.yaml", text.replace("lim: {default: 1}", "lim: {default: 50}"))
+    assert ork("deploy", "flow.yaml").code == 0
+    note = "note: lim is 1 as in flow#1; its default is 50 now\n"
+    dry = ork("retry", "flow#1", "--latest", "--dry-run")
+    assert (note in dry.err, "day" in dry.err) == (True, False), "that of day is as it was"
+    assert dry.out.count("kept") == 2
+    retried = ork("retry", "flow#1", "--latest")
+    assert (note in retried.err, retried.code) == (True, 1)
+    assert kept(ork, "flow#2") == ["a", "given"]
+    assert tasks(ork, "flow#2")["given"]["reason"] == "output of flow#1"
+    assert "note" not in ork("retry", "flow#2").err
+    assert "note" not in ork("run", "flow", "--only", "b", "-i", "lim=1").err
+    assert ork("run", "flow", "-i", "lim=5").code == 1
+    assert "lim is 5 as in flow#4; its" not in ork("retry", "flow#4", "--latest").err
+    ork.write("flow.yaml", text.replace("lim: {default: 1}", "lim: {}"))
+    assert ork("deploy", "flow.yaml").code == 0
+    assert "note" not in ork("retry", "flow#1", "--latest").err
+
+
+def test_latest_runs_again_what_takes_a_parameter_that_is_read_in_another_way(ork: Ork) -> None:
+    echo = 'printf \'ORK_OUTPUT:"%s"\\n\' "$DAY"'
+    text = f"""\
+        name: flow
+        params: {{day: {{default: "2026-11-01 10:00"}}}}
+        tasks:
+          a: {{executor: process, command: {json.dumps(echo)}, env: {{DAY: {{ref: params.day}}}}}}
+          b: {{executor: process, command: 'false', depends_on: [a]}}
+        """
+    ork.write("flow.yaml", text)
+    assert ork("run", "flow.yaml").code == 1
+    ork.write("flow.yaml", text.replace("{default: ", "{type: datetime_notz, default: "))
+    assert ork("deploy", "flow.yaml").code == 0
+    assert ork("retry", "flow#1", "--latest").code == 1
+    given = [tasks(ork, f"flow#{number}")["a"]["output"]["text"] for number in (1, 2)]
+    assert given == ['"2026-11-01 10:00"', '"2026-11-01T10:00:00"']
+
+
 def test_latest_runs_again_what_is_selected_and_what_follows(calls: Ork) -> None:
     assert calls("retry", "flow#1", "--latest", "--only", "a").code == 1
     assert kept(calls, "flow#2") == ["c"]
