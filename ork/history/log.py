@@ -33,13 +33,14 @@ class Standing(Value, frozen=True, kw_only=True):
     remote: str
     ahead: int  # deploys that only this store has
     behind: int  # that only the remote had
+    name: str | None = None  # what the workflow is called there, where that is another name
 
     @property
     def words(self) -> str:
         """How many deploys ahead of the remote, or behind it; nothing if neither."""
         sides = ((self.ahead, "ahead of"), (self.behind, "behind"))
         apart = ", ".join(f"{number} {word}" for number, word in sides if number)
-        return f"{apart} {self.remote}" if apart else ""
+        return f"{apart} {self.remote}{f'/{self.name}' if self.name else ''}" if apart else ""
 
 
 class LogEntry(Value, frozen=True, kw_only=True):
@@ -183,13 +184,19 @@ def _names(store: Store) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[st
 
 def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Standing, ...]]:
     """Return how the heads of these workflows stand to those of each remote that has them, too."""
-    heads = store.refs_at(f"workflows/{name}" for name in workflows)
+    refs = store.refs_at(f"workflows/{name}" for name in workflows)
+    heads = {ref.partition("/")[2]: oid for ref, oid in refs.items()}
     found: dict[str, tuple[Standing, ...]] = {}
-    for name, theirs in store.refs(REMOTES):
-        remote, _, workflow = name.partition("/")
-        if ours := heads.get(f"workflows/{workflow}"):
+    for ref, theirs in store.refs(REMOTES):
+        remote, _, there = ref.partition("/")
+        workflow = there
+        if there not in heads and store.ref(f"workflows/{there}") is None:  # it may be renamed
+            names = (deploy.workflow for _, deploy in history(store, there, theirs))
+            workflow = next((name for name in names if name in heads), there)
+        if ours := heads.get(workflow):
             ahead, behind = _apart(store, workflow, ours, theirs)
-            one = Standing(remote=remote, ahead=ahead, behind=behind)
+            name = there if there != workflow else None
+            one = Standing(remote=remote, ahead=ahead, behind=behind, name=name)
             found[workflow] = (*found.get(workflow, ()), one)
     return found
 

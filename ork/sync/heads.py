@@ -7,6 +7,7 @@ Writes nothing. What has a name for the source also remembers where the heads ar
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from ork.errors import OrkError
@@ -17,6 +18,8 @@ from ork.store.resolve import former_names, present_name, remote_ref
 from ork.store.store import Store
 from ork.sync.carrier import Side
 from ork.sync.receive import Moves, given_up, is_before
+
+FORMER = "former/"
 
 
 class Elsewhere(Value, frozen=True, kw_only=True):
@@ -73,18 +76,18 @@ class Heads:
     def look(self, names: Sequence[str]) -> None:
         """Let the target remember where the heads of these workflows are, and no more."""
         here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
-        remembered = self._remembered()
+        stale, remembered = self._stale(here), self._remembered()
         for name in names:
             self.moves[name] = HeadMoves({}, {}, set(), set(), forced=False)
             old, head = remembered.get(name), here[name].get(f"workflows/{name}")
-            self._remember(name, head, there[name], remembered)
+            self._remember(name, head, {**there[name], **stale.get(name, {})}, remembered)
             if head and old and not is_before(self._both, old, head):
                 self.moves[name] = self.moves[name]._replace(forced=True)
 
     def compare(self, names: Sequence[str], *, tags: bool) -> None:
         """Find how the heads of these workflows move, and their tags."""
         here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
-        renamed = {pair.partition("/")[2] for pair, _ in self._to.store.refs("former/")}
+        renamed = {pair.partition("/")[2] for pair, _ in self._former_there}
         stale = self._stale(here)
         taken_over = {old for olds in stale.values() for old in olds}  # that have another history
         remembered = self._remembered()
@@ -147,27 +150,45 @@ class Heads:
         return not self._force
 
     def _stale(self, here: Mapping[str, Mapping[str, Oid]]) -> dict[str, dict[str, Oid]]:
-        """Return the heads that the target has by names that workflows had in the source before.
+        """Return the heads that the target has of workflows by other names than the source.
 
-        By the name of today, then by the former one.
+        By the name in the source, then by that in the target: a former one, or what the target
+        itself has renamed it to.
         """
+        renamed = (name for name, refs in here.items() if any(r.startswith(FORMER) for r in refs))
         names = {
-            name: former_names(self._from.store, name)
-            for name, refs in here.items()
-            if any(ref.startswith("former/") for ref in refs)
+            name: self._other_names(name, former_names(self._from.store, name)) for name in renamed
         }
-        there = self._to.store.refs_at({f"workflows/{old}" for o in names.values() for old in o})
+        there = self._to.store.refs_at({f"workflows/{one}" for o in names.values() for one in o})
         found: dict[str, dict[str, Oid]] = {}
-        for name, olds in names.items():
-            for old in olds:
-                ref, head = f"workflows/{old}", here[name].get(f"workflows/{name}")
-                own = here.get(old, {}).get(ref)  # what has the name in the source by now
+        for name, others in names.items():
+            head = here[name].get(f"workflows/{name}")
+            for other in others if head else ():
+                ref = f"workflows/{other}"
+                own = here.get(other, {}).get(ref)  # what has the name in the source by now
                 its = there.get(ref)
-                if its is None or head is None or (own and is_before(self._both, its, own)):
+                if its is None or (own and self._base(its, own)):
                     continue
-                if own is None or is_before(self._both, its, head):
-                    found.setdefault(name, {})[old] = its
+                if head and self._base(its, head):
+                    found.setdefault(name, {})[other] = its
         return found
+
+    def _other_names(self, name: str, olds: Iterable[str]) -> list[str]:
+        """Return what the target may call a workflow that had these names in the source."""
+        pairs = [ref.split("/")[:2] for ref, _ in self._former_there]
+        found = dict.fromkeys(olds)
+        while more := {new: None for new, old in pairs if old in found and new not in found}:
+            found |= more
+        return [one for one in found if one != name]
+
+    @cached_property
+    def _former_there(self) -> list[tuple[str, Oid]]:
+        return list(self._to.store.refs(FORMER))
+
+    def _base(self, one: Oid, other: Oid) -> Oid | None:
+        """Return the newest deploy that is in the history of both."""
+        known = set(_ancestors(self._both, [one]))
+        return next((oid for oid in _ancestors(self._both, [other]) if oid in known), None)
 
     def _follow(
         self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
@@ -209,7 +230,7 @@ class Heads:
             if not all(map(is_name, parts)):
                 raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
             forward = old is None
-            if old is not None and ref.startswith("former/"):  # it goes with the head
+            if old is not None and ref.startswith(FORMER):  # it goes with the head
                 if f"workflows/{name}" not in found.moves:
                     continue
                 forward = True
@@ -233,7 +254,6 @@ class Heads:
 
     def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
         before, after = (self._both.get(Deploy, oid) for oid in (old, new))
-        common = set(_ancestors(self._both, [old]))
         return Elsewhere(
             name=name,
             old=old,
@@ -244,7 +264,7 @@ class Heads:
             new_author=after.author,
             old_message=before.message,
             new_message=after.message,
-            base=next((one for one in _ancestors(self._both, [new]) if one in common), None),
+            base=self._base(old, new),
         )
 
     def _comes_after(self, old: Oid, found: HeadMoves) -> bool:

@@ -494,7 +494,7 @@ class _Transfer:
                         deploys=len(found.deploys),
                         tags=tags,
                         runs=runs,
-                        was=tuple(ref.partition("/")[2] for ref in was),
+                        was=tuple(sorted({ref.partition("/")[2] for ref in was} - {name})),
                         forced=found.forced,
                     )
                 )

@@ -180,7 +180,8 @@ class _Capture:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
         for at, (by, use, missing, unreadable) in left:
-            if unreadable and (reason := self._not_python(by)):
+            is_script = unreadable and not by.endswith(".ipynb")
+            if is_script and (reason := self._not_python(by)):
                 told[True][reason] = None
                 continue
             named = has_python if use.role in ("imported", "module") else has_shell

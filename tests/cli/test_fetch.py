@@ -65,7 +65,7 @@ def test_a_status_tells_in_json_how_heads_stand(ran, team):
     ran("--store", team, "rollback", "etl", "etl~1")
     ran("fetch")
     (etl,) = [f for f in json.loads(ran("status", "--json").out)["data"] if f["workflow"] == "etl"]
-    assert etl["remotes"] == [{"remote": "origin", "ahead": 0, "behind": 1}]
+    assert etl["remotes"] == [{"remote": "origin", "ahead": 0, "behind": 1, "name": None}]
     (head, *_) = json.loads(ran("log", "origin/etl", "--json").out)["data"]
     assert (head["remotes"], head["head"]) == (["origin/etl"], False)
 
@@ -189,3 +189,17 @@ def test_fsck_finds_a_head_of_another_workflow(ran, team, tmp_path):
     found = ran("fsck")
     assert found.code == 1
     assert "remotes/origin/etl" in found.out and "a deploy of two" in found.out
+
+
+def test_what_was_renamed_there_is_known_by_its_former_name(ran, team):
+    ran("fetch")
+    assert ran("--store", team, "mv", "etl", "load").code == 0
+    fetched = ran("fetch")
+    assert re.search("^origin/load +[0-9a-f]{8}  new: 1 deploy$", fetched.out, re.MULTILINE)
+    assert "note: etl is 1 behind origin/load\n" in fetched.err
+    assert "next: `ork log etl..origin/load`" in fetched.err
+    assert "1 behind origin/load" in ran("status").out
+    assert ran("log", "etl..origin/load", "--oneline").out.count("\n") == 1
+    assert ran("diff", "etl...origin/load").code == 0
+    assert ran("pull").code == 0
+    assert "behind" not in ran("status").out

@@ -142,6 +142,26 @@ def test_two_that_renamed_alike_tell_of_heads_alone(places):
     assert is_whole(other)
 
 
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_two_new_names_of_one_workflow_are_different_ways(places, direction):
+    other, third = places.other(), places.other("third")
+    move(places.store, other)
+    move(places.store, third)
+    renamed(places)
+    rename(other, "etl", "take", stamp=stamp(2))
+    (load,) = move(places.store, other, direction).refused
+    (end,) = load.heads
+    assert (end.name, end.receiver) == ("load", "take")
+    assert workflows(other) == ["take"]
+    (load,) = move(places.store, other, direction, force=True).workflows
+    assert load.was == ("take",)
+    assert workflows(other) == ["load"]
+    assert is_whole(other)
+    move(other, third)
+    assert workflows(third) == ["load"]
+    assert is_whole(third)
+
+
 def test_a_bundle_lets_a_store_follow_the_rename(places):
     other, third = places.other(), places.other("third")
     move(places.store, other)

@@ -15,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import PRINTED, Line
+from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
@@ -437,7 +437,7 @@ def _hook(hook: Hook, session: Session) -> Iterator[Line]:
         yield ["    ", hook.error.partition("\n")[0]]
     label = "printed "
     for line in drawn_lines([hook.output.rstrip("\n").encode()]):
-        yield Verbatim(["    ", (label, "dim"), (line, PRINTED)])
+        yield Verbatim(["    ", (label, "dim"), line])
         label = " " * len(label)
 
 

@@ -54,15 +54,17 @@ def fetch(
         tell_dry_run(session, done)
         return
     from ork.history.log import standings
+    from ork.store.resolve import workflows as workflows_of
 
-    sides = standings(session.store, [one.workflow for one in moved if one.new])
-    apart = {workflow: _of(place.remote, found) for workflow, found in sides.items()}
+    fresh = [one.workflow for one in moved if one.new]
+    apart = {
+        workflow: one
+        for workflow, found in standings(session.store, workflows_of(session.store)).items()
+        for one in found
+        if one.remote == place.remote and (one.name or workflow) in fresh
+    }
     session.say(*_apart_lines(apart))
-    session.say(*_next_lines(moved, apart, name))
-
-
-def _of(remote: str | None, found: "Sequence[Standing]") -> "Standing | None":
-    return next((one for one in found if one.remote == remote), None)
+    session.say(*_next_lines(fresh, apart, name))
 
 
 def _line(one: "Moved", remote: str, width: int) -> Line:
@@ -73,21 +75,24 @@ def _line(one: "Moved", remote: str, width: int) -> Line:
     return [*line, *ends_of(one), count(one.deploys, "deploy")]
 
 
-def _apart_lines(apart: "dict[str, Standing | None]") -> Iterator[Line]:
+def _apart_lines(apart: "dict[str, Standing]") -> Iterator[Line]:
     for workflow, found in apart.items():
-        if found and found.words:
-            yield [("note: ", "warning"), f"{workflow} is {found.words}/{workflow}"]
+        if found.words:
+            words = found.words if found.name else f"{found.words}/{workflow}"
+            yield [("note: ", "warning"), f"{workflow} is {words}"]
 
 
 def _next_lines(
-    moved: "Sequence[Moved]", apart: "dict[str, Standing | None]", remote: str
+    fresh: "Sequence[str]", apart: "dict[str, Standing]", remote: str
 ) -> Iterator[Line]:
     """Yield how to look at what is new there."""
     for workflow, found in apart.items():
-        if found and found.behind:
-            log = f"`ork log {workflow}..{remote}/{workflow}`"
-            yield [("next: ", "hint"), f"{log}, `ork diff {workflow} {remote}/{workflow}`"]
+        if found.behind:
+            there = f"{remote}/{found.name or workflow}"
+            told = f"`ork log {workflow}..{there}`, `ork diff {workflow}...{there}`"
+            yield [("next: ", "hint"), told]
             return
-    if fresh := next((one for one in moved if one.new and one.workflow not in apart), None):
-        log = f"`ork log {remote}/{fresh.workflow}`"
-        yield [("next: ", "hint"), f"{log}, `ork pull {remote} {fresh.workflow}` takes it"]
+    known = {found.name or workflow for workflow, found in apart.items()}
+    if new := next((name for name in fresh if name not in known), None):
+        told = f"`ork log {remote}/{new}`, `ork pull {remote} {new}` takes it"
+        yield [("next: ", "hint"), told]
