@@ -11,7 +11,7 @@ from ork.cli.options import AllowSecret, Json
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import UsageError, some
 
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ork.store.store import Store
 
 COMMIT_DIGITS = 12
+TAGS_MAX = 5  # that a note names
 
 
 def export(
@@ -278,6 +279,9 @@ def _skipped(done: "Imported") -> Iterator[Line]:
     if done.skipped:
         many = count(len(done.skipped), "version")
         yield [note, f"skipped {many} of a file that could not be deployed"]
+    if done.left and any(one.added for one in done.workflows):
+        why = "they are on no commit of this line, or have a name that no tag here can have"
+        yield [note, f"left out {some(done.left, TAGS_MAX)}: {why}"]
     if done.shallow:
         yield [
             note,

@@ -10,7 +10,7 @@ import os
 import posixpath
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
@@ -59,7 +59,10 @@ class ImportedWorkflow(Value, frozen=True, kw_only=True):
 
 
 class Imported(Value, frozen=True, kw_only=True):
-    """The result of an import; `commits` counts those of the history, by first parents."""
+    """The result of an import; `commits` counts those of the history, by first parents.
+
+    `left` are git tags that are on none of these, or have names that no tag of ork can have.
+    """
 
     repository: str
     commit: str
@@ -67,6 +70,7 @@ class Imported(Value, frozen=True, kw_only=True):
     shallow: bool
     workflows: tuple[ImportedWorkflow, ...]
     skipped: tuple[Skipped, ...]
+    left: tuple[str, ...] = ()
 
 
 class Source(Value, frozen=True, kw_only=True):
@@ -131,13 +135,16 @@ def import_source(
         for commit, changed in counted("reading commits", steps, len(source.steps)):
             for found in versions.of(numbers[commit], commit, changed):
                 lines.take(found, numbers[commit])
+        lines.rename_at_end([commit for commit, _ in source.steps])
+        tags, left = _tags(git, numbers)
     return Imported(
         repository=str(source.repository),
         commit=source.tip,
         commits=len(numbers),
         shallow=is_shallow(git),
-        workflows=lines.write(stamp, _tags(git, numbers)),
+        workflows=lines.write(stamp, tags),
         skipped=tuple(lines.skipped),
+        left=left,
     )
 
 
@@ -270,6 +277,36 @@ class _Lines:
                     self._rename(before, line, commit)
                 self._append(line, found, commit)
                 line.numbers.append(number)
+
+    def rename_at_end(self, commits: Sequence[str]) -> None:
+        """Give a workflow the name that `ork mv` gave it after all else that was exported of it.
+
+        Its file had the former name still, so no commit changes it.
+        """
+        for line in [*self._lines.values()]:
+            newest = line.numbers[-1] if line.numbers else line.after
+            is_exported = newest >= 0 and _commit(self._blobs, commits[newest]).deploy
+            for number in range(newest + 1, len(commits)) if is_exported else ():
+                commit = _commit(self._blobs, commits[number])
+                name = commit.trailers.get("Workflow", line.workflow)
+                is_its = commit.file is not None and place_of(commit.file) == line.path
+                if not is_its or not is_name(name) or name in (line.workflow, *self._lines):
+                    continue
+                renamed = replace(line, workflow=name, there=self._store.ref(f"workflows/{name}"))
+                if line.head is None or (renamed.there and name not in line.gone):
+                    continue
+                self._rename(line, renamed, commit)
+                assert renamed.head is not None and renamed.newest is not None
+                self._lines[name] = line = renamed
+                line.numbers.append(number)
+                line.added.append(
+                    NewDeploy(
+                        commit=commits[number],
+                        deploy=renamed.head,
+                        message=renamed.newest.message,
+                        snapshot=renamed.newest.snapshot,
+                    )
+                )
 
     def write(self, stamp: Stamp, tags: Mapping[str, int]) -> tuple[ImportedWorkflow, ...]:
         """Store everything, or nothing. A tag that a workflow has already stays where it is."""
@@ -425,15 +462,21 @@ def _commit(blobs: Blobs, commit: str) -> Commit:
     return read_commit(data)
 
 
-def _tags(git: Git, numbers: Mapping[str, int]) -> dict[str, int]:
-    """Return the tags on these commits that ork has a name for: label -> number of the commit."""
+def _tags(git: Git, numbers: Mapping[str, int]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the tags on these commits that ork has a name for: label -> number of the commit.
+
+    And the names of all others.
+    """
     form = "--format=%(refname:lstrip=2) %(objectname) %(*objectname)"  # the tag's, its commit's
     found: dict[str, int] = {}
+    left = []
     for line in git.run("for-each-ref", form, "refs/tags").decode("utf-8", "replace").splitlines():
         label, *ids = line.split()
         if is_name(label) and ids[-1] in numbers:
             found[label] = numbers[ids[-1]]
-    return found
+        else:
+            left.append(label)
+    return found, tuple(sorted(left))
 
 
 def _tip(git: Git, branch: str | None) -> str:

@@ -14,6 +14,7 @@ from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
+from ork.heads.rename import rename
 from ork.heads.tags import tag, tags
 from ork.heads.undo import undo
 from ork.objects.kinds import Operation, Origin
@@ -377,7 +378,10 @@ def test_a_file_that_changes_its_name_renames_the_workflow(target, repo):
     assert said == [("etl", "First"), ("new", "Rename etl to new"), ("new", "Renamed")]
     assert b"name: new" in join_text(target, deploys(target, "new")[-1].source)
     assert labels(target)["new@v1"] == new.added[0].deploy
-    assert load(target, repo).workflows == ()
+    for label in ("release/1.0", "elsewhere"):
+        repo("tag", label, repo("commit-tree", "-m", "Another line", "HEAD^{tree}"))
+    again = load(target, repo)
+    assert (again.workflows, again.left) == ((), ("elsewhere", "release/1.0"))
     assert is_whole(target)
 
 
@@ -400,6 +404,22 @@ def test_a_later_import_renames_what_an_earlier_one_brought(target, repo):
     undo(target, stamp=stamp(10), now=NOON)
     assert (workflows(target), target.ref("workflows/etl")) == (["etl"], first)
     assert is_whole(target)
+
+
+def test_a_rename_that_no_file_has_yet_comes_back(target, repo, tmp_path):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
+    load(target, repo)
+    for number, name in enumerate(("load", "take")):
+        rename(target, workflows(target)[0], name, stamp=stamp(10 + number))
+    out = tmp_path / "out"
+    export_git(target, out, "take")
+    store = Store(Memory(), project=target.project)
+    (take,) = load(store, out).workflows
+    assert (take.workflow, take.was) == ("take", ("etl", "load"))
+    said = [(one.workflow, one.message) for one in deploys(store, "take")]
+    assert said == [(one.workflow, one.message) for one in deploys(target, "take")]
+    assert load(store, out).workflows == ()
+    assert is_whole(store)
 
 
 def test_another_file_may_have_the_name_that_was_given_up(target, repo):
