@@ -12,7 +12,7 @@ from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, person, quoted
 from ork.cli.session import Session
 from ork.errors import Conflict, some
 
@@ -279,7 +279,7 @@ def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]
     width = max(map(len, places))
     for place, (snapshot, author, message) in zip(places, ends, strict=True):
         first = message.partition("\n")[0]
-        told = f"  {author}  {first}".rstrip()
+        told = f"  {person(author, AUTHOR_CHARS_MAX)}  {first}".rstrip()
         yield [f"  {place:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
 
 
