@@ -63,7 +63,11 @@ def schedule(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="backfill: before this moment, not now."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="backfill: before this moment, not now; a date is its end.",
+        ),
     ] = None,
     grace: Annotated[
         float | None,

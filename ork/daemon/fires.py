@@ -556,9 +556,12 @@ def backfill(
             f"the time to make up for ends at {end:%Y-%m-%d %H:%M %Z}, before it begins",
             hint="give a --since before --until, and before now",
         )
+    if not (its := list(lines.lines_of(store, workflow))):
+        hint = f"`ork run --queue {workflow} -i NAME=VALUE`, once for each"
+        raise UsageError(f"{workflow} has no schedule", hint=hint)
     found = [
         (slot, number, line.schedule)
-        for number, line in enumerate(lines.lines_of(store, workflow))
+        for number, line in enumerate(its)
         for slot in islice(
             takewhile(lambda slot: slot < end, slots(line.schedule, since - _MOMENT)),
             BACKFILL_MAX + 1,
@@ -579,8 +582,8 @@ def backfill(
             values = _given(store, newest, schedule, slot)
             options = Options(given=given, values=values, timeout_s=schedule.timeout_s)
             # The times at which they were put there give their order.
-            its = replace(caller, scheduled=slot, now=caller.now + len(queued) * _MILLISECOND)
-            queued.append(queue.put(store, newest, options=options, caller=its, fire=ref))
+            at = replace(caller, scheduled=slot, now=caller.now + len(queued) * _MILLISECOND)
+            queued.append(queue.put(store, newest, options=options, caller=at, fire=ref))
     return Backfill(queued=tuple(queued), known=len(found) - len(queued))
 
 

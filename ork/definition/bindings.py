@@ -180,6 +180,8 @@ def _with_else(
     binding = _reference(ref, wanted, scope, problems)
     if binding and split_param(str(binding["ref"])):
         problems.at(key, "a parameter always has a value: there is no `else`", "remove it")
+    if isinstance(other.value, dict) and other.value.keys() == {"const"}:
+        problems.at(other, "`else` is the value itself, without `const`", "write the value alone")
     value = read(other, problems)
     return binding and {**binding, "else": value}
 

@@ -18,7 +18,7 @@ from ork.yaml.problems import Problems
 PATH_LENGTH_MAX = 1024
 WORD_BYTES_MAX = 128 * 1024 - 1  # of a command; Linux starts no program with a longer one
 NAME_HINT = (
-    "a name has letters a-z, digits, `_`, `.`, `-`; at most 128, the first a letter or digit"
+    "a name has letters a-z, digits, `_`, `-`, single `.`; at most 128, the first no `.` or `-`"
 )
 Value = TypeVar("Value")
 
@@ -135,7 +135,7 @@ def duration(
     seconds = seconds_of(value)
     if seconds is None:
         hint = "write it without quotes, or " if is_number(value) else ""
-        hint += "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
+        hint += "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds such as 0.5"
         hint += "; `none` is no limit" if what == "timeout" else ""
         problems.at(node, f"{what} cannot be {short(value)}", hint)
         return None

@@ -76,10 +76,11 @@ def make_sure_of_room(store: Store, room: Room | None, *, but: str | None = None
     if room is None or not (others := in_the_way(store, room, but=but)):
         return
     first = others[0].name
+    hint = f"`ork watch {first}` shows it, `ork cancel {first}` stops it"
+    if but is None:
+        hint = f"`ork run --queue {room.workflow}` lets a run wait for it; {hint}"
     raise Full(
-        f"{going_on(others)}, and `max_active_runs` of {room.workflow} is {room.most}",
-        hint=f"`ork run --queue {room.workflow}` lets a run wait for it; `ork watch {first}` shows"
-        f" it, `ork cancel {first}` stops it",
+        f"{going_on(others)}, and `max_active_runs` of {room.workflow} is {room.most}", hint=hint
     )
 
 

@@ -327,6 +327,12 @@ def test_slots_of_the_past_are_made_up_for_once(project, keep):
         fires.backfill(project, "etl", caller(now), since=since, until=since + MINUTE)
 
 
+def test_without_a_schedule_there_are_no_slots_to_make_up_for(project, keep):
+    keep("name: etl\ntasks: {t: {executor: process, command: 'true'}}\n")
+    with pytest.raises(UsageError, match="etl has no schedule"):
+        fires.backfill(project, "etl", caller(NOON), since=NOON - MINUTE, until=NOON)
+
+
 def test_there_is_an_end_to_how_many_are_made_up_for(project, flow):
     flow()
     with pytest.raises(UsageError, match="more than 1000 slots"):

@@ -986,6 +986,8 @@ def test_a_condition_is_a_reference_and_a_value(key, when):
         ("when: {ref: tasks.c.output.x}", "tasks.c", "`output` of `c` has no field `x`"),
         ("when: {ref: params.ful}", "params.ful", "no parameter named `ful`"),
         ("inputs: {x: {ref: params.any, else: 1}}", "else", "a parameter always has a value"),
+        ("inputs: {x: {ref: tasks.c.output.n, else: {const: 1}}}", "{const", "`else` is the value"),
+        ("env: {X: {ref: tasks.c.output.n, else: {const: 1}}}", "{const", "`else` is the value"),
         ("input_type: {x: int}, inputs: {x: {ref: tasks.c.output.n, else: a}}", "a}", "x: expecte"),
         ("input_type: {x: str}, inputs: {x: {ref: tasks.c.output.n, else: a}}", "ta", "`tasks.c"),
     ],

@@ -84,7 +84,9 @@ def text() -> str:
 def document() -> Schema:
     """Return the schema."""
     output = {**REFERENCE, "pattern": r"^tasks(\.[^.]+)+\.output(\.[^.]+)*$"}
-    with_else = _object({"ref": output, "else": {}}, ("ref", "else"), required=("ref", "else"))
+    # `else` is the value itself.
+    alone = {"not": {"type": "object", "required": ["const"], "maxProperties": 1}}
+    with_else = _object({"ref": output, "else": alone}, ("ref", "else"), required=("ref", "else"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A workflow of ork",

@@ -24,7 +24,7 @@ def clone(
         str, typer.Argument(metavar="TARGET", help="A folder without a store, or a URL.")
     ],
     url: Annotated[
-        str, typer.Option("--store", metavar="URL", help="In a folder: lmdb: or sqlite:.")
+        str, typer.Option("--store", metavar="URL", help="In a folder: lmdb:, sqlite: or files:.")
     ] = "lmdb:",
     as_json: Json = False,
 ) -> None:
@@ -49,7 +49,9 @@ def clone(
         raise UsageError("a clone makes a store: name it by TARGET, without ORK_DIR or ORK_STORE")
     address = parse_url(url, base=Path.cwd())
     if address.at:
-        raise UsageError(f"--store {url}: say lmdb: or sqlite:", hint="TARGET may be a URL itself")
+        raise UsageError(
+            f"--store {url}: say lmdb:, sqlite: or files:", hint="TARGET may be a URL itself"
+        )
     done = clone(
         source,
         target,
