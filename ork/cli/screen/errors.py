@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from ork.cli.screen.fit import columns
 from ork.cli.screen.line import Line
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from ork.cli.session import Session
 
 PROBLEMS_MAX = 50
-SOURCE_CHARS_MAX = 120
+SOURCE_CHARS_MAX = 72  # so that the caret stands right in a terminal of 80 columns
+SOURCE_CHARS_BEHIND = 12  # the caret
 CANDIDATES_MAX = 20
 
 
@@ -81,7 +83,9 @@ def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
 def _caret(problem: Problem) -> Iterator[Line]:
     source = (problem.source or "").rstrip("\r\n").replace("\t", " ")
     column = max(problem.column, 1)
-    start = max(0, column - SOURCE_CHARS_MAX // 2) if len(source) > SOURCE_CHARS_MAX else 0
+    end = min(len(source), max(SOURCE_CHARS_MAX, column + SOURCE_CHARS_BEHIND))
+    start = max(0, end - SOURCE_CHARS_MAX)
     number = f"{problem.line:>5} "
-    yield [(number + "| ", "dim"), source[start : start + SOURCE_CHARS_MAX]]
-    yield [(" " * len(number) + "| ", "dim"), " " * (column - 1 - start), ("^", "error")]
+    yield [(number + "| ", "dim"), source[start:end]]
+    before = " " * columns(source[start : column - 1])
+    yield [(" " * len(number) + "| ", "dim"), before, ("^", "error")]
