@@ -148,12 +148,14 @@ class Project:
         author: str | None = None,
         allow_secret: bool = False,
         move: bool = False,
+        new: bool = False,
     ) -> Deployed:
         """Deploy a workflow file; `changed` of the result is False when the head had its content.
 
-        Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, and when the
-        workflow was deployed from another file, unless `move`. What seems to be a mistake in it is
-        an OrkWarning, and stands in `warnings`. A file elsewhere, even one of another project, is
+        Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, when the
+        workflow was deployed from another file, unless `move`, and when the file is deployed under
+        another name, unless it is to be a `new` workflow. What seems to be a mistake in it is an
+        OrkWarning, and stands in `warnings`. A file elsewhere, even one of another project, is
         deployed into this store all the same, and its tasks run where it lies.
 
         >>> project.deploy("etl.yaml", message="Wait even longer")
@@ -166,6 +168,7 @@ class Project:
             message=message,
             allow_secret=allow_secret,
             move=move,
+            new=new,
         )
         _warn_of(deployed)
         return self._shown(deployed)

@@ -70,10 +70,15 @@ def keep(project: Store) -> Callable[..., Deployed]:
     """Write a workflow file and deploy it: keep(text, message=..., hours=...)."""
 
     def write_and_deploy(
-        text: str, *, path: str = "etl.yaml", message: str | None = None, hours: float = 0
+        text: str,
+        *,
+        path: str = "etl.yaml",
+        message: str | None = None,
+        hours: float = 0,
+        new: bool = False,
     ) -> Deployed:
         (project.project / path).write_text(text, newline="")
-        return deploy(project, project.project / path, stamp=stamp(hours), message=message)
+        return deploy(project, project.project / path, stamp=stamp(hours), message=message, new=new)
 
     return write_and_deploy
 

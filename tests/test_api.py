@@ -134,6 +134,28 @@ def test_a_store_is_found_upwards_or_made(etl, monkeypatch):
         opened.close()
 
 
+@pytest.mark.parametrize("renamed", ["by ork mv", "in the file"])
+def test_a_file_under_another_name_is_no_second_workflow_unless_it_is_to_be(project, edit, renamed):
+    project.deploy("etl.yaml")
+    if renamed == "by ork mv":
+        project.move("etl", "load")
+    else:
+        edit("etl.yaml", "name: etl", "name: load")
+    was = {one.workflow for one in project.workflows()}
+    for refused in (
+        lambda: project.deploy("etl.yaml"),
+        lambda: project.queue("etl.yaml"),
+        lambda: project.run("etl.yaml"),
+    ):
+        with pytest.raises(library.InvalidInput, match="nothing was deployed") as caught:
+            refused()
+        assert "this file is deployed as" in caught.value.problems[0].message
+    assert {one.workflow for one in project.workflows()} == was
+    assert project.deploy("etl.yaml", new=True).changed
+    assert {one.workflow for one in project.workflows()} == {"etl", "load"}
+    assert project.queue("etl.yaml").workflow in {"etl", "load"} - was
+
+
 def test_the_whole_story(project, edit):
     done = project.deploy("etl.yaml", message="First", author="Ada <ada@example.org>")
     assert (done.workflow, done.changed, done.task_count) == ("etl", True, 2)

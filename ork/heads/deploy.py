@@ -119,18 +119,20 @@ def deploy(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    new: bool = False,
 ) -> Deployed:
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
     Without a message one is made from the difference. Raises InvalidInput when the workflow was
-    deployed from another file, unless `move`, or that file is gone and nothing else changed; and
-    when the workflow is archived. Loses no race: when another deploy of the workflow came first,
-    this one becomes its child, or finds that nothing changed. Raises Conflict only if that happens
-    again and again.
+    deployed from another file, unless `move`, or that file is gone and nothing else changed; when
+    the file was deployed under another name, unless it is to be a `new` workflow; and when the
+    workflow is archived. Loses no race: when another deploy of the workflow came first, this one
+    becomes its child, or finds that nothing changed. Raises Conflict only if that happens again and
+    again.
     """
     loaded = load(store, path)
     return deploy_loaded(
-        store, loaded, stamp=stamp, message=message, allow_secret=allow_secret, move=move
+        store, loaded, stamp=stamp, message=message, allow_secret=allow_secret, move=move, new=new
     )
 
 
@@ -142,11 +144,19 @@ def deploy_loaded(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    new: bool = False,
     dry: bool = False,
 ) -> Deployed:
     """Deploy a file that `load` has read; see `deploy_all`."""
     (done,) = deploy_all(
-        store, [loaded], stamp=stamp, message=message, allow_secret=allow_secret, move=move, dry=dry
+        store,
+        [loaded],
+        stamp=stamp,
+        message=message,
+        allow_secret=allow_secret,
+        move=move,
+        new=new,
+        dry=dry,
     )
     return done
 
@@ -159,16 +169,20 @@ def deploy_all(
     message: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    new: bool = False,
     skip_behind: bool = False,
     dry: bool = False,
 ) -> list[Deployed]:
     """Deploy files that `load` has read, all or none, as one operation; `dry`, only say what for.
 
     Files that are behind are refused, or left out on request: then they are in nobody's way.
-    See `refuse_move` and `refuse_secrets`. Raises NotFound when a part of one was forgotten.
+    See `refuse_move`, `refuse_renamed` and `refuse_secrets`. Raises NotFound when a part of one was
+    forgotten.
     """
     if message is not None:
         check_message(message)
+    if not new:
+        refuse_renamed(store, files)
 
     def look(loaded: Loaded) -> None:
         if not allow_secret:

@@ -22,7 +22,7 @@ from ork.errors import (
     some,
 )
 from ork.failpoints import failpoint
-from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
+from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.history.results import made_by, still_valid
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -270,7 +270,6 @@ def prepare(
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
     if isinstance(found, ResolvedFile) and not no_deploy:
-        refuse_renamed(store, [found.loaded])
         failpoint("deploy.before")
         deployed = deploy_loaded(
             store,

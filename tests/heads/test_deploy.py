@@ -265,7 +265,7 @@ def test_changing_and_changing_back_are_two_deploys(project, etl):
 
 def test_another_name_is_another_workflow_with_the_same_snapshot(project, etl):
     first = head(project)
-    done = etl(ETL.replace("name: etl", "name: other"))
+    done = etl(ETL.replace("name: etl", "name: other"), new=True)
     assert (done.parent, done.snapshot) == (None, first.snapshot)
     assert done.message == "First deploy of 2 tasks"
 

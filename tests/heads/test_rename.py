@@ -184,7 +184,7 @@ def test_what_ran_before_it_is_looked_at(store):
 
 def test_a_new_workflow_of_the_old_name_has_its_own_history(store, places):
     renamed(store)
-    places.deploy(9)
+    places.deploy(9, new=True)
     assert workflows(store) == ["etl", "load"]
     assert len(list(log(store, "etl", now=NOON))) == 1
     assert present_name(store, "etl") == "etl"
@@ -211,7 +211,7 @@ def test_a_new_workflow_of_the_old_name_has_its_own_history(store, places):
 
 def test_each_owner_of_a_name_has_the_runs_of_its_time(store, places):
     renamed(store)  # etl to load
-    places.deploy(9)
+    places.deploy(9, new=True)
     run_again(store, "etl")
     renamed(store, "etl", "third", hours=3)
     renamed(store, "load", "etl", hours=4)
@@ -312,4 +312,4 @@ def test_the_records_are_left_as_they_were(store):
     renamed(store)
     assert store.get(Run, pin).workflow == "etl"
     path = store.project / "etl.yaml"
-    assert deploy(store, path, stamp=stamp(2)).parent is None  # the file says etl still
+    assert deploy(store, path, stamp=stamp(2), new=True).parent is None  # it says etl still

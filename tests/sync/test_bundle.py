@@ -47,10 +47,10 @@ class Places:
     folder: Path
     others: list[Store] = field(default_factory=list)
 
-    def deploy(self, word: object, store: Store | None = None) -> None:
+    def deploy(self, word: object, store: Store | None = None, *, new: bool = False) -> None:
         store = store or self.store
         (store.project / "etl.yaml").write_text(FLOW.format(word))
-        deploy(store, store.project / "etl.yaml", stamp=stamp())
+        deploy(store, store.project / "etl.yaml", stamp=stamp(), new=new)
 
     def run(self, random: str = "000000") -> Run:
         head = self.store.ref("workflows/etl")

@@ -93,7 +93,7 @@ def test_a_new_workflow_may_have_the_former_name(places):
     other = places.other()
     move(places.store, other)
     renamed(places)
-    places.deploy(7)
+    places.deploy(7, new=True)
     assert workflows(places.store) == ["etl", "load"]
     move(places.store, other)
     assert heads(other) == heads(places.store)

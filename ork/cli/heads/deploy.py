@@ -223,7 +223,7 @@ def deploy(
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_all, gone, refuse_renamed
+    from ork.heads.deploy import deploy_all, gone
     from ork.worktree.load import check, each_good, same_names
 
     session: Session = ctx.obj
@@ -235,8 +235,6 @@ def deploy(
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store
-    if not new:
-        refuse_renamed(store, checked)
     for loaded in checked:
         store.hold(loaded.built.objects)
     done = deploy_all(
@@ -246,6 +244,7 @@ def deploy(
         message=message,
         allow_secret=allow_secret,
         move=move,
+        new=new,
         skip_behind=skip_behind,
     )
     if as_json:
