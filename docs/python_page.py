@@ -9,40 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import ork
-from ork import api, errors
-from ork.differences.definitions import Diff
-from ork.differences.impact import Impact
-from ork.heads.deploy import Deployed
-from ork.history.blame import Blame
-from ork.history.compare import Comparison
-from ork.history.compare_runs import RunDiff
-from ork.history.details import DetailsOfTasks, RunDetails, TaskDetails
-from ork.history.log import LogEntry
-from ork.history.tasks import TaskRow
-from ork.objects.rows import Rows
-from ork.search.grep import Hit
-from ork.store.runs import RunEntry
 
 RETURNED = (
-    Rows,
-    RunDetails,
-    DetailsOfTasks,
-    TaskDetails,
-    RunEntry,
-    TaskRow,
-    LogEntry,
-    Hit,
-    Deployed,
-    Comparison,
-    Diff,
-    Impact,
-    RunDiff,
-    Blame,
+    ork.Rows,
+    ork.RunDetails,
+    ork.DetailsOfTasks,
+    ork.TaskDetails,
+    ork.RunEntry,
+    ork.TaskRow,
+    ork.LogEntry,
+    ork.Hit,
+    ork.Deployed,
+    ork.Comparison,
+    ork.Diff,
+    ork.Impact,
+    ork.RunDiff,
+    ork.Blame,
+)
+EVENTS = (
+    ork.RunStarted,
+    ork.CheckedOut,
+    ork.TaskStarted,
+    ork.TaskRetried,
+    ork.TaskFinished,
+    ork.RunFinished,
 )
 GIVEN = (ork.Options, ork.Selection, ork.Control)
-ERRORS = (errors.OrkError, errors.UsageError, errors.NotFound, errors.Ambiguous)
-ERRORS += (errors.InvalidInput, errors.StoreError, errors.Corrupt, errors.Conflict, ork.RunFailed)
-ERRORS += (ork.OrkWarning,)
+ERRORS = (ork.OrkError, ork.UsageError, ork.NotFound, ork.Ambiguous, ork.InvalidInput)
+ERRORS += (ork.StoreError, ork.Corrupt, ork.Conflict, ork.RunFailed, ork.OrkWarning)
+CLASSES = {"Returned": RETURNED, "Events": EVENTS, "Given": GIVEN, "Raised": ERRORS}
 
 ABOUT = """
 Whatever is returned is a short line in a shell. `print` shows a change, a blame, a run, a
@@ -67,8 +62,18 @@ for event in project.events("etl.yaml"):
 <RunFinished etl#3, success, 2026-11-01 12:00:00, 66 ms>
 ```
 
-The last one has the run: `event.run`, and `project.show(event.run.name)` its values. One line that
-is renewed, in a terminal or a notebook:
+What each has is below, under [Events](#events). To act on some of them, tell them apart:
+
+```python
+for event in project.events("etl.yaml"):
+    match event:
+        case ork.TaskFinished(task=task, taskrun=taskrun):
+            print(task, taskrun.state)
+        case ork.RunFinished(run=run):
+            outputs = dict(project.show(run.name).outputs)
+```
+
+One line that is renewed, in a terminal or a notebook:
 
 ```python
 for event in project.events("etl.yaml"):
@@ -80,6 +85,9 @@ What `ork run` shows on a terminal, `ork watch` shows there of a run that is sta
 The values of a run, `run.outputs` and those of `run.tasks`, are read from the project when you ask
 for them, since all together may be more than the memory holds: do so before it is closed.
 `json.dumps(dict(run.outputs))` reads all outputs, as `project.outputs(run)` does, a plain dict.
+
+What is returned, given and raised is a name of `ork`, for annotations and patterns:
+`def told(run: ork.RunDetails) -> str`.
 
 Where a revision is wanted (`AnyRevision`), give a text, `"etl~1"`, a `Path` of a workflow file, or
 what ork has returned: a run, a deploy, an entry of a list, a tag. `project.logs(run)` is
@@ -107,7 +115,7 @@ def page() -> str:
 
 
 def _parts() -> Iterator[str]:
-    assert ork.__doc__ and api.__doc__
+    assert ork.__doc__
     yield "# Python\n\nMade from the docstrings by `make docs`.\n"
     title, _, example = ork.__doc__.partition("\n")
     yield f"{title.partition(': ')[2].capitalize()}\n"
@@ -117,7 +125,7 @@ def _parts() -> Iterator[str]:
     for heading, start in (("Projects and stores", "ork."), ("What a project does", "project.")):
         yield f"## {heading}\n"
         yield from (_function(name, one) for name, one in found.items() if name.startswith(start))
-    for heading, classes in (("Returned", RETURNED), ("Given", GIVEN), ("Raised", ERRORS)):
+    for heading, classes in CLASSES.items():
         yield f"## {heading}\n"
         yield from (_class(one) for one in classes)
 
@@ -143,9 +151,8 @@ def _class(cls: Any) -> str:
         if name[0] != "_" and (isinstance(one, property) or inspect.isfunction(one))
         if name not in ("cells", "draw_by") and inspect.getdoc(one)
     ]
-    return (
-        f"### {cls.__name__}\n\n{_markdown(inspect.getdoc(cls) or '')}\n\n{shown}{''.join(others)}"
-    )
+    words = _markdown(inspect.getdoc(cls) or "")
+    return f"### ork.{cls.__name__}\n\n{words}\n\n{shown}{''.join(others)}"
 
 
 def _markdown(words: str) -> str:

@@ -17,12 +17,23 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
-__all__ += ["OrkError", "OrkWarning", "Project", "RunFailed", "Selection", "check", "clone"]
-__all__ += ["forget", "fsck", "open", "repack", "repair", "restore_backup"]
+__all__ = ["Ambiguous", "AnyRevision", "AnyWorkflow", "BackedUp", "Backfill", "Bisected", "Blame"]
+__all__ += ["Checked", "CheckedOut", "Cloned", "Comparison", "Conflict", "Control", "Corrupt"]
+__all__ += ["Created", "Deploy", "Deployed", "DetailsOfTasks", "Diff", "Event", "Examined"]
+__all__ += ["Exported", "FileStatus", "Forgotten", "Graph", "Hit", "Impact", "Imported"]
+__all__ += ["ImportedDatabase", "InvalidInput", "Late", "Listed", "Loaded", "LogEntry"]
+__all__ += ["NotFound", "OperationEntry", "Options", "OrkError", "OrkWarning", "Page", "Paused"]
+__all__ += ["Problem", "Project", "Pruned", "Queued", "Received", "Renamed", "Repacked", "Repaired"]
+__all__ += ["Resolved", "Restored", "Resumed", "RolledBack", "Rows", "Run", "RunDetails", "RunDiff"]
+__all__ += ["RunEntry", "RunFailed", "RunFinished", "RunStarted", "Selection", "SnapshotDetails"]
+__all__ += ["Step", "StoreError", "Tag", "Tagged", "Task", "TaskDetails", "TaskFinished"]
+__all__ += ["TaskRetried", "TaskRow", "TaskRun", "TaskStarted", "Transferred", "Undone"]
+__all__ += ["UsageError", "WorkflowEntry", "WouldRun", "check", "clone", "forget", "fsck", "open"]
+__all__ += ["repack", "repair", "restore_backup"]
 
 if TYPE_CHECKING:
-    from ork.api import *  # noqa: F403
+    from ork.api.functions import *  # noqa: F403
+    from ork.api.named import *  # noqa: F403
 
     __version__: str
 else:
@@ -33,9 +44,13 @@ else:
 
             return version("ork-workflows")
         if name in __all__:
-            from ork import api
+            from ork.api import functions
 
-            return getattr(api, name)
+            if hasattr(functions, name):
+                return getattr(functions, name)
+            from ork.api import named
+
+            return getattr(named, name)
         raise AttributeError(f"module 'ork' has no attribute {name!r}")
 
     def __dir__():

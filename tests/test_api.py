@@ -818,25 +818,72 @@ ork.open().deploy(1)
 """
 
 
+NAMED = """
+from collections.abc import Iterator
+
+import ork
+from ork.testing import Result, RunTask, RunWorkflow
+
+
+def shown(run: ork.RunDetails, project: ork.Project) -> str:
+    return f"{run.name} {run.state} {project.deploy('etl.yaml').snapshot}"
+
+
+def messages(rows: ork.Rows[ork.LogEntry]) -> Iterator[str]:
+    return (row.deploy.message for row in rows)
+
+
+def told(event: ork.Event) -> str:
+    match event:
+        case ork.RunStarted(run=run, tasks=tasks):
+            return f"{run.name} {len(tasks)}"
+        case ork.TaskFinished(task=task, taskrun=taskrun):
+            return f"{task} {taskrun.state}"
+        case ork.RunFinished(run=run):
+            return run.state
+        case ork.TaskStarted() | ork.TaskRetried() | ork.CheckedOut():
+            return type(event).__name__
+
+
+def test_etl(run_task: RunTask, run_workflow: RunWorkflow, ork_project: ork.Project) -> None:
+    result: Result = run_task("etl.yaml", "load", inputs={"rows": 3})
+    assert result.ok and run_workflow("etl.yaml").ok
+"""
+
+
+def types_of(folder, text):
+    """Return what mypy says of a script."""
+    (folder / "script.py").write_text(text)
+    words = ("mypy", "--strict", "--cache-dir", ROOT / ".mypy_cache", "script.py")
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True
+    )
+    return re.findall(r"script.py:\d+: (.*)", done.stdout.replace("builtins.", ""))
+
+
+def test_what_python_returns_has_a_name_in_typed_code(tmp_path):
+    told = types_of(tmp_path, f"{NAMED}    run_task('etl.yaml', 'load', input={{}})\n")
+    (wrong,) = [one for one in told if one.startswith("error")]
+    assert 'Unexpected keyword argument "input" for "__call__" of "RunTask"' in wrong
+
+
+def test_events_are_told_apart_by_their_classes(project):
+    names = {}
+    exec(NAMED, names)  # noqa: S102 - it is ours
+    assert [*map(names["told"], project.events("etl.yaml"))] == [
+        "etl#1 2",
+        "TaskStarted",
+        "extract success",
+        "TaskStarted",
+        "load success",
+        "success",
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.turns(3)
 def test_a_script_is_checked_by_its_types(tmp_path):
-    (tmp_path / "script.py").write_text(TYPED)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            "--cache-dir",
-            ROOT / ".mypy_cache",
-            "script.py",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert re.findall(r"script.py:\d+: (.*)", done.stdout.replace("builtins.", "")) == [
+    assert types_of(tmp_path, TYPED) == [
         'note: Revealed type is "list[str]"',
         'error: Argument 1 to "deploy" of "Project" has incompatible type "int";'
         ' expected "str | Path"  [arg-type]',

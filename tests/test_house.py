@@ -67,7 +67,8 @@ ROOMS: dict[str, str] = {
     "project": "errors files objects graph yaml definition differences backends store worktree"
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
     " search cli/pictures cli/report cli/history",
-    "api": "errors files backends store worktree heads runner zone upkeep sync project",
+    "api": "errors files differences objects backends search store worktree git orkdb history heads"
+    " runner daemon bisection zone upkeep sync project cli/pictures cli/report",
     "testing": "errors alike objects definition history store worktree runner project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use

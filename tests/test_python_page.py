@@ -26,6 +26,26 @@ def test_the_page_is_not_stale(generator):
     assert (DOCS / "python.md").read_text() == generator.page(), "run `make docs`"
 
 
+def test_what_the_page_names_can_be_imported(generator):
+    signatures = re.findall(
+        r"(?s)### (?:ork|project)\.\w+\n\n```python\n(\w+\(.*?)\n```", generator.page()
+    )
+    assert len(signatures) == len(generator.functions())
+    named = {name for text in signatures for name in re.findall(r"\b[A-Z]\w+", text)}
+    others = {
+        "Any",
+        "Collection",
+        "Iterator",
+        "Judge",
+        "Literal",
+        "Mapping",
+        "Path",
+        "Sequence",
+        "Store",
+    }
+    assert named - others - {"False", "None", "True"} <= set(library.__all__)
+
+
 @pytest.fixture
 def world(etl, edit):
     """What the examples name: etl with a good run and a failed one, and what lies beside it."""

@@ -6,15 +6,46 @@ asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
     from ork.project import Project
-    from ork.testing.bench import Result
+    from ork.testing.bench import Result as Result
+else:
+
+    def __getattr__(name):
+        if name == "Result":
+            from ork.testing.bench import Result
+
+            return Result
+        raise AttributeError(f"module 'ork.testing' has no attribute {name!r}")
+
+
+class RunWorkflow(Protocol):
+    """The type of the fixture `run_workflow`."""
+
+    def __call__(
+        self, path: str | Path, *, params: Mapping[str, Any] = {}, files: Sequence[str] = ()
+    ) -> Result: ...
+
+
+class RunTask(Protocol):
+    """The type of the fixture `run_task`."""
+
+    def __call__(
+        self,
+        path: str | Path,
+        task: str,
+        *,
+        inputs: Mapping[str, Any] = {},
+        params: Mapping[str, Any] = {},
+        env: Mapping[str, str] = {},
+        files: Sequence[str] = (),
+    ) -> Result: ...
 
 
 @pytest.fixture
@@ -27,7 +58,7 @@ def ork_project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def run_workflow(ork_project: Project, request: pytest.FixtureRequest) -> Callable[..., Result]:
+def run_workflow(ork_project: Project, request: pytest.FixtureRequest) -> RunWorkflow:
     """Return `run_workflow(PATH, params={...})`, which runs a copy of a workflow to its end."""
     from ork.testing.bench import Bench
 
@@ -35,7 +66,7 @@ def run_workflow(ork_project: Project, request: pytest.FixtureRequest) -> Callab
 
 
 @pytest.fixture
-def run_task(ork_project: Project, request: pytest.FixtureRequest) -> Callable[..., Result]:
+def run_task(ork_project: Project, request: pytest.FixtureRequest) -> RunTask:
     """Return `run_task(PATH, TASK, inputs={...})`, which runs one task and none before it."""
     from ork.testing.bench import Bench
 

@@ -40,7 +40,7 @@ class Counts(Value, frozen=True, kw_only=True):
     done: bool = False
 
 
-class Checked(Value, frozen=True, kw_only=True):
+class Examined(Value, frozen=True, kw_only=True):
     """What a check has found."""
 
     depth: Depth
@@ -67,7 +67,7 @@ def fsck(
     *,
     environ: Mapping[str, str],
     depth: Depth = "default",
-) -> Checked:
+) -> Examined:
     """Check the store in a folder.
 
     Raise StoreError when it is none, or somebody else's, or of a format of another ork.
@@ -81,7 +81,7 @@ def fsck(
             counts = told
     # Whoever reads looks at the worst first.
     findings.sort(key=lambda one: (one.code, one.ref or "", one.object or ""))
-    return Checked(depth=depth, objects=counts.objects, refs=counts.refs, findings=tuple(findings))
+    return Examined(depth=depth, objects=counts.objects, refs=counts.refs, findings=tuple(findings))
 
 
 def telling(found: Iterable[Finding | Counts]) -> Iterator[Finding | Counts]:

@@ -28,7 +28,7 @@ from ork.store.resolve import newest_number, spent_ref
 from ork.store.runs import newest_pin
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
-from ork.upkeep.fsck import Checked, fsck
+from ork.upkeep.fsck import Examined, fsck
 from ork.upkeep.keep import with_logs
 from ork.upkeep.rebuild import NAMES_MAX, Rebuilt
 from ork.worktree.folder import root_of
@@ -49,11 +49,11 @@ class Repaired(Value, frozen=True, kw_only=True):
     `lost` is, in words, what the store had and has no more.
     """
 
-    before: Checked
+    before: Examined
     steps: tuple[str, ...]
     refs: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
-    after: Checked
+    after: Examined
 
 
 def repair(
@@ -130,7 +130,7 @@ def alone(home: Home) -> Iterator[None]:
         yield
 
 
-def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Checked:
+def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Examined:
     """Write anew what says how to open the store, and check the store with that.
 
     Raise StoreError, with all as it was, if the data file is whole and not of this form.

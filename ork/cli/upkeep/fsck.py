@@ -13,7 +13,7 @@ from ork.cli.session import Session
 from ork.errors import StoreError, UsageError
 from ork.store import location
 from ork.upkeep.findings import Finding
-from ork.upkeep.fsck import Checked, Depth
+from ork.upkeep.fsck import Depth, Examined
 from ork.upkeep.fsck import fsck as check
 
 _REPAIR = "`ork fsck --repair` makes whole what can be proven, and deletes nothing"
@@ -82,7 +82,7 @@ def fsck(
         raise typer.Exit(1)
 
 
-def _say_of_runs(session: Session, found: Checked) -> None:
+def _say_of_runs(session: Session, found: Examined) -> None:
     """Say what to do about runs that lack an object: a repair has not brought it, or would not."""
     if any("#" in name for one in found.findings if one.code == "E101" for name in one.affects):
         session.say([("hint: ", "hint"), _RUNS])
@@ -124,7 +124,7 @@ def _repair(session: Session, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _lines(found: Checked, whole: str = "whole") -> Iterator[Line]:
+def _lines(found: Examined, whole: str = "whole") -> Iterator[Line]:
     for finding in found.findings:
         yield _line(finding)
     words = f"{human.count(found.objects, 'object')} and {human.count(found.refs, 'ref')}"
@@ -146,7 +146,7 @@ def _line(finding: Finding) -> Line:
     return line
 
 
-def _json(found: Checked) -> dict[str, object]:
+def _json(found: Examined) -> dict[str, object]:
     findings = [
         {
             "code": one.code,

@@ -1,7 +1,4 @@
-"""The Python interface: `open` returns a Project, and what needs no open store is a function.
-
-`ork` offers what its `__all__` lists: this and the classes that a Project is called with.
-"""
+"""The Python interface: `open` returns a Project, and what needs no open store is a function."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import ork.heads.undo
 from ork.backends.address import is_url, parse_url
@@ -19,6 +16,8 @@ from ork.errors import Corrupt as Corrupt
 from ork.errors import InvalidInput as InvalidInput
 from ork.errors import NotFound as NotFound
 from ork.errors import OrkError as OrkError
+from ork.errors import StoreError as StoreError
+from ork.errors import UsageError as UsageError
 from ork.project import OrkWarning as OrkWarning
 from ork.project import Project as Project
 from ork.project import RunFailed as RunFailed
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from ork.sync.backup import BackedUp
     from ork.sync.clone import Cloned
     from ork.upkeep.forget import Forgotten
-    from ork.upkeep.fsck import Checked, Depth
+    from ork.upkeep.fsck import Examined
     from ork.upkeep.prune import Repacked
     from ork.upkeep.repair import Repaired
 
@@ -74,7 +73,9 @@ def open(
         raise
 
 
-def fsck(path: str | Path = ".", *, depth: Depth = "default") -> Checked:
+def fsck(
+    path: str | Path = ".", *, depth: Literal["quick", "default", "full"] = "default"
+) -> Examined:
     """Check the store of a folder without opening it here; it is whole if `errors` is 0.
 
     >>> ork.fsck().errors

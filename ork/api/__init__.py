@@ -1,0 +1,1 @@
+"""The Python interface: its functions, and by name what they return; `ork` offers all of it."""
