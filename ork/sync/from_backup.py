@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,11 +43,11 @@ def restore(
 ) -> BackedUp:
     """Make the store `folder` out of a backup or another store, kept as `address` says.
 
-    There may be nothing yet, or an empty store in a place elsewhere. Ids, numbers and operations
-    are those of the backup. Raise NotFound when there is none, InvalidInput or Corrupt when it is
-    not whole; then nothing was made, or what is elsewhere is still empty.
+    There may be nothing yet, not even its project, or an empty store in a place elsewhere. Ids,
+    numbers and operations are those of the backup. Raise NotFound when there is none, InvalidInput
+    or Corrupt when it is not whole; then nothing was made, or what is elsewhere is still empty.
     """
-    with _source(str(backup), environ) as source:
+    with _source(str(backup), environ) as source, _project_of(folder):
         if (address and address.at) or location.elsewhere(folder, environ=environ):
             if address and os.path.lexists(folder):
                 location.refuse_other(folder, address, environ=environ)
@@ -66,6 +66,23 @@ def restore(
             _check_place(folder)
             place_new(unfinished, folder)
     return replace(done, store=str(folder))
+
+
+@contextmanager
+def _project_of(folder: Path) -> Iterator[None]:
+    """Make the folder of a project, and those above it, which go again on an error."""
+    new = [one for one in folder.parents if not one.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise location.not_made(folder, error) from None
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for one in new:
+                one.rmdir()
+        raise
 
 
 @contextmanager

@@ -354,6 +354,18 @@ def test_the_library_does_the_same(places):
     assert refs(opened(places.folder / "new")) == refs(places.store)
 
 
+def test_a_folder_is_made_for_a_backup_and_goes_again_where_that_fails(places):
+    library.Project(places.store).backup(places.folder / "a.orkbackup")
+    new = places.folder / "some" / "new"
+    assert library.restore_backup(places.folder / "a.orkbackup", new).store == str(new / ".ork")
+    cut = places.folder / "cut.orkbackup"
+    cut.write_bytes((places.folder / "a.orkbackup").read_bytes()[:-9])
+    for wrong, error in (("no.orkbackup", library.NotFound), ("cut.orkbackup", library.OrkError)):
+        with pytest.raises(error):
+            library.restore_backup(places.folder / wrong, places.folder / "other" / "new")
+        assert not (places.folder / "other").exists()
+
+
 OTHER = """
 import os, sys
 from pathlib import Path

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,20 +99,13 @@ def init(
         from ork.cli.heads.example import write_example
 
         written = write_example(example, folder)
-    new = [one for one in (store.parent, *store.parent.parents) if not one.exists()]
+    if backup is not None:
+        _init_from(session, backup, store, address)
+        return
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise location.not_made(store, error) from None
-    if backup is not None:
-        try:
-            _init_from(session, backup, store, address)
-        except BaseException:
-            with suppress(OSError):
-                for one in new:
-                    one.rmdir()
-            raise
-        return
     verb = "There is a store already in"
     if address is not None and store.exists():
         location.refuse_other(store, address, environ=environ)
