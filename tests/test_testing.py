@@ -47,6 +47,7 @@ def echo(value):
     print(value)
 """
 TESTS = """
+import json
 from datetime import date
 from pathlib import Path
 
@@ -100,6 +101,9 @@ def test_a_workflow(run_workflow, ork_project):
     assert "all of it" in result.logs and "secret.txt" in result.logs
     assert [one.deploy.workflow for one in ork_project.log()] == ["etl"]
     assert not (ork_project.store.project / "hooked").exists()
+    assert result.outputs == dict(result.run.outputs) and json.loads(json.dumps(result.outputs))
+    with pytest.raises(KeyError, match=r"clean gave no output .*; etl#1 failed: "):
+        result.outputs["clean"]
     with pytest.raises(ork.NotFound, match="no file elsewhere.yaml in"):
         run_workflow("elsewhere.yaml")
 """

@@ -249,7 +249,7 @@ class RunValues:
 
     def __init__(self, store: Store, run: Run, states: Mapping[str, TaskRun]) -> None:
         self.store, self.run, self.states = store, run, states
-        self.outputs = Outputs(store, states)
+        self.outputs = Outputs(store, run, states)
 
     @cached_property
     def params(self) -> dict[str, Json]:
@@ -326,8 +326,8 @@ class RunValues:
 class Outputs(Mapping[str, Json]):
     """Task -> the value that it gave in one run. All together may be more than the memory holds."""
 
-    def __init__(self, store: Store, states: Mapping[str, TaskRun]) -> None:
-        self.store, self.states = store, states
+    def __init__(self, store: Store, run: Run, states: Mapping[str, TaskRun]) -> None:
+        self.store, self.run, self.states = store, run, states
         self._last: tuple[str, Json] | None = None  # many tasks in a row may receive a large value
 
     def __getitem__(self, name: str) -> Json:
@@ -343,11 +343,17 @@ class Outputs(Mapping[str, Json]):
         return taskrun.output if taskrun else None
 
     def _why_none(self, name: str) -> str:
-        taskrun = self.states.get(name)
+        taskrun, run = self.states.get(name), self.run
         if taskrun is None:
-            return f"no task named {name!r} has started: {meant_or_known(name, list(self.states))}"
-        reason = f": {taskrun.reason}" if taskrun.reason else ""
-        return f"{name} gave no output ({taskrun.state}){reason}"
+            known = meant_or_known(name, list(self.states))
+            told = f"no task named {name!r} has started: {known}"
+        else:
+            reason = f": {taskrun.reason}" if taskrun.reason else ""
+            told = f"{name} gave no output ({taskrun.state}){reason}"
+            if run.reason == f"{name}{reason}":
+                return told
+        because = f": {run.reason}" if run.reason else ""
+        return told if run.state == "success" else f"{told}; {run.name} {run.state}{because}"
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._output(name) is not None

@@ -50,7 +50,7 @@ class Result(Value, frozen=True, kw_only=True):
     @property
     def outputs(self) -> dict[str, Any]:
         """Task -> the value that it gave, of those that gave one."""
-        return dict(self.run.outputs)
+        return _Outputs(self.run)
 
     @property
     def output(self) -> Any:
@@ -65,6 +65,17 @@ class Result(Value, frozen=True, kw_only=True):
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()
+
+
+class _Outputs(dict[str, Any]):
+    """All outputs of a run, a plain dict but that it says why a task gave none."""
+
+    def __init__(self, run: RunDetails) -> None:
+        super().__init__(run.outputs)
+        self._run = run
+
+    def __missing__(self, name: str) -> Any:
+        return self._run.outputs[name]  # which knows
 
 
 class Bench:

@@ -236,7 +236,7 @@ def outputs(
     states = task_runs(store, run)
     if task:
         states = states.ordered([task])
-    values = Outputs(store, states)
+    values = Outputs(store, run, states)
     if task and not values:
         name = f"{run.name}:{task}"
         raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
