@@ -129,6 +129,41 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
     assert [one for one in made if apart.isdisjoint(one.parts)] == []
 
 
+WRONG = """
+def test_a_task(run_task):
+    run_task("etl.yaml", "claen")
+
+def test_an_input(run_task):
+    run_task("etl.yaml", "clean", inputs={"row": 1})
+
+def test_a_parameter(run_workflow):
+    run_workflow("etl.yaml", params={"dya": "2026-11-01"})
+
+def test_an_output(run_workflow):
+    run_workflow("etl.yaml", params={"day": "2026-11-01", "unused": 1}).outputs["clean"]
+"""
+
+
+def test_a_mistake_is_shown_in_the_test_and_nowhere_else(pytester):
+    (pytester.path / "code").mkdir()
+    for name, text in {"etl.yaml": WORKFLOW, "code/clean.py": CLEAN, "test_etl.py": WRONG}.items():
+        (pytester.path / name).write_text(text)
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(failed=4)
+    told = done.stdout.str()
+    assert "ork/" not in told.replace("ork/testing/__init__.py", "").partition("short test")[0]
+    done.stdout.fnmatch_lines(
+        [
+            '>       run_task("etl.yaml", "claen")',
+            "E       ork.errors.NotFound: no task named 'claen'",
+            "E       hint: did you mean clean?",
+            "E       ork.errors.UsageError: clean has no input row; it has day, rows",
+            "E       ork.errors.*: *dya*",
+            "E       KeyError: *clean gave no output *; etl#1 failed: *",
+        ]
+    )
+
+
 def test_a_pytest_that_needs_nothing_of_ork_loads_nothing_of_it():
     loaded = python("""
         import sys, pytest

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import refs_of, split_param, split_ref
 from ork.definition.types import convert
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, OrkError, UsageError
 from ork.history.details import RunDetails
 from ork.objects import snapshot
 from ork.objects.canonical import Json, settled
@@ -26,7 +27,24 @@ from ork.store import location
 from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.load import Loaded, check
 
+Given = ParamSpec("Given")
+Got = TypeVar("Got")
+
 _ROOT = "`files` are relative to the root of the workflow, where its tasks run"
+
+
+def at_the_call(function: Callable[Given, Got]) -> Callable[Given, Got]:
+    """Let pytest show an error at the line of the test that asked, without the depths of ork."""
+
+    @wraps(function)
+    def ask(*args: Given.args, **named: Given.kwargs) -> Got:
+        __tracebackhide__ = True
+        try:
+            return function(*args, **named)
+        except (OrkError, KeyError) as error:
+            raise error.with_traceback(None) from None
+
+    return ask
 
 
 class Result(Value, frozen=True, kw_only=True):
@@ -74,6 +92,7 @@ class _Outputs(dict[str, Any]):
         super().__init__(run.outputs)
         self._run = run
 
+    @at_the_call
     def __missing__(self, name: str) -> Any:
         return self._run.outputs[name]  # which knows
 
@@ -84,6 +103,7 @@ class Bench:
     def __init__(self, project: Project, start: Path) -> None:
         self.project, self._start = project, start
 
+    @at_the_call
     def run_workflow(
         self, path: str | Path, *, params: Mapping[str, Any] = {}, files: Sequence[str] = ()
     ) -> Result:
@@ -95,6 +115,7 @@ class Bench:
         loaded = self._copied(path, files)
         return self._ended(self.project.run(loaded.path, params=params, hooks=False))
 
+    @at_the_call
     def run_task(
         self,
         path: str | Path,
