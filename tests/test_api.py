@@ -17,8 +17,9 @@ import pytest
 
 import ork as library
 from ork import errors
-from ork.objects.value import replace
+from ork.objects.value import Value, replace
 from ork.project import stamp_of
+from tests.orkdb.databases import fill, sqlite
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -154,6 +155,53 @@ def test_a_file_under_another_name_is_no_second_workflow_unless_it_is_to_be(proj
     assert project.deploy("etl.yaml", new=True).changed
     assert {one.workflow for one in project.workflows()} == {"etl", "load"}
     assert project.queue("etl.yaml").workflow in {"etl", "load"} - was
+
+
+def test_all_that_is_returned_is_a_short_line(project, etl, tmp_path):
+    run = project.run("etl.yaml")
+    (tmp_path / "old").mkdir()
+    original = sqlite(tmp_path / "old" / "ork.db")
+    fill(original)
+    original.close()
+    library.clone(".", tmp_path / "team")
+    project.add_remote("team", tmp_path / "team")
+    project.run("etl")
+    moved = project.move("etl", "load")
+    project.undo()
+    returned = (
+        moved,
+        project.push("team"),
+        project.push("team", "etl", force=True),
+        project.pull("team"),
+        project.fetch("team"),
+        project.backup(tmp_path / "a.orkbackup"),
+        library.restore_backup(tmp_path / "a.orkbackup", tmp_path / "restored"),
+        library.clone(".", tmp_path / "copy"),
+        project.gc(),
+        project.create_bundle(tmp_path / "a.bundle", runs=None),
+        project.import_bundle(tmp_path / "a.bundle"),
+        project.export_git(tmp_path / "git"),
+        project.import_git(tmp_path / "git", "*.yaml"),
+        project.import_ork_db(tmp_path / "old" / "ork.db", dry_run=True),
+        project.backfill("etl", since=run.run.created - timedelta(days=3)),
+    )
+    project.close()
+    returned += (
+        library.fsck(),
+        library.repair(),
+        library.forget(text="loading"),
+        library.repack(),
+    )
+    for one in returned:
+        name = type(one).__name__
+        assert re.fullmatch(rf"<{name} [^={{]+>", repr(one)), one
+        assert "\n" not in repr(one) and len(repr(one).replace(str(tmp_path), "")) < 160, one
+        assert one._repr_html_().startswith("<table>")
+    given = {"Options", "Selection", "Task"}
+    kinds = (getattr(library, name) for name in set(library.__all__) - given)
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Value):
+            assert kind.cells is not Value.cells, kind
 
 
 def test_the_whole_story(project, edit):

@@ -19,7 +19,7 @@ from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
-from ork.errors import Conflict, OrkError, UsageError
+from ork.errors import Conflict, OrkError, UsageError, count
 from ork.failpoints import failpoint
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
@@ -147,6 +147,10 @@ class Backfill(Value, frozen=True, kw_only=True):
 
     queued: tuple[Queued, ...]
     known: int
+
+    def cells(self) -> dict[str, object]:
+        known = f"{self.known} had one" if self.known else None
+        return {"queued": f"{count(len(self.queued), 'run')} to wait", "known": known}
 
 
 class _HeadMoved(Conflict):

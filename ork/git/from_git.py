@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import summarize
-from ork.errors import InvalidInput, NotFound, Problem, StoreError
+from ork.errors import InvalidInput, NotFound, Problem, StoreError, count, some
 from ork.git.binary import Blobs, Git, blobs, find_repository
 from ork.git.commit import Commit, place_of, read_commit
 from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
@@ -71,6 +71,15 @@ class Imported(Value, frozen=True, kw_only=True):
     workflows: tuple[ImportedWorkflow, ...]
     skipped: tuple[Skipped, ...]
     left: tuple[str, ...] = ()
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "repository": self.repository,
+            "commits": count(self.commits, "commit"),
+            "added": count(sum(len(one.added) for one in self.workflows), "deploy"),
+            "workflows": some([one.workflow for one in self.workflows], 3),
+            "skipped": f"{len(self.skipped)} skipped" if self.skipped else None,
+        }
 
 
 class Source(Value, frozen=True, kw_only=True):

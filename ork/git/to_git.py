@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
-from ork.errors import Conflict, InvalidInput, StoreError, UsageError
+from ork.errors import Conflict, InvalidInput, StoreError, UsageError, count
 from ork.files import lock, open_folder, read_file, remove
 from ork.git.binary import Git, make_repository, repository_at, tell
 from ork.git.commit import ident, message_of, place_of, read_commit, seconds
@@ -62,6 +62,14 @@ class Exported(Value, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     new_tags: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "repository": self.repository,
+            "branch": self.branch,
+            "added": f"{self.added} of {count(self.commits, 'commit')} new",
+        }
 
 
 def the_workflow(store: Store, name: str | None) -> str:

@@ -20,6 +20,9 @@ class Renamed(Value, frozen=True, kw_only=True):
     path: str
     tags: tuple[str, ...]
 
+    def cells(self) -> dict[str, object]:
+        return {"old": self.old, "new": f"is {self.new} now"}
+
 
 def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
     """Give a workflow another name: its head and tags move, and its history goes on.

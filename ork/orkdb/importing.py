@@ -18,7 +18,7 @@ from typing import BinaryIO
 from ork.backends.base import write_all
 from ork.definition.secrets import hide_secrets, secret_problems
 from ork.differences.definitions import summarize
-from ork.errors import InvalidInput
+from ork.errors import InvalidInput, some
 from ork.failpoints import failpoint
 from ork.files import open_append, open_file, remove
 from ork.history.compare import compare_deploys
@@ -86,6 +86,14 @@ class ImportedDatabase(Value, frozen=True, kw_only=True):
     workflows: tuple[ImportedWorkflow, ...]
     left_out: tuple[LeftOut, ...]
     renamed: tuple[tuple[str, str], ...]
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "database": self.database,
+            "dry_run": "would bring" if self.dry_run else "brought",
+            "workflows": some([one.workflow for one in self.workflows], 3) or "nothing",
+            "left_out": f"{len(self.left_out)} left out" if self.left_out else None,
+        }
 
 
 def import_database(

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from ork.backends.base import object_count, write_all
-from ork.errors import Corrupt, InvalidInput, StoreError, UsageError
+from ork.errors import Corrupt, InvalidInput, StoreError, UsageError, count
 from ork.failpoints import failpoint
 from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
 from ork.objects.canonical import Oid, pack
@@ -53,6 +53,15 @@ class BackedUp(Value, frozen=True, kw_only=True):
     objects: int
     logs: int
     errors: int
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "store": self.store,
+            "refs": count(self.refs, "ref"),
+            "objects": count(self.objects, "object"),
+            "logs": count(self.logs, "log"),
+            "errors": f"{self.errors} wrong" if self.errors else None,
+        }
 
 
 def is_file(target: Path) -> bool:

@@ -30,6 +30,9 @@ class Cloned(Value, frozen=True, kw_only=True):
     origin: str
     brought: Transferred
 
+    def cells(self) -> dict[str, object]:
+        return {"store": self.store, "origin": f"of {public(self.origin)}", **self.brought.cells()}
+
 
 def clone(
     source: str,

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.backends.base import Backend, ReadOnly, write_all
-from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
+from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.failpoints import failpoint
 from ork.files import new_file
 from ork.logs.bytes import is_log, put
@@ -67,6 +67,13 @@ class Received(Value, frozen=True, kw_only=True):
     logs: int
     missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
     removed: tuple[str, ...] = ()  # runs that are left out: `ork gc` has removed their numbers here
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "moves": count(len(self.moves), "ref"),
+            "objects": count(self.objects, "object"),
+            "logs": count(self.logs, "log"),
+        }
 
 
 def check(bundle: Bundle, store: Store | None) -> set[Oid]:

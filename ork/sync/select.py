@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ork.backends.base import object_count
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, count, some
 from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
 from ork.objects.canonical import Oid, is_whole, unpack
@@ -65,6 +65,15 @@ class Created(Value, frozen=True, kw_only=True):
 
     size: Size | None  # None: it went to a stream
     going_on: tuple[str, ...]
+
+    def cells(self) -> dict[str, object]:
+        size = self.size
+        return {
+            "refs": count(size.refs, "ref") if size else "written",
+            "objects": count(size.objects, "object") if size else None,
+            "bytes": f"{size.bytes:,} bytes" if size else None,
+            "going_on": f"without {some(self.going_on, 3)}" if self.going_on else None,
+        }
 
 
 def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) -> Created:

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from ork.errors import Conflict, NotFound, OrkError
+from ork.errors import Conflict, NotFound, OrkError, count, some
 from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
@@ -110,6 +110,15 @@ class Transferred(Value, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
     missing_logs: tuple[str, ...] = ()  # runs that say that they have some
     forgotten: tuple[Oid, ...] = ()  # objects that the sender had to forget, and the receiver has
+
+    def cells(self) -> dict[str, object]:
+        refused = some([one.workflow for one in self.refused], 3)
+        return {
+            "workflows": some([one.workflow for one in self.workflows], 3) or "nothing moved",
+            "objects": count(self.objects, "object"),
+            "logs": count(self.logs, "log"),
+            "refused": f"refused: {refused}" if refused else None,
+        }
 
 
 def transfer(

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from ork import files
 from ork.backends import anchor
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, count
 from ork.executors import mask
 from ork.objects import redact
 from ork.objects.canonical import Oid, hash_bytes, pack, unframe
@@ -75,6 +75,10 @@ class Forgotten(Value, frozen=True, kw_only=True):
     def stays(self) -> bool:
         """Whether the store itself still has it afterwards."""
         return any(one.action == "stays" and one.where != "file" for one in self.found)
+
+    def cells(self) -> dict[str, object]:
+        found = count(len(self.found), "place")
+        return {"done": "taken away" if self.done else "not taken away", "found": found}
 
 
 def forget(

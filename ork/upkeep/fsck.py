@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ork.backends import anchor
 from ork.backends.base import object_count
-from ork.errors import Corrupt, OrkError, OtherFormat, StoreError
+from ork.errors import Corrupt, OrkError, OtherFormat, StoreError, count
 from ork.objects.value import Value, as_line, of_line, replace
 from ork.progress import counting
 from ork.store import location
@@ -52,6 +52,13 @@ class Examined(Value, frozen=True, kw_only=True):
     def errors(self) -> int:
         """How many findings are errors; a store is whole when there is none."""
         return sum(finding.level == "error" for finding in self.findings)
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "errors": count(self.errors, "error") if self.errors else "whole",
+            "objects": count(self.objects, "object"),
+            "refs": count(self.refs, "ref"),
+        }
 
 
 class Told(Value, frozen=True, kw_only=True):

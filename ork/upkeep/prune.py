@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ork.errors import Conflict, Corrupt, StoreError, some
+from ork.errors import Conflict, Corrupt, StoreError, count, some
 from ork.failpoints import failpoint
 from ork.files import remove
 from ork.logs.reading import name_of_logs
@@ -52,6 +52,10 @@ class Repacked(Value, frozen=True, kw_only=True):
     before: int
     after: int
 
+    def cells(self) -> dict[str, object]:
+        verb = "has" if self.done else "would have"
+        return {"before": f"{self.before:,} bytes", "after": f"{verb} {self.after:,}"}
+
 
 class Folders(Value, frozen=True, kw_only=True):
     """How many folders go, and how many bytes are in them."""
@@ -78,6 +82,17 @@ class Pruned(Value, frozen=True, kw_only=True):
     def nothing(self) -> bool:
         """Whether all stays."""
         return not (self.objects or self.runs or self.logs.count or self.checkouts.count)
+
+    def cells(self) -> dict[str, object]:
+        if self.nothing:
+            return {"done": "all stays"}
+        return {
+            "done": "removed" if self.done else "would remove",
+            "objects": count(self.objects, "object"),
+            "runs": count(sum(map(len, self.runs.values())), "run"),
+            "logs": count(self.logs.count, "folder") + " of logs",
+            "checkouts": count(self.checkouts.count, "checkout"),
+        }
 
 
 def gc(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ork.backends import anchor
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
-from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, some
+from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, Operation, encode_object
@@ -54,6 +54,9 @@ class Repaired(Value, frozen=True, kw_only=True):
     refs: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     after: Examined
+
+    def cells(self) -> dict[str, object]:
+        return {"after": self.after.cells()["errors"], "steps": count(len(self.steps), "step")}
 
 
 def repair(
