@@ -37,8 +37,12 @@ class Undone(Value, frozen=True, kw_only=True):
     passed: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
-        moved = (f"{display(ref)} {_from_to(old, new)}" for ref, old, new in self.moves)
-        return {"undone": self.operation.command, "moved": some(list(moved), 3)}
+        moved = [
+            f"{display(ref)} {meaning(ref, new) or _from_to(old, new)}"
+            for ref, old, new in self.moves
+            if not ref.startswith("former/")  # the heads tell
+        ]
+        return {"undone": self.operation.command, "moved": some(moved, 3)}
 
 
 def undo(
@@ -337,6 +341,16 @@ def _from_to(old: Oid | None, new: Oid | None) -> str:
     if old is None:
         return "created"
     return "removed" if new is None else f"{old[:12]} -> {new[:12]}"
+
+
+def meaning(ref: str, new: Oid | None) -> str | None:
+    """Return what it says that a ref is there, or no more; None of one that leads to a deploy."""
+    space = ref.partition("/")[0]
+    if space == "paused":
+        return f"its schedules {'go on' if new is None else 'are paused'}"
+    if space == "archived":
+        return f"{'is no longer' if new is None else 'is'} archived"
+    return None
 
 
 def display(ref: str) -> str:

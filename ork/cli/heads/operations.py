@@ -16,7 +16,7 @@ from ork.cli.screen.line import Line
 from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
-from ork.heads.undo import display
+from ork.heads.undo import display, meaning
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import Move, selected, without_runs
@@ -164,15 +164,10 @@ def _operations(
 def _moves(moves: Iterable[Move], store: Store) -> Iterator[Line]:
     others, gone = without_runs(moves)
     for ref, old, new in others:
-        if ref.startswith("paused/"):
-            how = "go on" if new is None else "are paused"
-            yield ["          ", (display(ref), "head"), f"  its schedules {how}"]
-            continue
         if ref.startswith("former/"):  # the heads tell
             continue
-        if ref.startswith("archived/"):
-            how = "is no longer" if new is None else "is"
-            yield ["          ", (display(ref), "head"), f"  {how} archived"]
+        if words := meaning(ref, new):
+            yield ["          ", (display(ref), "head"), f"  {words}"]
             continue
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
