@@ -38,6 +38,7 @@ class Problems:
     def problem(self, line: int, column: int, message: str, hint: str | None = None) -> Problem:
         """Return a complaint about this text, without keeping it."""
         message, hint = _printable(message), hint and _printable(hint)
+        line, column = self.inside(line, column)
         problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
         return problem._replace(source=self.source(line))
 
@@ -92,13 +93,21 @@ class Problems:
             many = f"more than {PROBLEMS_MAX} problems, the first"
         raise InvalidInput(f"{self.file}: {many}", problems=found, hint=hint)
 
-    def source(self, line: int) -> str | None:
-        """Return a line of the text, as far as a complaint shows it; None when it has no such."""
+    def inside(self, line: int, column: int) -> tuple[int, int]:
+        """Return a place, or the end of the last line where it is behind that: a mark needs one."""
+        last = len(self._split()) - self._text.endswith(("\n", "\r"))
+        return (last, len(self._split()[last - 1]) + 1) if 0 < last < line else (line, column)
+
+    def _split(self) -> list[str]:
         if self._lines is None:
             self._lines = _LINE_END.split(self._text) if self._text else []
-        if not 1 <= line <= len(self._lines):
+        return self._lines
+
+    def source(self, line: int) -> str | None:
+        """Return a line of the text, as far as a complaint shows it; None when it has no such."""
+        if not 1 <= line <= len(self._split()):
             return None
-        return self._lines[line - 1][:SOURCE_WIDTH_MAX]
+        return self._split()[line - 1][:SOURCE_WIDTH_MAX]
 
 
 def _printable(text: str) -> str:

@@ -151,7 +151,8 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
     context, begun = getattr(error, "context", None), getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     if what and context and begun is not None:
-        what = f"{what}, {context} that begins in line {begun.line + 1}"
+        first, _ = problems.inside(begun.line + 1, 1)
+        what = f"{what}, {context} that begins in line {first}"
     what = what or context or "the parser cannot go on after this"
     what = " ".join(what.replace("('", "'").replace("',)", "'").split())
     out_of_range = isinstance(error, (ValueError, OverflowError))

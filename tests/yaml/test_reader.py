@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -164,6 +165,18 @@ def test_what_is_refused_is_named_with_its_place(
 def test_many_complaints_come_at_once_in_order() -> None:
     found = complaints("b: !x 1\na: 1\na: 2\n3: 99999999999999999999\n")
     assert [(p.line, p.column) for p in found] == [(1, 4), (3, 1), (4, 1), (4, 4)]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n\n", "\n# more"])
+@pytest.mark.parametrize("open_at", ["tasks: [", "tasks: {", "tasks: '", 'tasks: "'])
+def test_a_complaint_has_a_line_of_the_file_to_stand_at(open_at: str, end: str) -> None:
+    text = f"name: x\n{open_at}{end}"
+    lines = text.splitlines()
+    for problem in complaints(text):
+        assert 1 <= problem.line <= len(lines) and problem.source is not None
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+        for number in re.findall(r"in line (\d+)", problem.message):
+            assert int(number) <= len(lines)
 
 
 def test_nodes_know_where_they_begin() -> None:
