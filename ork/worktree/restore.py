@@ -21,6 +21,7 @@ from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, archived, deploy_of, resolve
+from ork.store.revision import ENDINGS
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import root_below
@@ -77,6 +78,8 @@ def restore(
     found = _resolve(store, revision, now)
     if code and _is_part(found):
         raise UsageError("--code restores all code files; leave it out, or name the whole deploy")
+    if code and not as_folder:
+        _refuse_file_name(to)
     oid = _deploy(store, found)
     deploy = store.get(Deploy, oid)
     contents = _wanted(store, found, deploy, code=code)
@@ -107,6 +110,13 @@ def restore(
     )
 
 
+def _refuse_file_name(to: Path | None) -> None:
+    """Raise UsageError where a folder would be made that is called like a workflow file."""
+    if to and to.suffix in ENDINGS and not to.is_dir():
+        hint = "name a folder; a single workflow, without its code, can be written into a file"
+        raise UsageError(f"several files do not go into {to}", hint=hint)
+
+
 def restore_all(
     store: Store, *, code: bool = False, to: Path | None = None, force: bool = False
 ) -> list[Restored]:
@@ -115,6 +125,7 @@ def restore_all(
     Of a file of which several have another content that of the newest deploy is written. What
     `restore` refuses of one is refused of all together; with `to` they keep their paths in there.
     """
+    _refuse_file_name(to)
     put_away = archived(store)
     heads = {name: oid for name, oid in store.refs("workflows/") if name not in put_away}
     deploys = store.get_all(Deploy, heads)

@@ -159,6 +159,25 @@ def test_a_second_file_in_the_project_is_told(history):
     assert history("restore", "etl~1", "--code", "-o", "../elsewhere/").err == ""
 
 
+@pytest.mark.parametrize("words", [("--all",), ("etl",)])
+def test_the_first_file_is_no_second_one_wherever_it_was_said_to_go(history, words):
+    for name in ("etl.yaml", "load.sh"):
+        (history.folder / name).unlink()
+    assert history("restore", *words, "--code", "-o", ".").err == ""
+    assert history("status").out.startswith("unchanged")
+    assert "second file" in history("restore", *words, "--code", "-o", "old/").err
+
+
+@pytest.mark.parametrize("words", [("--all",), ("etl", "--code"), ("--all", "--code")])
+def test_no_folder_is_made_with_the_name_of_a_workflow_file(history, words):
+    refused = history("restore", *words, "-o", "new.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("error: several files do not go into new.yaml\nhint: name a fold")
+    assert not (history.folder / "new.yaml").exists()
+    assert history("restore", "etl", "-o", "new.yaml").out == "written   new.yaml\n"
+    assert history("restore", "etl", "--code", "-o", "folder").code == 0
+
+
 def test_a_file_that_another_workflow_has_by_now_keeps_its_name(ork):
     text = "name: stock\ntasks:\n  a: {executor: process, command: 'true'}\n"
     file = ork.write("stock.yaml", text)

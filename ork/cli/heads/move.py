@@ -199,8 +199,11 @@ def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
         yield from still_named(store, source, name)
         return
     project = store.project.resolve()
+    first = (project / source).resolve()
     for file in (Path(one.path) for one in done.files):
-        if file.name == Path(source).name and file.resolve().is_relative_to(project):
+        if file.name != first.name or file.resolve() == first:
+            continue
+        if file.resolve().is_relative_to(project):
             told = f"{file} is a second file of {name} in this project, for `ork check` as well"
             yield [("note: ", "warning"), told]
 
