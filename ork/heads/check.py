@@ -21,6 +21,7 @@ from ork.schedule.words import in_words
 from ork.store.store import Store
 from ork.worktree.capture import Captured
 from ork.worktree.load import MORE, check, examine, problems_of, same_names
+from ork.worktree.lookup import NO_FILE
 
 TIMES_SHOWN = 3
 
@@ -124,7 +125,7 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
 def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
     if path.is_dir():
-        problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
+        problem = Problem(file=str(path), message=NO_FILE)
         return None, Checked(file=str(path), problems=(problem,))
     try:
         loaded, error = examine(path)

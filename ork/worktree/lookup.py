@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ork.errors import UsageError
+from ork.errors import InvalidInput, UsageError
 from ork.objects.kinds import Deploy
 from ork.store import revision as grammar
 from ork.store.contents import join_text
@@ -21,6 +21,7 @@ from ork.store.store import Store
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
 
+NO_FILE = "no workflow file is in this folder, or below it"
 FILES_MAX = 2000  # that are looked at
 START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
@@ -135,6 +136,11 @@ def named_files(paths: Iterable[Path]) -> list[Path]:
     """
     below = ((path, workflow_files(path) if path.is_dir() else ()) for path in paths)
     return [one for path, found in below for one in (list(found) or [path])]
+
+
+def no_file_in(folder: Path) -> InvalidInput:
+    """Return the error for a folder that has no workflow file, nor any below it."""
+    return InvalidInput(f"{folder}: {NO_FILE}")
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -3,6 +3,8 @@
 import json
 import os
 
+import pytest
+
 
 def test_the_first_deploy_of_a_workflow(etl, golden):
     result = etl("deploy", "etl.yaml", "-m", "First")
@@ -143,11 +145,13 @@ def test_of_a_folder_a_workflow_whose_file_is_gone_is_told(ork, monkeypatch):
     assert ork("deploy", "moved.yaml").err == ""
 
 
-def test_a_folder_without_a_workflow_file(etl):
+@pytest.mark.parametrize("command", ["deploy", "run"])
+def test_a_folder_without_a_workflow_file(etl, command):
     (etl.folder / "empty").mkdir()
-    refused = etl("deploy", "empty")
+    refused = etl(command, "empty")
     assert (refused.code, refused.out) == (3, "")
-    assert refused.err == "error: empty is a folder; a workflow file is wanted\n"
+    assert refused.err == "error: empty: no workflow file is in this folder, or below it\n"
+    assert etl("check", "empty").out == refused.err.removeprefix("error: ")
 
 
 def test_a_file_that_is_not_there(ork):

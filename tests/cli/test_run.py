@@ -141,7 +141,8 @@ def test_a_folder_stands_for_the_only_file_in_it(etl):
     etl.write("sub/two.yaml", "name: two\ntasks: {a: {executor: process, command: ls}}\n")
     assert etl("run", "sub").code == 0  # of the workflow of that name
     assert etl("run", ".").code == 0
-    for name, many in (("tasks", "no"), ("./sub", "2")):
+    etl.write("above/sub/one.yaml", "name: one\ntasks: {a: {executor: process, command: ls}}\n")
+    for name, many in (("above", "no"), ("./sub", "2")):
         result = etl("run", name)
         assert result.code == 2
         assert f"{name} is a folder, with {many} workflow files\n" in result.err

@@ -218,13 +218,20 @@ def deploy(
     """
     from ork.heads.deploy import deploy_all, gone
     from ork.worktree.load import check, each_good, same_names
+    from ork.worktree.lookup import no_file_in
 
     session: Session = ctx.obj
     session.use_project_of(files or ())
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
     paths = files_of(session, files)
-    checked = each_good(paths, lambda path: path, lambda path: check(path, known))
+
+    def look(path: Path) -> "Loaded":
+        if path.is_dir():  # of one that has workflow files, `paths` has these
+            raise no_file_in(path)
+        return check(path, known)
+
+    checked = each_good(paths, lambda path: path, look)
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store

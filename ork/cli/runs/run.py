@@ -26,7 +26,7 @@ from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
-from ork.worktree.lookup import as_revision, files_in
+from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
 
 
 def run(
@@ -308,6 +308,8 @@ def _file_in(session: Session, what: str) -> str:
     if not os.path.isdir(what) or (session.has_store() and what in workflows(session.store)):
         return what
     found = files_in(Path(what))
+    if not found and not any(workflow_files(Path(what))):
+        raise no_file_in(Path(what))
     if len(found) != 1:
         raise UsageError(
             f"{what} is a folder, with {len(found) or 'no'} workflow files", hint="name a file"
