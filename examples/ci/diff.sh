@@ -33,6 +33,13 @@ moved() { # FILE LIST FOLDER-OF-LIST OTHER-FOLDER
     done <"$2"
 }
 
+# Prints a page with the graph of a file.
+drawn() { # FILE WHAT-IT-IS
+    printf '### `%s` %s\n\n' "$1" "$2"
+    ork graph "file:$1" --format mermaid >"$work/graph"
+    printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
+}
+
 # Prints pages, each of which begins with its title. What is in a fence and was there before is not
 # repeated; of pages that are too much for one comment (65,536 characters) there are the titles.
 once() {
@@ -58,7 +65,7 @@ once() {
             close_page()
             title = $0
             name = substr($0, 5)
-            sub(/: .*| is new$/, "", name)
+            sub(/: .*| is (new|valid now)$/, "", name)
         }
         !fence && /^```+(diff|mermaid)$/ {
             fence = block = $0
@@ -98,21 +105,25 @@ once() {
             old=$(moved "$file" "$work/before" "$work/old" .)
         fi
         if [ -z "$old" ]; then
-            printf '### `%s` is new\n\n' "$file"
-            ork graph "file:$file" --format mermaid >"$work/graph"
-            printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
+            drawn "$file" 'is new'
             continue
         fi
         if [ "$old" != "$file" ]; then
             printf '### `%s` is `%s` now\n\n' "$old" "$file"
         fi
         code=0
-        ork diff "file:$work/old/$old" "file:$file" --format markdown --exit-code >"$work/page" ||
-            code=$?
+        ork diff "file:$work/old/$old" "file:$file" --format markdown --exit-code \
+            >"$work/page" 2>"$work/error" || code=$?
         case $code in
             0) ;;  # nothing differs
             1) sed "s|file:$work/old/|$(git rev-parse --short "$began"):|g" "$work/page" ;;
-            *) exit "$code" ;;
+            *)
+                if ork check "$work/old/$old" >/dev/null 2>&1; then
+                    cat "$work/error" >&2
+                    exit "$code"
+                fi
+                drawn "$file" 'is valid now' # nothing can be compared with what was not
+                ;;
         esac
     done <"$work/after"
 } >"$work/pages"

@@ -98,6 +98,19 @@ def test_code_that_a_workflow_calls_is_told_as_well(repo):
     assert left.stdout.count("\n") == 1, "the old version is left behind"
 
 
+def test_a_workflow_that_was_not_valid_before_is_told_beside_the_others(repo):
+    ork, git, _ = repo
+    ork.write("etl.yaml", WORKFLOW.format("etl").replace("process", "proces"))
+    git("commit", "-qam", "Wrong")
+    git("branch", "-f", "main")
+    ork.write("etl.yaml", WORKFLOW.format("etl"))
+    ork.write("gone.yaml", WORKFLOW.format("gone").replace("load.sh", "load.sh -v"))
+    git("commit", "-qam", "Right")
+    page = tell(repo)
+    assert page.startswith("### `etl.yaml` is valid now\n\n```mermaid\nflowchart TD\n")
+    assert "### gone: " in page
+
+
 def test_code_that_several_workflows_share_is_told_once(repo):
     ork, git, _ = repo
     two = "{0}, b: {{executor: process, command: ls, depends_on: [load]}}}}\n"
