@@ -70,6 +70,56 @@ def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
     assert [one["location"]["path"] for one in report] == ["etl.yaml"]
 
 
+GH = """#!/bin/sh
+# Keeps one comment in a file, and says what it was asked.
+echo "$1 $2 $3" >>"$SAID"
+case "$*" in
+    *PATCH*body=@*) cp "${7#body=@}" "$COMMENT" ;;
+    *DELETE*) rm "$COMMENT" ;;
+    "pr comment"*) cp "$5" "$COMMENT" ;;
+    *) if [ -e "$COMMENT" ]; then echo 7; fi ;;
+esac
+"""
+
+
+def test_the_comment_on_a_pull_request_is_renewed_and_goes_with_what_it_tells(repo, tmp_path):
+    ork, git, environ = repo
+    action = YAML(typ="safe").load((ROOT / "examples/ci/github/action.yml").read_text())
+    script = action["runs"]["steps"][-1]["run"]
+    comment, fake = tmp_path / "comment", tmp_path / "bin" / "gh"
+    fake.parent.mkdir()
+    fake.write_text(GH)
+    fake.chmod(0o755)
+    git("update-ref", "refs/remotes/origin/main", "main")
+    given = {
+        **environ,
+        "PATH": f"{fake.parent}:{environ['PATH']}",
+        "ACTION": str(ROOT / "examples/ci/github"),
+        "BASE": "main",
+        "FILES": "*.yaml",
+        "NUMBER": "3",
+        "GITHUB_REPOSITORY": "ada/flows",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "RUNNER_TEMP": str(tmp_path),
+        "COMMENT": str(comment),
+        "SAID": str(tmp_path / "said"),
+    }
+
+    def pushed(text):
+        ork.write("etl.yaml", text)
+        git("commit", "-qam", "Next")
+        words = ["bash", "-e", "-o", "pipefail", "-c", script]
+        subprocess.run(words, cwd=ork.folder, env=given, check=True)
+        return comment.read_text() if comment.exists() else None
+
+    first = WORKFLOW.format("etl")
+    assert "daily" in pushed(first + "schedule: '@daily'\n")
+    assert "hourly" in pushed(first + "schedule: '@hourly'\n")
+    assert comment.read_text().startswith("<!-- ork -->\n### etl: ")
+    assert pushed(first) is None
+    assert (tmp_path / "said").read_text().count("pr comment 3") == 1
+
+
 @pytest.mark.slow
 def test_nothing_is_told_of_nothing(repo):
     ork, git, _ = repo
