@@ -568,9 +568,10 @@ class Transaction:
         What refs are moved to, and what deploys, runs and snapshots name, is whole as well, or
         Corrupt is raised. The many objects that trees and task runs name are not read.
         """
+        forgotten = self._forgotten()
 
         def brought(oid: Oid) -> bool:
-            return oid in self.objects or oid in self.store.forgotten
+            return oid in self.objects or oid in forgotten or oid in self.store.forgotten
 
         targets = {new for old, new in self.moves.values() if new is not None and new != old}
         below: set[Oid] = set()
@@ -591,6 +592,11 @@ class Transaction:
         if broken:
             return self._needs()
         return {oid for oid in targets if not brought(oid)} | below
+
+    def _forgotten(self) -> dict[Oid, Oid]:
+        """Return what is forgotten by this write, as it was where that comes from."""
+        marks = ((ref.partition("/"), new) for ref, (_, new) in self.moves.items())
+        return {Oid(of): new for (space, _, of), new in marks if space == "forgotten" and new}
 
     def _forget(self) -> None:
         """Leave out what was forgotten: it never comes back, whoever has its bytes."""

@@ -84,7 +84,7 @@ def check(bundle: Bundle, store: Store | None) -> set[Oid]:
     """
     arrived = beside(bundle, store)
     for oid in bundle.needs:
-        if arrived.backend.get(oid) is None:
+        if not arrived.has(oid):
             raise InvalidInput(
                 f"{bundle.name} builds on deploy {oid}, which is not here",
                 hint="take in an earlier bundle first, or one that was made without --since",

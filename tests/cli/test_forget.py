@@ -49,3 +49,25 @@ def test_what_names_others_is_not_forgotten(ran):
     assert ran("forget").code == 2
     assert ran("forget", "etl:tasks/etl.py", "--text").code == 2
     assert ran("forget", "--text-file", "nowhere").code == 3
+
+
+def test_a_message_that_was_forgotten_goes_by_a_bundle(ran, tmp_path, monkeypatch):
+    ran.write("load.sh", (ran.folder / "load.sh").read_text() + "# more\n")
+    assert ran("deploy", "etl.yaml", "-m", "the first: a-new-secret").code == 0
+    ran("run", "etl")
+    give(monkeypatch, "a-new-secret\n")
+    assert ran("forget", "--text", "--yes").code == 0
+    assert ran("bundle", "create", "etl.bundle", "etl", "--runs", "all").code == 0
+    home, bundle = str(ran.folder), str(ran.folder / "etl.bundle")
+    for name, line in (("a", ("import", "bundle", bundle)),):
+        there = str(tmp_path / name)
+        (tmp_path / name).mkdir()
+        assert ran("-C", there, "init").code == 0
+        done = ran("-C", there, *line)
+        assert (done.code, "error" in done.err) == (0, False), done.err
+        assert "the first: [forgotten]" in ran("-C", there, "log", "etl").out
+        assert ran("-C", there, "fsck").code == 0
+    ran.write("load.sh", "exit 0\n")
+    assert ran("-C", home, "deploy", "etl.yaml").code == 0
+    assert ran("-C", home, "bundle", "create", bundle, "etl", "--since", "etl~1").code == 0
+    assert ran("-C", str(tmp_path / "a"), "import", "bundle", bundle).code == 0

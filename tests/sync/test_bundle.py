@@ -21,6 +21,7 @@ from ork.heads.tags import tag
 from ork.heads.undo import undo
 from ork.objects.canonical import encode, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Operation, Run, encode_object
+from ork.objects.value import replace
 from ork.store import location
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
@@ -285,6 +286,7 @@ def test_a_damaged_store_makes_no_bundle(places):
 IMPORT = """
 import sys
 from pathlib import Path
+from ork.objects.value import replace
 from ork.store import location
 from ork.store.store import Store, Stamp
 from ork.sync.bundle import open_bundle
@@ -336,6 +338,24 @@ def forget_text(store: Store) -> tuple[Store, str]:
     after = forget(store, secret, text)
     store.backend.sweep(lambda: [secret])
     return after, secret
+
+
+def forget_message(store: Store) -> Store:
+    """Forget what the head says of itself; return the store as it is opened next."""
+    head = store.ref("workflows/etl")
+    (other,) = plant(store, replace(store.get(Deploy, head), message="[forgotten]"))
+    after = forget(store, head, other)
+    store.backend.sweep(lambda: [head])
+    return after
+
+
+def test_a_head_that_the_sender_forgot_is_forgotten_here(places):
+    places.store = forget_message(places.store)
+    other = places.other()
+    take(other, places.bundle())
+    store = Store(other.backend)
+    assert store.get(Deploy, store.ref("workflows/etl")).message == "[forgotten]"
+    assert is_whole(other)
 
 
 @pytest.mark.parametrize("runs", [True, False])
