@@ -221,7 +221,7 @@ class Store:
     def forgotten(self) -> Mapping[Oid, Oid]:
         """The objects that `ork forget` has taken away, each with its tombstone.
 
-        None is added while a store is open.
+        While a store is open only its own writes add some.
         """
         return {Oid(name): tombstone for name, tombstone in self.refs("forgotten/")}
 
@@ -549,6 +549,8 @@ class Transaction:
                     ref for ref, (_, new) in moves.items() if new and ref.startswith("numbers/")
                 )
                 self.store.tell_anchor(next(pins, None))
+                if forgotten := self._forgotten():
+                    self.store.forgotten = {**self.store.forgotten, **forgotten}
                 return
             if said:
                 del self.objects[said]

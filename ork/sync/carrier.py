@@ -31,9 +31,13 @@ class Side:
 
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name = store, name
-        self.forgotten = dict(store.forgotten)
         if wrong := next((oid for oid in self.forgotten if not is_oid(oid)), None):
             raise self.wrong(f"the ref {f'forgotten/{wrong}'!r} is of no form that this ork knows")
+
+    @property
+    def forgotten(self) -> Mapping[Oid, Oid]:
+        """What the store had to forget, each with its tombstone."""
+        return self.store.forgotten
 
     def wrong(self, what: str) -> OrkError:
         """Return the error for a store that is not what it should be."""
@@ -163,8 +167,6 @@ class Carrier:
                 tx.move(ref, old=old, new=new)
             for ref, oid in self.tombstones.items():
                 tx.move(ref, old=None, new=oid)
-        for ref, oid in self.tombstones.items():
-            self.target.forgotten[Oid(ref.partition("/")[2])] = oid
         self.tombstones = {}
 
 

@@ -51,7 +51,7 @@ def test_what_names_others_is_not_forgotten(ran):
     assert ran("forget", "--text-file", "nowhere").code == 3
 
 
-def test_a_message_that_was_forgotten_goes_by_a_bundle(ran, tmp_path, monkeypatch):
+def test_a_message_that_was_forgotten_goes_by_a_bundle_and_by_a_pull(ran, tmp_path, monkeypatch):
     ran.write("load.sh", (ran.folder / "load.sh").read_text() + "# more\n")
     assert ran("deploy", "etl.yaml", "-m", "the first: a-new-secret").code == 0
     ran("run", "etl")
@@ -59,7 +59,7 @@ def test_a_message_that_was_forgotten_goes_by_a_bundle(ran, tmp_path, monkeypatc
     assert ran("forget", "--text", "--yes").code == 0
     assert ran("bundle", "create", "etl.bundle", "etl", "--runs", "all").code == 0
     home, bundle = str(ran.folder), str(ran.folder / "etl.bundle")
-    for name, line in (("a", ("import", "bundle", bundle)),):
+    for name, line in (("a", ("import", "bundle", bundle)), ("b", ("pull", home))):
         there = str(tmp_path / name)
         (tmp_path / name).mkdir()
         assert ran("-C", there, "init").code == 0

@@ -28,7 +28,7 @@ from ork.upkeep.fsck import inspect
 from tests.runs import outcome, write_retry, write_run
 from tests.store.test_forgotten import forget
 from tests.stores import NOON, contents, plant, stamp
-from tests.sync.test_bundle import Places, forget_text, heads
+from tests.sync.test_bundle import Places, forget_message, forget_text, heads
 
 BOTH = pytest.mark.parametrize("direction", ["push", "pull"])
 
@@ -338,6 +338,17 @@ def test_what_the_sender_forgot_is_forgotten_there(places, direction):
     other = places.other()
     move(places.store, other, direction)
     assert Store(other.backend).blob(secret) == b"[forgotten]"
+    assert is_whole(other)
+
+
+@BOTH
+def test_a_head_that_the_sender_forgot_is_read_as_soon_as_it_is_there(places, direction):
+    places.store = forget_message(places.store)
+    other = places.other()
+    assert not other.forgotten
+    sides = Side(places.store, "here"), Side(other, "there")
+    transfer(*sides, Choice(), direction=direction, stamp=stamp(9))
+    assert other.get(Deploy, other.ref("workflows/etl")).message == "[forgotten]"
     assert is_whole(other)
 
 
