@@ -13,6 +13,7 @@ from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
+from ork.store.contents import forgotten_part, refuse_forgotten
 from ork.store.resolve import deploy_in, head, history
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
@@ -26,7 +27,8 @@ class RolledBack(Value, frozen=True, kw_only=True):
     """The result of a rollback; `changed` is False when the head had that content already.
 
     `restores` is the deploy whose content the head has now, `path` the workflow file, relative to
-    the project. `summary` says in a line what changed.
+    the project. `summary` says in a line what changed. `passed_over` are newer deploys with a good
+    run, of which a part was forgotten.
     """
 
     workflow: str
@@ -39,6 +41,7 @@ class RolledBack(Value, frozen=True, kw_only=True):
     path: str
     summary: str = ""
     diff: Diff | None = None
+    passed_over: tuple[Oid, ...] = ()
 
     @property
     def revision(self) -> str:
@@ -67,6 +70,7 @@ def rollback(
 
     Without a revision that is the newest earlier deploy with other content and a good run, whole
     and untainted, but none that an earlier rollback has left: a second goes one further back.
+    Nor one of which a part was forgotten: it never runs again, and is refused by its name.
     Writes nothing when the head has the content already; raises Conflict when the
     head moved meanwhile.
     """
@@ -84,9 +88,11 @@ def rollback(
             )
     parent = head(store, workflow)
     before = store.get(Deploy, parent)
-    target = _original(store, _target(store, workflow, revision, parent, now))
+    chosen, passed_over = _target(store, workflow, revision, parent, now)
+    target = _original(store, chosen)
     refuse_without_code(store, target)
     old = store.get(Deploy, target)
+    refuse_forgotten(store, old.snapshot)
     path = before.source.path  # where the file lies now
     if before.has(old.snapshot, old.settings):
         return RolledBack(
@@ -130,26 +136,35 @@ def rollback(
         path=path,
         summary=summarize(diff),
         diff=diff,
+        passed_over=passed_over,
     )
 
 
-def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now: datetime) -> Oid:
+def _target(
+    store: Store, workflow: str, revision: str | None, parent: Oid, now: datetime
+) -> tuple[Oid, tuple[Oid, ...]]:
+    """Return the deploy that is meant, and the good ones that were passed over on the way."""
     if revision is not None:
-        return deploy_in(store, in_workflow(workflow, revision), workflow, now=now)[0]
+        return deploy_in(store, in_workflow(workflow, revision), workflow, now=now)[0], ()
     before = store.get(Deploy, parent)
     passed = [before]  # whose content is none to go back to
     was_left = False  # whether the next one was left by a rollback
+    forgotten: list[Oid] = []
     for oid, deploy in history(store, workflow, parent):
         if was_left:
             passed.append(deploy)
         was_left = deploy.action == "rollback"
         other = not any(one.has(deploy.snapshot, deploy.settings) for one in passed)
         good = other and tally(store, oid).counts.get("success")
-        if good and not lacks_code(store, deploy):
-            return oid
+        if good and forgotten_part(store, deploy.snapshot):
+            forgotten.append(oid)
+        elif good and not lacks_code(store, deploy):
+            return oid, tuple(forgotten)
     if not before.parents:
         raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")
-    but = ", but what a rollback has left" if len(passed) > 1 else ""
+    buts = ["what a rollback has left"] if len(passed) > 1 else []
+    buts += ["those of which a part was forgotten"] if forgotten else []
+    but = f", but {' and '.join(buts)}" if buts else ""
     raise NotFound(
         f"no earlier version of {workflow} has a good run{but}",
         hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",

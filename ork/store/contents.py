@@ -225,20 +225,28 @@ def read_needs(store: Store, tasks: Mapping[str, Oid]) -> dict[str, tuple[str, .
     }
 
 
-def refuse_forgotten(store: Store, snapshot: Oid, text: Iterable[Oid] = ()) -> None:
-    """Raise NotFound when a part of a snapshot, or of its text, was forgotten."""
+def forgotten_part(
+    store: Store, snapshot: Oid, text: Iterable[Oid] = ()
+) -> tuple[str, Tombstone] | None:
+    """Return a part of a snapshot, or of its text, that was forgotten; None if none was."""
     if not store.forgotten:
-        return
+        return None
     parts = dict.fromkeys((snapshot, *text), "its text")
     content = store.snapshot(snapshot)
     parts |= {oid: name for name, oid in content.tasks.items()}
     parts |= {file.blob: path for path, file in content.files.items()}
-    for oid, name in parts.items():
-        if mark := store.tombstone(oid):
-            raise NotFound(
-                f"{name}: {forgotten_in_words(mark)}",
-                hint="take what had to go out of the files: what is left is a new version",
-            )
+    marks = ((name, store.tombstone(oid)) for oid, name in parts.items())
+    return next(((name, mark) for name, mark in marks if mark), None)
+
+
+def refuse_forgotten(store: Store, snapshot: Oid, text: Iterable[Oid] = ()) -> None:
+    """Raise NotFound when a part of a snapshot, or of its text, was forgotten."""
+    if found := forgotten_part(store, snapshot, text):
+        name, mark = found
+        raise NotFound(
+            f"{name}: {forgotten_in_words(mark)}",
+            hint="take what had to go out of the files: what is left is a new version",
+        )
 
 
 def forgotten_in_words(mark: Tombstone) -> str:

@@ -639,14 +639,18 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
 
 
 def _good(store: Store, workflow: str) -> Oid:
-    """Return the newest deploy with a whole and untainted run that succeeded."""
+    """Return the newest deploy with a whole and untainted run that succeeded, and can run again."""
+    from ork.store.contents import forgotten_part
     from ork.store.verdict import tally
 
-    for oid, _ in history(store, workflow, head(store, workflow)):
+    but = ""
+    for oid, deploy in history(store, workflow, head(store, workflow)):
         if tally(store, oid).counts.get("success"):
-            return oid
+            if not forgotten_part(store, deploy.snapshot):
+                return oid
+            but = ", but those of which a part was forgotten"
     raise NotFound(
-        f"no deploy of {workflow} has a good run",
+        f"no deploy of {workflow} has a good run{but}",
         hint=f"one that succeeded, whole and untainted: `ork log {workflow}` shows how runs went",
     )
 

@@ -441,3 +441,15 @@ def test_a_run_that_was_tainted_is_made_again_once_and_then_skipped(
     done = ork("bisect", "flow", "--good", "flow~2", "--bad", "flow", "--json")
     assert found(done)[0] == "Step 3"
     assert disturbed == [1, 2, 3, 4]
+
+
+def test_the_advice_passes_over_what_was_forgotten(line) -> None:
+    ork = line(3, bad=3, ran=(1, 2, 3))
+    assert ork("forget", "flow~1:load.py", "--yes").code == 0
+    whole = ork("log", "flow~2", "-n", "1", "--json").out
+    whole = json.loads(whole)["data"][0]["deploy"]["snapshot"][:8]
+    assert f"`ork rollback flow {whole}` brings" in ork("bisect", "flow").err
+    done = ork("rollback", "flow")
+    assert f"flow {whole}" in done.out
+    assert "which ran well: a part of it was forgotten" in done.err
+    assert ork("run", "flow").code == 0

@@ -5,10 +5,12 @@ import pytest
 from ork.errors import Conflict, InvalidInput, NotFound, UsageError
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag
+from ork.objects.kinds import Task
 from ork.store.operations import operations
-from ork.store.resolve import history
+from ork.store.resolve import history, resolve
 from tests.heads.conftest import NOW, Raced, succeed, version
-from tests.stores import contents, reachable, stamp
+from tests.store.test_forgotten import forget
+from tests.stores import contents, plant, reachable, stamp
 
 
 def test_a_rollback_is_a_new_deploy_with_the_old_content(etl):
@@ -90,6 +92,26 @@ def test_a_second_rollback_goes_one_further_back(etl):
     succeed(etl.store, again.deploy)
     etl.keep(version(5), hours=13)
     assert etl.back().restores == again.restores == etl.deploys[3]
+
+
+def test_a_version_of_which_a_part_was_forgotten_is_passed_over(etl):
+    for number in (0, 2):
+        succeed(etl.store, etl.deploys[number])
+    assert etl.deploys[2] == resolve(etl.store, "etl@{good}", now=NOW).oid
+    for number in (2, 1):
+        snapshot = etl.store.snapshot(etl.get(etl.deploys[number]).snapshot)
+        (other,) = plant(etl.store, Task(executor="process", command=f"[forgotten] {number}"))
+        forget(etl.store, snapshot.tasks["a"], other)
+    assert etl.deploys[0] == resolve(etl.store, "etl@{good}", now=NOW).oid
+    with pytest.raises(NotFound, match="a: forgotten "):
+        etl.back("etl~1")
+    done = etl.back()
+    assert done.restores == etl.deploys[0]
+    assert done.passed_over == (etl.deploys[2], etl.deploys[1])
+    with pytest.raises(
+        NotFound, match="but what a rollback has left and those of which a part was forgotten"
+    ):
+        etl.back()
 
 
 def test_without_a_good_run_a_revision_must_be_named(project, keep):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ork.worktree.restore import Restored
 
 SURPLUS_SHOWN_MAX = 5
+PASSED_SHOWN_MAX = 5
 
 
 def rollback(
@@ -34,7 +35,8 @@ def rollback(
         str | None,
         typer.Argument(
             help="The version to go back to: etl~2, ~2, @v1.4, a run etl#56; when left out, the"
-            " newest deploy with other content and a good run, but what a rollback has left."
+            " newest deploy with other content and a good run, but what a rollback has left and"
+            " what was forgotten in part."
         ),
     ] = None,
     message: Annotated[
@@ -70,6 +72,11 @@ def rollback(
         session.print_json("rollback", done)
         return
     session.print(_rolled_back(done, store))
+    if done.passed_over:
+        snapshots = [store.get(Deploy, oid).snapshot for oid in done.passed_over]
+        passed = some([store.short(oid) for oid in dict.fromkeys(snapshots)], PASSED_SHOWN_MAX)
+        told = f"passed over {passed}, which ran well: a part of it was forgotten"
+        session.say([("note: ", "warning"), told])
     if done.changed:
         on_disk = f"`ork restore {name} --code` to have it on disk as well"
         session.say([("next: ", "hint"), f"`ork run {name}`, or {on_disk}"])

@@ -14,7 +14,10 @@ from ork.cli.screen.line import Line, wrap_body
 from ork.cli.screen.parts import given
 from ork.cli.session import Session
 from ork.objects.kinds import Deploy
+from ork.store.contents import forgotten_part
+from ork.store.resolve import history
 from ork.store.store import Store
+from ork.store.verdict import tally
 
 VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
 
@@ -166,7 +169,13 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
 def _next(found: Bisected, store: Store) -> str:
     """Return the likely next command."""
     good = store.short(store.get(Deploy, found.good).snapshot)
+    bad = store.short(found.suspects[-1].deploy.snapshot)
     if len(found.suspects) > 1:
-        bad = store.short(found.suspects[-1].deploy.snapshot)
         return f"`ork diff {good} {bad}` shows what they changed together"
-    return f"`ork rollback {found.workflow} {good}` brings the last good one back"
+    back = f"`ork rollback {found.workflow}"
+    for oid, deploy in history(store, found.workflow, found.good):
+        ran_well = oid == found.good or tally(store, oid).counts.get("success")
+        if ran_well and not forgotten_part(store, deploy.snapshot):
+            whole = "" if oid == found.good else " of which no part was forgotten"
+            return f"{back} {store.short(deploy.snapshot)}` brings the last good one back{whole}"
+    return f"`ork diff {good} {bad}` shows the change: of what was good a part was forgotten"
