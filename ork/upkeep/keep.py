@@ -323,7 +323,7 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
             last = max((run.number for run in _others(store, mine[0], ids)), default=None)
         for text, oid in texts:
             tx.move(f"tally/{deploy}/{text}", old=oid, new=None)
-        if +counts:
+        if +counts and store.keeps(deploy):  # else no ref can lead there
             ref = f"tally/{deploy}/{tally_text(Tally(counts={**+counts}, last=last))}"
             tx.move(ref, old=store.ref(ref), new=deploy)
 

@@ -231,7 +231,8 @@ class Objects:
     def _needs(self, root: Oid, known: dict[Oid, frozenset[Oid]]) -> frozenset[Oid]:
         """Return the bad objects among those that a deploy, run or other object needs itself.
 
-        What came before a deploy or run is not looked at: it has a name of its own. No recursion.
+        What came before a deploy or run has a name of its own: all that is asked of it is whether
+        it is there itself. No recursion.
         """
         waiting = [root]
         while waiting:
@@ -256,7 +257,8 @@ class Objects:
             return []
         if isinstance(value, Tree):
             return [link for link in value.links() if link]
-        return [one.oid for one in named(value) if one.kind not in ("deploy", "run", "operation")]
+        others = ("deploy", "run", "operation")
+        return [one.oid for one in named(value) if one.kind not in others or one.oid in self.bad]
 
 
 def _cut(words: list[str]) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ class Pruned(Value, frozen=True, kw_only=True):
     logs: Folders
     checkouts: Folders
     undoable: int = 0  # runs that stay only as long as undo is possible
+    lacking: str = ""  # in words what is needed and lost, for which all objects stay
     file: Repacked | None = None
 
     @property
@@ -109,7 +110,8 @@ def gc(
     That are objects that nothing needs, and the runs, logs and checkouts that `keep`, or the
     configuration of the store, does not keep. What commands moved in the last `undo_days` stays, so
     that it can be undone. With `damaged` the runs go as well that lack something, which nobody can
-    copy or read. Raise StoreError rather than remove more than half of all objects, beside
+    copy or read; where a history lacks something all objects stay, since nobody knows what that
+    needs. Raise StoreError rather than remove more than half of all objects, beside
     those of runs that go, unless `force`; raise Corrupt when something that is needed is missing or
     damaged.
     """
@@ -120,16 +122,24 @@ def gc(
         gone, undoable = expired(store, keep, now, {one.run.id for one in broken})
         gone = sorted([*gone, *broken], key=lambda one: (one.run.workflow, one.run.number))
         folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
-        garbage = Garbage(
-            store,
-            undo_since=now - timedelta(days=keep.undo_days),
-            leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
-        )
-    found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
-    found = replace(found, undoable=undoable)
+        garbage, lacking = None, ""
+        try:
+            garbage = Garbage(
+                store,
+                undo_since=now - timedelta(days=keep.undo_days),
+                leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
+            )
+        except Corrupt as error:
+            if not damaged:
+                raise
+            lacking = error.message
+    objects = garbage.objects if garbage else sum(1 for _ in store.backend.oids())
+    doomed = garbage.doomed if garbage else []
+    found = _pruned(doomed, [one.run for one in gone], *folders, before=objects)
+    found = replace(found, undoable=undoable, lacking=lacking)
     if stamp is None or found.nothing:
         return replace(found, done=stamp is not None)
-    if 2 * garbage.unexplained > garbage.objects and not force:
+    if garbage and 2 * garbage.unexplained > garbage.objects and not force:
         raise StoreError(
             f"nothing needs {garbage.unexplained} of {garbage.objects} objects: were refs lost?",
             hint="`ork fsck` looks for that; --force removes them all the same",
@@ -144,10 +154,10 @@ def gc(
         for some in folders
     ]
     remove_skips(store, skips)
-    doomed = garbage.sweep()
+    doomed = garbage.sweep() if garbage else []
     store.tell_anchor()
-    done = _pruned(doomed, runs, *left, before=garbage.objects)
-    return replace(done, done=True, undoable=undoable)
+    done = _pruned(doomed, runs, *left, before=objects)
+    return replace(done, done=True, undoable=undoable, lacking=lacking)
 
 
 @contextmanager

@@ -274,6 +274,8 @@ class Refs:
             folder = f"tally/{deploy}/"
             said, right = read_tally(found.get(deploy, [])), counted.get(deploy)
             if right is None or said != right:
+                if deploy not in found and self._get(Deploy, deploy) is None:
+                    continue  # no ref can lead to what is gone
                 words = tally_text(right) if right else "nothing"
                 shown = ", ".join(sorted(found.get(deploy, []))) or "nothing"
                 self._say("E205", folder, f"it says {shown}, and its runs say {words}", deploy)

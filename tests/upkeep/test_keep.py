@@ -435,3 +435,52 @@ def test_what_a_history_lacks_is_no_reason_to_remove_runs(damaged):
     damaged.backend.sweep(lambda: [deploy.snapshot])
     fresh = Store(damaged.backend, folder=damaged.folder)
     assert [entry.run.number for entry in module.damaged(fresh)] == [6, 7]
+
+
+def lose(store, oid):
+    """Let an object be gone; return the store as it is opened next."""
+    store.backend.sweep(lambda: [oid])
+    return Store(store.backend, folder=store.folder)
+
+
+def of_deploy(store):
+    """Return the only finding about a deploy that is gone: what suffers."""
+    (found,) = [one for one in look_here(store.folder) if one.level == "error"]
+    assert (found.code, found.message) == ("E101", "a deploy is missing")
+    return found.affects
+
+
+@pytest.mark.parametrize("tallied", [True, False])
+def test_what_lacks_a_deploy_of_a_history_stays_with_all_objects(five, tallied):
+    head = five.ref("workflows/etl")
+    (lost,) = five.get(Deploy, head).parents
+    if not tallied:  # as a repair has left it: no ref can lead to what is gone
+        (text,) = dict(five.refs(f"tally/{lost}/"))
+        with five.transaction() as tx:
+            tx.move(f"tally/{lost}/{text}", old=lost, new=None)
+    five = lose(five, lost)
+    assert of_deploy(five) == (f"etl: deploy {head[:12]}", "etl#1", "etl#2")
+    before = sorted(five.backend.oids())
+    with pytest.raises(Corrupt, match="missing"):
+        gc(five, now=SOON)
+    done = gc(five, now=SOON, stamp=stamp(2400), keep=Keep(runs=0), damaged=True)
+    assert (done.runs, done.objects, len(before)) == ({"etl": (1, 4)}, 0, done.objects_before)
+    assert lost in done.lacking
+    assert set(five.backend.oids()) >= set(before)
+    assert of_deploy(five) == (f"etl: deploy {head[:12]}", "etl#2")
+
+
+@pytest.mark.parametrize("together", [50, 2])
+def test_runs_of_a_head_that_is_gone_go(five, together, monkeypatch):
+    monkeypatch.setattr(module, "RUNS_TOGETHER", together)
+    lost = five.ref("workflows/etl")
+    with five.transaction(stamp()) as tx:  # as a repair leaves out what leads nowhere
+        tx.move("workflows/etl", old=lost, new=None)
+    five = lose(five, lost)
+    assert of_deploy(five) == ("etl#3", "etl#4", "etl#5")
+    with pytest.raises(Corrupt, match="etl#3, etl#4, etl#5 lack something"):
+        gc(five, now=SOON)
+    done = collect(five, now=SOON, damaged=True)
+    assert (done.runs, done.lacking) == ({"etl": (3, 4, 5)}, "")
+    assert numbers(five) == [1, 2]
+    assert is_whole(five)

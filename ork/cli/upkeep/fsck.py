@@ -83,8 +83,12 @@ def fsck(
 
 
 def _say_of_runs(session: Session, found: Examined) -> None:
-    """Say what to do about runs that lack an object: a repair has not brought it, or would not."""
-    if any("#" in name for one in found.findings if one.code == "E101" for name in one.affects):
+    """Say what to do about runs that lack an object: a repair has not brought it, or would not.
+
+    Not where a history lacks it too: that is not mended when the runs are gone.
+    """
+    lost = (one.affects for one in found.findings if one.code == "E101")
+    if any("#" in "".join(names) and ": deploy " not in "".join(names) for names in lost):
         session.say([("hint: ", "hint"), _RUNS])
 
 

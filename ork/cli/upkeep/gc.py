@@ -116,6 +116,9 @@ def gc(
         told = f"{found.undoable:,} {stay}, ended in the last {human.count(keep.undo_days, 'day')}:"
         told += " `ork undo` may need them; --undo-days says how long"
         session.say([("note: ", "warning"), told])
+    if found.lacking:
+        told = f"{found.lacking}: all objects stay, since nobody knows what that needs"
+        session.say([("note: ", "warning"), told])
     if not found.nothing and not prune:
         given = {
             "--keep-runs": keep_runs,
@@ -132,7 +135,8 @@ def gc(
 def _lines(found: Pruned) -> Iterator[Line]:
     before = human.count(found.objects_before, "object")
     if found.nothing:
-        yield [f"nothing to remove: all is needed ({before})"]
+        why = "something is lost" if found.lacking else "all is needed"
+        yield [f"nothing to remove: {why} ({before})"]
         return
     verb = "removed" if found.done else "would remove"
     for workflow, gone in found.runs.items():
