@@ -80,8 +80,11 @@ class Beginnings:
             self._cut[task.decode(), int(attempt)] = why.decode("utf-8", "replace")
         return self._found
 
-    def lasted(self, task: str, attempt: int) -> float:
-        """Return the seconds from the begin of an attempt to the last sign of life in its log."""
+    def lasted(self, task: str, attempt: int, until: datetime) -> float:
+        """Return the seconds from the begin of an attempt to the last sign of life in its log.
+
+        That was at a moment at the latest: the file of a copy is younger.
+        """
         log = self.log(task, attempt)
         if not (log and log.length) or self._found[task, attempt].log.length is not None:
             return 0.0  # nothing was printed, or something by another
@@ -92,6 +95,7 @@ class Beginnings:
             return 0.0
         if changed is None:
             return 0.0
+        changed = min(changed, until)
         return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
 
     def log(self, task: str, attempt: int) -> kinds.Log | None:

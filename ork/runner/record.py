@@ -445,7 +445,7 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     states = {}
     for name, task in store.snapshot(run.snapshot).tasks.items():
         before = started.get(name) or TaskRun(task=task, state="pending")
-        states[name] = _as_left(beginnings, run, name, before, why)
+        states[name] = _as_left(beginnings, run, name, before, now, why)
     record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.ended for a in attempts), default=run.created)
@@ -463,7 +463,9 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     return ended
 
 
-def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun, why: str) -> TaskRun:
+def _as_left(
+    beginnings: Beginnings, run: Run, name: str, before: TaskRun, now: datetime, why: str
+) -> TaskRun:
     """Return a task run as its owner has left it; attempts of unknown outcome become part.
 
     That they have begun need not be recorded. Of the end only the last sign of life is known, the
@@ -481,7 +483,7 @@ def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun, why: 
                 number=number,
                 state="interrupted",
                 started=begun.started if begun else run.created,
-                duration=micros(beginnings.lasted(name, number)),
+                duration=micros(beginnings.lasted(name, number, now)),
                 error=why,
                 log=beginnings.log(name, number),
             )

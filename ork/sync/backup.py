@@ -121,10 +121,12 @@ def _write_folder(store: Store, folder: Path, environ: Mapping[str, str]) -> Bac
 
 
 def _write_file(store: Store, file: Path) -> BackedUp:
-    refs = moment(store)
+    begun, refs = datetime.now(UTC), moment(store)
+    # When the copy of a run ended; without one a store has the same backup at any time.
+    time = begun if any(ref.startswith("active/") for ref in refs) else None
     objects, logs = objects_of(store, refs), logs_of(store, refs)
     with new_file(file, mode=0o600) as out:
-        out.writelines(pieces((), refs, objects, logs, form=BACKUP))
+        out.writelines(pieces((), refs, objects, logs, form=BACKUP, time=time))
     failpoint("backup.file")
     with open_bundle(str(file), (BACKUP,)) as made:
         size, errors = made.size, check_file(made)
@@ -149,10 +151,11 @@ def fill(
     logs: Iterable[LogFile],
     *,
     environ: Mapping[str, str],
+    time: datetime | None = None,
 ) -> BackedUp:
     """Fill a new store with what another one has, and check it; objects as a backend keeps them.
 
-    Runs that went on there have ended here: nobody executes them.
+    Runs that went on there have ended here, at that `time` or now: nobody executes them.
     """
     copy = location.open_unchecked(folder, environ=environ)
     try:
@@ -161,7 +164,7 @@ def fill(
         log_count = write_logs(copy, logs)
         copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
         with suppress(Corrupt):  # a ref that is wrong is copied as it is
-            settle(copy, now=datetime.now(UTC), why=COPIED)
+            settle(copy, now=time or datetime.now(UTC), why=COPIED)
         copy.tell_anchor(newest_pin(copy))
     finally:
         copy.close()

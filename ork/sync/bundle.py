@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from struct import Struct
@@ -24,8 +25,8 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from ork.errors import Corrupt, InvalidInput
 from ork.files import NotRegular, open_file
 from ork.objects import canonical
-from ork.objects.canonical import Oid, is_whole, running_hash, unpack
-from ork.objects.kinds import Object, decode_object, is_oid, kind_of
+from ork.objects.canonical import Json, Oid, is_whole, running_hash, unpack
+from ork.objects.kinds import Object, decode_object, format_time, is_oid, kind_of, parse_time
 from ork.objects.value import Value
 from ork.progress import counted
 
@@ -49,6 +50,7 @@ class LogFile(NamedTuple):
     path: str  # below `logs/`
     length: int
     pieces: Iterable[bytes]
+    changed: datetime | None = None  # where that is known
 
 
 class Size(Value, frozen=True, kw_only=True):
@@ -70,14 +72,16 @@ def pieces(
     logs: Iterable[LogFile],
     *,
     form: bytes = BUNDLE,
+    time: datetime | None = None,
 ) -> Iterator[bytes]:
     """Yield the bytes of a bundle, given objects as a backend keeps them. Lazy.
 
-    `needs` are deploys that the receiver must have.
+    `needs` are deploys that the receiver must have, `time` is when a backup was begun.
     """
     everything = running_hash()
     counts = [0, 0, 0]
-    for piece in chain([form], _records(needs, refs, objects, logs, counts)):
+    header: Json = {"needs": [*sorted(needs)], **({"time": format_time(time)} if time else {})}
+    for piece in chain([form], _records(header, refs, objects, logs, counts)):
         everything.update(piece)
         yield piece
     end = _END + _COUNTS.pack(*counts)
@@ -86,14 +90,14 @@ def pieces(
 
 
 def _records(
-    needs: Iterable[Oid],
+    header: Json,
     refs: Mapping[str, Oid],
     objects: Iterable[tuple[Oid, bytes]],
     logs: Iterable[LogFile],
     counts: list[int],
 ) -> Iterator[bytes]:
-    header = canonical.encode({"needs": [*sorted(needs)]})
-    yield _HEADER.pack(len(header)) + header
+    encoded = canonical.encode(header)
+    yield _HEADER.pack(len(encoded)) + encoded
     for name, oid in sorted((ref.encode(), oid) for ref, oid in refs.items()):
         yield _REF + _NAME.pack(len(name)) + name + bytes.fromhex(oid)
         counts[0] += 1
@@ -120,6 +124,7 @@ class Bundle:
         self.name = name
         self.form = BUNDLE
         self.needs: tuple[Oid, ...] = ()
+        self.time: datetime | None = None  # of a backup, when it was begun while a run went on
         self.refs: dict[str, Oid] = {}
         self.logs: dict[str, tuple[int, int]] = {}  # path -> where its bytes begin, how many
         self._file = file
@@ -243,8 +248,14 @@ class _Reading:
             header = canonical.decode(self._bytes(length))
         except Corrupt as error:
             raise self._wrong(f"its header is {error.message}") from None
-        if not isinstance(header, dict) or header.keys() != {"needs"}:
+        known = {"needs", "time"} if self._bundle.form == BACKUP else {"needs"}
+        if not isinstance(header, dict) or not {"needs"} <= header.keys() <= known:
             raise self._wrong("its header has other fields than `needs`")
+        if "time" in header:
+            try:
+                self._bundle.time = parse_time(str(header["time"]))
+            except ValueError as error:
+                raise self._wrong(f"its header has {error}") from None
         needs = header["needs"]
         if not isinstance(needs, list) or not all(map(is_oid, needs)):
             raise self._wrong("its header has something else than oids")

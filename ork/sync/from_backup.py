@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Source(NamedTuple):
     refs: Mapping[str, Oid]
     objects: Iterable[tuple[Oid, bytes]]
     logs: Iterable[LogFile]
+    time: datetime | None = None  # of which it is, where that is not now
 
 
 def restore(
@@ -56,11 +58,11 @@ def restore(
             with _forgotten_on_error(folder):
                 location.make(folder, environ=environ, address=address)
                 _check_empty(folder, environ)
-                return fill(folder, source.refs, source.objects, source.logs, environ=environ)
+                return fill(folder, *source[:3], environ=environ, time=source.time)
         _check_place(folder)
         scheme = address.scheme if address else DEFAULT
         with location.begun(folder, scheme) as unfinished:
-            done = fill(unfinished, source.refs, source.objects, source.logs, environ=environ)
+            done = fill(unfinished, *source[:3], environ=environ, time=source.time)
             failpoint("init.checked")
             sync_folder(unfinished)
             _check_place(folder)
@@ -154,4 +156,4 @@ def _of_file(bundle: Bundle) -> Source:
         LogFile(path, length, reading(bundle.name, bundle.log(path)))
         for path, (_, length) in bundle.logs.items()
     )
-    return Source(bundle.refs, reading(bundle.name, objects), logs)
+    return Source(bundle.refs, reading(bundle.name, objects), logs, bundle.time)

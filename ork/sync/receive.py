@@ -589,6 +589,9 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
                 os.unlink(new, dir_fd=at)
             with new_file(new, at=at, mode=0o600) as file:
                 file.writelines(log.pieces)
+                if log.changed:  # the last sign of life of an attempt that did not end
+                    file.flush()
+                    os.utime(file.fileno(), (log.changed.timestamp(),) * 2)
             os.rename(new, name, src_dir_fd=at, dst_dir_fd=at)
     for parts in touched:  # their names are safe on the disk when their folders are
         with store.inside(*parts) as at:

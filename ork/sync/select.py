@@ -285,7 +285,7 @@ def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
             path = f"{workflow}/{run_id}/{name}"
             with suppress(FileNotFoundError), opened(store, path) as file:
                 length = file.size()
-                yield LogFile(path, length, _exactly(file, length, path))
+                yield LogFile(path, length, _exactly(file, length, path), file.changed())
 
 
 def _in_store(store: Store, places: Iterable[str]) -> Iterator[LogFile]:

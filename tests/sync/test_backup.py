@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,27 @@ def test_a_run_that_goes_on_and_what_was_forgotten_are_in_a_file(places):
     assert run_of_number(new, "etl", begun.run.number)[1].reason == record.COPIED
     assert new.blob(secret) == b"[forgotten]"
     assert is_whole(new)
+
+
+@pytest.mark.parametrize("name", ["b.orkbackup", "b"])
+def test_a_run_that_went_on_has_lasted_until_the_backup(places, name):
+    begun = begin(places)
+    a = begun.store.snapshot(begun.run.snapshot).tasks["a"]
+    begun.save({"a": record.TaskRun(task=a, state="running")}, {})
+    started = datetime.now(UTC) - timedelta(seconds=2)
+    logs = begun.store.folder / "logs/etl" / begun.run.id
+    logs.mkdir(parents=True)
+    (logs / "begun").write_text(f"{round(started.timestamp() * 1e6)} 1 0 1 a\n")
+    (logs / "1.log").write_text("hello\n")
+    backup(places.store, places.folder / name, environ=ENVIRON)
+    made = datetime.now(UTC)
+    copy = restored(places, places.folder / name)
+    left = run_of_number(copy, "etl", begun.run.number)[1]
+    (attempt,) = task_runs(copy, left)["a"].attempts
+    assert (left.reason, attempt.state) == (record.COPIED, "interrupted")
+    assert started + timedelta(seconds=2) <= left.ended <= made
+    assert 1.9 <= attempt.duration / 1e6 <= (made - started).total_seconds()
+    copy.close()
 
 
 def test_a_ref_that_is_wrong_is_restored_as_it_is(places, target):
