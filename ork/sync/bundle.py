@@ -22,7 +22,7 @@ from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from ork.errors import Corrupt, InvalidInput
+from ork.errors import Corrupt, InvalidInput, NotFound
 from ork.files import NotRegular, open_file
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, is_whole, running_hash, unpack
@@ -345,7 +345,8 @@ def _instead(form: bytes, forms: Collection[bytes]) -> tuple[str, str]:
 def open_bundle(name: str, forms: Collection[bytes] = (BUNDLE,)) -> Iterator[Bundle]:
     """Open a bundle, `-` from standard input; raise InvalidInput where it is of no such form.
 
-    What cannot be read twice, such as a pipe, is kept on the disk for the block.
+    Raise NotFound where there is no such file. What cannot be read twice, such as a pipe, is kept
+    on the disk for the block.
     """
     with _opened(name) as file:
         yield Bundle(file, "standard input" if name == STANDARD else name, forms)
@@ -354,6 +355,8 @@ def open_bundle(name: str, forms: Collection[bytes] = (BUNDLE,)) -> Iterator[Bun
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
     if name != STANDARD:
+        if not Path(name).exists():
+            raise NotFound(f"there is no file {name}")
         with suppress(NotRegular), open_file(Path(name), follow=True) as file:
             yield file
             return

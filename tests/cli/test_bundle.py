@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_usage(ran, words):
 def test_what_is_no_bundle_is_an_error(ran):
     for words in ("bundle list", "bundle verify", "import bundle"):
         assert ran(*words.split(), "etl.yaml").code == 3
-        assert ran(*words.split(), "nowhere.bundle").code == 4
+        assert ran(*words.split(), "nowhere.bundle").code == 3
     assert ran("bundle", "create", "a.bundle", "nothing").code == 3
     ranged = ran("bundle", "create", "a.bundle", "etl~1..etl")
     assert (ranged.code, "`ork bundle create FILE etl --since etl~1`" in ranged.err) == (2, True)
@@ -126,3 +126,10 @@ def test_a_bundle_goes_through_a_pipe(ran, elsewhere):
             [*ork, *words], env=environ, cwd=elsewhere, input=made.stdout, capture_output=True
         )
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", ["import bundle", "bundle verify", "bundle list"])
+def test_a_bundle_that_is_not_there_is_not_found(ran, line):
+    done = ran(*line.split(), "nope.bundle")
+    assert (done.code, done.out) == (3, "")
+    assert "error: there is no file nope.bundle" in done.err
