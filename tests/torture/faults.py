@@ -504,7 +504,7 @@ FAULTS = (
     Fault(
         "gc removes everything when refs were lost",
         "ork/upkeep/prune.py",
-        "if 2 * garbage.unexplained > garbage.objects and not force:",
+        "if garbage and 2 * garbage.unexplained > garbage.objects and not force:",
         "if False:",
         ("upkeep/test_gc.py::test_more_than_half_is_refused_unless_forced",),
     ),
