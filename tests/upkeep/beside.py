@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from ork.errors import Conflict, Corrupt, NotFound
+from ork.errors import Conflict, Corrupt, InvalidInput, NotFound
 from ork.heads.deploy import deploy
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag, untag
@@ -50,13 +50,14 @@ def write(project: str, name: str, rounds: str) -> None:
         one_round(store, path, name, number)
         store.close()
     store = opened(project)
-    put(store, path, name, 0)
+    with suppress(InvalidInput):  # the other one's undo has left the file behind
+        put(store, path, name, 0)
     store.close()
 
 
 def put(store: Store, path: Path, name: str, number: int) -> None:
     path.write_text(version(number % 3, name))
-    deploy(store, path, stamp=stamp(number), move=True)
+    deploy(store, path, stamp=stamp(number), move=True, new=True)
 
 
 def one_round(store: Store, path: Path, name: str, number: int) -> None:
@@ -72,7 +73,7 @@ def one_round(store: Store, path: Path, name: str, number: int) -> None:
         lambda: drop(store, head, late),
     ]
     for step in steps:
-        with suppress(Conflict, NotFound):
+        with suppress(Conflict, NotFound, InvalidInput):
             step()
 
 
