@@ -194,7 +194,8 @@ def test_an_option_of_ork_itself_behind_a_command_is_told_its_place(ork, argv, s
 
 
 def test_errors_as_json(ork):
-    for argv in (["lgo", "--json"], ["log", "--json", "--nope"], ["log", "--json"]):
+    written = (["check", "nofile", "--format", "json"], ["graph", "nofile", "--format=json"])
+    for argv in (["lgo", "--json"], ["log", "--json", "--nope"], ["log", "--json"], *written):
         result = ork(*argv)
         document = json.loads(result.err)
         assert document["schema"] == "ork.error.v1"

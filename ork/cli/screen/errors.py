@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ork.cli.screen.fit import columns
@@ -22,7 +23,8 @@ CANDIDATES_MAX = 20
 def print_error(session: Session, error: OrkError) -> None:
     """Tell an error on standard error, as one document to a program that asked for JSON."""
     sys.stdout.flush()
-    if "--json" in session.argv:
+    argv = session.argv
+    if {"--json", "--format=json"} & {*argv} or ("--format", "json") in pairwise(argv):
         from ork.cli.screen.line import json_text
 
         document = {
