@@ -161,14 +161,14 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
 
 
-def _common(store: Store, one: str, other: str, *, now: datetime) -> Oid:
-    """Return the newest deploy that is in the history of both."""
+def _common(store: Store, one: str, other: str, *, now: datetime) -> str:
+    """Return the newest deploy that is in the history of both, in short."""
     deploys = [deploy_of(store, look_up(store, text, now=now)) for text in (one, other)]
     lines = [history(store, deploy.workflow, deploy.oid) for deploy in deploys]
     known = {oid for oid, _ in lines[0]}
     if (found := next((oid for oid, _ in lines[1] if oid in known), None)) is None:
         raise NotFound(f"{one} and {other} have no deploy in common")
-    return found
+    return store.short(found)
 
 
 def impact_of(store: Store, comparison: Comparison) -> Impact:
