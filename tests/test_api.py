@@ -160,14 +160,14 @@ def test_a_file_under_another_name_is_no_second_workflow_unless_it_is_to_be(proj
 def test_what_was_undone_is_told_in_the_words_of_the_command(project, etl):
     project.deploy("etl.yaml")
     for act, told in (
-        (lambda: project.pause("etl"), "etl its schedules go on"),
+        (lambda: project.pause("etl"), "etl goes on"),
         (lambda: project.archive("etl"), "etl is no longer archived"),
         (lambda: project.move("etl", "load"), "etl created, load removed"),
     ):
         act()
         undone = project.undo()
         assert undone.cells()["moved"] == told
-    assert "etl  its schedules are paused" in etl("ops").out
+    assert "etl  is paused" in etl("ops").out
 
 
 def test_all_that_is_returned_is_a_short_line(project, etl, tmp_path):

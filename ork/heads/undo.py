@@ -347,7 +347,7 @@ def meaning(ref: str, new: Oid | None) -> str | None:
     """Return what it says that a ref is there, or no more; None of one that leads to a deploy."""
     space = ref.partition("/")[0]
     if space == "paused":
-        return f"its schedules {'go on' if new is None else 'are paused'}"
+        return "goes on" if new is None else "is paused"
     if space == "archived":
         return f"{'is no longer' if new is None else 'is'} archived"
     return None
