@@ -1064,6 +1064,20 @@ FAULTS = (
         ("upkeep/test_forget.py::test_what_was_forgotten_neither_runs_nor_comes_back",),
     ),
     Fault(
+        "what was forgotten in part is gone back to",
+        "ork/heads/rollback.py",
+        "    refuse_forgotten(store, old.snapshot)\n",
+        "",
+        ("heads/test_rollback.py::test_a_version_of_which_a_part_was_forgotten_is_passed_over",),
+    ),
+    Fault(
+        "a write needs what it forgets",
+        "ork/store/store.py",
+        "oid in self.objects or oid in forgotten or oid in self.store.forgotten",
+        "oid in self.objects or oid in self.store.forgotten",
+        ("sync/test_bundle.py::test_a_head_that_the_sender_forgot_is_forgotten_here",),
+    ),
+    Fault(
         "a deploy whose code was never kept is run",
         "ork/worktree/reached.py",
         "if deploy is not None and lacks_code(store, deploy):",

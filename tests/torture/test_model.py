@@ -229,6 +229,10 @@ class Machine(RuleBasedStateMachine):
             return
         target = known[which % len(known)]
         version = self.versions[target]
+        if version.word in self.forgotten:
+            with pytest.raises(NotFound, match="forgotten"):
+                rollback(self.store, name, target, stamp=self.stamp(), now=self.now)
+            return
         done = rollback(self.store, name, target, stamp=self.stamp(), now=self.now)
         original = version.restores or target
         assert (done.parent, done.restores) == (head, original)
