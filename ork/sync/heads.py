@@ -163,13 +163,13 @@ class Heads:
         found: dict[str, dict[str, Oid]] = {}
         for name, others in names.items():
             head = here[name].get(f"workflows/{name}")
-            for other in others if head else ():
+            for other in others:
                 ref = f"workflows/{other}"
                 own = here.get(other, {}).get(ref)  # what has the name in the source by now
                 its = there.get(ref)
-                if its is None or (own and self._base(its, own)):
+                if head is None or its is None or (own and self._base(its, own)):
                     continue
-                if head and self._base(its, head):
+                if self._base(its, head):
                     found.setdefault(name, {})[other] = its
         return found
 
@@ -204,7 +204,7 @@ class Heads:
                 ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
                 self.elsewhere.setdefault(name, []).append(ends)
             self.moves[name] = found._replace(moves={}, deploys={}, meets=set())
-        elif not any("@" not in one.name for one in self.elsewhere.get(name, ())):
+        elif all("@" in one.name for one in self.elsewhere.get(name, ())):  # the head moves
             for old in olds:
                 found.moves.update(given_up(self._to.store, old, name, coming))
 
