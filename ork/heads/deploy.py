@@ -11,7 +11,7 @@ from shlex import quote
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
-from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem, count
+from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Problem, count
 from ork.heads.behind import Behind, behind, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
@@ -222,7 +222,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
     """Raise InvalidInput when a file was deployed under another name, and the one it has is new."""
     new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
-    known = _files_of(store, heads(store)[0]) if new else {}
+    known = _deployed_files(store) if new else {}
 
     def look(loaded: Loaded) -> None:
         path = relative(store, loaded.path)
@@ -586,6 +586,18 @@ def gone(store: Store, folders: Sequence[Path]) -> dict[str, Path]:
         if inside and not deploy.is_without_code and not path.exists():
             found[name] = path
     return found
+
+
+def _deployed_files(store: Store) -> dict[str, str]:
+    """Return the files that all heads came from; a head that goes meanwhile is in nobody's way."""
+    there = heads(store)[0]
+    while True:
+        try:
+            return _files_of(store, there)
+        except Corrupt:  # gc may have removed it since
+            if (now := heads(store)[0]) == there:
+                raise
+            there = now
 
 
 def _files_of(store: Store, there: Mapping[str, Oid]) -> dict[str, str]:

@@ -57,7 +57,7 @@ def write(project: str, name: str, rounds: str) -> None:
 
 def put(store: Store, path: Path, name: str, number: int) -> None:
     path.write_text(version(number % 3, name))
-    deploy(store, path, stamp=stamp(number), move=True, new=True)
+    deploy(store, path, stamp=stamp(number), move=True)
 
 
 def one_round(store: Store, path: Path, name: str, number: int) -> None:
