@@ -43,7 +43,8 @@ class Modules:
         self._around_import = around_import  # told of each import of what is not the project's
         self._thread = get_ident()
         self._importing = False
-        self._codes: dict[str, tuple[Any, Any]] = {}  # path -> version of the file, and its code
+        # path -> the version of the file, unless it may change unseen; its content; its code
+        self._codes: dict[str, tuple[Any, bytes, Any]] = {}
         self._blanks: dict[tuple[str, str], dict[str, Any]] = {}
         self._grown = False  # whether there is more than before that stays
         self._machine_code = False  # whether some of the project was loaded
@@ -187,12 +188,14 @@ class Modules:
         status = os.stat(path)
         changed = status.st_ctime_ns
         version = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed
-        known, code = self._codes.get(path, (None, None))
+        known, content, code = self._codes.get(path, (None, b"", None))
         if known != version:
-            self._grown = True
-            code = loader.source_to_code(loader.get_data(path), path)
-            if time.time_ns() - changed > SOON_NS:  # else the next change may have the same time
-                self._codes[path] = version, code
+            source = loader.get_data(path)
+            if code is None or source != content:
+                self._grown = True
+                code = loader.source_to_code(source, path)
+            young = time.time_ns() - changed <= SOON_NS  # the next change may have the same time
+            self._codes[path] = None if young else version, source, code
         return code
 
     def _execute(self, loader: Any, module: ModuleType) -> None:
