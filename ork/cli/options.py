@@ -13,6 +13,8 @@ import typer
 from ork.cli.session import Session
 from ork.errors import UsageError
 
+FILE_BYTES_MAX = 16 * 1024 * 1024
+
 if TYPE_CHECKING:
     from ork.runner.loop import Control
     from ork.runner.start import Caller, Options
@@ -144,7 +146,7 @@ def options_of(
     base: str | None = None,
 ) -> Options:
     """Return the options of a run from those of the command line."""
-    from ork.runner.choices import Selection, parse_given
+    from ork.runner.choices import Selection
     from ork.runner.start import Options
 
     if only and (start or until or without):
@@ -164,6 +166,37 @@ def options_of(
         given=parse_given(inputs or []),
         selection=selection,
     )
+
+
+def parse_given(texts: list[str]) -> dict[str, str]:
+    """Return name -> text of `NAME=VALUE` arguments.
+
+    `NAME=@FILE` stands for the file's text, `NAME=@@TEXT` for the text `@TEXT`.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-i {text}: write -i NAME=VALUE or -i NAME=@FILE")
+        if name in given:
+            raise UsageError(f"-i {name} is given twice")
+        if value.startswith("@"):
+            value = value[1:] if value.startswith("@@") else _read(value[1:])
+        given[name] = value
+    return given
+
+
+def _read(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise UsageError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
+        return data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = f"`@@{path}` is the text `@{path}`, not a file"
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
 def caller_of(session: Session, control: Control) -> Caller:

@@ -428,11 +428,10 @@ def _fire(
     as_json: bool,
 ) -> None:
     from ork.daemon.fires import fire_now
-    from ork.runner.choices import parse_given
     from ork.runner.loop import Control
 
     caller = shared.caller_of(session, Control())
-    queued = fire_now(store, workflow, caller, given=parse_given(inputs), slot=slot)
+    queued = fire_now(store, workflow, caller, given=shared.parse_given(inputs), slot=slot)
     tell_queued(session, queued, as_json)
 
 
@@ -446,7 +445,6 @@ def _backfill(
     as_json: bool,
 ) -> None:
     from ork.daemon.fires import backfill
-    from ork.runner.choices import parse_given
     from ork.runner.loop import Control
     from ork.store.revision import parse_span
 
@@ -462,7 +460,7 @@ def _backfill(
         shared.caller_of(session, Control()),
         since=begin,
         until=end or now,
-        given=parse_given(inputs),
+        given=shared.parse_given(inputs),
     )
     if as_json:
         session.print_json("backfill", done)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
@@ -27,7 +26,6 @@ from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted
 from ork.worker.values import Unfit, to_json
 
-FILE_BYTES_MAX = 16 * 1024 * 1024
 SHOWN = 5  # names in a complaint
 
 
@@ -38,24 +36,6 @@ class Exact(str):
 def exactly(values: Mapping[str, Json]) -> dict[str, Json]:
     """Return parameters as they are given when their texts are values, and not to be read."""
     return {name: Exact(it) if isinstance(it, str) else it for name, it in values.items()}
-
-
-def parse_given(texts: list[str]) -> dict[str, str]:
-    """Return name -> text of `NAME=VALUE` arguments.
-
-    `NAME=@FILE` stands for the file's text, `NAME=@@TEXT` for the text `@TEXT`.
-    """
-    given: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"-i {text}: write -i NAME=VALUE or -i NAME=@FILE")
-        if name in given:
-            raise UsageError(f"-i {name} is given twice")
-        if value.startswith("@"):
-            value = value[1:] if value.startswith("@@") else _read(value[1:])
-        given[name] = value
-    return given
 
 
 def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[str, Json]:
@@ -424,19 +404,6 @@ def _settled(value: Json, declared: Json) -> tuple[Json, list[str]]:
 def _needed_by(names: list[str]) -> str:
     tasks = sorted(set(names))
     return f"the task {tasks[0]} needs it" if len(tasks) == 1 else f"{some(tasks, SHOWN)} need it"
-
-
-def _read(path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-        if len(data) > FILE_BYTES_MAX:
-            raise UsageError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
-        return data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = f"`@@{path}` is the text `@{path}`, not a file"
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
 def _base(

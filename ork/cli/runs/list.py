@@ -120,9 +120,9 @@ def runs(
     params: Mapping[str, Json] = {}
     had = None
     if inputs:
-        from ork.runner.choices import having, parse_given
+        from ork.runner.choices import having
 
-        params = parse_given(inputs)
+        params = shared.parse_given(inputs)
         had = having(store, params)
     task = None
     if workflow and ":" in workflow:
