@@ -25,6 +25,7 @@ from ork.store.store import Store
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 from ork.worktree.reached import lacks_code
 
+GIST_MIN = 24  # columns that tell what a task calls
 SECRET_TASKS_MAX = 5  # that are named
 
 
@@ -167,7 +168,9 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
         if task.depends_on:
             needs = [("  after ", "dim"), ", ".join(task.depends_on)]
         room = session.width and session.width - 2 - max(width, len(name)) - 2 - length(needs)
-        yield ["  ", (f"{name:<{width}}", "name"), "  ", clip(_gist(task), room), *needs]
+        # Where that is too little, what it needs goes to the next line.
+        gist = clip(_gist(task), room and max(room, GIST_MIN))
+        yield ["  ", (f"{name:<{width}}", "name"), "  ", gist, *needs]
     if definition.files:
         yield [(count(len(definition.files), "code file"), "heading")]
     for file in definition.files:
