@@ -60,7 +60,7 @@ from ork.store.resolve import run_of_id
 from ork.store.store import Store
 
 LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
-SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners of runs
+SURE_SECONDS = 30.0  # between two looks for killed owners of runs, where a server has to be asked
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 HOOK_SECONDS = 60.0  # that a hook may take without a word
 NAMES_MAX = 10  # of workflows in a message
@@ -287,7 +287,7 @@ class Daemon:
             self._see(now)
             self._sequence = sequence
         # Not before: what there is can be told where nothing can be written.
-        if moment >= self._sure_at:
+        if moment >= self._sure_at or not self._store.shared:
             self._settle(now)
             self._sure_at = moment + SURE_SECONDS
         for one in self._watched.values():

@@ -609,7 +609,7 @@ def test_a_run_that_another_has_taken_from_the_queue_is_retried_by_who_is_left(
             for pid in owners(ork.folder):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            second.until("Began", attempt=2)
+            second.until("Began", wait_s=20.0, attempt=2)
             assert second.until("Ended", state="success")["retries"] == 0
             assert second.end() == 0
 
