@@ -52,6 +52,12 @@ class Fire(Value, frozen=True, kw_only=True, tag=True):
     decision: Decision
     now: datetime
 
+    @property
+    def slot(self) -> datetime:
+        """The slot that was decided to be fired."""
+        assert self.decision.fire is not None
+        return self.decision.fire
+
 
 class Take(Value, frozen=True, kw_only=True, tag=True):
     """Start the run that an entry of the queue asks for."""
@@ -221,13 +227,8 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     store = location.open_store(Path(order.store), environ=os.environ)
     try:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
-        caller = Caller(
-            stamp=stamp,
-            now=order.work.now,
-            control=control,
-            attended=False,
-            hidden=order.hidden,
-        )
+        now, hidden = order.work.now, order.hidden
+        caller = Caller(stamp=stamp, now=now, control=control, attended=False, hidden=hidden)
         with adopting():
             for event in begin(store, order.work, caller):
                 match event:
@@ -250,12 +251,8 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
             if hook is not None:
                 tell(Hooked(which=hook.which, name=name, state=hook.state))
             if hook is not None and hook.state != "success":
-                how = hook.error or hook.state
-                tell(
-                    Failed(
-                        message=f"the hook {hook.which} of {name}: {how}", hint=f"`ork show {name}`"
-                    )
-                )
+                message = f"the hook {hook.which} of {name}: {hook.error or hook.state}"
+                tell(Failed(message=message, hint=f"`ork show {name}`"))
     finally:
         store.close()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -108,9 +107,7 @@ class Children:
 
     def start(self, work: Work, hidden: Iterable[str]) -> Child:
         """Start a child and tell it its work, and the variables whose values are secrets."""
-        order = as_line(
-            Order(work=work, store=self._store, author=self._author, hidden=tuple(hidden))
-        )
+        order = Order(work=work, store=self._store, author=self._author, hidden=tuple(hidden))
         reason = ""
         for _ in range(2):
             ours, theirs = socket.socketpair()
@@ -119,7 +116,7 @@ class Children:
                     self.prepare()
                     assert self._channel is not None
                     socket.send_fds(self._channel, [b"!"], [theirs.fileno()])
-                ours.sendall(order)
+                ours.sendall(as_line(order))
             except OSError as error:  # killed just now, it is started anew
                 reason = error.strerror or str(error)
                 ours.close()
@@ -135,7 +132,7 @@ class Children:
         self.living.remove(child)
         child.socket.close()
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
+    def signal(self, number: int) -> None:
         """Send a signal to all children: TERM asks to stop, asked again to kill what runs."""
         for child in self.living:
             child.signal(number)

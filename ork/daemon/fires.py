@@ -162,28 +162,21 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
     refs = [lines.decided_ref(line.workflow, line.schedule) for line in some]
     decided = lines.decided_at(store, refs)
     halting = store.refs_at(ref for line in some for ref in _halting(line.workflow))
-    fired = lines.newest_runs(
-        store,
-        [
-            (line.workflow, line.schedule, decided.get(ref))
-            for line, ref in zip(some, refs, strict=True)
-        ],
-    )
+    pairs = zip(some, refs, strict=True)
+    wanted = [(line.workflow, line.schedule, decided.get(ref)) for line, ref in pairs]
+    fired = lines.newest_runs(store, wanted)
     for line, ref, run in zip(some, refs, fired, strict=True):
-        known, going = decided.get(ref), None
-        if run is not None:
-            going = lines.going(store, line, known, run)
+        known = decided.get(ref)
         yield State(
-            last=max(known.slot, line.since) if known else line.since,
-            going=going,
+            last=lines.decided_until(line, known),
+            going=lines.going(store, line, known, run) if run else None,
             halted=not halting.keys().isdisjoint(_halting(line.workflow)),
             run=run,
         )
 
 
-def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]:
+def due(store: Store, some: Sequence[Line], now: datetime) -> Iterator[Due]:
     """Yield what is to be done now of each line."""
-    some = list(all_lines)
     for line, its in zip(some, states(store, some), strict=True):
         decision = None
         if not its.halted:
@@ -192,9 +185,9 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
         yield Due(line=line, state=its, decision=decision, ahead=its.last if is_ahead else None)
 
 
-def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Listed]:
+def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand."""
-    some, found, otherwise = list(all_lines), [], cache(partial(_not_come, store))
+    found, otherwise = [], cache(partial(_not_come, store))
     pauses, put_away = all_paused(store), archived(store)
     skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
     for one in due(store, some, now):
@@ -233,13 +226,13 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
 
 
 def late(
-    store: Store, all_lines: Iterable[Line], now: datetime, *, grace: timedelta, since: datetime
+    store: Store, some: Sequence[Line], now: datetime, *, grace: timedelta, since: datetime
 ) -> list[Late]:
     """Return the slots without a run, newest first: due longer than `grace`, or left out `since`.
 
     What is paused is meant to be so; what went by is told when it is resumed.
     """
-    some, found, otherwise = list(all_lines), list[Late](), cache(partial(_not_come, store))
+    found, otherwise = list[Late](), cache(partial(_not_come, store))
     for one in due(store, some, now):
         line, last = one.line, one.state.last
         first = first_due(line, last, now)
@@ -387,8 +380,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
         return None
     for schedule in schedules_of(store.get(Deploy, newest).settings):
         known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
-        line = (run.workflow, schedule, known)
-        its = lines.newest_runs(store, [line])[0]
+        (its,) = lines.newest_runs(store, [(run.workflow, schedule, known)])
         if its is not None and its.id == run.id:
             return schedule
     return None
@@ -420,8 +412,6 @@ def fire(
     schedule: Schedule,
     decision: Decision,
     caller: Caller,
-    *,
-    jobs: int | None = None,
 ) -> Started:
     """Prepare the run that a decision is for: of the head as it is when its first event comes.
 
@@ -429,7 +419,7 @@ def fire(
     schedule was paused or taken away. Its skips are recorded in the same write.
     """
     assert decision.fire is not None
-    return Started(_events(store, (workflow, schedule), decision, caller, jobs))
+    return Started(_events(store, (workflow, schedule), decision.fire, decision.skips, caller))
 
 
 def leave_out(
@@ -600,28 +590,20 @@ def _given(store: Store, deploy: Oid, schedule: Schedule, slot: datetime) -> dic
 def _events(
     store: Store,
     line: tuple[str, Schedule],
-    decision: Decision,
+    slot: datetime,
+    skips: Sequence[Skip],
     caller: Caller,
-    jobs: int | None,
 ) -> Iterator[Event]:
     workflow, schedule = line
-    assert decision.fire is not None
     for _ in range(RACES_MAX):
         newest = head(store, workflow)
+        values = _given(store, newest, schedule, slot)
+        along = _along(store, line, newest, slot, skips)
         events = start.start(
             store,
             newest,
-            options=Options(
-                jobs=jobs,
-                timeout_s=schedule.timeout_s,
-                values=_given(store, newest, schedule, decision.fire),
-            ),
-            caller=replace(
-                caller,
-                trigger="schedule",
-                scheduled=decision.fire,
-                along=_along(store, line, newest, decision),
-            ),
+            options=Options(timeout_s=schedule.timeout_s, values=values),
+            caller=replace(caller, trigger="schedule", scheduled=slot, along=along),
             allow_secret=True,  # the deploy has them
         ).events
         try:
@@ -635,17 +617,14 @@ def _events(
 
 
 def _along(
-    store: Store, line: tuple[str, Schedule], newest: Oid, decision: Decision
+    store: Store, line: tuple[str, Schedule], newest: Oid, slot: datetime, skips: Sequence[Skip]
 ) -> Callable[[Transaction, Oid], None]:
     """Return what adds the fire to the write of the pin."""
     workflow, schedule = line
-    slot = decision.fire
-    assert slot is not None
     ref = fire_ref(workflow, schedule, slot)
-    earliest = min((skip.first for skip in decision.skips), default=slot)
 
     def along(tx: Transaction, pin: Oid) -> None:
-        before = _undecided(store, line, min(earliest, slot))
+        before = _undecided(store, line, min([slot, *(skip.first for skip in skips)]))
         for halting, how in _halting(workflow).items():
             if store.ref(halting) is not None:
                 raise Conflict(f"{workflow} was {how}")
@@ -656,12 +635,13 @@ def _along(
         if lines.times_of(schedule) not in map(lines.times_of, schedules_of(settings)):
             raise Conflict(f"{workflow} does not have this schedule any more")
         if store.ref(ref) is not None:
-            _pass_over(store, line, before, decision)
+            # Somebody made up for it: all the same it is decided.
+            with store.transaction() as passing:
+                _note_fired(passing, line, before, slot, skips)
             raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")
         tx.move(ref, old=None, new=pin)
         tx.move(f"workflows/{workflow}", old=newest, new=newest)
-        lines.skip_in(tx, line, decision.skips)
-        lines.move_on(tx, line, before, slot, fire=slot_name(schedule, slot))
+        _note_fired(tx, line, before, slot, skips)
         failpoint("fire.checked")
 
     return along
@@ -672,14 +652,16 @@ def _halting(workflow: str) -> dict[str, str]:
     return {paused_ref(workflow): "paused", archived_ref(workflow): "archived"}
 
 
-def _pass_over(
-    store: Store, line: tuple[str, Schedule], before: Decided | None, decision: Decision
+def _note_fired(
+    tx: Transaction,
+    line: tuple[str, Schedule],
+    before: Decided | None,
+    slot: datetime,
+    skips: Sequence[Skip],
 ) -> None:
-    """Decide about a slot for which there is a run already: somebody made up for it."""
-    assert decision.fire is not None
-    with store.transaction() as tx:
-        lines.skip_in(tx, line, decision.skips)
-        lines.move_on(tx, line, before, decision.fire, fire=slot_name(line[1], decision.fire))
+    """Add to a write that a slot has a run, and that others before it are left out."""
+    lines.skip_in(tx, line, skips)
+    lines.move_on(tx, line, before, slot, fire=slot_name(line[1], slot))
 
 
 def _undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> Decided | None:

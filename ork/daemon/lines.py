@@ -161,15 +161,17 @@ def decided_at(store: Store, refs: Iterable[str]) -> dict[str, Decided]:
     return {ref: _decided(ref, oid, values[ref]) for ref, oid in there.items()}
 
 
-def undecided(store: Store, all_lines: Iterable[Line]) -> Iterator[datetime]:
+def decided_until(line: Line, known: Decided | None) -> datetime:
+    """Return after which moment a line is due, given what is decided of it."""
+    return max(known.slot, line.since) if known else line.since
+
+
+def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
     """Yield of each line the first slot that is not decided, whether it has come or not."""
-    some = list(all_lines)
     refs = [decided_ref(line.workflow, line.schedule) for line in some]
     decided = decided_at(store, refs)
     for line, ref in zip(some, refs, strict=True):
-        known = decided.get(ref)
-        last = max(known.slot, line.since) if known else line.since
-        yield next(slots(line.schedule, last))
+        yield next(slots(line.schedule, decided_until(line, decided.get(ref))))
 
 
 def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:

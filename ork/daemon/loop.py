@@ -204,9 +204,9 @@ class Daemon:
         self._troubles, self._lacking = {}, set()
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
+        if self._page is None:
+            self._prepare()
         if self._options.schedule:
-            if self._page is None:
-                self._prepare()
             self._patiently(self._look)
         every = self._watched.values()
         awake = [one for one in every if one.line.workflow not in self._paused and not one.held]
@@ -386,13 +386,7 @@ class Daemon:
         if decision.fire is not None:
             one.look_at = None
             key = key_of(line.schedule)
-            fire = Fire(
-                workflow=line.workflow,
-                key=key,
-                decision=decision,
-                now=now,
-            )
-            return decision.fire, fire
+            return decision.fire, Fire(workflow=line.workflow, key=key, decision=decision, now=now)
         one.look_at = decision.wake
         if run is None or at is None:
             return None
@@ -400,13 +394,7 @@ class Daemon:
             one.look_at = min(decision.wake, at)
             return None
         one.look_at = None
-        retry = Retry(
-            workflow=line.workflow,
-            id=run.id,
-            attempt=run.attempt,
-            now=now,
-        )
-        return at, retry
+        return at, Retry(workflow=line.workflow, id=run.id, attempt=run.attempt, now=now)
 
     def _truly(self, one: Watched, decision: Decision) -> Decision:
         """Return a decision with the reason for what was left out though we were up.
@@ -520,8 +508,7 @@ class Daemon:
             return False
         why = going_on(others)
         if isinstance(whose, Watched) and isinstance(work, Fire) and whose.waited is None:
-            assert work.decision.fire is not None
-            whose.waited = work.decision.fire, f"{names(others)} went on"
+            whose.waited = work.slot, f"{names(others)} went on"
         if self._waits.get(work.workflow) != why:
             self._waits[work.workflow] = why
             message = f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}"
@@ -556,8 +543,7 @@ class Daemon:
         self._written(now)
         work, slot = child.work, None
         if isinstance(work, Fire):
-            slot = work.decision.fire
-            assert slot is not None
+            slot = work.slot
             self._fires += 1
             self._lag_s = (now - slot).total_seconds()
             self._left_out(work.workflow, work.decision.skips, now)
@@ -595,8 +581,7 @@ class Daemon:
             self._complain(None, StoreError(message, hint=hint), now)
             whose = self._asked[child]
             if isinstance(whose, Watched) and isinstance(child.work, Fire) and not whose.waited:
-                assert child.work.decision.fire is not None
-                whose.waited = child.work.decision.fire, UNWRITTEN
+                whose.waited = child.work.slot, UNWRITTEN
         else:
             self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
         if child.pinned is not None:
@@ -616,9 +601,7 @@ class Daemon:
         """Record that what a child was to do is not done."""
         work, whose = child.work, self._asked[child]
         if isinstance(whose, Watched) and isinstance(work, Fire):
-            slot = work.decision.fire
-            assert slot is not None
-            skip = Skip(count=1, first=slot, last=slot, reason=reason)
+            skip = Skip(count=1, first=work.slot, last=work.slot, reason=reason)
             skips = (*work.decision.skips, skip)
             fires.leave_out(self._store, work.workflow, whose.line.schedule, skips)
             self._left_out(work.workflow, skips, now)

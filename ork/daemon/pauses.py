@@ -187,8 +187,7 @@ def _leave_out(
     for line in found:
         ref = lines.decided_ref(workflow, line.schedule)
         decided = lines.decided(tx.store, ref)
-        last = max(decided.slot, line.since) if decided else line.since
-        if skip := left_out(line.schedule, last, now, reason):
+        if skip := left_out(line.schedule, lines.decided_until(line, decided), now, reason):
             total += skip.count
             lines.skip_in(tx, (workflow, line.schedule), [skip])
         lines.move_on(tx, (workflow, line.schedule), decided, now, passed=passed.get(ref))

@@ -305,8 +305,8 @@ FAULTS = (
     Fault(
         "a run for a slot may take for ever",
         "ork/daemon/fires.py",
-        "                timeout_s=schedule.timeout_s,\n",
-        "",
+        "Options(timeout_s=schedule.timeout_s, values=values)",
+        "Options(values=values)",
         ("daemon/test_up.py::test_each_run_of_a_schedule_has_its_time_limit",),
     ),
     Fault(
@@ -1617,7 +1617,9 @@ FAULTS = (
         "a slot is fired again for which there is a run",
         "ork/daemon/fires.py",
         "        if store.ref(ref) is not None:\n"
-        "            _pass_over(store, line, before, decision)\n"
+        "            # Somebody made up for it: all the same it is decided.\n"
+        "            with store.transaction() as passing:\n"
+        "                _note_fired(passing, line, before, slot, skips)\n"
         '            raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")\n'
         "        tx.move(ref, old=None, new=pin)\n",
         "        tx.move(ref, old=store.ref(ref), new=pin)\n",
