@@ -14,63 +14,46 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
 
-import ork.bisection
-import ork.heads.deploy
-import ork.heads.rename
-import ork.heads.rollback
-import ork.heads.tags
-import ork.heads.undo
-import ork.heads.workflows
-import ork.history.blame
-import ork.history.compare
-import ork.history.compare_runs
-import ork.history.details
-import ork.history.log
-import ork.history.tasks
-import ork.runner.record
-import ork.runner.start
-import ork.store.contents
-import ork.store.operations
-import ork.store.resolve
-import ork.store.runs
-import ork.worktree.restore
 from ork.backends.address import public
-from ork.bisection import Bisected, Judge, Question, Step
+from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
-from ork.heads.deploy import Deployed, FileStatus
-from ork.heads.rename import Renamed
-from ork.heads.rollback import RolledBack
-from ork.heads.tags import Tag, Tagged
-from ork.heads.undo import Undone
-from ork.heads.workflows import WorkflowEntry
-from ork.history.blame import Blame
-from ork.history.compare import Comparison
-from ork.history.compare_runs import RunDiff
-from ork.history.details import RunDetails, TaskDetails
-from ork.history.log import LogEntry
-from ork.history.tasks import TaskRow
+from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
+from ork.heads.rename import Renamed, rename
+from ork.heads.rollback import RolledBack, rollback
+from ork.heads.tags import Tag, Tagged, tag, tags, untag
+from ork.heads.undo import Undone, undo
+from ork.heads.workflows import WorkflowEntry, workflow_list
+from ork.history.blame import Blame, blame
+from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
+from ork.history.compare_runs import RunDiff, diff_runs, last_failure
+from ork.history.details import RunDetails, TaskDetails, details_of, run_details
+from ork.history.log import LogEntry, log
+from ork.history.tasks import TaskRow, refuse_unknown, task_rows, workflow_and_task
 from ork.logs.ends import end_of_log
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows
 from ork.objects.value import Value, replace
+from ork.runner import start
 from ork.runner.choices import as_names, exactly, having, json_of, refuse_params
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
+from ork.runner.record import cancel
 from ork.runner.start import Caller, Options, WouldRun
 from ork.search.grep import pattern_of
-from ork.store.contents import SnapshotDetails
-from ork.store.operations import OperationEntry
-from ork.store.resolve import Resolved, ResolvedObject, a_kind
+from ork.store.contents import SnapshotDetails, find_run, outputs, run_and_task, snapshot_details
+from ork.store.operations import OperationEntry, selected
+from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_span
-from ork.store.runs import RunEntry
+from ork.store.runs import RunEntry, going_on, runs, wanted
 from ork.store.store import Stamp, Store
+from ork.store.verdict import in_full
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up
 from ork.worktree.origin import author as author_of
-from ork.worktree.restore import Restored
+from ork.worktree.restore import Restored, restore, restore_all
 from ork.zone import now_here
 
 if TYPE_CHECKING:
@@ -161,7 +144,7 @@ class Project:
         >>> project.deploy("etl.yaml", message="Wait even longer")
         <Deployed etl, changed, ..., Wait even longer>
         """
-        deployed = ork.heads.deploy.deploy(
+        deployed = deploy(
             self.store,
             Path(path),
             stamp=stamp_of(author, "deploy", str(path)),
@@ -196,7 +179,7 @@ class Project:
         [<FileStatus etl.yaml, etl, unchanged>]
         """
         author = author_of(os.environ, Path.cwd())
-        found = ork.heads.deploy.status(self.store, Path(folder), author=author)
+        found = status(self.store, Path(folder), author=author)
         return Rows(found, FileStatus, "workflow files")
 
     def workflows(
@@ -207,7 +190,7 @@ class Project:
         >>> project.workflows()
         [<WorkflowEntry etl, #2 failed, ...>]
         """
-        found = ork.heads.workflows.workflow_list(
+        found = workflow_list(
             self.store, now=now_here(), limit=_at_most(limit), with_archived=with_archived
         )
         return Rows(found, WorkflowEntry, "workflows")
@@ -221,7 +204,7 @@ class Project:
         """
         name = _workflow(old)
         stamp = stamp_of(author, "move", name, new)
-        return ork.heads.rename.rename(self.store, name, new, stamp=stamp)
+        return rename(self.store, name, new, stamp=stamp)
 
     def archive(self, workflow: AnyWorkflow, *, author: str | None = None) -> None:
         """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
@@ -281,7 +264,7 @@ class Project:
         Start later
         """
         begin, end = parse_span(since, until, now_here())
-        found = ork.history.log.log(
+        found = log(
             self.store,
             _text(revision),
             now=now_here(),
@@ -327,7 +310,7 @@ class Project:
         <Blame etl, ... parts>
         """
         text = as_revision(revision)
-        found = ork.history.blame.blame(self.store, text, now=now_here(), keys=keys)
+        found = blame(self.store, text, now=now_here(), keys=keys)
         return self._shown(found)
 
     def diff(
@@ -347,9 +330,9 @@ class Project:
         <Comparison etl~1, etl, 1 task>
         """
         ends = self.resolve(old), self.resolve(new)
-        found = ork.history.compare.compare_resolved(self.store, *ends, rename=rename)
+        found = compare_resolved(self.store, *ends, rename=rename)
         if tasks:
-            found = ork.history.compare.narrow(self.store, found, as_names(tasks))
+            found = narrow(self.store, found, as_names(tasks))
         return self._shown(replace(found, diff=self._with_hunks(found.diff)))
 
     def graph(self, revision: AnyRevision | Comparison) -> Graph:
@@ -390,7 +373,7 @@ class Project:
         >>> project.impact(project.diff("etl#1", "etl#2"))
         <Impact 1 of 2 tasks can give other results>
         """
-        return self._shown(ork.history.compare.impact_of(self.store, comparison))
+        return self._shown(impact_of(self.store, comparison))
 
     def diff_runs(self, old: AnyRevision, new: AnyRevision) -> RunDiff:
         """Compare two runs in layers; `first` of the result is the task where they part.
@@ -399,7 +382,7 @@ class Project:
         'its code changed: load.sh; it failed: exited with code 1'
         """
         before, after = self.resolve(old), self.resolve(new)
-        found = ork.history.compare_runs.diff_runs(self.store, before, after)
+        found = diff_runs(self.store, before, after)
         return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
     def diff_last(self, workflow: AnyWorkflow = "@") -> RunDiff:
@@ -410,9 +393,8 @@ class Project:
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>
         """
-        only = ork.store.resolve.only_workflow
-        name = only(self.store) if workflow == "@" else _workflow(workflow)
-        found = ork.history.compare_runs.last_failure(self.store, name)
+        name = only_workflow(self.store) if workflow == "@" else _workflow(workflow)
+        found = last_failure(self.store, name)
         return replace(self.diff_runs(found.good, found.bad), good_again=found.good_again)
 
     def runs(
@@ -442,14 +424,14 @@ class Project:
         [<RunEntry etl#2, failed, ...>]
         """
         name = None if workflow is None else _workflow(workflow)
-        executed = ork.store.runs.wanted(
+        executed = wanted(
             self.store,
             containing=self.resolve(containing) if containing else None,
             snapshot=self.resolve(snapshot) if snapshot else None,
         )
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
-        found = ork.store.runs.runs(
+        found = runs(
             self.store,
             name,
             limit=_at_most(limit),
@@ -462,7 +444,7 @@ class Project:
             triggers=as_names(triggers),
             without=() if with_archived else None,
         )
-        rows = Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
+        rows = Rows(in_full(self.store, found), RunEntry, "runs")
         if given and not rows:
             refuse_params(self.store, name, given)
         return rows
@@ -485,17 +467,15 @@ class Project:
         >>> project.task_history("etl:load")[0].changed
         ('code',)
         """
-        workflow, name = ork.history.tasks.workflow_and_task(self.store, task)
+        workflow, name = workflow_and_task(self.store, task)
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
         had = having(self.store, given) if given else None
-        found = ork.store.runs.runs(self.store, workflow, since=begin, until=end, having=had)
-        rows = ork.history.tasks.task_rows(
-            self.store, found, workflow, name, states=as_names(states)
-        )
+        found = runs(self.store, workflow, since=begin, until=end, having=had)
+        rows = task_rows(self.store, found, workflow, name, states=as_names(states))
         found_rows = Rows(islice(rows, _at_most(limit)), TaskRow, "runs")
         if not found_rows:
-            ork.history.tasks.refuse_unknown(self.store, workflow, name, now=now_here())
+            refuse_unknown(self.store, workflow, name, now=now_here())
             refuse_params(self.store, workflow, given)
         return found_rows
 
@@ -510,9 +490,9 @@ class Project:
             hint = "`task` returns one task of it, `text` a code file or the workflow file"
             raise UsageError(f"{found.text} is only a part: {a_kind(found)}", hint=hint)
         if found.kind == "run":
-            run = ork.store.contents.find_run(self.store, found)
-            return self._shown(ork.history.details.run_details(self.store, *run))
-        return self._shown(ork.store.contents.snapshot_details(self.store, found))
+            run = find_run(self.store, found)
+            return self._shown(run_details(self.store, *run))
+        return self._shown(snapshot_details(self.store, found))
 
     def task(self, revision: AnyRevision) -> Task | TaskDetails:
         """Return a task of a definition, "etl:load", or of a run what became of it, "etl#5:load".
@@ -522,7 +502,7 @@ class Project:
         """
         found = self.resolve(revision)
         if found.kind == "taskrun":
-            return ork.history.details.details_of(self.store, found)
+            return details_of(self.store, found)
         if found.kind != "task":
             raise UsageError(f"{found.text} is {a_kind(found)}, and no task", hint="write REV:TASK")
         return self.store.get(Task, found.oid)
@@ -614,7 +594,7 @@ class Project:
         source = _to_run(what)
         caller = _caller(author, control, "run", _name_of(source))
         self._warn_of_edits(source, caller)
-        started = ork.runner.start.start(
+        started = start.start(
             self.store,
             source,
             options=_chosen(options, params),
@@ -676,9 +656,7 @@ class Project:
         how = _chosen(options)
         if not latest:
             how = retried(self.store, name, how, now=caller.now)
-        started = ork.runner.start.retry(
-            self.store, name, options=how, latest=latest, caller=caller
-        )
+        started = start.retry(self.store, name, options=how, latest=latest, caller=caller)
         for note in started.notes:
             _warn(note)
         return self._with_hooks(started.events, caller) if hooks else started.events
@@ -701,7 +679,7 @@ class Project:
           kept     extract  output of etl#...
         """
         source = _to_run(what)
-        ready = ork.runner.start.prepare(
+        ready = start.prepare(
             self.store,
             source,
             options=_chosen(options, params),
@@ -710,7 +688,7 @@ class Project:
             allow_secret=allow_secret,
             dry=True,
         )
-        return self._shown(ork.runner.start.would_run(self.store, ready))
+        return self._shown(start.would_run(self.store, ready))
 
     def would_retry(
         self, what: AnyRevision, *, options: Options | None = None, latest: bool = False
@@ -723,21 +701,21 @@ class Project:
           kept     extract
         """
         name = as_revision(what)
-        ready = ork.runner.start.prepare_retry(
+        ready = start.prepare_retry(
             self.store,
             name,
             options=_chosen(options),
             caller=_caller(None, None, "would_retry", name),
             latest=latest,
         )
-        return self._shown(ork.runner.start.would_run(self.store, ready))
+        return self._shown(start.would_run(self.store, ready))
 
     def _ended(self, events: Iterator[Event], *, check: bool) -> RunDetails:
         """Take all events of a run; return what became of it."""
         for event in events:
             last = event
         assert isinstance(last, RunFinished)
-        run = self._shown(ork.history.details.run_details(self.store, last.oid, last.run))
+        run = self._shown(run_details(self.store, last.oid, last.run))
         if check and not run.ok:
             failed = {name: it for name, it in run.tasks.states.items() if it.state == "failed"}
             first, taskrun = next(iter(failed.items()), (None, None))
@@ -770,11 +748,11 @@ class Project:
 
     def _warn_of_edits(self, what: str | Loaded, caller: Caller) -> None:
         """Tell when what is to run is a workflow whose file is another by now."""
-        workflow = ork.store.resolve.only_workflow(self.store) if what == "@" else what
+        workflow = only_workflow(self.store) if what == "@" else what
         if isinstance(workflow, Loaded) or self.store.ref(f"workflows/{workflow}") is None:
             return
         author = caller.signed().author
-        one = ork.heads.deploy.head_status(self.store, workflow, author=author)
+        one = head_status(self.store, workflow, author=author)
         path = os.path.relpath(self.store.project / one.path)
         if one.state == "modified" and one.workflow == workflow:
             told = f"{workflow} runs without what you changed: {one.summary}"
@@ -864,7 +842,7 @@ class Project:
             caller=lambda: _caller(author, control, "bisect", name),
         )
         ends = {"good": _text(good), "bad": _text(bad)}
-        steps = ork.bisection.bisect(self.store, name, **ends, question=question)
+        steps = bisect(self.store, name, **ends, question=question)
         return map(self._shown, steps)
 
     def watch(self, what: AnyRevision = "@") -> Iterator[Event]:
@@ -877,8 +855,8 @@ class Project:
         """
         from ork.runner.watch import watch
 
-        found = self.resolve(ork.store.runs.going_on(self.store, as_revision(what)))
-        _, run = ork.store.contents.find_run(self.store, found)
+        found = self.resolve(going_on(self.store, as_revision(what)))
+        _, run = find_run(self.store, found)
         return watch(self.store, run, clock=now_here)
 
     def cancel(self, what: AnyRevision, *, now: bool = False, author: str | None = None) -> Run:
@@ -889,9 +867,9 @@ class Project:
         ork.errors.UsageError: etl#2 has ended: failed
         """
         name = as_revision(what)
-        found = self.resolve(ork.store.runs.going_on(self.store, name))
+        found = self.resolve(going_on(self.store, name))
         stamp = stamp_of(author, "cancel", name)
-        return ork.runner.record.cancel(self.store, found, author=stamp.author, now=now)
+        return cancel(self.store, found, author=stamp.author, now=now)
 
     def schedules(self, workflow: AnyWorkflow | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.
@@ -930,7 +908,7 @@ class Project:
         if workflow is None:
             return Lines(self.store).look()
         name = _workflow(workflow)
-        ork.store.resolve.head(self.store, name)
+        head(self.store, name)
         return lines_of(self.store, name)
 
     def pause(self, workflow: AnyWorkflow, *, author: str | None = None) -> Paused:
@@ -1089,8 +1067,8 @@ class Project:
         >>> project.outputs("etl#1")
         {'extract': {'rows': 3}, 'load': {'loaded': 3}}
         """
-        run, task = ork.store.contents.run_and_task(self.store, as_revision(what), now=now_here())
-        return ork.store.contents.outputs(self.store, run, task)
+        run, task = run_and_task(self.store, as_revision(what), now=now_here())
+        return outputs(self.store, run, task)
 
     def rollback(
         self,
@@ -1107,7 +1085,7 @@ class Project:
         """
         name = _workflow(workflow)
         stamp = stamp_of(author, "rollback", name)
-        return ork.heads.rollback.rollback(
+        return rollback(
             self.store, name, _text(revision), message=message, now=now_here(), stamp=stamp
         )
 
@@ -1123,7 +1101,7 @@ class Project:
         [<Restored etl, 1 of 1 file written>]
         """
         place = Path(to) if to is not None else None
-        found = ork.worktree.restore.restore_all(self.store, code=code, to=place, force=force)
+        found = restore_all(self.store, code=code, to=place, force=force)
         return Rows(found, Restored, "workflows")
 
     def restore(
@@ -1142,7 +1120,7 @@ class Project:
         <Restored etl, ... of 3 files written>
         """
         folder = Path(to) if to else None
-        return ork.worktree.restore.restore(
+        return restore(
             self.store, as_revision(revision), now=now_here(), code=code, force=force, to=folder
         )
 
@@ -1160,9 +1138,7 @@ class Project:
         <Tag etl@v1, ...>
         """
         stamp = stamp_of(author, "tag", name)
-        return ork.heads.tags.tag(
-            self.store, name, _text(revision), now=now_here(), force=force, stamp=stamp
-        )
+        return tag(self.store, name, _text(revision), now=now_here(), force=force, stamp=stamp)
 
     def tags(self, workflow: AnyWorkflow | None = None) -> Rows[Tag]:
         """Return the tags of a workflow, or of all, sorted.
@@ -1171,7 +1147,7 @@ class Project:
         [<Tag etl@v1, ...>]
         """
         name = None if workflow is None else _workflow(workflow)
-        return Rows(ork.heads.tags.tags(self.store, name), Tag, "tags")
+        return Rows(tags(self.store, name), Tag, "tags")
 
     def untag(self, name: str, *, author: str | None = None) -> Tagged:
         """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it.
@@ -1179,7 +1155,7 @@ class Project:
         >>> project.untag("v1").removed
         True
         """
-        return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
+        return untag(self.store, name, stamp=stamp_of(author, "untag", name))
 
     def operations(
         self,
@@ -1196,7 +1172,7 @@ class Project:
         [<OperationEntry project.untag('v1'), ...>]
         """
         begin, end = parse_span(since, until, now_here())
-        found = ork.store.operations.selected(
+        found = selected(
             self.store,
             None if workflow is None else _workflow(workflow),
             author=pattern_of(author) if author is not None else None,
@@ -1227,7 +1203,7 @@ class Project:
         only = as_names(workflows)
         words = [named, *only] if named else ["--redo"] if redo else []
         stamp = stamp_of(author, "undo", *words)
-        return ork.heads.undo.undo(self.store, named, only, redo=redo, stamp=stamp, now=now_here())
+        return undo(self.store, named, only, redo=redo, stamp=stamp, now=now_here())
 
     def export_git(
         self,

@@ -129,22 +129,14 @@ def _made_of(
     return None
 
 
-def _back_to(store: Store, name: str, head: Oid, base: Oid) -> list[tuple[Oid, Deploy]] | None:
-    """Return the versions of a workflow since another one, which is not among them."""
-    since: list[tuple[Oid, Deploy]] = []
-    for oid, deploy in islice(history(store, name, head), LOOKED_AT_MAX):
-        if oid == base:
-            return since
-        since.append((oid, deploy))
-    return None
-
-
 def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
     """Say whether a head went back to an ancestor, as by an undo, which leaves files as they were.
 
     After a forced pull neither is an ancestor of the other. What gc has removed was undone as well.
     """
-    return not store.has(before) or _back_to(store, name, before, head) is not None
+    if not store.has(before):
+        return True
+    return any(oid == head for oid, _ in islice(history(store, name, before), LOOKED_AT_MAX))
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:

@@ -93,18 +93,18 @@ def rollback(
     refuse_without_code(store, target)
     old = store.get(Deploy, target)
     refuse_forgotten(store, old.snapshot)
-    path = before.source.path  # where the file lies now
+    done = RolledBack(
+        workflow=workflow,
+        deploy=parent,
+        snapshot=old.snapshot,
+        parent=parent,
+        restores=target,
+        changed=False,
+        message=before.message,
+        path=before.source.path,  # where the file lies now
+    )
     if before.has(old.snapshot, old.settings):
-        return RolledBack(
-            workflow=workflow,
-            deploy=parent,
-            snapshot=before.snapshot,
-            parent=parent,
-            restores=target,
-            changed=False,
-            message=before.message,
-            path=path,
-        )
+        return done
     message = message or _message(store, old)
     diff = compare_deploys(store, before, old)
     with store.transaction(stamp) as tx:
@@ -118,22 +118,18 @@ def rollback(
                 author=stamp.author,
                 message=message,
                 settings=old.settings,
-                source=replace(old.source, path=path),
+                source=replace(old.source, path=done.path),
                 origin=None,
                 action="rollback",
                 restores=target,
             )
         )
         tx.move(f"workflows/{workflow}", old=parent, new=oid)
-    return RolledBack(
-        workflow=workflow,
+    return replace(
+        done,
         deploy=oid,
-        snapshot=old.snapshot,
-        parent=parent,
-        restores=target,
         changed=True,
         message=message,
-        path=path,
         summary=summarize(diff),
         diff=diff,
         passed_over=passed_over,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
+from itertools import takewhile
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -299,24 +300,20 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
             f"{store.short(oid)} is undone already: its refs are where they were before it",
             hint="to have it again, `ork undo` what took it back; `ork ops` lists both",
         )
-    later = []
-    for found, one in operations(store):
-        if found == oid:
-            break
-        if any(ref in moved for ref, _, _ in one.moves):
-            later.append((found, one))
+    since = takewhile(lambda entry: entry[0] != oid, operations(store))
+    later = (entry for entry in since if any(ref in moved for ref, _, _ in entry[1].moves))
+    newest = next(later, None)
     words = ", ".join(map(display, moved[:10])) + (" and more" if len(moved) > 10 else "")
     message = f"{words} moved after {store.short(oid)}; nothing was undone"
-    if not later:
+    if newest is None:
         raise Conflict(message, hint="`ork ops` lists every move")
-    newest, one = store.short(later[0][0]), later[0][1]
-    gone = {workflow_of(ref) for ref in moved}
+    short, gone = store.short(newest[0]), {workflow_of(ref) for ref in moved}
     others = sorted({workflow_of(ref) for ref, _, _ in operation.moves} - gone)
     named = " ".join(others) if len(others) <= NAMED_MAX else "WORKFLOW..."
     rest = f"; `ork undo {store.short(oid)} {named}` undoes what nobody has moved since"
     raise Conflict(
-        f"{message}\nthe newest that moved it: {newest}  {one.command}",
-        hint=f"undo what came later first, newest first: `ork undo {newest}`"
+        f"{message}\nthe newest that moved it: {short}  {newest[1].command}",
+        hint=f"undo what came later first, newest first: `ork undo {short}`"
         f"{rest if others and not _has_renamed(operation) else ''}",
     )
 

@@ -11,6 +11,7 @@ from ork.alike import alike
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
+from ork.history.lineage import tasks_of_both
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Task, is_oid
@@ -256,10 +257,7 @@ def reach_of_both(
     """
     from ork.worktree.reached import reached
 
-    changed = changes(old.tasks, new.tasks)
-    gone = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
-    came = store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
-    names = renamed_tasks(gone, came)
+    names = renamed_tasks(*tasks_of_both(store, changes(old.tasks, new.tasks)))
     found = reached(store, new.files, tasks, exclude)
     for name, one in reached(store, old.files, Tasks(store, old), exclude).items():
         name = names.get(name, name)
@@ -279,8 +277,7 @@ def _compare(
     """Compare two snapshots; without `code` that is left out: of one side it is not known."""
     before, after = store.snapshot(old), store.snapshot(new)
     changed = changes(before.tasks, after.tasks)
-    olds = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
-    news = store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
+    olds, news = tasks_of_both(store, changed)
     tasks = {name: (olds.get(name), news.get(name)) for name in changed}
     files = changes(before.files, after.files) if code else {}
     params = (declared(before.params), declared(after.params))

@@ -12,6 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from ork.differences.files import renamed_files
 from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
+from ork.objects.canonical import Oid
 from ork.objects.kinds import FileEntry, Task
 from ork.objects.snapshot import FileMap, OidMap, changes
 from ork.store.store import Store
@@ -35,6 +36,14 @@ class Step(Generic[T]):
         return self.old is not None and self.old_name != self.name
 
 
+def tasks_of_both(
+    store: Store, changed: Mapping[str, tuple[Oid | None, Oid | None]]
+) -> tuple[dict[str, Task], dict[str, Task]]:
+    """Return the tasks that differ, given name -> (old, new): those of the old side, of the new."""
+    olds = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
+    return olds, store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
+
+
 def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) -> list[Step[Task]]:
     """Return the wanted tasks that differ, renamed ones included.
 
@@ -44,8 +53,7 @@ def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) 
     chosen = [name for name in found if name in wanted]
     if not chosen:
         return []
-    olds = store.get_all(Task, {name: was for name, (was, _) in found.items() if was})
-    news = store.get_all(Task, {name: now for name, (_, now) in found.items() if now})
+    olds, news = tasks_of_both(store, found)
     names = renamed_tasks(olds, news)
     old_names = {after: before for before, after in names.items()}
     of_all = _env_of_all(olds, news, len(new))
