@@ -142,10 +142,7 @@ def _new_part(at: int) -> tuple[str, int]:
     while True:
         name = f".ork-{os.urandom(6).hex()}.part"
         descriptor = os.open(name, _NEW, 0o666, dir_fd=at)
-        locked = True
-        with suppress(OSError):  # a file system without locks
-            locked = lock(descriptor)
-        if locked and os.fstat(descriptor).st_nlink:
+        if _is_ours(descriptor) and os.fstat(descriptor).st_nlink:
             return name, descriptor
         os.close(descriptor)
 
@@ -231,13 +228,18 @@ def _locked_folder(made: Path) -> int | None:
         descriptor = os.open(made, _FOLDER)
     except FileNotFoundError:
         return None
-    locked = True
-    with suppress(OSError):  # a file system without locks
-        locked = lock(descriptor)
-    if locked and made.exists():
+    if _is_ours(descriptor) and made.exists():
         return descriptor
     os.close(descriptor)
     return None
+
+
+def _is_ours(made: int) -> bool:
+    """Lock what was made just now; say whether nobody else has, who takes it for abandoned."""
+    try:
+        return lock(made)
+    except OSError:  # a file system without locks
+        return True
 
 
 def remove_abandoned(

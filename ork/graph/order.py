@@ -61,12 +61,19 @@ def find_cycle(needs: Needs) -> tuple[str, ...] | None:
 def ancestors(needs: Needs, names: Iterable[str]) -> frozenset[str]:
     """Return everything that these names need, directly or not; not the names themselves, unless
     one of them needs another."""
-    return _reach(needs, names)
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        for name in needs.get(todo.pop(), ()):
+            if name in needs and name not in found:
+                found.add(name)
+                todo.append(name)
+    return frozenset(found)
 
 
 def descendants(needs: Needs, names: Iterable[str]) -> frozenset[str]:
     """Return everything that needs one of these names, directly or not."""
-    return _reach(dependants(needs), names)
+    return ancestors(dependants(needs), names)
 
 
 def dependants(needs: Needs) -> dict[str, list[str]]:
@@ -77,14 +84,3 @@ def dependants(needs: Needs) -> dict[str, list[str]]:
             if below in above:
                 above[below].append(name)
     return above
-
-
-def _reach(edges: Needs, names: Iterable[str]) -> frozenset[str]:
-    found: set[str] = set()
-    todo = list(names)
-    while todo:
-        for name in edges.get(todo.pop(), ()):
-            if name in edges and name not in found:
-                found.add(name)
-                todo.append(name)
-    return frozenset(found)

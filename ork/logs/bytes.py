@@ -267,14 +267,9 @@ def remove(store: Store, workflow: str, run_id: str) -> None:
 def tidy(store: Store, run: Run) -> None:
     """Remove the files to which logs were written here that the store has, of a run that ended."""
     written(store, f"{run.workflow}/{run.id}")
-    if store.shared:
-        _remove_files(store, run.workflow, run.id)
-
-
-def _remove_files(store: Store, workflow: str, run_id: str) -> None:
-    if store.folder is not None:
-        with suppress(OSError), store.inside("logs", workflow) as at:
-            files.remove(run_id, at=at)
+    if store.shared and store.folder is not None:
+        with suppress(OSError), store.inside("logs", run.workflow) as at:
+            files.remove(run.id, at=at)
 
 
 def written(store: Store, folder: str) -> None:

@@ -209,7 +209,8 @@ def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]
         if error.errno == errno.ELOOP:
             return Found(wrong="is a link, which is not followed; remove it first")
         raise
-    same = data == content.read() and content.executable in (None, _is_executable(status.st_mode))
+    executable = bool(status.st_mode & stat.S_IXUSR)
+    same = data == content.read() and content.executable in (None, executable)
     kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
     return Found(same=same, kept=kept, mode=stat.S_IMODE(status.st_mode), mark=_mark(status))
 
@@ -237,10 +238,6 @@ def _check_still(destination: Destination, path: str, found: Found) -> None:
 
 def _mark(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _is_executable(mode: int) -> bool:
-    return bool(mode & stat.S_IXUSR)
 
 
 def _why(error: OSError) -> str:

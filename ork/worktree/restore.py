@@ -92,9 +92,7 @@ def restore(
         destination = Destination(to.absolute().parent, store=store.folder)
         (one,) = contents.values()
         contents = {to.name: one}
-    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
-    _refuse(store, destination, there, {deploy.source.path: contents})
-    _write(destination, contents, there)
+    there = _write(store, destination, contents, {deploy.source.path: contents}, force=force)
     files = tuple(
         RestoredFile(
             path=destination.shown(path), state="unchanged" if there[path].same else "written"
@@ -138,9 +136,8 @@ def restore_all(
     for name in sorted(deploys, key=lambda name: deploys[name].time):
         contents |= {path: one for path, one in wanted[name].items() if is_path(path)}
     destination = Destination(to or store.project, store=store.folder)
-    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
-    _refuse(store, destination, there, {deploys[name].source.path: wanted[name] for name in wanted})
-    _write(destination, contents, there)
+    sources = {deploys[name].source.path: wanted[name] for name in wanted}
+    there = _write(store, destination, contents, sources, force=force)
 
     def state(path: str, content: Content) -> str:
         if path not in contents:
@@ -250,18 +247,19 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     )
 
 
-def _write(destination: Destination, contents: dict[str, Content], there: dict[str, Found]) -> None:
-    other = {path: content for path, content in contents.items() if not there[path].same}
-    write_all(destination, other, there)
-
-
-def _refuse(
+def _write(
     store: Store,
     destination: Destination,
-    there: dict[str, Found],
+    contents: Mapping[str, Content],
     sources: Mapping[str, Collection[str]],
-) -> None:
-    """Raise InvalidInput with all places that are no good; `sources`: workflow file -> files."""
+    *,
+    force: bool,
+) -> dict[str, Found]:
+    """Write what differs, all or nothing; return how the places were.
+
+    Raise InvalidInput with all that are no good; `sources`: workflow file -> files.
+    """
+    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
     bad = [
         Problem(file=destination.shown(path), message=one.wrong)
         for path, one in sorted(there.items())
@@ -289,6 +287,8 @@ def _refuse(
             hint=f"`ork deploy {files}` keeps them first, -o DIR/ writes elsewhere,"
             " --force overwrites them",
         )
+    write_all(destination, {path: contents[path] for path in there if not there[path].same}, there)
+    return there
 
 
 def _is_kept(store: Store, data: bytes) -> bool:
