@@ -218,7 +218,9 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
     before, after = _payload(old, differing), _payload(new, differing)
     was, now = _bindings(old), _bindings(new)
     for field, key in _same_refs(old, new, names):
-        del was[field][key], now[field][key]
+        then, here = was[field][key], now[field][key]
+        assert isinstance(then, dict) and isinstance(here, dict)
+        was[field][key] = {**then, "ref": here["ref"]}
     yield from object_changes(before, after)
     for field in was:
         yield from object_changes(was[field], now[field], path=field)

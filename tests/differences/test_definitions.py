@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from ork.differences.definitions import Diff, TaskChange, compare, hunks, summarize, with_hunks
 from ork.differences.reverse import taken_back
 from ork.differences.values import FieldChange
-from ork.objects.kinds import SECOND, Task, to_json
+from ork.objects.kinds import SECOND, Task, When, to_json
 from ork.objects.snapshot import FileEntry
 from ork.objects.value import replace
 from tests.scale import size
@@ -183,6 +183,20 @@ def test_a_ref_to_another_field_of_a_renamed_task_is_a_change():
             old="tasks.extract.output.path",
             new="tasks.fetch.output.rows",
         ),
+    )
+
+
+def test_what_else_a_binding_to_a_renamed_task_says_is_a_change():
+    def load(name: str, value: int) -> Task:
+        ref = f"tasks.{name}.output.path"
+        inputs = {"path": {"ref": ref, "else": value}}
+        return replace(LOAD, depends_on=(name,), inputs=inputs, when=When(ref=ref, is_=value))
+
+    old = {"extract": EXTRACT, "load": load("extract", 1)}
+    diff = compare_tasks(old, {"fetch": EXTRACT, "load": load("fetch", 2)})
+    assert diff.tasks[1].fields == (
+        FieldChange(kind="changed", path="inputs.path.else", old=1, new=2),
+        FieldChange(kind="changed", path="when.is", old=1, new=2),
     )
 
 
