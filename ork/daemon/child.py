@@ -20,25 +20,28 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from ork.daemon import fires, hooks, queue
 from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.executors.base import adopting
+from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, as_line, of_line
+from ork.runner import start
+from ork.runner.brake import SIGNAL
+from ork.runner.events import Event, RunFinished, RunStarted
+from ork.runner.loop import Control
+from ork.runner.start import Caller
 from ork.schedule.policy import Decision
+from ork.schedule.schedule import Schedule, key_of, schedules_of
+from ork.store import location
+from ork.store.resolve import head, run_of_id
+from ork.store.store import Stamp, Store
 
-if TYPE_CHECKING:
-    from ork.objects.kinds import Run
-    from ork.runner.events import Event
-    from ork.runner.start import Caller
-    from ork.schedule.schedule import Schedule
-    from ork.store.store import Store
-
-# What a child needs, imported once: a run would import it otherwise when it comes to that.
+# What else a child needs, imported once: a run would import it otherwise when it comes to that.
 PRELOADED = (
-    *("ork.backends.lmdb", "ork.backends.sqlite", "ork.store.location", "ork.runner.start"),
-    *("ork.runner.loop", "ork.executors.local", "ork.executors.process", "ork.executors.worker"),
-    *("ork.executors.process_tree", "ork.daemon.fires", "ork.daemon.queue", "ork.daemon.hooks"),
-    *("ork.schedule.policy", "ork.schedule.times", "zoneinfo", "ctypes"),
+    *("ork.backends.lmdb", "ork.backends.sqlite", "ork.executors.local", "ork.executors.process"),
+    *("ork.executors.worker", "ork.executors.process_tree", "zoneinfo", "ctypes"),
 )
 BUG_EXIT_CODE = 70
 STOP, KILL = signal.SIGTERM, signal.SIGINT  # a run: gently, or at once
@@ -203,16 +206,6 @@ def _failed(error: OrkError) -> Failed:
 
 def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     """Execute a run; whoever looks at it sees one like every other."""
-    from ork.daemon import fires, hooks
-    from ork.executors.base import adopting
-    from ork.runner.brake import SIGNAL
-    from ork.runner.events import RunFinished, RunStarted
-    from ork.runner.loop import Control
-    from ork.runner.start import Caller
-    from ork.store import location
-    from ork.store.resolve import run_of_id
-    from ork.store.store import Stamp
-
     control = Control()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -264,10 +257,6 @@ def over(run: Run, retries: int) -> Over:
 
 def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
     """Return what happens in the run that is asked for."""
-    from ork.daemon import fires, queue
-    from ork.runner import start
-    from ork.store.resolve import run_of_id
-
     match work:
         case Fire():
             schedule = _schedule(store, work)
@@ -285,10 +274,6 @@ def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
 
 def _schedule(store: Store, work: Fire) -> Schedule:
     """Return the schedule that is to be fired."""
-    from ork.objects.kinds import Deploy
-    from ork.schedule.schedule import key_of, schedules_of
-    from ork.store.resolve import head
-
     for schedule in schedules_of(store.get(Deploy, head(store, work.workflow)).settings):
         if key_of(schedule) == work.key:
             return schedule
