@@ -22,13 +22,11 @@ from ork.bisection import BAD, GOOD, SKIP, Bisected, Question, Trial, bisect
 from ork.errors import NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
-from ork.objects.value import replace
-from ork.runner import record
 from ork.store import location
 from ork.store.store import Store
 from tests.history.histories import History, task
+from tests.runs import write_run
 from tests.scale import examples
-from tests.stores import ADA, NOON
 
 STATES = {GOOD: "success", BAD: "failed"}
 
@@ -56,25 +54,9 @@ def deployed(store: Store, line: list[int], truth: dict[int, str]) -> History:
 
 def ran(store: Store, deploy: Oid, state: str) -> int:
     """Record a run of a deploy that ended so; return its number."""
-    snapshot = store.get(Deploy, deploy).snapshot
-    pin = Run(
-        id="later",
-        workflow="etl",
-        number=1,
-        snapshot=snapshot,
-        deploy=deploy,
-        state="running",
-        trigger="run",
-        author=ADA,
-        host="lab",
-        environment=None,
-        created=NOON,
-    )
-    begun = record.begin(store, pin, {}, random="abcdef")
-    tasks = store.snapshot(snapshot).tasks
+    tasks = store.snapshot(store.get(Deploy, deploy).snapshot).tasks
     states = {name: TaskRun(task=oid, state=state) for name, oid in tasks.items()}
-    begun.end(replace(begun.run, state=state, ended=NOON, duration=0), states, {})
-    return begun.run.number
+    return write_run(store, deploy, states, state).number
 
 
 def search(store: Store, **options) -> tuple[Bisected, list[Trial]]:

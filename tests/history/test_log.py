@@ -6,10 +6,10 @@ import pytest
 
 from ork.errors import NotFound, UsageError
 from ork.history.log import LOOK_UPS_MAX, deploys_between, log
-from ork.objects.kinds import Deploy, Run
+from ork.objects.kinds import Deploy
 from ork.objects.value import replace
-from ork.runner import record
 from ork.store.verdict import Tally, tally
+from tests.runs import begin_run
 from tests.stores import NOON, stamp
 
 NOW = NOON + timedelta(days=30)
@@ -143,20 +143,7 @@ def test_what_ended_at_the_same_moment_is_counted_together(etl):
 
 def test_two_runs_that_end_at_the_same_moment_are_both_counted(etl, monkeypatch):
     head = etl.ref("workflows/etl")
-    pin = Run(
-        id="later",
-        workflow="etl",
-        number=1,
-        snapshot=etl.get(Deploy, head).snapshot,
-        deploy=head,
-        state="running",
-        trigger="run",
-        author="Ada",
-        host="lab",
-        environment=None,
-        created=NOW,
-    )
-    one, other, last = (record.begin(etl, pin, {}, random="0") for _ in range(3))
+    one, other, last = (begin_run(etl, head) for _ in range(3))
     write = type(etl.backend).write
 
     def end(begun, state):
