@@ -15,9 +15,9 @@ from itertools import islice, takewhile
 
 from ork.backends.base import Span
 from ork.errors import Corrupt, OrkError, UsageError
-from ork.objects.canonical import Json, Oid, decode, encode
-from ork.objects.kinds import Blob, Deploy, Run, format_time, parse_time, to_json
-from ork.objects.value import Value, of_line
+from ork.objects.canonical import Json, Oid, encode
+from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
+from ork.objects.value import Value, of_line, replace
 from ork.schedule.policy import Going, Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.schedule.times import slots
@@ -44,13 +44,13 @@ class Passed(Value, frozen=True, kw_only=True):
     run: str
     attempt: int
     author: str
-    time: datetime
+    time: Time
 
 
 class Decided(Value, frozen=True, kw_only=True):
     """Up to which slot all is decided of a line, and the newest that was fired, as refs name it."""
 
-    slot: datetime
+    slot: Time
     fire: str | None = None
     passed: Passed | None = None
     oid: Oid | None = None  # where the ref is
@@ -175,19 +175,11 @@ def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
 
 
 def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:
-    value = decode(blob.data)
     try:
-        assert isinstance(value, dict)
-        fire = value.get("fire")
-        slot, passed = parse_time(str(value["slot"])), value.get("passed")
-        return Decided(
-            slot=slot,
-            fire=str(fire) if fire else None,
-            passed=of_line(encode(passed), Passed) if passed else None,
-            oid=oid,
-        )
-    except (AssertionError, KeyError, ValueError):
+        found: Decided = of_line(blob.data, Decided)
+    except ValueError:
         raise Corrupt(f"{ref} does not say a slot", hint="no ork wrote this store") from None
+    return replace(found, oid=oid)
 
 
 def newest_runs(
@@ -315,13 +307,7 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
     workflow, schedule = line
     for skip in skips:
         ref = f"skips/{workflow}/{slot_name(schedule, skip.last)}"
-        value: dict[str, Json] = {
-            "count": skip.count,
-            "first": format_time(skip.first),
-            "last": format_time(skip.last),
-            "reason": skip.reason,
-        }
-        tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(value))
+        tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(to_json(skip)))
 
 
 def skipped(store: Store, *workflows: str) -> Iterator[LeftOut]:
@@ -354,20 +340,18 @@ def skipped_of(
 
 
 def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:
-    value = decode(blob.data)
     try:
-        assert isinstance(value, dict) and isinstance(value["count"], int)
-        first, last = (parse_time(str(value[end])) for end in ("first", "last"))
-    except (AssertionError, KeyError, ValueError):
+        skip: Skip = of_line(blob.data, Skip)
+    except ValueError:
         wrong = f"skips/{workflow}/{name} does not say which slots"
         raise Corrupt(wrong, hint="no ork wrote this store") from None
     return LeftOut(
         workflow=workflow,
         key=name.partition(".")[2],
-        count=value["count"],
-        first=first,
-        last=last,
-        reason=str(value.get("reason")),
+        count=skip.count,
+        first=skip.first,
+        last=skip.last,
+        reason=skip.reason,
     )
 
 

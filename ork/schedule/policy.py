@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
+from ork.objects.kinds import Time
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import Schedule
 from ork.schedule.times import count, newest, slots
@@ -41,8 +42,8 @@ class Skip(Value, frozen=True, kw_only=True):
     """Slots that are left out for one reason."""
 
     count: int
-    first: datetime
-    last: datetime
+    first: Time
+    last: Time
     reason: str
 
 
