@@ -19,9 +19,10 @@ from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
 from ork.store.resolve import Resolved, deploy_of, history, snapshot_of
+from ork.store.revision import in_workflow, parse_range, parse_since, workflow_in
 from ork.store.store import Store
 from ork.worktree.globs import excluded
-from ork.worktree.lookup import ResolvedFile, as_revision, look_up
+from ork.worktree.lookup import ResolvedFile, as_revision, look_up, settings_of
 from ork.worktree.reached import lacks_code
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def compare_resolved(
         )
         for r in (before, after)
     ]
-    settings = [_settings(store, one) for one in (before, after)]
+    settings = [settings_of(store, one) for one in (before, after)]
     # A bare snapshot has no settings, which is no difference: they are not part of a definition.
     old, new = ({} if None in settings else one or {} for one in settings)
     known = not any(side.without_code for side in sides)
@@ -128,8 +129,6 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     The path of a workflow file stands for `file:PATH`; alone it is compared with its head. Behind a
     workflow, ~1 and @v1 are of it. A...B compares B with the newest deploy that both have.
     """
-    from ork.store.revision import in_workflow, parse_range, parse_since, workflow_in
-
     texts = [as_revision(text) for text in revisions]
     if len(texts) == 2:
         name = workflow_in(texts[0])
@@ -284,9 +283,3 @@ def _compare(
     return compare(
         tasks=tasks, files=files, settings=settings, params=params, read=store.blob, rename=rename
     )
-
-
-def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
-    if isinstance(found, ResolvedFile):
-        return found.loaded.definition.settings
-    return store.get(Deploy, found.deploy).settings if found.deploy else None

@@ -19,7 +19,7 @@ from ork.objects.kinds import Blob, Deploy, Kind, Task
 from ork.objects.snapshot import Contents, changes
 from ork.store.resolve import Resolved, ResolvedObject, snapshot_of
 from ork.store.store import Store
-from ork.worktree.lookup import ResolvedFile, bytes_of
+from ork.worktree.lookup import bytes_of, settings_of
 
 TOGETHER = 256  # tasks and code files that are read at once
 
@@ -72,12 +72,7 @@ def pieces_of(store: Store, found: Resolved, part: str | None) -> Iterator[Piece
         return iter([Piece("file", part, value=_as_text(bytes_of(store, found) or b""))])
     if part is not None and isinstance(found, ResolvedObject) and found.of is not None:
         found = found.of
-    settings: Mapping[str, Json] = {}
-    if isinstance(found, ResolvedFile):
-        settings = found.loaded.definition.settings
-    elif found.deploy:
-        settings = store.get(Deploy, found.deploy).settings
-    return _pieces(store.snapshot(snapshot_of(found)), settings, part)
+    return _pieces(store.snapshot(snapshot_of(found)), settings_of(store, found) or {}, part)
 
 
 def texts_of(store: Store, pieces: Iterable[tuple[K, Piece]]) -> Iterator[tuple[K, Text]]:

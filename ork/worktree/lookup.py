@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ork.errors import InvalidInput, UsageError
+from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy
 from ork.store import revision as grammar
 from ork.store.contents import join_text
@@ -76,6 +77,13 @@ def source_text(store: Store, found: Resolved) -> bytes:
     if isinstance(found, ResolvedFile):
         return found.loaded.text
     return join_text(store, store.get(Deploy, deploy_of(store, found).oid).source)
+
+
+def settings_of(store: Store, found: Resolved) -> Mapping[str, Json] | None:
+    """Return the settings of a deploy, a run or a file; None of what has none."""
+    if isinstance(found, ResolvedFile):
+        return found.loaded.definition.settings
+    return store.get(Deploy, found.deploy).settings if found.deploy else None
 
 
 def bytes_of(store: Store, found: Resolved) -> bytes | None:
