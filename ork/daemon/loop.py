@@ -161,6 +161,7 @@ class Daemon:
         self._unwritten = False  # runs cannot be begun, or their ends recorded
         self._well_at = self._since = clock()  # when it could last be used, and when we began
         self._look_at = self._sure_at = self._beat_at = 0.0
+        self._beat_ok = True  # whether the page was told last that all is well
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
         self._fires = self._skips = 0
@@ -769,12 +770,12 @@ class Daemon:
 
     def _tend(self, page: Page) -> None:
         """Start the page when it is time to, and tell it how we are."""
-        moment = time.monotonic()
+        moment, ok = time.monotonic(), not (self._away or self._unwritten)
         if not page.runs:
             if moment >= page.start_at and page.start():
                 self._hear_from(page)
-        elif moment >= self._beat_at:
-            self._beat_at = moment + BEAT_SECONDS
+        elif moment >= self._beat_at or ok != self._beat_ok:
+            self._beat_at, self._beat_ok = moment + BEAT_SECONDS, ok
             page.beat(
                 {
                     "time": self._clock().isoformat(),
@@ -785,7 +786,7 @@ class Daemon:
                     "places": self._options.jobs if self._options.schedule else 0,
                     "lag_s": self._lag_s,
                     "running": self._children.working,
-                    "ok": not (self._away or self._unwritten),
+                    "ok": ok,
                 }
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,12 +123,17 @@ def test_while_runs_cannot_be_written_it_is_not_well_and_says_so_once(ork: Ork) 
         no_limit = resource.prlimit(pid, size)
         resource.prlimit(pid, size, (0, no_limit[1]))  # as if the disk were full
         message = up.until("Trouble", workflow=None)["message"]
+        took_s = -time.monotonic()
         assert eventually(lambda: status(url, "/health") == 503)
+        took_s += time.monotonic()
         assert "ork_up_ok 0\n" in metrics(url)
         resource.prlimit(pid, size, no_limit)
         up.until("Note", message="the store can be written again")
-        assert up.until("LeftOut")["reason"] == "the store could not be written"
+        took_s -= time.monotonic()
         assert eventually(lambda: status(url, "/health") == 200)
+        took_s += time.monotonic()
+        assert took_s < 4, "the page hears of it at once, and not only now and then"
+        assert up.until("LeftOut")["reason"] == "the store could not be written"
         assert "ork_up_places 4\n" in metrics(url)
         assert up.end() == 0
         assert [one["message"] for one in up.all("Trouble")] == [message]
