@@ -111,20 +111,14 @@ def log(
             names = (*names, existing(store, revision, part, now=now))
         parts = Parts(store, names, follow=follow)
         deploys = parts.changed(deploys)
-    if patterns or since or until:
-        deploys = (
-            (oid, deploy)
-            for oid, deploy in deploys
-            if (since is None or deploy.time >= since)
-            and (until is None or deploy.time <= until)
-            and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
-        )
-    if text is not None:
-        deploys = (
-            (oid, deploy)
-            for oid, deploy in deploys
-            if counts_otherwise(store, text, _parent(store, deploy), deploy)
-        )
+    deploys = (
+        (oid, deploy)
+        for oid, deploy in deploys
+        if (since is None or deploy.time >= since)
+        and (until is None or deploy.time <= until)
+        and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
+        and (text is None or counts_otherwise(store, text, _parent(store, deploy), deploy))
+    )
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
     first = list(islice(waiting, LOOK_UPS_MAX))
