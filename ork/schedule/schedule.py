@@ -9,7 +9,7 @@ one for whoever fires: its slots are those of all of them. When a schedule is du
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -166,164 +166,159 @@ def read(value: Json) -> tuple[tuple[Schedule, ...], list[Wrong]]:
     Where something is wrong, the schedules are of no use. Whether there are such parameters and
     time zones is not known here.
     """
-    reading = _Reading()
+    wrong: list[Wrong] = []
     if not isinstance(value, list):
-        schedules = [reading.schedule(value, ())]
-    elif not value or len(value) > SCHEDULES_MAX:
-        reading.complain((), f"schedule is a list of 1 to {SCHEDULES_MAX}, not of {len(value)}")
-        schedules = []
-    else:
-        schedules = [reading.schedule(one, (place,)) for place, one in enumerate(value)]
-        reading.compare(schedules)
-    return tuple(schedules), reading.wrong
+        return (_Reading(wrong, ()).schedule(value),), wrong
+    if not value or len(value) > SCHEDULES_MAX:
+        message = f"schedule is a list of 1 to {SCHEDULES_MAX}, not of {len(value)}"
+        return (), [Wrong(path=(), message=message)]
+    schedules = tuple(_Reading(wrong, (at,)).schedule(one) for at, one in enumerate(value))
+    wrong += _clashes(schedules)
+    return schedules, wrong
+
+
+def _clashes(schedules: Sequence[Schedule]) -> Iterator[Wrong]:
+    """Yield complaints of what cannot stand side by side."""
+    first_of: dict[str, Schedule] = {}
+    settings = [repr(_setting(schedule)) for schedule in schedules]  # where true is not 1
+    for place, schedule in enumerate(schedules):
+        if settings[place] in settings[:place]:
+            message, hint = "this schedule is given twice", "keep one of them"
+            yield Wrong(path=(place,), message=message, hint=hint)
+        first = first_of.setdefault(encode(dict(schedule.params)).decode(), schedule)
+        for key in _POLICIES:
+            if getattr(first, key) != getattr(schedule, key):
+                word = key.removesuffix("_s")
+                message = f"another `{word}` than a schedule above that starts the same runs"
+                hint = f"give both the same `{word}`, or each other `params`"
+                yield Wrong(path=(place,), message=message, hint=hint)
 
 
 class _Reading:
-    """Reads one setting, and collects what is wrong with it."""
+    """Reads one schedule, which stands at a path, and collects what is wrong with it."""
 
-    def __init__(self) -> None:
-        self.wrong: list[Wrong] = []
+    def __init__(self, wrong: list[Wrong], path: tuple[str | int, ...]) -> None:
+        self.wrong, self.path = wrong, path
+        self.given: dict[str, Json] = {}  # of its keys, those that are not null
 
-    def complain(
-        self, path: tuple[str | int, ...], message: str, hint: str | None = None, **more: Any
-    ) -> None:
+    def complain(self, key: str | None, message: str, hint: str | None = None, **more: Any) -> None:
+        """Complain of the value of a key; None is the whole schedule."""
+        path = self.path if key is None else (*self.path, key)
         self.wrong.append(Wrong(path=path, message=message, hint=hint, **more))
 
-    def schedule(self, value: Json, path: tuple[str | int, ...]) -> Schedule:
+    def schedule(self, value: Json) -> Schedule:
         if isinstance(value, str):
-            return Schedule(cron=self._line(value, path, "schedule"))
+            return Schedule(cron=self._line(value, None, "schedule"))
         if not isinstance(value, dict):
             message = f"schedule must be a text, a mapping or a list of these, not {_shown(value)}"
-            self.complain(path, message, cron.FORM)
+            self.complain(None, message, cron.FORM)
             return Schedule()
-        given = {key: below for key, below in value.items() if below is not None}
-        for key in given.keys() - set(KEYS):
+        given = self.given = {key: below for key, below in value.items() if below is not None}
+        for key in [key for key in given if key not in KEYS]:
             message = f"unknown key `{key[:60]}` in a schedule"
             hint = _OTHER_KEYS.get(key)
             known = () if hint else KEYS
             hint = hint or f"a schedule has: {', '.join(KEYS)}"
-            self.complain((*path, key), message, hint, of_key=True, known=known)
+            self.complain(key, message, hint, of_key=True, known=known)
         if ("cron" in given) == ("every" in given):
             has = "both `cron` and `every`" if "cron" in given else "neither `cron` nor `every`"
             hint = "one is enough: a list may have several schedules"
-            self.complain(path, f"the schedule has {has}", hint if "cron" in given else _LONG_FORM)
+            self.complain(None, f"the schedule has {has}", hint if "cron" in given else _LONG_FORM)
         schedule = Schedule(
-            cron=self._line(given["cron"], (*path, "cron"), "cron") if "cron" in given else None,
-            every_s=self._every(given, path),
-            timezone=self._timezone(given, path),
-            catchup=self._word(given, "catchup", path),
-            overlap=self._word(given, "overlap", path),
-            params=self._params(given, path),
-            retries=self._retries(given, path),
-            retry_delay_s=self._duration(given, "retry_delay", path, least=0),
-            timeout_s=self._duration(given, "timeout", path, least=1)
-            if "timeout" in given
-            else None,
-            after_failure=self._word(given, "after_failure", path),
+            cron=self._line(given["cron"], "cron", "cron") if "cron" in given else None,
+            every_s=self._every(),
+            timezone=self._timezone(),
+            catchup=self._word("catchup"),
+            overlap=self._word("overlap"),
+            params=self._params(),
+            retries=self._retries(),
+            retry_delay_s=self._duration("retry_delay", least=0),
+            timeout_s=self._duration("timeout", least=1) if "timeout" in given else None,
+            after_failure=self._word("after_failure"),
         )
         if schedule.overlap == "queue" and schedule.catchup == "none":
             message = "`overlap: queue` has late slots wait, and `catchup: none` leaves them out"
-            self.complain((*path, "overlap"), message, "choose one of the two")
+            self.complain("overlap", message, "choose one of the two")
         if schedule.overlap == "allow" and schedule.after_failure == "hold":
             message = (
                 "`after_failure: hold` waits for how a run ends, and `overlap: allow` does not"
             )
-            self.complain((*path, "after_failure"), message, "choose one of the two")
+            self.complain("after_failure", message, "choose one of the two")
         return schedule
 
-    def compare(self, schedules: Sequence[Schedule]) -> None:
-        """Complain of what cannot stand side by side."""
-        first_of: dict[str, Schedule] = {}
-        settings = [repr(_setting(schedule)) for schedule in schedules]  # where true is not 1
-        for place, schedule in enumerate(schedules):
-            if settings[place] in settings[:place]:
-                self.complain((place,), "this schedule is given twice", "keep one of them")
-            first = first_of.setdefault(encode(dict(schedule.params)).decode(), schedule)
-            for key in _POLICIES:
-                if getattr(first, key) != getattr(schedule, key):
-                    word = key.removesuffix("_s")
-                    message = f"another `{word}` than a schedule above that starts the same runs"
-                    hint = f"give both the same `{word}`, or each other `params`"
-                    self.complain((place,), message, hint)
-
-    def _line(self, value: Json, path: tuple[str | int, ...], what: str) -> str | None:
+    def _line(self, value: Json, key: str | None, what: str) -> str | None:
         if not isinstance(value, str):
-            self.complain(path, f"{what} must be a text, not {_shown(value)}", cron.FORM)
+            self.complain(key, f"{what} must be a text, not {_shown(value)}", cron.FORM)
         elif not value.strip():
-            self.complain(path, f"{what} is empty", cron.FORM)
+            self.complain(key, f"{what} is empty", cron.FORM)
         else:
             try:
                 cron.read(value)
             except cron.CronError as error:
-                self.complain(path, str(error), error.hint, at=error.at)
+                self.complain(key, str(error), error.hint, at=error.at)
             return value
         return None
 
-    def _every(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> int | None:
-        if "every" not in given:
+    def _every(self) -> int | None:
+        if "every" not in self.given:
             return None
-        seconds = self._duration(given, "every", path, least=1)
+        seconds = self._duration("every", least=1)
         if seconds != int(seconds):
-            self.complain((*path, "every"), "every must be a whole number of seconds")
+            self.complain("every", "every must be a whole number of seconds")
         return int(seconds)
 
-    def _duration(
-        self, given: Mapping[str, Json], key: str, path: tuple[str | int, ...], *, least: int
-    ) -> float:
-        value = given.get(key, least)
+    def _duration(self, key: str, *, least: int) -> float:
+        value = self.given.get(key, least)
         seconds = seconds_of(value) if isinstance(value, str) else value
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             hint = "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
-            self.complain((*path, key), f"{key} cannot be {_shown(value)}", hint)
+            self.complain(key, f"{key} cannot be {_shown(value)}", hint)
         elif not least <= seconds <= DURATION_MAX_S:
             most = duration_text(DURATION_MAX_S)
-            message = f"{key} must be from {least}s to {most}, not {_shown(value)}"
-            self.complain((*path, key), message)
+            self.complain(key, f"{key} must be from {least}s to {most}, not {_shown(value)}")
         else:
             return seconds
         return least
 
-    def _timezone(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> str:
-        value = given.get("timezone", "UTC")
+    def _timezone(self) -> str:
+        value = self.given.get("timezone", "UTC")
         if not isinstance(value, str):
             hint = "a name, as in `timezone: Europe/Berlin`"
-            self.complain((*path, "timezone"), f"timezone cannot be {_shown(value)}", hint)
+            self.complain("timezone", f"timezone cannot be {_shown(value)}", hint)
             return "UTC"
-        if "timezone" in given and "every" in given:
+        if "timezone" in self.given and "every" in self.given:
             message = "`every` counts from 1970 in UTC, so that no time zone has a meaning for it"
             hint = "leave `timezone` out, or write a `cron`"
-            self.complain((*path, "timezone"), message, hint, of_key=True)
+            self.complain("timezone", message, hint, of_key=True)
         return value
 
-    def _word(self, given: Mapping[str, Json], key: str, path: tuple[str | int, ...]) -> Any:
+    def _word(self, key: str) -> Any:
         words = WORDS[key]
-        value = given.get(key)
+        value = self.given.get(key)
         if value is not None and value not in words:
             message = f"{key} must be one of {', '.join(words)}, not {_shown(value)}"
-            known = words if isinstance(value, str) else ()
-            self.complain((*path, key), message, known=known)
+            self.complain(key, message, known=words if isinstance(value, str) else ())
             value = None
         return value or getattr(Schedule(), key)
 
-    def _params(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> Mapping[str, Json]:
-        value, hint = given.get("params", {}), "as in `params: {region: eu}`"
+    def _params(self) -> Mapping[str, Json]:
+        value, hint = self.given.get("params", {}), "as in `params: {region: eu}`"
         if not isinstance(value, dict):
-            message = f"params must be a mapping, not {_shown(value)}"
-            self.complain((*path, "params"), message, hint)
+            self.complain("params", f"params must be a mapping, not {_shown(value)}", hint)
             return {}
         try:
             encode(value)
         except InvalidInput as error:  # what no record can hold, such as half a character
-            self.complain((*path, "params"), f"params: {error.message}")
+            self.complain("params", f"params: {error.message}")
             return {}
         return value
 
-    def _retries(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> int:
-        value = given.get("retries", 0)
+    def _retries(self) -> int:
+        value = self.given.get("retries", 0)
         if type(value) is int and 0 <= value <= RETRIES_MAX:
             return value
         message = f"retries must be a whole number from 0 to {RETRIES_MAX}, not {_shown(value)}"
-        self.complain((*path, "retries"), message)
+        self.complain("retries", message)
         return 0
 
 
