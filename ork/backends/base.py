@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.canonical import Oid, digest
@@ -73,7 +73,10 @@ class Lease(Protocol):
 
 
 class Backend(Protocol):
-    """A place where bytes live. Safe to use from several threads and several processes at once."""
+    """A place where bytes live. Safe to use from several threads and several processes at once.
+
+    What is promised here, no backend says again; only what it promises besides.
+    """
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""
@@ -188,30 +191,24 @@ class OneByOne(ABC):
     """The part of a backend near by, where many look-ups are one after the other."""
 
     @abstractmethod
-    def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
+    def oids(self, prefix: str = "") -> Iterator[Oid]: ...
 
     @abstractmethod
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
-    ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+    ) -> Iterator[tuple[str, Oid]]: ...
 
     def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
-        """Yield what `refs` does for each of these prefixes, one after the other."""
         return (ref for prefix in prefixes for ref in self.refs(prefix))
 
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
-        """Yield what `oids` does for each of these prefixes, one after the other."""
         return (oid for prefix in prefixes for oid in self.oids(prefix))
 
     def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
-        """Return for each span the last of its refs, so many of them, the last one first."""
         every = (self.refs(prefix, newest_first=True, below=below) for prefix, below in spans)
         return [list(islice(refs, count)) for refs in every]
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Yield what stands before the next slash in the refs with a prefix, each once."""
         below = None
         while found := next(iter(self.refs(prefix, newest_first=True, below=below)), None):
             folder, slash, _ = found[0][len(prefix) :].partition("/")
@@ -234,19 +231,15 @@ class ReadOnly(OneByOne):
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Raise the refusal."""
         raise self.refusal()
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Raise the refusal."""
         raise self.refusal()
 
     def lease(self, name: str) -> Lease | None:
-        """Raise the refusal."""
         raise self.refusal()
 
     def leased(self) -> set[str]:
-        """Return that nothing is held."""
         return set()
 
 
@@ -294,3 +287,73 @@ def unsealed(name: bytes, value: bytes) -> Oid:
         shown = name.decode("utf-8", "backslashreplace")
         raise Corrupt(f"the ref {shown!r} is damaged: its seal does not match", hint="`ork fsck`")
     return Oid(target.hex())
+
+
+def key_of(name: str) -> bytes:
+    """Return the bytes of the name of a ref: any text has some, so any can be looked up."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def name_of(key: bytes) -> str:
+    """Return the name with these bytes; raise Corrupt when they are no text."""
+    try:
+        return str(key, "utf-8", "surrogatepass")
+    except (UnicodeDecodeError, TypeError):
+        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None
+
+
+def read_refs(kept: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, Oid]]:
+    """Yield refs, given the bytes of their names and what a disk keeps for each."""
+    return ((name_of(key), unsealed(key, value)) for key, value in kept)
+
+
+def survey_refs(kept: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, Oid | None]]:
+    """Yield the same, with None for the target of one that is damaged."""
+    for key, value in kept:
+        try:
+            yield name_of(key), unsealed(key, value)
+        except Corrupt:
+            yield str(key, "utf-8", "backslashreplace"), None
+
+
+def refs_between(prefix: str, below: str | None = None) -> tuple[bytes, bytes]:
+    """Return where the names begin that have a prefix and sort before another, and where they end.
+
+    No name has the byte that comes last.
+    """
+    start = key_of(prefix)
+    end = start + b"\xff"
+    return start, end if below is None else min(end, key_of(below))
+
+
+def oids_between(prefix: str) -> tuple[bytes, bytes] | None:
+    """Return the first and the last key of objects with these digits; None when none can be."""
+    if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
+        return None
+    start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
+    return start, end
+
+
+def paged(
+    read: Callable[[bytes, bytes, int], list[tuple[Any, ...]]],
+    start: bytes,
+    end: bytes,
+    first: int,
+    more: int,
+    *,
+    backwards: bool = False,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield records by their keys, which come first in each: from `start` on, and up to `end`.
+
+    `read` is given both and how many at most, and returns the next of them. Page by page, so that
+    no read outlives a slow consumer; the first page is short, for who wants but few.
+    """
+    count = first
+    while True:
+        page = read(start, end, count)
+        yield from page
+        if len(page) < count:
+            return
+        last = page[-1][0]
+        start, end = (start, last) if backwards else (last + b"\0", end)
+        count = more

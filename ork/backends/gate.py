@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -143,6 +143,24 @@ def reading_only(path: Path) -> StoreError:
         f"the store {path} is open for reading only",
         hint="its folder and its files must be writable by you",
     )
+
+
+@contextmanager
+def alone(store: Path, users: Path) -> Iterator[None]:
+    """Let no process open a store; raise StoreError when one has it open, and so has locked a file.
+
+    `users` is that file.
+    """
+    try:
+        descriptor = open_lock(users)
+    except OSError as error:
+        raise StoreError(f"{store} cannot be changed: {error.strerror}") from None
+    try:
+        if not lock(descriptor):
+            raise in_use(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def in_use(descriptor: int) -> StoreError:

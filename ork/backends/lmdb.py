@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from copy import copy
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -24,7 +25,22 @@ from typing import Any, ClassVar, NoReturn
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
+from ork.backends.base import (
+    Lease,
+    Moves,
+    OneByOne,
+    Remain,
+    Room,
+    closed,
+    key_of,
+    name_of,
+    oids_between,
+    paged,
+    read_refs,
+    sealed,
+    survey_refs,
+    unsealed,
+)
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
@@ -40,9 +56,6 @@ PAUSE_MAX_S = 0.02  # before a store is opened once more
 _MARK, _FORMAT = b"format", b"3"
 _OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
-
-_Items = list[tuple[bytes, bytes]]
-
 
 _explain = explaining(lmdb.Error, by=lmdb_file.explanation)
 
@@ -105,14 +118,12 @@ class Lmdb(OneByOne):
                 return found
         except Corrupt as error:
             return [error.message]
-        gate = None
-        with suppress(StoreError):  # whoever may not write cannot keep writers out
-            gate = Gate(folder / "gate", wait_s=WAIT_S)
         try:
+            gate = Gate(folder / "gate", wait_s=WAIT_S)
+        except StoreError:  # whoever may not write cannot keep writers out
+            return found + _page_problems(folder, None)
+        with closing(gate):
             return found + _page_problems(folder, gate)
-        finally:
-            if gate is not None:
-                gate.close()
 
     @classmethod
     def remains(cls, folder: Path) -> Iterator[Remain]:
@@ -125,7 +136,7 @@ class Lmdb(OneByOne):
                 yield Remain(None, Oid(key[1:].hex()), value, live)
             elif key.startswith(_REF):
                 with suppress(Corrupt):
-                    yield Remain(_name(key), unsealed(key[1:], value), b"", live)
+                    yield Remain(name_of(key[1:]), unsealed(key[1:], value), b"", live)
 
     @classmethod
     def written(cls, folder: Path) -> int | None:
@@ -164,63 +175,40 @@ class Lmdb(OneByOne):
         self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.begin
         self._map_bytes = map_bytes
 
+    @_explain
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
-        return self._get(_object_key(oid))
+        with self._begun() as txn:
+            return txn.get(_object_key(oid))
 
+    @_explain
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
-        return self._get_many({oid: _object_key(oid) for oid in oids})
+        keys = [(oid, _object_key(oid)) for oid in oids]
+        with self._begun() as txn:
+            return {oid: data for oid, key in keys if (data := txn.get(key)) is not None}
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
-        if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
-            return
-        start = _OBJECT + bytes.fromhex(prefix.ljust(64, "0"))
-        end = _OBJECT + bytes.fromhex(prefix.ljust(64, "f"))
-        while True:
-            page = self._page_of_objects(start, end)
-            for key in page:
+        if ends := oids_between(prefix):
+            start, end = (_OBJECT + key for key in ends)
+            for (key,) in paged(self._page_of_oids, start, end, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key[1:].hex())
-            if len(page) < PAGE_OIDS:
-                return
-            start = page[-1] + b"\0"
 
+    @_explain
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
-        return self._ref(_ref_key(name))
+        key = _ref_key(name)
+        with self._begun() as txn:
+            if (value := txn.get(key)) is not None:
+                return unsealed(key[1:], value)
+            with txn.cursor() as cursor:
+                _check_beside(cursor, key)
+        return None
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        wanted = _ref_key(prefix)
-        end = wanted[:-1] + bytes([wanted[-1] + 1])
-        if below is not None:
-            end = min(end, _ref_key(below))
-        start, count = end if newest_first else wanted, PAGE_REFS_FIRST
-        while True:
-            # Page by page, so that no read transaction outlives a slow consumer.
-            page = self._page_of_refs(start, wanted, end, newest_first, count)
-            for key, target in page:
-                yield _name(key), unsealed(key[1:], target)
-            if len(page) < count:
-                return
-            start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
+        return read_refs(self._kept(prefix, below, backwards=newest_first, checked=True))
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        wanted = start = _ref_key(prefix)
-        while True:
-            page = self._raw_page(start, wanted)
-            for key, value in page:
-                try:
-                    yield _name(key), unsealed(key[1:], value)
-                except Corrupt:
-                    yield str(key[1:], "utf-8", "backslashreplace"), None
-            if len(page) < PAGE_REFS:
-                return
-            start = page[-1][0] + b"\0"
+        return survey_refs(self._kept(prefix, None, backwards=False, checked=False))
 
     def write(
         self,
@@ -229,27 +217,23 @@ class Lmdb(OneByOne):
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; oids are sorted as keys are, because neighbours share pages.
         oids, doomed, needed = sorted(objects), sorted(remove), sorted(needs)
         with self._gate():
             return self._commit(objects, oids, moves, doomed, needed)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._gate():
-            self._delete(sorted(choose()))
+            self._commit({}, [], {}, sorted(choose()), [])
             return self.sequence()
 
     @_explain
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         with self._begun() as txn:
             return txn.id()
 
     @contextmanager
     def frozen(self) -> Iterator[Lmdb]:
-        """Give a handle whose reads all are of this moment; it cannot write."""
         with self._begun() as txn:
             still = copy(self)
             still._readonly = True
@@ -258,16 +242,13 @@ class Lmdb(OneByOne):
             yield still
 
     def lease(self, name: str) -> Lease | None:
-        """Take a lease; None when this process or another has it."""
         self._gate()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
-        """Return the names of leases that are held, or that killed holders left."""
         return self._leases.names()
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         self.refuse()
         lmdb_file.leave(self._environment, self.refuse)
 
@@ -288,13 +269,8 @@ class Lmdb(OneByOne):
             raise reading_only(self._environment.folder)
         return self._environment.gate
 
-    def _begun(self, *, write: bool = False) -> AbstractContextManager[lmdb.Transaction[bytes]]:
+    def _begun(self, *, write: bool = False) -> lmdb.Transaction[bytes]:
         """Begin a transaction, if need be after having put right what can be."""
-        if write:
-            return self._written()
-        return self._put_right(write=False)
-
-    def _put_right(self, *, write: bool) -> lmdb.Transaction[bytes]:
         try:
             return self._begin(write=write)
         except lmdb.ReadersFullError:
@@ -309,7 +285,7 @@ class Lmdb(OneByOne):
 
         LMDB does not tell.
         """
-        txn = self._put_right(write=True)
+        txn = self._begun(write=True)
         number = txn.id()
         try:
             yield txn
@@ -334,59 +310,43 @@ class Lmdb(OneByOne):
         except lmdb.Error:
             return None
 
-    @_explain
-    def _get(self, key: bytes) -> bytes | None:
-        with self._begun() as txn:
-            return txn.get(key)
+    def _kept(
+        self, prefix: str, below: str | None, *, backwards: bool, checked: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield refs as they are kept; if `checked`, raise Corrupt where one beside is damaged."""
+        start = _ref_key(prefix)
+        end = start[:-1] + bytes([start[-1] + 1])
+        if below is not None:
+            end = min(end, _ref_key(below))
+        read = partial(self._page_of_refs, backwards=backwards, checked=checked)
+        first = PAGE_REFS_FIRST if checked else PAGE_REFS
+        for key, value in paged(read, start, end, first, PAGE_REFS, backwards=backwards):
+            yield key[1:], value
 
     @_explain
-    def _ref(self, key: bytes) -> Oid | None:
-        with self._begun() as txn:
-            if (value := txn.get(key)) is not None:
-                return unsealed(key[1:], value)
-            with txn.cursor() as cursor:
-                _check_beside(cursor, key)
-        return None
-
-    @_explain
-    def _get_many(self, keys: dict[Oid, bytes]) -> dict[Oid, bytes]:
-        with self._begun() as txn:
-            items = keys.items()
-            return {oid: data for oid, key in items if (data := txn.get(key)) is not None}
-
-    @_explain
-    def _page_of_objects(self, start: bytes, end: bytes) -> list[bytes]:
+    def _page_of_oids(self, start: bytes, end: bytes, count: int) -> list[tuple[bytes]]:
         with self._begun() as txn, txn.cursor() as cursor:
             if not cursor.set_range(start):
                 return []
-            page = islice(cursor.iternext(values=False), PAGE_OIDS)
-            return list(takewhile(lambda key: key <= end, page))
+            page = islice(cursor.iternext(values=False), count)
+            return [(key,) for key in takewhile(lambda key: key <= end, page)]
 
     @_explain
     def _page_of_refs(
-        self, start: bytes, wanted: bytes, end: bytes, backwards: bool, count: int
-    ) -> _Items:
-        """Return the next refs from start on; backwards, those before start, nearest first."""
+        self, start: bytes, end: bytes, count: int, *, backwards: bool, checked: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the next refs from start on; backwards, those before the end, nearest first."""
         with self._begun() as txn, txn.cursor() as cursor:
-            _check_beside(cursor, start)
-            found = cursor.set_range(start)
+            place = end if backwards else start
+            if checked:
+                _check_beside(cursor, place)
+            found = cursor.set_range(place)
             if backwards:
                 found = cursor.prev() if found else cursor.last()
             if not found:
                 return []
-            items = cursor.iterprev() if backwards else cursor.iternext()
-            page = islice(items, count)
-            if backwards:
-                return list(takewhile(lambda item: item[0].startswith(wanted), page))
-            return list(takewhile(lambda item: item[0] < end, page))
-
-    @_explain
-    def _raw_page(self, start: bytes, wanted: bytes) -> _Items:
-        with self._begun() as txn, txn.cursor() as cursor:
-            if not cursor.set_range(start):
-                return []
-            page = islice(cursor.iternext(), PAGE_REFS)
-            return list(takewhile(lambda item: item[0].startswith(wanted), page))
+            page = islice(cursor.iterprev() if backwards else cursor.iternext(), count)
+            return list(takewhile(lambda item: start <= item[0] < end, page))
 
     @_explain
     def _commit(
@@ -397,7 +357,7 @@ class Lmdb(OneByOne):
         doomed: list[Oid],
         needs: list[Oid],
     ) -> bool:
-        with self._begun(write=True) as txn:
+        with self._written() as txn:
             if not self._unmoved(txn, moves) or not self._present(txn, needs):
                 return False
             for oid in doomed:
@@ -430,12 +390,6 @@ class Lmdb(OneByOne):
             key, data = _object_key(oid), objects[oid]
             if not txn.put(key, data, overwrite=False) and txn.get(key) != data:
                 txn.put(key, data)
-
-    @_explain
-    def _delete(self, doomed: list[Oid]) -> None:
-        with self._begun(write=True) as txn:
-            for oid in doomed:
-                txn.delete(_object_key(oid))
 
 
 @_explain
@@ -550,15 +504,7 @@ def _object_key(oid: Oid) -> bytes:
 
 
 def _ref_key(name: str) -> bytes:
-    # Any text has a key, so that any text can be looked up.
-    return _REF + name.encode("utf-8", "surrogatepass")
-
-
-def _name(key: bytes) -> str:
-    try:
-        return str(key[1:], "utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise Corrupt(f"a ref has the name {key[1:]!r}, which is not text") from None
+    return _REF + key_of(name)
 
 
 def _check_beside(cursor: lmdb.Cursor[bytes], key: bytes) -> None:

@@ -38,11 +38,9 @@ class Memory(OneByOne):
         self._leases: dict[str, _Lease] = {}
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         return self._objects.get(oid)
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         wanted = list(oids)  # outside the lock: the caller's iterator may read this backend
         with self._lock:
             found = {oid: self._objects.get(oid) for oid in wanted}
@@ -55,13 +53,11 @@ class Memory(OneByOne):
         return iter(sorted(found))
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
         return self._refs.get(name)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         with self._lock:
             found = [
                 item
@@ -81,7 +77,6 @@ class Memory(OneByOne):
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, or do nothing and return False."""
         with self._lock:
             if any(self._refs.get(name) != old for name, (old, _) in moves.items()):
                 return False
@@ -99,7 +94,6 @@ class Memory(OneByOne):
         return True
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._lock:
             for oid in list(choose()):
                 self._objects.pop(oid, None)
@@ -107,7 +101,6 @@ class Memory(OneByOne):
             return self._sequence
 
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         return self._sequence
 
     @contextmanager
@@ -120,7 +113,6 @@ class Memory(OneByOne):
         yield copy
 
     def lease(self, name: str) -> Lease | None:
-        """Take a lease; None when anybody has it."""
         with self._lock:
             if name in self._leases:
                 return None
@@ -128,11 +120,9 @@ class Memory(OneByOne):
             return lease
 
     def leased(self) -> set[str]:
-        """Return the names of leases that are held."""
         return set(self._leases)
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         self._objects = {}
         self._refs = {}
 
@@ -144,10 +134,8 @@ class _Lease:
         self._leases, self._name = leases, name
 
     def held(self) -> bool:
-        """Say whether it was not released yet."""
         return self._leases.get(self._name) is self
 
     def release(self) -> None:
-        """Let go. Idempotent."""
         if self.held():
             del self._leases[self._name]

@@ -14,16 +14,33 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from copy import copy
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, explaining, forked, in_use, outcome, reading_only
+from ork.backends.base import (
+    Lease,
+    Moves,
+    OneByOne,
+    Remain,
+    Room,
+    closed,
+    key_of,
+    name_of,
+    oids_between,
+    paged,
+    read_refs,
+    refs_between,
+    sealed,
+    survey_refs,
+    unsealed,
+)
+from ork.backends.gate import WAIT_S, Gate, alone, explaining, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import lock, open_lock
@@ -145,7 +162,7 @@ class Sqlite(OneByOne):
         with suppress(sqlite3.Error), closing(_opened(path, readonly=True)) as connection:
             for name, target in _readable(connection, "refs", "name, target", "name"):
                 with suppress(Corrupt):
-                    yield Remain(_name(name), unsealed(name, target), b"", True)
+                    yield Remain(name_of(name), unsealed(name, target), b"", True)
             for oid, data in _readable(connection, "objects", "oid, data", "rowid"):
                 if isinstance(oid, bytes) and len(oid) == 32 and isinstance(data, bytes):
                     yield Remain(None, Oid(oid.hex()), data, True)
@@ -223,12 +240,10 @@ class Sqlite(OneByOne):
         _handles.add(self)
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         rows = self._rows("SELECT data FROM objects WHERE oid = ?", bytes.fromhex(oid))
         return rows[0][0] if rows else None
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         keys = iter(list(dict.fromkeys(map(bytes.fromhex, oids))))
         found: dict[Oid, bytes] = {}
         with self._at_once():
@@ -239,22 +254,13 @@ class Sqlite(OneByOne):
         return found
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
-        if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
-            return
-        start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
         sql = "SELECT oid FROM objects WHERE oid >= ? AND oid <= ? ORDER BY oid LIMIT ?"
-        while True:
-            page = self._rows(sql, start, end, PAGE_OIDS)
-            for (key,) in page:
+        if ends := oids_between(prefix):
+            for (key,) in paged(partial(self._rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key.hex())
-            if len(page) < PAGE_OIDS:
-                return
-            start = page[-1][0] + b"\0"
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
-        key = _key(name)
+        key = key_of(name)
         rows = self._rows("SELECT target FROM refs WHERE name = ?", key)
         if not rows:
             self._check_beside(key)
@@ -264,21 +270,12 @@ class Sqlite(OneByOne):
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        start, end = _range(prefix)
-        if below is not None:
-            end = min(end, _key(below))
+        start, end = refs_between(prefix, below)
         self._check_beside(end if newest_first else start)
-        for key, target in self._pages(start, end, backwards=newest_first):
-            yield _name(key), unsealed(key, target)
+        yield from read_refs(self._kept(start, end, backwards=newest_first))
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        for key, target in self._pages(*_range(prefix), backwards=False):
-            try:
-                yield _name(key), unsealed(key, target)
-            except Corrupt:
-                yield str(key, "utf-8", "backslashreplace"), None
+        return survey_refs(self._kept(*refs_between(prefix), backwards=False))
 
     def write(
         self,
@@ -287,27 +284,23 @@ class Sqlite(OneByOne):
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside of the lock; sorted, because neighbours share pages.
         items = sorted((bytes.fromhex(oid), data) for oid, data in objects.items())
-        steps = [_step(_key(name), old, new) for name, (old, new) in moves.items()]
+        steps = [_step(key_of(name), old, new) for name, (old, new) in moves.items()]
         doomed, needed = (sorted(map(bytes.fromhex, oids)) for oids in (remove, needs))
         with self._passed():
             return self._commit(items, steps, doomed, needed)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._passed():
             self._commit([], [], sorted(map(bytes.fromhex, choose())), [])
             return self.sequence()
 
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         return int(self._rows("SELECT sequence FROM store")[0][0])
 
     @contextmanager
     def frozen(self) -> Iterator[Sqlite]:
-        """Give a handle whose reads all are of this moment; it cannot write."""
         if self._still:
             yield self
             return
@@ -324,16 +317,13 @@ class Sqlite(OneByOne):
             still._connection.close()
 
     def lease(self, name: str) -> Lease | None:
-        """Take a lease; None when this process or another has it."""
         self._passed()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
-        """Return the names of leases that are held, or that killed holders left."""
         return self._leases.names()
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         with self._lock:
             self._refusal = self._refusal or closed()
             connection = getattr(self, "_connection", None)
@@ -377,21 +367,14 @@ class Sqlite(OneByOne):
                 if not self._still:
                     self._rows("COMMIT")
 
-    def _pages(self, start: bytes, end: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the refs from start on and below end, page by page."""
-        order, count = "DESC" if backwards else "ASC", PAGE_REFS_FIRST
+    def _kept(self, start: bytes, end: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the refs from start on and below end, as they are kept."""
         sql = (
             "SELECT name, target FROM refs WHERE name >= ? AND name < ?"
-            f" ORDER BY name {order} LIMIT ?"
+            f" ORDER BY name {'DESC' if backwards else 'ASC'} LIMIT ?"
         )
-        while True:
-            page = self._rows(sql, start, end, count)
-            yield from page
-            if len(page) < count:
-                return
-            last = page[-1][0]
-            start, end = (start, last) if backwards else (last + b"\0", end)
-            count = PAGE_REFS
+        read = partial(self._rows, sql)
+        return paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
 
     def _check_beside(self, key: bytes) -> None:
         """Raise Corrupt when a ref next to this place is damaged: perhaps it is the one wanted."""
@@ -525,19 +508,9 @@ def _recognised(path: Path, *options: str) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let no process open a store; raise StoreError when one has it open."""
-    try:
-        users = open_lock(path.with_name(f"{path.name}-open"))
-    except OSError as error:
-        raise StoreError(f"{path} cannot be changed: {error.strerror}") from None
-    try:
-        if not lock(users):
-            raise in_use(users)
-        yield
-    finally:
-        os.close(users)
+def _alone(path: Path) -> AbstractContextManager[None]:
+    """Let no process open a store."""
+    return alone(path, path.with_name(f"{path.name}-open"))
 
 
 def _sharing(path: Path, wait_s: float) -> int:
@@ -595,24 +568,6 @@ def _change(
 
 def _sequence(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT sequence FROM store").fetchone()[0])
-
-
-def _range(prefix: str) -> tuple[bytes, bytes]:
-    """Return the first name with a prefix, and what comes after the last: no name has that byte."""
-    key = _key(prefix)
-    return key, key + b"\xff"
-
-
-def _key(name: str) -> bytes:
-    # Any text has a key, so that any text can be looked up.
-    return name.encode("utf-8", "surrogatepass")
-
-
-def _name(key: bytes) -> str:
-    try:
-        return str(key, "utf-8", "surrogatepass")
-    except (UnicodeDecodeError, TypeError):
-        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None
 
 
 def _step(key: bytes, old: Oid | None, new: Oid | None) -> tuple[bytes, bytes | None, bytes | None]:

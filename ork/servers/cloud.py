@@ -24,17 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, closed
+from ork.backends.base import Lease, Moves, OneByOne, closed, key_of
 from ork.backends.gate import forked
 from ork.backends.plain.folder import FORMAT, OBJECTS, REFS, refuse_format
-from ork.backends.plain.listing import (
-    TITLE,
-    Listing,
-    damaged,
-    key_for,
-    parsed,
-    text_of,
-)
+from ork.backends.plain.listing import TITLE, Listing, damaged, parsed, text_of
 from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.objects.canonical import Oid
 
@@ -121,12 +114,10 @@ class Cloud(OneByOne):
         _handles.add(self)
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         self._check()
         return _read(self._bucket, _key(oid), self._url)
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         wanted = list(dict.fromkeys(oids))
         found = zip(wanted, self._each(self.get, wanted), strict=True)
         return {oid: data for oid, data in found if data is not None}
@@ -136,7 +127,6 @@ class Cloud(OneByOne):
         return self.get_many(oids), after
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
         self._check()
         folder = f"{OBJECTS}/{prefix[:2]}" if len(prefix) > 1 else OBJECTS
         keys = _names(self._bucket, folder, self._url)
@@ -145,19 +135,16 @@ class Cloud(OneByOne):
         return iter([oid for oid in oids if oid.startswith(prefix)])
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
         listing = self._list()
-        line = listing.find(key_for(name))
+        line = listing.find(key_of(name))
         return None if line is None else listing.target(line)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         yield from self._list().refs(prefix, below, backwards=newest_first)
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
         yield from self._list().survey(prefix)
 
     def write(
@@ -180,7 +167,7 @@ class Cloud(OneByOne):
             return False
         for _ in self._each(lambda item: self._put(*item), objects.items()):
             pass
-        steps = {key_for(name): new for name, (old, new) in moves.items() if new != old}
+        steps = {key_of(name): new for name, (old, new) in moves.items() if new != old}
         if (steps or objects or doomed) and not self._move(moves, steps, doomed):
             return False
         if doomed:
@@ -195,7 +182,6 @@ class Cloud(OneByOne):
         )
 
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         return self._whole().sequence
 
     @contextmanager
@@ -219,11 +205,9 @@ class Cloud(OneByOne):
         )
 
     def leased(self) -> set[str]:
-        """Return that nothing is held."""
         return set()
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         if not self._fixed:
             self._threads.shutdown()
         self._refusal = self._refusal or closed()
@@ -260,7 +244,7 @@ class Cloud(OneByOne):
     def _unmoved(self, moves: Moves) -> bool:
         listing = self._whole()
         for name, (old, _) in moves.items():
-            line = listing.find(key_for(name))
+            line = listing.find(key_of(name))
             if old != (None if line is None else listing.target(line)):
                 return False
         return True

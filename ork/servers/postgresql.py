@@ -11,11 +11,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, Span, sealed, unsealed
-from ork.errors import Corrupt, StoreError
+from ork.backends.base import (
+    BATCH_BYTES,
+    BATCH_OBJECTS,
+    Lease,
+    Moves,
+    Span,
+    key_of,
+    name_of,
+    oids_between,
+    paged,
+    read_refs,
+    refs_between,
+    sealed,
+    survey_refs,
+    unsealed,
+)
+from ork.errors import StoreError
 from ork.objects.canonical import Oid
 from ork.servers.driver import psycopg
 from ork.servers.leases import Leases
@@ -141,12 +157,10 @@ class Postgresql:
         self._reader.connected()
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         rows = self._reader.rows("SELECT data FROM objects WHERE oid = %b", bytes.fromhex(oid))
         return rows[0][0] if rows else None
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         keys = list(map(bytes.fromhex, dict.fromkeys(oids)))
         if not keys:
             return {}
@@ -157,7 +171,6 @@ class Postgresql:
 
     @property
     def epoch(self) -> str:
-        """Which store this is, and after which sweep, as it was when the connection was made."""
         return self._reader.epoch
 
     def ahead(self, oids: Iterable[Oid], after: int) -> tuple[dict[Oid, bytes], int]:
@@ -173,43 +186,31 @@ class Postgresql:
         return found, max((number for number, *_ in rows), default=0)
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
-        if (found := _range_of_oids(prefix)) is None:
-            return
-        start, end = found
         sql = "SELECT oid FROM objects WHERE oid >= %b AND oid <= %b ORDER BY oid LIMIT %b"
-        while True:
-            page = self._reader.rows(sql, start, end, PAGE_OIDS)
-            for (key,) in page:
+        if ends := oids_between(prefix):
+            for (key,) in paged(partial(self._reader.rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key.hex())
-            if len(page) < PAGE_OIDS:
-                return
-            start = page[-1][0] + b"\0"
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
-        key = _key(name)
+        key = key_of(name)
         rows = self._reader.rows("SELECT target FROM refs WHERE name = %b", key)
         return unsealed(key, rows[0][0]) if rows else None
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        for key, target in self._pages(prefix, below, backwards=newest_first):
-            yield _name(key), unsealed(key, target)
+        return read_refs(self._kept(prefix, below, backwards=newest_first))
 
     def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
         """Yield what `refs` does for each of these prefixes, all found at once."""
-        starts = list(map(_key, prefixes))
-        if starts:
-            ends = [start + b"\xff" for start in starts]
-            for key, target in self._reader.rows(_REFS_MANY, starts, ends):
-                yield _name(key), unsealed(key, target)
+        bounds = list(map(refs_between, prefixes))
+        if bounds:
+            starts, ends = map(list, zip(*bounds, strict=True))
+            yield from read_refs(self._reader.rows(_REFS_MANY, starts, ends))
 
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
         """Yield what `oids` does for each of these prefixes, all found at once."""
-        ranges = list(filter(None, map(_range_of_oids, prefixes)))
+        ranges = list(filter(None, map(oids_between, prefixes)))
         if ranges:
             starts, ends = map(list, zip(*ranges, strict=True))
             for (key,) in self._reader.rows(_OIDS_MANY, starts, ends):
@@ -217,28 +218,23 @@ class Postgresql:
 
     def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
         """Return for each span the last of its refs, all found at once."""
-        bounds = [_bounds(*span) for span in spans]
+        bounds = [refs_between(*span) for span in spans]
         found: list[list[tuple[str, Oid]]] = [[] for _ in bounds]
         if bounds:
             starts, ends = map(list, zip(*bounds, strict=True))
             for place, key, target in self._reader.rows(_NEWEST_MANY, starts, ends, count):
-                found[place - 1].append((_name(key), unsealed(key, target)))
+                found[place - 1].append((name_of(key), unsealed(key, target)))
         return found
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield what stands before the next slash in the refs with a prefix, all found at once."""
-        for (key,) in self._reader.rows(_FOLDERS, *_bounds(prefix)):
-            folder, slash, _ = _name(key)[len(prefix) :].partition("/")
+        for (key,) in self._reader.rows(_FOLDERS, *refs_between(prefix)):
+            folder, slash, _ = name_of(key)[len(prefix) :].partition("/")
             if slash:
                 yield folder
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        for key, target in self._pages(prefix, None, backwards=False):
-            try:
-                yield _name(key), unsealed(key, target)
-            except Corrupt:
-                yield str(key, "utf-8", "backslashreplace"), None
+        return survey_refs(self._kept(prefix, None, backwards=False))
 
     def write(
         self,
@@ -247,14 +243,12 @@ class Postgresql:
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, durably, or do nothing and return False."""
         self._check_writable()
         change = self._change(objects, moves, remove, needs)
         with self._writer.lock:
             return self._written(change)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         self._check_writable()
         mark, writer = uuid4(), self._writer
         with writer.transaction():
@@ -278,12 +272,10 @@ class Postgresql:
         return int(sequence)
 
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         return int(self._reader.rows(_SEQUENCE)[0][0])
 
     @contextmanager
     def frozen(self) -> Iterator[Postgresql]:
-        """Give a handle whose reads all are of this moment; it cannot write."""
         if self._reader.is_inside:
             yield self
             return
@@ -305,7 +297,6 @@ class Postgresql:
         return {key.decode() for (key,) in self._reader.rows("SELECT name FROM leases")}
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         self._leases.close()
         for session in (self._reader, self._writer):
             session.close()
@@ -314,24 +305,17 @@ class Postgresql:
         if self._readonly:
             raise StoreError(f"the store {self._address.shown} is open for reading only")
 
-    def _pages(
+    def _kept(
         self, prefix: str, below: str | None, *, backwards: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the refs with a prefix, as they are kept, page by page."""
-        start, end = _bounds(prefix, below)
-        order, count = "DESC" if backwards else "ASC", PAGE_REFS_FIRST
+        """Yield the refs with a prefix, as they are kept."""
         sql = (
             "SELECT name, target FROM refs WHERE name >= %b AND name < %b"
-            f" ORDER BY name {order} LIMIT %b"
+            f" ORDER BY name {'DESC' if backwards else 'ASC'} LIMIT %b"
         )
-        while True:
-            page = self._reader.rows(sql, start, end, count)
-            yield from page
-            if len(page) < count:
-                return
-            last = page[-1][0]
-            start, end = (start, last) if backwards else (last + b"\0", end)
-            count = PAGE_REFS
+        start, end = refs_between(prefix, below)
+        read = partial(self._reader.rows, sql)
+        return paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
 
     def _change(
         self,
@@ -347,7 +331,7 @@ class Postgresql:
                     f"object {oid} has {len(data):,} bytes; {OBJECT_BYTES_MAX:,} at most here",
                     hint="keep what is larger in files, and put their paths into outputs",
                 )
-        steps = sorted((_key(name), old, new) for name, (old, new) in moves.items())
+        steps = sorted((key_of(name), old, new) for name, (old, new) in moves.items())
         names = [key for key, *_ in steps]
         return _Change(
             items=sorted((bytes.fromhex(oid), data) for oid, data in objects.items()),
@@ -473,30 +457,3 @@ def _parts(items: _Items) -> Iterator[_Items]:
 def _yes(connection: psycopg.Connection[tuple[object, ...]], sql: str, *values: object) -> bool:
     row = connection.execute(sql.encode(), values, binary=True).fetchone()
     return row == (True,)
-
-
-def _range_of_oids(prefix: str) -> tuple[bytes, bytes] | None:
-    """Return the first and the last oid with a prefix; None when none can have it."""
-    if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
-        return None
-    start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
-    return start, end
-
-
-def _bounds(prefix: str, below: str | None = None) -> tuple[bytes, bytes]:
-    """Return where the names begin that have a prefix, and where they end."""
-    start = _key(prefix)
-    end = start + b"\xff"  # after the last: no name has that byte
-    return start, end if below is None else min(end, _key(below))
-
-
-def _key(name: str) -> bytes:
-    # Any text has a key, so that any text can be looked up.
-    return name.encode("utf-8", "surrogatepass")
-
-
-def _name(key: bytes) -> str:
-    try:
-        return str(key, "utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None

@@ -120,8 +120,8 @@ FAULTS = (
     ),
     Fault(
         "a file of SQLite is put in the place of one that is open",
-        "ork/backends/sqlite.py",
-        "if not lock(users):",
+        "ork/backends/gate.py",
+        "if not lock(descriptor):",
         "if False:",
         ("backends/test_sqlite.py::test_a_second_swap_finds_what_the_first_one_made",),
     ),
@@ -162,8 +162,8 @@ FAULTS = (
     Fault(
         "plain files are put right while somebody writes them",
         "ork/backends/plain/files.py",
-        "                    with gate:\n                        self._settle()",
-        "                    self._settle()",
+        "closing(Gate(path, wait_s=0.0)) as gate, gate:",
+        "closing(Gate(path, wait_s=0.0)):",
         ("backends/test_files.py::test_nobody_puts_right_what_a_living_writer_has_begun",),
     ),
     Fault(
@@ -192,8 +192,8 @@ FAULTS = (
     ),
     Fault(
         "plain files are replaced while a process has them open",
-        "ork/backends/plain/folder.py",
-        "if not lock(users):",
+        "ork/backends/gate.py",
+        "if not lock(descriptor):",
         "if False:",
         ("backends/test_files.py::test_what_a_swap_replaces_is_kept",),
     ),

@@ -22,14 +22,14 @@ import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed
-from ork.backends.gate import WAIT_S, Gate, forked, outcome, reading_only
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, key_of, name_of
+from ork.backends.gate import WAIT_S, Gate, alone, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.backends.plain.folder import (
     FORMAT,
@@ -38,7 +38,6 @@ from ork.backends.plain.folder import (
     OBJECTS,
     REFS,
     REMOVED,
-    alone,
     begun,
     check_format,
     complete,
@@ -62,7 +61,7 @@ from ork.backends.plain.folder import (
     write_file,
     write_refs,
 )
-from ork.backends.plain.listing import TITLE, Listing, damaged, key_for, key_of, name_of, text_of
+from ork.backends.plain.listing import TITLE, Listing, damaged, named_in, text_of
 from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock
 from ork.objects.canonical import Oid
@@ -142,7 +141,7 @@ class Files(OneByOne):
                 listing = read_listing(path)
                 for line in listing.lines:
                     with suppress(Corrupt):
-                        yield Remain(name_of(key_of(line)), listing.target(line), b"", live)
+                        yield Remain(name_of(named_in(line)), listing.target(line), b"", live)
         for oid in listed(folder / OBJECTS):
             with suppress(OSError):
                 yield Remain(None, oid, stored(path_of(folder, oid)), True)
@@ -176,7 +175,7 @@ class Files(OneByOne):
     @classmethod
     def check_closed(cls, folder: Path) -> None:
         """Raise StoreError while any process has the store in a folder open."""
-        with alone(folder):
+        with alone(folder, folder / "open"):
             pass
 
     @classmethod
@@ -187,7 +186,7 @@ class Files(OneByOne):
         with other bytes. Raise StoreError, and do nothing, while
         any process has the store open, or when it was written after this sequence number.
         """
-        with alone(folder), alone(new):
+        with alone(folder, folder / "open"), alone(new, new / "open"):
             if sequence is not None and sequence != cls.written(folder):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
             swap(folder, new, keep)
@@ -216,13 +215,11 @@ class Files(OneByOne):
         _handles.add(self)
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         if self._moment and not _has_key(self._moment[1], bytes.fromhex(oid)):
             return None
         return self._get(oid)
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         found: dict[Oid, bytes] = {}
         wanted = list(dict.fromkeys(oids))
         while wanted:
@@ -235,7 +232,6 @@ class Files(OneByOne):
         return found
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
         if self._moment is not None:
             keys = self._moment[1]
             every = (Oid(keys[at : at + 32].hex()) for at in range(0, len(keys), 32))
@@ -247,9 +243,8 @@ class Files(OneByOne):
                 yield oid
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
         listing = self._listing()
-        line = listing.find(key_for(name))
+        line = listing.find(key_of(name))
         return None if line is None else listing.target(line)
 
     def refs(
@@ -262,7 +257,6 @@ class Files(OneByOne):
         yield from self._listing().refs(prefix, below, backwards=newest_first)
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
         yield from self._listing().survey(prefix)
 
     def write(
@@ -272,25 +266,22 @@ class Files(OneByOne):
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, durably, or do nothing and return False."""
         doomed = sorted(set(remove).difference(objects))
         with self._passed():
             before = self._settle()
             if not self._unmoved(before, moves) or not all(map(self._has, needs)):
                 return False
-            steps = {key_for(name): new for name, (old, new) in moves.items() if new != old}
+            steps = {key_of(name): new for name, (old, new) in moves.items() if new != old}
             self._commit(before, objects, steps, doomed)
         return True
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._passed():
             before = self._settle()
             self._commit(before, {}, {}, sorted(set(choose())))
             return self.sequence()
 
     def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
         listing = self._listing()
         return listing.sequence if listing.whole else self._whole_listing().sequence
 
@@ -312,16 +303,13 @@ class Files(OneByOne):
             yield still
 
     def lease(self, name: str) -> Lease | None:
-        """Take a lease; None when this process or another, on any machine, has it."""
         self._passed()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
-        """Return the names of leases that are held, or that killed holders left."""
         return self._leases.names()
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
         self._refusal = self._refusal or closed()
         if self._gate is not None:
             self._gate.close()
@@ -413,7 +401,7 @@ class Files(OneByOne):
 
     def _unmoved(self, listing: Listing, moves: Moves) -> bool:
         for name, (old, _) in moves.items():
-            line = listing.find(key_for(name))
+            line = listing.find(key_of(name))
             if old != (None if line is None else listing.target(line)):
                 return False
         return True
@@ -421,13 +409,9 @@ class Files(OneByOne):
     def _put_right(self) -> None:
         """Put right what a killed writer has left, unless somebody is writing."""
         if self._gate is not None and entries(self._folder / NEW):
-            with suppress(StoreError):
-                gate = Gate(self._folder / "gate", wait_s=0.0)
-                try:
-                    with gate:
-                        self._settle()
-                finally:
-                    gate.close()
+            path = self._folder / "gate"
+            with suppress(StoreError), closing(Gate(path, wait_s=0.0)) as gate, gate:
+                self._settle()
 
     @explain
     def _settle(self) -> Listing:

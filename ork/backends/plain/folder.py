@@ -6,10 +6,10 @@ import errno
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from ork.backends.gate import explaining, in_use
+from ork.backends.gate import explaining
 from ork.backends.plain.listing import FIRST_BYTES, Listing, parsed, text_of
 from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock, open_file, open_lock, read_file, sync_folder
@@ -277,33 +277,18 @@ def lock_file(path: Path, *, readonly: bool) -> int:
     return open_lock(path)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Let no process open a store; raise StoreError when one has it open."""
-    try:
-        users = open_lock(folder / "open")
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
-    try:
-        if not lock(users):
-            raise in_use(users)
-        yield
-    finally:
-        os.close(users)
-
-
 @explain
 def sharing(folder: Path, wait_s: float, *, readonly: bool) -> int:
     """Tell others that the store is open here, as long as the descriptor is."""
     users = lock_file(folder / "open", readonly=readonly)
     try:
-        if lock(users, wait_s=wait_s, shared=True):
-            return users
-    except OSError:
+        if not lock(users, wait_s=wait_s, shared=True):
+            words = "another process is putting new data into this store"
+            raise StoreError(words, hint="let it end")
+    except BaseException:
         os.close(users)
         raise
-    os.close(users)
-    raise StoreError("another process is putting new data into this store", hint="let it end")
+    return users
 
 
 def explanation(error: OSError) -> StoreError:

@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ork.backends.base import sealed, unsealed
+from ork.backends.base import key_of, name_of, refs_between, sealed, unsealed
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid, hash_bytes
 
@@ -44,11 +44,11 @@ class Listing(NamedTuple):
         """Return the line of a ref; raise Corrupt where damage may have hidden it."""
         if not self.whole:
             for line in self.lines:
-                if key_of(line) == key:
+                if named_in(line) == key:
                     return line
             raise damaged()
-        at = bisect_left(self.lines, key, key=key_of)
-        there = at < len(self.lines) and key_of(self.lines[at]) == key
+        at = bisect_left(self.lines, key, key=named_in)
+        there = at < len(self.lines) and named_in(self.lines[at]) == key
         return self.lines[at] if there else None
 
     def target(self, line: bytes) -> Oid:
@@ -58,26 +58,23 @@ class Listing(NamedTuple):
         except ValueError:
             value = b""
         # The seal of each line is for a file of which the hash does not fit.
-        return Oid(value[:32].hex()) if self.whole and value else unsealed(key_of(line), value)
+        return Oid(value[:32].hex()) if self.whole and value else unsealed(named_in(line), value)
 
     def refs(self, prefix: str, below: str | None, *, backwards: bool) -> Iterator[tuple[str, Oid]]:
         """Yield refs as a backend does; raise Corrupt where damage may have hidden one."""
         if not self.whole:
             raise damaged()
-        start = key_for(prefix)
-        end = start + b"\xff"  # no name has that byte
-        if below is not None:
-            end = min(end, key_for(below))
-        places = range(*(bisect_left(self.lines, key, key=key_of) for key in (start, end)))
+        ends = refs_between(prefix, below)
+        places = range(*(bisect_left(self.lines, key, key=named_in) for key in ends))
         for place in reversed(places) if backwards else places:
             line = self.lines[place]
-            yield name_of(key_of(line)), self.target(line)
+            yield name_of(named_in(line)), self.target(line)
 
     def survey(self, prefix: str) -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs, with None for the target of one that is damaged."""
-        start = key_for(prefix)
+        start = key_of(prefix)
         for line in self.lines:
-            if not (key := key_of(line)).startswith(start):
+            if not (key := named_in(line)).startswith(start):
                 continue
             try:
                 yield name_of(key), self.target(line)
@@ -88,8 +85,8 @@ class Listing(NamedTuple):
         """Return the lines after some refs were moved."""
         lines = self.lines.copy()
         for key, new in moves.items():
-            at = bisect_left(lines, key, key=key_of)
-            there = at < len(lines) and key_of(lines[at]) == key
+            at = bisect_left(lines, key, key=named_in)
+            there = at < len(lines) and named_in(lines[at]) == key
             lines[at : at + there] = [] if new is None else [_line(key, new)]
         return lines
 
@@ -138,26 +135,12 @@ def _line(key: bytes, oid: Oid) -> bytes:
     return b"%s %s %s" % (quoted, value[:64], value[64:])
 
 
-def key_of(line: bytes) -> bytes:
+def named_in(line: bytes) -> bytes:
     """Return the name of a ref in bytes, by which lines are sorted."""
     name = line[:-_END_BYTES]
     if b"%" not in name:
         return name
     return re.sub(rb"%([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), name)
-
-
-def key_for(name: str) -> bytes:
-    """Return the bytes of a name."""
-    # Any text has a key, so that any text can be looked up.
-    return name.encode("utf-8", "surrogatepass")
-
-
-def name_of(key: bytes) -> str:
-    """Return the name with these bytes; raise Corrupt when they are no text."""
-    try:
-        return str(key, "utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None
 
 
 def damaged() -> Corrupt:
