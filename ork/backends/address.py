@@ -106,7 +106,10 @@ class Kind(Protocol):
 
 
 class OnDisk(Kind, Protocol):
-    """A class of backends whose data are a file or a folder on a disk of this machine."""
+    """A class of backends whose data are a file or a folder on a disk of this machine.
+
+    What is promised here none of them says again; only what it promises besides.
+    """
 
     INSIDE: str  # the name of the data below `.ork/db`; nothing when they are that folder
 

@@ -75,7 +75,6 @@ class Lmdb(OneByOne):
 
     @classmethod
     def exists(cls, folder: Path) -> bool:
-        """Say whether something is there."""
         return os.path.lexists(folder)
 
     @classmethod
@@ -147,12 +146,10 @@ class Lmdb(OneByOne):
 
     @classmethod
     def room(cls, folder: Path) -> Room:
-        """Return how much room the data file takes, and how much of that is used."""
         return lmdb_file.room(folder / "data.mdb")
 
     @classmethod
     def check_closed(cls, folder: Path) -> None:
-        """Raise StoreError while any process has the store in a folder open."""
         lmdb_file.check_closed(folder)
 
     @classmethod

@@ -28,17 +28,17 @@ DAMAGE_HINT = (
 CHECK_SECONDS = 1.0
 
 # The fields of a meta page in LMDB's data format 1. There are two; the newer one counts.
-_MAGIC = 0xBEEFC0DE
+MAGIC = 0xBEEFC0DE
 _FORMAT = 1
-_META = 16  # where the meta record starts in its page
+META = 16  # where the meta record starts in its page
 _META_BYTES = 136
-_PAGE_BYTES = 24
+PAGE_BYTES = 24
 _FREE_FLAGS = 28  # of the table of free pages
 _MAIN_FLAGS = 76
 _PAGES = 4  # after the flags of a table: how many of branches, of leaves, and of long values
 _RECORDS = 28
 _LAST_PAGE = 120
-_TRANSACTION = 128
+TRANSACTION = 128
 
 _INTEGER_KEYS = 8
 _LOOKS = 10
@@ -246,7 +246,7 @@ def is_complete(path: Path) -> bool:
         file = opened.fileno()
         newest = _newest_meta(path, file)
         length = os.fstat(file).st_size  # after the meta pages: a writer lengthens it before them
-    return length >= (_number(newest, _LAST_PAGE, 8) + 1) * _number(newest, _PAGE_BYTES, 4)
+    return length >= (number_at(newest, _LAST_PAGE, 8) + 1) * number_at(newest, PAGE_BYTES, 4)
 
 
 def wrong_flags(path: Path) -> list[str]:
@@ -259,13 +259,13 @@ def wrong_flags(path: Path) -> list[str]:
     return [
         f"the table of {name} has the flags {found:#x} and not {right:#x}"
         for name, at, right in tables
-        if (found := _number(newest, at, 2)) != right
+        if (found := number_at(newest, at, 2)) != right
     ]
 
 
 def newest_transaction(path: Path) -> int:
     """Return the number of the newest transaction of a data file; raise Corrupt for damage."""
-    return _number(_newest_of(path), _TRANSACTION, 8)
+    return number_at(_newest_of(path), TRANSACTION, 8)
 
 
 def room(path: Path) -> Room:
@@ -273,11 +273,11 @@ def room(path: Path) -> Room:
     newest = _newest_of(path)
     pages = 2  # these
     for table in (_FREE_FLAGS, _MAIN_FLAGS):
-        pages += sum(_number(newest, table + _PAGES + 8 * number, 8) for number in range(3))
+        pages += sum(number_at(newest, table + _PAGES + 8 * number, 8) for number in range(3))
     return Room(
         bytes=path.stat().st_size,
-        used=pages * _number(newest, _PAGE_BYTES, 4),
-        records=_number(newest, _MAIN_FLAGS + _RECORDS, 8),
+        used=pages * number_at(newest, PAGE_BYTES, 4),
+        records=number_at(newest, _MAIN_FLAGS + _RECORDS, 8),
     )
 
 
@@ -292,12 +292,12 @@ def _newest_meta(path: Path, file: int) -> bytes:
     Else the older one may have become the newer by a flipped bit, and the store have gone back.
     """
     for _ in range(_LOOKS):  # others may commit between two reads
-        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
-        page_bytes = _number(first, _PAGE_BYTES, 4)
+        first = _meta(path, os.pread(file, META + _META_BYTES, 0))
+        page_bytes = number_at(first, PAGE_BYTES, 4)
         if not 512 <= page_bytes <= 65536 or page_bytes & (page_bytes - 1):
             raise Corrupt(f"{path} is damaged: pages of {page_bytes} bytes", hint=DAMAGE_HINT)
-        second = _meta(path, os.pread(file, _META + _META_BYTES, page_bytes))
-        metas = {_number(meta, _TRANSACTION, 8): meta for meta in (first, second)}
+        second = _meta(path, os.pread(file, META + _META_BYTES, page_bytes))
+        metas = {number_at(meta, TRANSACTION, 8): meta for meta in (first, second)}
         newest = max(metas)
         if newest - min(metas) == 1:
             return metas[newest]
@@ -308,18 +308,19 @@ def _newest_meta(path: Path, file: int) -> bytes:
 
 
 def _meta(path: Path, page: bytes) -> bytes:
-    meta = page[_META:]
-    if len(meta) < _META_BYTES or _number(meta, 0, 4) != _MAGIC:
+    meta = page[META:]
+    if len(meta) < _META_BYTES or number_at(meta, 0, 4) != MAGIC:
         raise Corrupt(f"{path} is damaged, or not an LMDB data file", hint=DAMAGE_HINT)
-    if _number(meta, 4, 4) != _FORMAT:
+    if number_at(meta, 4, 4) != _FORMAT:
         raise StoreError(
-            f"{path} has LMDB data format {_number(meta, 4, 4)}; ork reads format {_FORMAT}",
+            f"{path} has LMDB data format {number_at(meta, 4, 4)}; ork reads format {_FORMAT}",
             hint="another program made it; ork makes its own with `ork init`",
         )
     return meta
 
 
-def _number(data: bytes, start: int, size: int) -> int:
+def number_at(data: bytes, start: int, size: int) -> int:
+    """Return a number of so many bytes as LMDB writes it."""
     return int.from_bytes(data[start : start + size], sys.byteorder)
 
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ork.backends.lmdb_file import MAGIC, META, PAGE_BYTES, TRANSACTION, number_at
 from ork.files import open_file
 
-_META = 16  # where the meta record starts in its page
-_MAGIC = struct.pack("=I", 0xBEEFC0DE)
-_PAGE_BYTES = 24
+_MAGIC = struct.pack("=I", MAGIC)
 _ROOT = 112  # of the table of data
 _FREE_ROOT = 64  # of the table of free pages
-_TRANSACTION = 128
 _HEADER = 16
 _NODE = struct.Struct("=HHHH")
 _BIG = 1  # the flag of a node whose value lies in pages of its own
@@ -37,7 +34,9 @@ def remains(path: Path) -> Iterator[tuple[bytes, bytes, bool]]:
     with open_file(path) as opened:
         file = opened.fileno()
         size = os.fstat(file).st_size
-        root, page_bytes = _newest_root(file)
+        newest = _newest(file)
+        page_bytes = number_at(newest, PAGE_BYTES, 4) if newest else os.sysconf("SC_PAGE_SIZE")
+        root = number_at(newest, _ROOT, 8) if newest else 0
         live = _leaves(file, root, page_bytes, size // page_bytes)
         rest = (page for page in range(size // page_bytes) if page not in live)
         for page in (*sorted(live), *rest):
@@ -51,34 +50,23 @@ def noted_number(path: Path) -> int | None:
     It noted it with the pages that it freed, beside the number that makes it the newest.
     """
     with open_file(path) as opened:
-        metas = _metas(opened.fileno())
-        return _noted(opened.fileno(), max(metas, key=_commit)) if metas else None
+        newest = _newest(opened.fileno())
+        return _noted(opened.fileno(), newest) if newest else None
 
 
-def _metas(file: int) -> list[bytes]:
-    metas = (os.pread(file, 160, start + _META) for start in (0, *_PAGE_SIZES))
-    return [
+def _newest(file: int) -> bytes | None:
+    """Return the newest meta page that there is, whatever its place."""
+    metas = (os.pread(file, 160, start + META) for start in (0, *_PAGE_SIZES))
+    fit = (
         meta
         for meta in metas
-        if meta.startswith(_MAGIC) and _number(meta, _PAGE_BYTES, 4) in _PAGE_SIZES
-    ]
-
-
-def _commit(meta: bytes) -> int:
-    return _number(meta, _TRANSACTION, 8)
-
-
-def _newest_root(file: int) -> tuple[int, int]:
-    """Return the page of the root, and the size of pages, that the newest meta page tells."""
-    metas = _metas(file)
-    if not metas:
-        return 0, os.sysconf("SC_PAGE_SIZE")
-    newest = max(metas, key=_commit)
-    return _number(newest, _ROOT, 8), _number(newest, _PAGE_BYTES, 4)
+        if meta.startswith(_MAGIC) and number_at(meta, PAGE_BYTES, 4) in _PAGE_SIZES
+    )
+    return max(fit, key=lambda meta: number_at(meta, TRANSACTION, 8), default=None)
 
 
 def _noted(file: int, meta: bytes) -> int | None:
-    page, page_bytes = _number(meta, _FREE_ROOT, 8), _number(meta, _PAGE_BYTES, 4)
+    page, page_bytes = number_at(meta, _FREE_ROOT, 8), number_at(meta, PAGE_BYTES, 4)
     if page == _NO_PAGE:
         return 1  # the first commit frees nothing, and every other one does
     pages = os.fstat(file).st_size // page_bytes
@@ -88,7 +76,7 @@ def _noted(file: int, meta: bytes) -> int | None:
         data = os.pread(file, page_bytes, page * page_bytes)
         *_, (low, high, flags, at) = ((0, 0, 0, 0), *_nodes(data))
         if not data[10] & 1:  # a leaf; its last key is the newest number
-            return _number(data, at + _NODE.size, 8) if at else None
+            return number_at(data, at + _NODE.size, 8) if at else None
         page = low | high << 16 | flags << 32
     return None
 
@@ -112,11 +100,11 @@ def _leaves(file: int, root: int, page_bytes: int, pages: int) -> set[int]:
 def _entries(file: int, page: int, page_bytes: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     data = os.pread(file, page_bytes, page * page_bytes)
     for low, high, flags, at in _nodes(data):
-        length, key_length = low | high << 16, _number(data, at + 6, 2)
+        length, key_length = low | high << 16, number_at(data, at + 6, 2)
         start = at + _NODE.size + key_length
         key = data[at + _NODE.size : start]
         if flags & _BIG:
-            place = _number(data, start, 8) * page_bytes + _HEADER
+            place = number_at(data, start, 8) * page_bytes + _HEADER
             if place + length <= size:
                 yield key, os.pread(file, length, place)
         elif start + length <= len(data):
@@ -125,13 +113,9 @@ def _entries(file: int, page: int, page_bytes: int, size: int) -> Iterator[tuple
 
 def _nodes(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Yield two parts of a number, the flags, and the place of each node that fits into a page."""
-    lower = _number(data, 12, 2)
+    lower = number_at(data, 12, 2)
     for slot in range(_HEADER, min(lower, len(data) - 1), 2):
-        at = _number(data, slot, 2)
+        at = number_at(data, slot, 2)
         with suppress(struct.error):
             low, high, flags, _ = _NODE.unpack_from(data, at)
             yield low, high, flags, at
-
-
-def _number(data: bytes, start: int, size: int) -> int:
-    return int.from_bytes(data[start : start + size], sys.byteorder)

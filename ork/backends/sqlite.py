@@ -100,7 +100,6 @@ class Sqlite(OneByOne):
 
     @classmethod
     def exists(cls, path: Path) -> bool:
-        """Say whether something is there."""
         return os.path.lexists(path)
 
     @classmethod
@@ -179,7 +178,6 @@ class Sqlite(OneByOne):
     @classmethod
     @_explain
     def room(cls, path: Path) -> Room:
-        """Return how much room the file takes, and how much of that is used."""
         with closing(_opened(path, readonly=True)) as connection:
             pages, free, size = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -193,7 +191,6 @@ class Sqlite(OneByOne):
 
     @classmethod
     def check_closed(cls, path: Path) -> None:
-        """Raise StoreError while any process has the store open."""
         with _alone(path):
             pass
 

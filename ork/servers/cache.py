@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol, TypeVar
 
-from ork.backends.base import SEAL_BYTES, Backend, Lease, Moves, Span, seal
+from ork.backends.base import SEAL_BYTES, Backend, Moves, seal
 from ork.objects.canonical import Oid
 
 END = ".copies"
@@ -55,52 +55,22 @@ class Cached:
         self.backend = backend
         self._copies = _Copies(folder, backend.epoch)
         self._looked_ahead = False
+        # Whatever is about no object is asked of the backend itself, and the truth at one moment.
+        self.oids, self.oids_many, self.survey = backend.oids, backend.oids_many, backend.survey
+        self.ref, self.refs, self.refs_many = backend.ref, backend.refs, backend.refs_many
+        self.newest_many, self.folders = backend.newest_many, backend.folders
+        self.sequence, self.frozen = backend.sequence, backend.frozen
+        self.lease, self.leased = backend.lease, backend.leased
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return the stored bytes of an object, unchecked."""
         return self.get_many([oid]).get(oid)
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return the stored bytes of those of these objects that are there, unchecked."""
         wanted = list(dict.fromkeys(oids))
         found = self._copies.get(wanted)
         if missing := [oid for oid in wanted if oid not in found]:
             found |= self._fetched(missing)
         return found
-
-    def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
-        return self.backend.oids(prefix)
-
-    def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
-        return self.backend.ref(name)
-
-    def refs(
-        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
-    ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        return self.backend.refs(prefix, newest_first=newest_first, below=below)
-
-    def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
-        """Yield what `refs` does for each of these prefixes, one after the other."""
-        return self.backend.refs_many(prefixes)
-
-    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
-        """Yield what `oids` does for each of these prefixes, one after the other."""
-        return self.backend.oids_many(prefixes)
-
-    def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
-        """Return for each span the last of its refs, so many of them, the last one first."""
-        return self.backend.newest_many(spans, count)
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        """Yield what stands before the next slash in the refs with a prefix, each once."""
-        return self.backend.folders(prefix)
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        return self.backend.survey(prefix)
 
     def write(
         self,
@@ -109,10 +79,7 @@ class Cached:
         remove: Iterable[Oid] = (),
         needs: Iterable[Oid] = (),
     ) -> bool:
-        """Store all objects and move all refs, durably, or do nothing and return False.
-
-        After a refusal nothing is known to be there that the write needed.
-        """
+        """After a refusal nothing is known to be there that the write needed."""
         doomed, needed = list(remove), list(needs)
         if not self.backend.write(objects, moves, doomed, needed):
             self._copies.remove(needed)
@@ -122,7 +89,6 @@ class Cached:
         return True
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Delete the objects that `choose` returns, which nobody can write during its call."""
         doomed: list[Oid] = []
 
         def chosen() -> list[Oid]:
@@ -134,24 +100,7 @@ class Cached:
         finally:
             self._copies.remove(doomed)
 
-    def sequence(self) -> int:
-        """Return a number that rises with each write that changes something, and never falls."""
-        return self.backend.sequence()
-
-    def frozen(self) -> AbstractContextManager[Backend]:
-        """Give what there is at this moment: the truth, no copies."""
-        return self.backend.frozen()
-
-    def lease(self, name: str) -> Lease | None:
-        """Take a lease; None when anybody has it, here or on another machine."""
-        return self.backend.lease(name)
-
-    def leased(self) -> set[str]:
-        """Return the names of leases that are held, or of which killed holders left a trace."""
-        return self.backend.leased()
-
     def close(self) -> None:
-        """Release everything. Idempotent."""
         self._copies.close()
         self.backend.close()
 

@@ -221,8 +221,8 @@ FAULTS = (
     Fault(
         "a file that is too short is mapped",
         "ork/backends/lmdb_file.py",
-        "return length >= (_number(newest, _LAST_PAGE, 8) + 1) * _number(newest, _PAGE_BYTES, 4)",
-        "return True",
+        "return length >= (",
+        "return True or (",
         ("backends/test_lmdb.py::test_a_cut_off_file_is_an_error_and_not_a_signal",),
     ),
     Fault(

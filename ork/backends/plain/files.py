@@ -87,7 +87,6 @@ class Files(OneByOne):
 
     @classmethod
     def exists(cls, folder: Path) -> bool:
-        """Say whether a store is there."""
         return os.path.lexists(folder / "format")
 
     @classmethod
@@ -160,7 +159,6 @@ class Files(OneByOne):
     @classmethod
     @explain
     def room(cls, folder: Path) -> Room:
-        """Return how much room the files take, and how much of that is used."""
         records = len(read_listing(folder / REFS).lines)
         size = left = 0
         for base, _, files in os.walk(folder):
@@ -174,7 +172,6 @@ class Files(OneByOne):
 
     @classmethod
     def check_closed(cls, folder: Path) -> None:
-        """Raise StoreError while any process has the store in a folder open."""
         with alone(folder, folder / "open"):
             pass
 
