@@ -47,7 +47,7 @@ from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of
 from ork.store.store import Stamp, Store, Transaction
-from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.store.verdict import counts_as, recounted
 
 LOG_NAME = "1.log"
 """Is told how many of how many runs were read."""
@@ -246,7 +246,9 @@ class _Importing:
             write_all(self._store.backend, objects())
 
         with _Arrival(self._store, stamp, written, again) as tx:
-            tx.moves |= {**refs, **heads, **self._tallies(counts, last)}
+            tx.moves |= {**refs, **heads}
+            for deploy, states in counts.items():
+                tx.moves |= recounted(self._store, deploy, states, last[deploy])
         failpoint("orkdb.written")
 
     def _settings(self, row: WorkflowRow) -> dict[str, Json]:
@@ -446,22 +448,6 @@ class _Importing:
             with open_file(LOG_NAME, at=at) as file:
                 os.fsync(file.fileno())
             os.fsync(at)
-
-    def _tallies(
-        self, counts: Mapping[Oid, Counter[str]], last: Mapping[Oid, int]
-    ) -> dict[str, tuple[Oid | None, Oid | None]]:
-        """Return the moves that let the tallies of deploys count the new runs, too."""
-        moves: dict[str, tuple[Oid | None, Oid | None]] = {}
-        for deploy, states in counts.items():
-            folder = f"tally/{deploy}/"
-            found = list(self._store.refs(folder))
-            before = read_tally(name for name, _ in found)
-            total = Counter(before.counts)
-            total.update(states)
-            after = Tally(counts=dict(total), last=max(last[deploy], before.last or 0))
-            moves |= {folder + name: (oid, None) for name, oid in found}
-            moves[folder + tally_text(after)] = (None, deploy)
-        return moves
 
     def _leave(self, row: WorkflowRow, what: str, reason: str) -> None:
         what, reason = hide_secrets(what), hide_secrets(reason)

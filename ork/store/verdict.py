@@ -7,6 +7,7 @@ whole, and nothing changed under its tasks.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain, islice
@@ -180,6 +181,20 @@ def read_tally(texts: Iterable[str]) -> Tally:
             state, count = pair.split("=")
             counts[state] = counts.get(state, 0) + int(count)
     return Tally(counts=counts, last=last)
+
+
+def recounted(
+    store: Store, deploy: Oid, counts: Counter[str], last: int
+) -> dict[str, tuple[Oid | None, Oid | None]]:
+    """Return the moves that let the tally of a deploy count more runs, or fewer, up to a number."""
+    folder = f"tally/{deploy}/"
+    found = dict(store.refs(folder))
+    before = read_tally(found)
+    total = Counter(before.counts)
+    total.update(counts)
+    text = tally_text(Tally(counts={**+total}, last=max(last, before.last or 0)))
+    gone = {folder + other: (oid, None) for other, oid in found.items()}
+    return {**gone, folder + text: (found.get(text), deploy)}
 
 
 def tally_text(tally: Tally) -> str:

@@ -157,8 +157,7 @@ def fill(
 
     Runs that went on there have ended here, at that `time` or now: nobody executes them.
     """
-    copy = location.open_unchecked(folder, environ=environ)
-    try:
+    with location.open_unchecked(folder, environ=environ) as copy:
         object_count = write_all(copy.backend, objects)
         failpoint("backup.objects")
         log_count = write_logs(copy, logs)
@@ -166,8 +165,6 @@ def fill(
         with suppress(Corrupt):  # a ref that is wrong is copied as it is
             settle(copy, now=time or datetime.now(UTC), why=COPIED)
         copy.tell_anchor(newest_pin(copy))
-    finally:
-        copy.close()
     checked = fsck(folder, environ=environ, depth="full")
     return BackedUp(
         store=str(folder),

@@ -72,16 +72,13 @@ def _fill_there(
     stamp: Stamp,
 ) -> Transferred:
     location.make(folder, environ=environ)
-    store = location.open_store(folder, environ=environ)
-    try:
+    with location.open_store(folder, environ=environ) as store:
         if next(store.refs(""), None) is not None:
             raise InvalidInput(
                 f"there is a store in {name} already",
                 hint="`ork push` brings to it what it lacks, there `ork pull` the rest of a clone",
             )
         return _fill(other, Side(store, name), stamp)
-    finally:
-        store.close()
 
 
 def _fill_new(
@@ -98,11 +95,8 @@ def _fill_new(
     try:
         project.mkdir(parents=True, exist_ok=True)
         with location.begun(folder, scheme) as unfinished:
-            store = location.open_unchecked(unfinished, environ=environ)
-            try:
+            with location.open_unchecked(unfinished, environ=environ) as store:
                 brought = _fill(other, Side(store, str(project)), stamp)
-            finally:
-                store.close()
             _remember(unfinished, origin, project)
             failpoint("clone.filled")
             sync_folder(unfinished)

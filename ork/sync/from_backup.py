@@ -111,16 +111,13 @@ def _check_place(folder: Path) -> None:
 
 
 def _check_empty(folder: Path, environ: Mapping[str, str]) -> None:
-    store = location.open_unchecked(folder, environ=environ)
-    try:
+    with location.open_unchecked(folder, environ=environ) as store:
         if next(store.refs(""), None) is not None:
             place = location.elsewhere(folder, environ=environ)
             raise InvalidInput(
                 f"there is a store in {place} already, and a backup never takes its place",
                 hint="choose another place; `ork push` brings to a store what it lacks",
             )
-    finally:
-        store.close()
 
 
 @contextmanager
@@ -141,12 +138,9 @@ def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
         environ = {name: value for name, value in environ.items() if name != "ORK_STORE"}
     name = public(backup)
     wrong_refs(fsck(folder, environ=environ, depth="full").findings, name)
-    store = location.open_unchecked(folder, environ=environ, readonly=True)
-    try:
+    with location.open_unchecked(folder, environ=environ, readonly=True) as store:
         refs = moment(store)
         yield Source(refs, objects_of(store, refs), reading(name, logs_of(store, refs)))
-    finally:
-        store.close()
 
 
 def _of_file(bundle: Bundle) -> Source:

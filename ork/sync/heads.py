@@ -6,7 +6,7 @@ Writes nothing. What has a name for the source also remembers where the heads ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from ork.objects.value import Value, replace
 from ork.store.resolve import former_names, present_name, remote_ref
 from ork.store.store import Store
 from ork.sync.carrier import Side
-from ork.sync.receive import Moves, given_up, is_before
+from ork.sync.receive import Moves, ancestors, given_up, is_before
 
 FORMER = "former/"
 
@@ -131,7 +131,7 @@ class Heads:
         found = self.moves[name]
         if head is not None and head not in found.deploys:
             known = [*there.values(), *filter(None, [old])]
-            found.before.update(_ancestors(self._both, known))
+            found.before.update(ancestors(self._both, known))
             self._add_deploys(name, found, {f"workflows/{name}": head})
         found.moves[remote_ref(self._remote, name)] = (old, head)
 
@@ -187,8 +187,8 @@ class Heads:
 
     def _base(self, one: Oid, other: Oid) -> Oid | None:
         """Return the newest deploy that is in the history of both."""
-        known = set(_ancestors(self._both, [one]))
-        return next((oid for oid in _ancestors(self._both, [other]) if oid in known), None)
+        known = set(ancestors(self._both, [one]))
+        return next((oid for oid in ancestors(self._both, [other]) if oid in known), None)
 
     def _follow(
         self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
@@ -221,7 +221,7 @@ class Heads:
         apart = {} if self._force else {ref: changed.pop(ref) for ref in tags}
         if not (changed or apart) and not self._runs_differ(name):
             return found
-        found.before.update(_ancestors(self._both, [*there.values(), *also_there]))
+        found.before.update(ancestors(self._both, [*there.values(), *also_there]))
         self._add_deploys(name, found, changed)
         forced = False
         for ref, new in changed.items():
@@ -307,16 +307,3 @@ def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
     for ref, oid in store.refs_many("", places):
         found[ref.split("/")[1]][ref] = oid
     return found
-
-
-def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:
-    """Yield some deploys and all that came before them; those of one depth are read together."""
-    waiting = list(dict.fromkeys(heads))
-    seen = set(waiting)
-    while waiting:
-        yield from waiting
-        after: list[Oid] = []
-        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
-            after += [oid for oid in deploy.parents if oid not in seen]
-            seen.update(deploy.parents)
-        waiting = list(dict.fromkeys(after))

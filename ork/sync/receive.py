@@ -32,7 +32,7 @@ from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
 from ork.store.runs import Hook, refs_of, slot_text
 from ork.store.store import Stamp, Store, Transaction, named_by
-from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
@@ -92,7 +92,8 @@ def check(bundle: Bundle, store: Store | None) -> set[Oid]:
     found: list[Finding] = []
     objects = Objects(arrived, found.append, quick=False)
     refs = bundle.refs.items()
-    roots = chain((named_by(*ref) for ref in refs), _deploys(bundle.needs))
+    needs = (Named(oid, "deploy") for oid in bundle.needs)
+    roots = chain((named_by(*ref) for ref in refs), needs)
     with counting("checking objects") as tell:
         for checked in objects.check(roots):
             _raise_first(bundle, found)
@@ -286,10 +287,6 @@ class _Beside(Arriving):
         return {**self._bundle.refs, **refs}
 
 
-def _deploys(oids: Iterable[Oid]) -> Iterator[Named]:
-    return (Named(oid, "deploy") for oid in oids)
-
-
 def _raise_first(bundle: Bundle, found: list[Finding]) -> None:
     """Raise the error for what was found, if anything was, by whose it is."""
     for finding in found:
@@ -370,7 +367,7 @@ def by_run(refs: Mapping[str, Oid]) -> dict[str, list[str]]:
 
 def moves_beside(
     store: Store, run: Run, refs: Mapping[str, Oid], found: Mapping[str, list[str]]
-) -> dict[str, tuple[Oid | None, Oid | None]]:
+) -> Moves:
     """Return how the refs move that `by_run` has found of a run.
 
     A slot for which another run was started here keeps that.
@@ -427,7 +424,7 @@ def _is_told(ref: str) -> bool:
 
 def _heads_and_tags(
     bundle: Bundle, arrived: Store, store: Store, targets: Mapping[str, Oid], *, force: bool
-) -> dict[str, tuple[Oid | None, Oid | None]]:
+) -> Moves:
     """Return how heads and tags move; raise InvalidInput where that would lose something."""
     moves: Moves = {}
     refused = []
@@ -480,17 +477,22 @@ def given_up(store: Store, old: str, new: str, coming: Collection[str]) -> Moves
     return moves
 
 
+def ancestors(store: Store, deploys: Iterable[Oid]) -> Iterator[Oid]:
+    """Yield some deploys and all that came before them; those of one depth are read together."""
+    waiting = list(dict.fromkeys(deploys))
+    seen = set(waiting)
+    while waiting:
+        yield from waiting
+        after: list[Oid] = []
+        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
+            after += [oid for oid in deploy.parents if oid not in seen]
+            seen.update(deploy.parents)
+        waiting = list(dict.fromkeys(after))
+
+
 def is_before(store: Store, old: Oid, new: Oid) -> bool:
     """Say whether a deploy is another one, or came before it."""
-    waiting, seen = [new], {new}
-    while waiting:
-        oid = waiting.pop()
-        if oid == old:
-            return True
-        parents = store.get(Deploy, oid, keep=False).parents
-        waiting += [parent for parent in parents if parent not in seen]
-        seen.update(parents)
-    return False
+    return old in ancestors(store, [new])
 
 
 def _runs(
@@ -599,9 +601,7 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
     return count
 
 
-def tallies(
-    store: Store, arrived: Store, fresh: Iterable[tuple[Said, Oid | None]]
-) -> dict[str, tuple[Oid | None, Oid | None]]:
+def tallies(store: Store, arrived: Store, fresh: Iterable[tuple[Said, Oid | None]]) -> Moves:
     """Return the moves that let the tallies of deploys count new runs, too.
 
     With each run comes the record that the store has of it, which counts no more.
@@ -617,14 +617,7 @@ def tallies(
         if old is not None:
             before = arrived.get(Run, old, keep=False)
             counts[counts_as(before, task_runs(arrived, before))] -= 1
-    moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+    moves: Moves = {}
     for deploy, counts in counted.items():
-        folder = f"tally/{deploy}/"
-        texts = dict(store.refs(folder))
-        before_all = read_tally(texts)
-        counts.update(before_all.counts)
-        after = Tally(counts={**+counts}, last=max(last[deploy], before_all.last or 0))
-        moves |= {folder + text: (oid, None) for text, oid in texts.items()}
-        text = tally_text(after)
-        moves[folder + text] = (texts.get(text), deploy)
+        moves |= recounted(store, deploy, counts, last[deploy])
     return moves

@@ -151,10 +151,8 @@ def opened(place: str, name: str, *, environ: Mapping[str, str]) -> Iterator[Sid
         if is_url(place) or Path(place).is_dir():
             raise
         raise NotFound(f"there is no store in {place}") from None
-    try:
+    with store:
         yield Side(store, name)
-    finally:
-        store.close()
 
 
 def exchange(

@@ -15,7 +15,7 @@ from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, 
 from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
 from ork.objects.canonical import Oid, is_whole, unpack
-from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
+from ork.objects.kinds import Blob, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.progress import counted
@@ -32,6 +32,7 @@ from ork.store.revision import parse_range
 from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
+from ork.sync.receive import ancestors
 
 RUNS_TOGETHER = 256  # whose logs are looked for together
 PARTS_TOGETHER = 16  # of logs, each a MiB at most
@@ -120,7 +121,7 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
                 hint="name the newer one: the older ones come along",
             )
         names = (deploy.workflow, *former_names(store, deploy.workflow))
-        history = ancestors(store, oid) if wish.tags or len(names) > 1 else set()
+        history = set(ancestors(store, [oid])) if wish.tags or len(names) > 1 else set()
         spaces = [f"former/{name}/" for name in names]
         spaces += [f"tags/{deploy.workflow}/"] if wish.tags else []
         for space in spaces:
@@ -150,17 +151,6 @@ def _add_forgotten(store: Store, refs: dict[str, Oid], needs: tuple[Oid, ...]) -
         if len(gone) == known:
             return
         known = len(gone)
-
-
-def ancestors(store: Store, oid: Oid) -> set[Oid]:
-    """Return a deploy and all that came before it."""
-    seen: set[Oid] = {oid}
-    waiting: list[Oid] = [oid]
-    while waiting:
-        parents = store.get(Deploy, waiting.pop(), keep=False).parents
-        waiting += [parent for parent in parents if parent not in seen]
-        seen.update(parents)
-    return seen
 
 
 def _add_runs(

@@ -22,7 +22,7 @@ from ork.backends import anchor
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, count
 from ork.executors import mask
 from ork.objects import redact
-from ork.objects.canonical import Oid, hash_bytes, pack, unframe
+from ork.objects.canonical import Oid, unframe
 from ork.objects.kinds import (
     Blob,
     Deploy,
@@ -30,11 +30,13 @@ from ork.objects.kinds import (
     Object,
     OidLeaf,
     Operation,
+    Packed,
     RunLeaf,
     Tombstone,
     decode_object,
     encode_object,
     kind_of,
+    oid_of,
 )
 from ork.objects.redact import Find
 from ork.objects.value import Value
@@ -44,7 +46,7 @@ from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
 from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
-from ork.upkeep.repair import BESIDE, QUARANTINE, copy_objects, swap
+from ork.upkeep.repair import BESIDE, QUARANTINE, copy_data, swap
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
@@ -98,9 +100,8 @@ def forget(
     """
     if text is not None and len(text.strip()) < TEXT_CHARACTERS_MIN:
         raise UsageError(f"a text of less than {TEXT_CHARACTERS_MIN} characters is everywhere")
-    find = partial(mask.find, text) if text is not None else _nothing
-    store = location.open_store(folder, environ=environ)
-    try:
+    find = partial(mask.find, text) if text is not None else lambda _: ()
+    with location.open_store(folder, environ=environ) as store:
         data = location.on_disk(folder, environ=environ)
         if yes and (active := all_going_on(store)):
             name = f"{active[0].workflow}#{active[0].number}"
@@ -135,13 +136,7 @@ def forget(
                 assert text is not None  # which stands in there
                 with files.open_folder(path.parent) as at:
                     _overwrite(at, path.name, text)
-    finally:
-        store.close()
     return Forgotten(done=True, found=found)
-
-
-def _nothing(_: bytes) -> redact.Spans:
-    return ()
 
 
 @dataclass(slots=True)
@@ -160,7 +155,7 @@ class _Search:
 
     def look(self) -> None:
         """Look at all objects, and at the names of all refs."""
-        oids = _same(self.store.backend.oids())
+        oids = {oid: oid for oid in self.store.backend.oids()}
         for oid, data in counted("looking at objects", self.store.raws(oids), len(oids)):
             kind, _ = unframe(data)
             if kind == "tree":
@@ -207,7 +202,7 @@ class _Search:
         for path in sorted(self._files()):
             with suppress(OSError, ValueError):
                 data = files.read_file(path, TEXT_BYTES_MAX, follow=True)
-                if self.find(data) or _oid(Blob(data)) in self.replaced:
+                if self.find(data) or oid_of(Blob(data)) in self.replaced:
                     name = os.path.relpath(path, self.store.project)
                     why = "the file is yours: change it, then deploy"
                     yield Found(where="file", name=name, action="stays", why=why)
@@ -219,7 +214,7 @@ class _Search:
                 author=stamp.author,
                 object=oid,
                 reason=reason,
-                replacement=_oid(new),
+                replacement=oid_of(new),
                 time=stamp.time,
             )
             for oid, new in self.replaced.items()
@@ -325,10 +320,6 @@ class _Search:
         return paths
 
 
-def _same(oids: Iterator[Oid]) -> Mapping[Oid, Oid]:
-    return {oid: oid for oid in oids}
-
-
 def _in_files(
     folder: Path, text: str | None, replaced: Mapping[Oid, Object], own: Collection[str]
 ) -> Iterator[Found]:
@@ -380,7 +371,7 @@ def _is_one(at: int, name: str, replaced: Mapping[Oid, Object]) -> bool:
     """Say whether a file has the bytes of an object that has to go as a whole."""
     with suppress(OSError):
         data = files.read_file(name, TEXT_BYTES_MAX, at=at)
-        return _oid(Blob(data)) in replaced
+        return oid_of(Blob(data)) in replaced
     return False
 
 
@@ -448,31 +439,22 @@ def _copy(
     data: Data,
 ) -> int:
     """Write a data file with all that stays; return the sequence number of what was copied."""
-    data.kind.create(new)
-    backend = data.kind.open(new)
-    try:
-        with store.backend.frozen() as still:
-            copy_objects(still, backend, replaced)
-            refs = dict(still.refs())
-            operation = Operation(
-                argv=stamp.argv,
-                author=stamp.author,
-                moves=tuple((f"forgotten/{oid}", None, None) for oid in sorted(marks)),
-                parent=refs.get("ops"),
-                time=stamp.time,
-            )
-            added = (*replaced.values(), *marks.values(), operation)
-            objects = {hash_bytes(data): pack(data) for data in map(encode_object, added)}
-            refs["ops"] = _oid(operation)
-            refs |= {f"forgotten/{oid}": _oid(mark) for oid, mark in marks.items()}
-            for one in replaced.values():
-                if isinstance(one, Tombstone):  # nothing but this ref leads to it
-                    refs[f"forgotten/{one.object}"] = _oid(one)
-            backend.write(objects, {ref: (None, oid) for ref, oid in refs.items()})
-            return still.sequence()
-    finally:
-        backend.close()
 
+    def instead(refs: dict[str, Oid]) -> dict[Oid, bytes]:
+        operation = Operation(
+            argv=stamp.argv,
+            author=stamp.author,
+            moves=tuple((f"forgotten/{oid}", None, None) for oid in sorted(marks)),
+            parent=refs.get("ops"),
+            time=stamp.time,
+        )
+        objects = Packed()
+        refs["ops"] = objects.add(operation)
+        refs |= {f"forgotten/{oid}": objects.add(mark) for oid, mark in marks.items()}
+        for one in replaced.values():
+            oid = objects.add(one)
+            if isinstance(one, Tombstone):  # nothing but this ref leads to it
+                refs[f"forgotten/{one.object}"] = oid
+        return objects
 
-def _oid(value: Object) -> Oid:
-    return hash_bytes(encode_object(value))
+    return copy_data(store, data.kind, new, without=replaced, add=instead)

@@ -8,10 +8,11 @@ only look at what its own objects name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ork.backends.base import Backend, object_count
@@ -73,8 +74,9 @@ class Garbage:
         """Delete them, but for what is needed by now; return those that are gone."""
         backend, gone = self._store.backend, list[Doomed]()
         for ref, oid in self._stale.items():
-            with suppress(Conflict):  # it leads elsewhere now
-                self._drop(ref, oid)
+            # Else it leads elsewhere now.
+            with suppress(Conflict), self._store.transaction() as tx:
+                tx.move(ref, old=oid, new=None)
         with counting("removing objects") as tell:
             for start in range(0, len(self.doomed), SWEEP_OBJECTS):
                 batch = self.doomed[start : start + SWEEP_OBJECTS]
@@ -84,10 +86,6 @@ class Garbage:
                 failpoint("gc.swept")
                 tell(start + len(batch), len(self.doomed))
         return gone
-
-    def _drop(self, ref: str, oid: Oid) -> None:
-        with self._store.transaction() as tx:
-            tx.move(ref, old=oid, new=None)
 
     def _choose(self, batch: list[Doomed]) -> list[Oid]:
         self._catch_up()
@@ -144,7 +142,8 @@ class Garbage:
         found: list[Doomed] = []
         below: list[list[int]] = []
         namers = [0] * len(places)
-        for batch in _batches(list(places)):
+        waiting = iter(places)
+        while batch := list(islice(waiting, BATCH)):
             stored = still.get_many(batch)
             for oid in batch:
                 kind, links = _look(oid, stored[oid])
@@ -162,10 +161,6 @@ class Garbage:
                 if not namers[other]:
                     ready.append(other)
         return order
-
-
-def _batches(oids: list[Oid]) -> Iterable[list[Oid]]:
-    return (oids[start : start + BATCH] for start in range(0, len(oids), BATCH))
 
 
 def _look(oid: Oid, stored: bytes) -> tuple[str, list[Oid]]:

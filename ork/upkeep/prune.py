@@ -39,7 +39,7 @@ from ork.upkeep.keep import (
     remove_skips,
 )
 from ork.upkeep.keep import damaged as damaged_runs
-from ork.upkeep.repair import BESIDE, alone, copy_objects, swap
+from ork.upkeep.repair import BESIDE, alone, copy_data, swap
 
 RACES_MAX = 100  # lost one after the other
 NAMES_MAX = 10  # of runs in a message
@@ -253,11 +253,8 @@ def check_closed(folder: Path, *, environ: Mapping[str, str]) -> None:
     try:
         data.kind.check_closed(data.at)
     except StoreError as error:
-        store = location.open_store(folder, environ=environ)
-        try:
+        with location.open_store(folder, environ=environ) as store:
             names = [run.name for run in all_going_on(store)]
-        finally:
-            store.close()
         if not names:
             raise
         goes = "goes" if len(names) == 1 else "go"
@@ -281,7 +278,9 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
         new = data.home.new(BESIDE)
         _check_disk(new.parent, before.used)
         try:
-            sequence = _write_anew(folder, new / DATA, environ)
+            new.mkdir(mode=0o700)
+            with location.open_store(folder, environ=environ) as store:
+                sequence = copy_data(store, kind, new / DATA)
             if (copied := kind.room(new / DATA).records) != before.records:
                 raise StoreError(
                     f"the data file has {before.records} records, and {copied} were found",
@@ -305,20 +304,3 @@ def _check_disk(folder: Path, needed: int) -> None:
             f"the new data file needs about {needed:,} bytes, and the disk has {free:,} left",
             hint="make room on it first; `ork gc --prune` makes some within the old file",
         )
-
-
-def _write_anew(folder: Path, new: Path, environ: Mapping[str, str]) -> int:
-    """Copy all objects and refs; return the sequence number of what was copied."""
-    kind = location.on_disk(folder, environ=environ).kind
-    new.parent.mkdir(mode=0o700)
-    kind.create(new)
-    store = location.open_store(folder, environ=environ)
-    backend = kind.open(new)
-    try:
-        with store.backend.frozen() as still:
-            copy_objects(still, backend)
-            backend.write({}, {ref: (None, oid) for ref, oid in still.refs()})
-            return still.sequence()
-    finally:
-        backend.close()
-        store.close()

@@ -17,6 +17,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, kind_of
 from ork.store.location import lacks
 from ork.store.resolve import number_ref
+from ork.store.runs import refs_of
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
 from ork.upkeep.refs import count_run
@@ -202,10 +203,7 @@ class Rebuilt:
             if number not in self._live and self._was_removed(run, number):
                 continue  # what is left of it lay where nothing leads to
             self._refs[ref] = oid
-            pins = [
-                number,
-                f"ran/{run.snapshot}/{run.workflow}/{run.id}",
-            ]
+            pins = refs_of(run)[1:3]
             if run.ended is None:
                 pins.append(f"active/{run.id}/.run")
                 if pins[-1] not in self._live:

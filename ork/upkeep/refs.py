@@ -15,7 +15,7 @@ from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone, parse_tim
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.resolve import former_in, number_ref
-from ork.store.runs import slot_text
+from ork.store.runs import refs_of, slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
@@ -167,34 +167,27 @@ class Refs:
         return space != "workflows" and name in former_in(names, workflow)
 
     def _check_run(self, ref: str, oid: Oid, run: Run) -> None:
-        number = f"numbers/{run.workflow}/{run.number:010d}"
-        if ref != f"runs/{run.workflow}/{run.id}":
+        place, *pins = refs_of(run)
+        if ref != place:
             self._say("E202", ref, f"it leads to the run {run.workflow}/{run.id}", oid)
             return
-        self._must_be(number, ref)
-        self._must_be(f"ran/{run.snapshot}/{run.workflow}/{run.id}", ref)
+        for pin in pins:
+            self._must_be(pin, ref)
         if run.ended is None:
             self._must_be(f"active/{run.id}/.run", ref)
-        if run.deploy is None:
-            self._must_be(f"unattached/{run.workflow}/{run.id}", ref)
 
     def _check_pins(self) -> None:
         """Check the pins of runs: that each is the run that its name says, and the run is there."""
-        for ref, oid in self._whole("numbers/"):
-            if run := self._get(Run, oid):
-                right = f"numbers/{run.workflow}/{run.number:010d}"
-                self._check_pin(ref, oid, run, right)
-        for ref, oid in self._whole("ran/"):
-            if run := self._get(Run, oid):
-                self._check_pin(ref, oid, run, f"ran/{run.snapshot}/{run.workflow}/{run.id}")
+        for at, space in enumerate(("numbers", "ran"), 1):
+            for ref, oid in self._whole(f"{space}/"):
+                if run := self._get(Run, oid):
+                    place, right = refs_of(run)[0], refs_of(run)[at]
+                    if ref != right:
+                        self._say("E202", ref, f"it leads to the pin of {right!r}", oid)
+                    else:
+                        self._must_be(place, ref)
         for ref, _ in self._whole("unattached/"):
             self._must_be(f"runs/{ref.partition('/')[2]}", ref)
-
-    def _check_pin(self, ref: str, oid: Oid, run: Run, right: str) -> None:
-        if ref != right:
-            self._say("E202", ref, f"it leads to the pin of {right!r}", oid)
-        else:
-            self._must_be(f"runs/{run.workflow}/{run.id}", ref)
 
     def _check_active(self) -> None:
         for ref, oid in self._whole("active/"):

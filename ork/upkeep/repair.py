@@ -8,12 +8,13 @@ at any moment without harm, and begun again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 from ork.backends import anchor
+from ork.backends.address import OnDisk
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.files import lock, open_folder, read_file, remove, sync_folder
@@ -204,8 +205,7 @@ def _spend(
     Which ones were there is known from the anchor, from refs that lead nowhere now, and from logs:
     each of a run later than all that are left is one of those that are lost.
     """
-    store = location.open_unchecked(folder, environ=environ)
-    try:
+    with location.open_unchecked(folder, environ=environ) as store:
         names = [told.pin] if told and told.pin else []
         highest: dict[str, int] = {}
         for ref in (*names, *left_out):
@@ -237,8 +237,6 @@ def _spend(
                 tx.move(ref, old=None, new=oid)
         names = sorted(spent.values())
         step(f"runs are lost up to {some(names, NAMES_MAX)}: no other run gets these numbers")
-    finally:
-        store.close()
 
 
 def _fill(
@@ -249,8 +247,7 @@ def _fill(
     step: Callable[[str], None],
 ) -> Rebuilt:
     """Put into a new data file what proves whole in the old one, and what follows from that."""
-    backend = data.kind.open(new)
-    try:
+    with closing(data.kind.open(new)) as backend:
         file_is_whole = not any(one.code.startswith("E0") for one in findings)
         rebuilt = Rebuilt(Store(backend, folder=folder), file_is_whole=file_is_whole)
         copied = _copy(data.kind.remains(data.at), backend, rebuilt)
@@ -266,20 +263,15 @@ def _fill(
                 hint="move .ork away, then `ork init --from BACKUP`, or `ork clone` a store that"
                 " has them",
             )
-    finally:
-        backend.close()
     return rebuilt
 
 
 def _end(folder: Path, runs: Collection[str], *, environ: Mapping[str, str], now: datetime) -> None:
     """End the runs whose end was lost: the next command would take them for killed."""
-    store = location.open_unchecked(folder, environ=environ)
-    try:
+    with location.open_unchecked(folder, environ=environ) as store:
         for run_id in runs:
             with suppress(Corrupt):  # what it executed is lost as well
                 settle(store, now=now, why=END_LOST, only=[run_id])
-    finally:
-        store.close()
 
 
 def swap(
@@ -312,12 +304,28 @@ def _untold(folder: Path) -> Iterator[None]:
         raise
 
 
-def copy_objects(still: Backend, backend: Backend, without: Collection[Oid] = ()) -> None:
-    """Write the objects of one backend into another, as they are, but for some."""
-    all_oids = counted("copying objects", still.oids(), lambda: object_count(still), about=True)
-    oids = (oid for oid in all_oids if oid not in without)
-    pages = iter(lambda: list(islice(oids, PAGE_OBJECTS)), [])
-    write_all(backend, (found for page in pages for found in still.get_many(page).items()))
+def copy_data(
+    store: Store,
+    kind: OnDisk,
+    new: Path,
+    *,
+    without: Collection[Oid] = (),
+    add: Callable[[dict[str, Oid]], Mapping[Oid, bytes]] = lambda _: {},
+) -> int:
+    """Make new data of all that a store has, but for some objects; return its sequence number.
+
+    `add` is given the refs, which it may change, and returns what objects come besides.
+    """
+    kind.create(new)
+    with closing(kind.open(new)) as backend, store.backend.frozen() as still:
+        every = counted("copying objects", still.oids(), lambda: object_count(still), about=True)
+        oids = (oid for oid in every if oid not in without)
+        pages = iter(lambda: list(islice(oids, PAGE_OBJECTS)), [])
+        write_all(backend, (found for page in pages for found in still.get_many(page).items()))
+        refs = dict(still.refs())
+        objects = add(refs)
+        backend.write(objects, {ref: (None, oid) for ref, oid in refs.items()})
+        return still.sequence()
 
 
 def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
@@ -362,14 +370,11 @@ def _heal_in_place(
     """Heal a store that lacks nothing but objects: no other data file would have them."""
     if all(one.code != _MISSING for one in findings):
         return
-    store = location.open_unchecked(folder, environ=environ)
-    try:
+    with location.open_unchecked(folder, environ=environ) as store:
         rebuilt = Rebuilt(store, file_is_whole=True)
         for oid in store.backend.oids():
             rebuilt.has(oid)
         _heal(rebuilt, folder.parent, findings, step)
-    finally:
-        store.close()
 
 
 def _heal(
@@ -411,12 +416,10 @@ def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
     if location.elsewhere(folder, environ=environ) is not None:
         return
     anchor.reset(folder, None)
-    store = location.open_unchecked(folder, environ=environ)
-    try:
-        store.tell_anchor(newest_pin(store))
-    except Corrupt:
-        store.tell_anchor()
-    finally:
-        store.close()
+    with location.open_unchecked(folder, environ=environ) as store:
+        try:
+            store.tell_anchor(newest_pin(store))
+        except Corrupt:
+            store.tell_anchor()
     if anchor.read(folder) is None:
         raise StoreError(f"{folder / anchor.NAME} cannot be written")

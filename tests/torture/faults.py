@@ -564,8 +564,11 @@ FAULTS = (
         '            keep = made / "before"\n'
         "            swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)\n",
         "            added = (*search.replaced.values(), *marks.values())\n"
-        "            objects = {_oid(one): pack(encode_object(one)) for one in added}\n"
-        '            refs = {f"forgotten/{oid}": (None, _oid(one)) for oid, one in marks.items()}\n'
+        "            objects = Packed()\n"
+        "            for one in added:\n"
+        "                objects.add(one)\n"
+        '            new = {f"forgotten/{oid}": oid_of(one) for oid, one in marks.items()}\n'
+        "            refs = {ref: (None, oid) for ref, oid in new.items()}\n"
         "            store.backend.write(objects, refs, search.replaced)\n"
         "            store.close()\n",
         ("upkeep/test_forget.py::test_the_bytes_are_nowhere_afterwards",),
