@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from ork.backends.base import closed
@@ -57,16 +56,11 @@ class Gate:
             with suppress(OSError):  # a full disk must not stop who is about to make room
                 os.pwrite(self._file, self._note, 0)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             if self._file >= 0:
                 with suppress(OSError):  # who wrote may have been told what must not stay

@@ -10,7 +10,7 @@ from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, count, some
 from ork.graph import order as graph
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import (
     FileEntry,
@@ -23,8 +23,8 @@ from ork.objects.kinds import (
     TaskRuns,
     Tombstone,
     decode_needs,
-    encode_object,
     kind_of,
+    oid_of,
 )
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value, columns_of, fields_of
@@ -257,7 +257,7 @@ def forgotten_in_words(mark: Tombstone) -> str:
 
 def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:
     if isinstance(entry, TaskRun):
-        return Entry(kind="taskrun", oid=hash_bytes(encode_object(entry)), name=name)
+        return Entry(kind="taskrun", oid=oid_of(entry), name=name)
     if isinstance(entry, FileEntry):
         return Entry(kind="blob", oid=entry.blob, name=name, executable=entry.executable)
     return Entry(kind=kind_of(store.read(entry)), oid=entry, name=name)

@@ -18,7 +18,7 @@ from ork.objects.kinds import Operation
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.resolve import former_names, head
-from ork.store.store import Store
+from ork.store.store import Stamp, Store, Transaction
 
 Move: TypeAlias = tuple[str, Oid | None, Oid | None]  # the name of a ref, from where, to where
 
@@ -149,6 +149,14 @@ def removed_in_words(store: Store, name: str) -> str | None:
         return None
     oid, operation = found
     return f"removed by gc on {operation.time:%Y-%m-%d} (operation {store.short(oid)})"
+
+
+def record_removal(tx: Transaction, stamp: Stamp, names: Iterable[str]) -> Oid:
+    """Add the operation that took away for good what has these names; return it."""
+    parent = tx.store.ref("ops")
+    oid = tx.add(stamp.operation(((name, None, None) for name in names), parent))
+    tx.move("ops", old=parent, new=oid)
+    return oid
 
 
 def without_runs(moves: Iterable[Move]) -> tuple[list[Move], dict[tuple[str, str], list[int]]]:

@@ -16,8 +16,8 @@ from ork.alike import meant_or_known
 from ork.backends.base import Span
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, some
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, Packed, Run, TaskRun, encode_object, is_oid, kind_of
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Packed, Run, TaskRun, is_oid, kind_of, oid_of
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.revision import Revision
@@ -506,7 +506,7 @@ def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
         for _, run_oid in islice(newest, RUNS_SEARCHED_MAX):
             run = store.get(Run, run_oid, keep=False)
             for name, taskrun in tree.entries(store.tree, run.tasks).items() if run.tasks else ():
-                if isinstance(taskrun, TaskRun) and hash_bytes(encode_object(taskrun)) == oid:
+                if isinstance(taskrun, TaskRun) and oid_of(taskrun) == oid:
                     _hold(store, taskrun)
                     of = resolved_run(run_oid, run, text)
                     return ResolvedObject(text=text, oid=oid, kind="taskrun", name=name, of=of)

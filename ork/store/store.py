@@ -1,33 +1,7 @@
 """Typed, checked objects and compare-and-set refs over a backend.
 
 `Store` encodes, hashes, compresses, checks the hash on every read, decodes and caches. It knows no
-workflow file and no command line. Refs (docs/format.md):
-
-    workflows/NAME               -> Deploy     the head of a workflow
-    tags/WORKFLOW/LABEL          -> Deploy
-    runs/WORKFLOW/RUN-ID         -> Run        ids begin with the time
-    numbers/WORKFLOW/NNNNNNNNNN  -> Run        the pin of run #N; names its id, never moves
-    ran/SNAPSHOT/WORKFLOW/RUN-ID -> Run        the pin of each run of a snapshot; never moves
-    active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
-    logs/WORKFLOW/RUN-ID/FILE/N  -> Blob       of a shared store: a log from byte N on
-    stops/RUN-ID                 -> Blob       how often that run was asked to stop
-    begun/WORKFLOW               -> Blob       the newest run that began, where that is bounded
-    unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
-    tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
-    read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
-    fires/WORKFLOW/SLOT          -> Run        the pin of the run that a schedule started for it
-    skips/WORKFLOW/SLOT          -> Blob       slots that were left out, and why
-    decided/WORKFLOW/KEY         -> Blob       up to which slot all of a schedule is decided
-    paused/WORKFLOW              -> Deploy     the head when its schedules were paused
-    archived/WORKFLOW            -> Deploy     the head when it was archived
-    former/WORKFLOW/NAME         -> Deploy     the one by which NAME became WORKFLOW
-    remotes/REMOTE/WORKFLOW      -> Deploy     the head in another store, as last seen
-    queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
-    up/now                       -> Blob       which `ork up` fires, while it has the lease
-    hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
-    spent/WORKFLOW/NNNNNNNNNN    -> Operation  up to this number runs are lost; none gets it again
-    ops                          -> Operation  the newest; the chain is the reflog and the undo log
-    forgotten/OID                -> Tombstone  of an object that `ork forget` has taken away
+workflow file and no command line.
 """
 
 from __future__ import annotations
@@ -40,7 +14,6 @@ from datetime import datetime
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from ork.backends import anchor
@@ -87,32 +60,33 @@ REFUSALS_MAX = 10  # of a write that has no reason to be refused
 RECORDED = ("workflows/", "tags/", "paused/", "archived/", "former/")
 
 _ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
-_KINDS_OF_REFS = {  # what the refs of each namespace lead to
-    "workflows": "deploy",
-    "tags": "deploy",
-    "runs": "run",
-    "numbers": "run",
-    "ran": "run",
-    "active": "taskrun",
-    "stops": "blob",
-    "begun": "blob",
-    "logs": "blob",
-    "unattached": "blob",
-    "tally": "deploy",
-    "read": "deploy",
-    "fires": "run",
-    "skips": "blob",
-    "decided": "blob",
-    "paused": "deploy",
-    "archived": "deploy",
-    "former": "deploy",
-    "remotes": "deploy",
-    "queue": "blob",
-    "up": "blob",
-    "hooks": "blob",
-    "ops": "operation",
-    "forgotten": "tombstone",
-    "spent": "operation",
+# What the refs of each namespace lead to, how their names go on, and what they say: docs/format.md.
+_KINDS_OF_REFS = {
+    "workflows": "deploy",  # NAME: the head of a workflow
+    "tags": "deploy",  # WORKFLOW/LABEL
+    "runs": "run",  # WORKFLOW/RUN-ID: ids begin with the time
+    "numbers": "run",  # WORKFLOW/NNNNNNNNNN: the pin of run #N; names its id, never moves
+    "ran": "run",  # SNAPSHOT/WORKFLOW/RUN-ID: the pin of each run of a snapshot; never moves
+    "active": "taskrun",  # RUN-ID/TASK, while the run goes on; `.run` is the run itself
+    "logs": "blob",  # WORKFLOW/RUN-ID/FILE/N, of a shared store: a log from byte N on
+    "stops": "blob",  # RUN-ID: how often that run was asked to stop
+    "begun": "blob",  # WORKFLOW: the newest run that began, where that is bounded
+    "unattached": "blob",  # WORKFLOW/RUN-ID, of a run without a deploy: its root and settings
+    "tally": "deploy",  # DEPLOY/TEXT: how its runs went; can be rebuilt
+    "read": "deploy",  # WORKFLOW/READER/TEXT: has what a text says; see `ork.worktree.load`
+    "fires": "run",  # WORKFLOW/SLOT: the pin of the run that a schedule started for it
+    "skips": "blob",  # WORKFLOW/SLOT: slots that were left out, and why
+    "decided": "blob",  # WORKFLOW/KEY: up to which slot all of a schedule is decided
+    "paused": "deploy",  # WORKFLOW: the head when its schedules were paused
+    "archived": "deploy",  # WORKFLOW: the head when it was archived
+    "former": "deploy",  # WORKFLOW/NAME: the one by which NAME became WORKFLOW
+    "remotes": "deploy",  # REMOTE/WORKFLOW: the head in another store, as last seen
+    "queue": "blob",  # WORKFLOW/ID: a run that waits for `ork up`
+    "up": "blob",  # now: which `ork up` fires, while it has the lease
+    "hooks": "blob",  # WORKFLOW/RUN-ID/HOOK: how a hook of a run went
+    "spent": "operation",  # WORKFLOW/NNNNNNNNNN: lost are runs up to it; none gets it again
+    "ops": "operation",  # the newest; the chain is the reflog and the undo log
+    "forgotten": "tombstone",  # OID, of an object that `ork forget` has taken away
 }
 
 K = TypeVar("K")
@@ -125,6 +99,14 @@ class Stamp(Value, frozen=True, kw_only=True):
     time: datetime
     author: str
     argv: tuple[str, ...] = ()
+
+    def operation(
+        self, moves: Iterable[tuple[str, Oid | None, Oid | None]], parent: Oid | None
+    ) -> Operation:
+        """Return the record of some moves, which comes after another one."""
+        return Operation(
+            argv=self.argv, author=self.author, moves=tuple(moves), parent=parent, time=self.time
+        )
 
 
 def kind_of_target(ref: str) -> str | None:
@@ -301,7 +283,6 @@ class Store:
         return OidMap(self.tree, root)
 
     def blob(self, oid: Oid) -> bytes:
-        """Return the bytes of a blob."""
         return self.get(Blob, oid).data
 
     def value(self, oid: Oid) -> Json:
@@ -541,7 +522,7 @@ class Transaction:
             needs = self._needs()
             moves, said = self.moves, None
             if recorded and self.stamp:
-                operation = self._operation(tuple(recorded), self.stamp)
+                operation = self.stamp.operation(recorded, self.store.ref("ops"))
                 said = self.objects.add(operation)
                 moves = {**moves, "ops": (operation.parent, said)}
             if self.store.backend.write(self.objects, moves, self.removed, needs):
@@ -610,18 +591,6 @@ class Transaction:
         held = self.store.held().get(oid)
         self.objects[oid] = pack(self.store.raw(oid)) if held is None else held
 
-    def _operation(
-        self, recorded: tuple[tuple[str, Oid | None, Oid | None], ...], stamp: Stamp
-    ) -> Operation:
-        """Return the record of these moves."""
-        return Operation(
-            parent=self.store.ref("ops"),
-            time=stamp.time,
-            author=stamp.author,
-            argv=stamp.argv,
-            moves=recorded,
-        )
-
     def _check_moves(self) -> None:
         for ref, (old, _) in self.moves.items():
             if self.store.ref(ref) != old:
@@ -633,11 +602,6 @@ class Transaction:
     def __enter__(self) -> Transaction:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         if kind is None:
             self.commit()

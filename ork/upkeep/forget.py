@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from ork import files
 from ork.backends import anchor
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, count
+from ork.errors import NotFound, StoreError, UsageError, count
 from ork.executors import mask
 from ork.objects import redact
 from ork.objects.canonical import Oid, unframe
@@ -29,7 +29,6 @@ from ork.objects.kinds import (
     FileLeaf,
     Object,
     OidLeaf,
-    Operation,
     Packed,
     RunLeaf,
     Tombstone,
@@ -46,8 +45,7 @@ from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
 from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
-from ork.upkeep.repair import BESIDE, QUARANTINE, copy_data, swap
-from ork.worktree.folder import root_of
+from ork.upkeep.repair import BESIDE, QUARANTINE, copy_data, files_of, swap
 from ork.worktree.load import TEXT_BYTES_MAX
 
 TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
@@ -199,7 +197,9 @@ class _Search:
 
     def outside(self) -> Iterator[Found]:
         """Yield the files of the project, as it was deployed, that still have it."""
-        for path in sorted(self._files()):
+        heads = self.store.refs("workflows/")
+        files_of_all = (files_of(self.store, self.store.project, head) for _, head in heads)
+        for path in sorted({path for found in files_of_all for path, _ in found}):
             with suppress(OSError, ValueError):
                 data = files.read_file(path, TEXT_BYTES_MAX, follow=True)
                 if self.find(data) or oid_of(Blob(data)) in self.replaced:
@@ -307,17 +307,6 @@ class _Search:
             if deploy.source.blob in self.replaced:
                 names[deploy.source.oid] = deploy.source.path
         return names
-
-    def _files(self) -> set[Path]:
-        paths = set()
-        for _, head in self.store.refs("workflows/"):
-            with suppress(Corrupt, InvalidInput, ValueError):
-                deploy = self.store.get(Deploy, head)
-                file = self.store.project / deploy.source.path
-                root = root_of(file, deploy.settings)
-                names = self.store.snapshot(deploy.snapshot).files
-                paths |= {file, *(root / name for name in names)}
-        return paths
 
 
 def _in_files(
@@ -441,15 +430,9 @@ def _copy(
     """Write a data file with all that stays; return the sequence number of what was copied."""
 
     def instead(refs: dict[str, Oid]) -> dict[Oid, bytes]:
-        operation = Operation(
-            argv=stamp.argv,
-            author=stamp.author,
-            moves=tuple((f"forgotten/{oid}", None, None) for oid in sorted(marks)),
-            parent=refs.get("ops"),
-            time=stamp.time,
-        )
         objects = Packed()
-        refs["ops"] = objects.add(operation)
+        moves = ((f"forgotten/{oid}", None, None) for oid in sorted(marks))
+        refs["ops"] = objects.add(stamp.operation(moves, refs.get("ops")))
         refs |= {f"forgotten/{oid}": objects.add(mark) for oid, mark in marks.items()}
         for one in replaced.values():
             oid = objects.add(one)

@@ -16,11 +16,12 @@ from ork.errors import Conflict, Corrupt, StoreError, count, some
 from ork.failpoints import failpoint
 from ork.files import remove
 from ork.logs.reading import name_of_logs
-from ork.objects.kinds import Operation, Run
+from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA
+from ork.store.operations import record_removal
 from ork.store.resolve import newest_number, number_ref, spent_ref
 from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
@@ -214,20 +215,10 @@ def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> 
         if number == newest_number(store, workflow)
     ]
     names += spent
-    moves = tuple((name, None, None) for name in names)
     for _ in range(RACES_MAX):
-        parent = store.ref("ops")
         with suppress(Conflict):  # another command was recorded meanwhile
             with store.transaction() as tx:
-                operation = Operation(
-                    parent=parent,
-                    time=stamp.time,
-                    author=stamp.author,
-                    argv=stamp.argv,
-                    moves=moves,
-                )
-                oid = tx.add(operation)
-                tx.move("ops", old=parent, new=oid)
+                oid = record_removal(tx, stamp, names)
                 for ref in spent:
                     tx.move(ref, old=store.ref(ref), new=oid)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from ork.backends import anchor
@@ -19,15 +19,16 @@ from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_
 from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
-from ork.objects.kinds import Blob, Deploy, Operation, encode_object
+from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.runner.record import END_LOST, settle
 from ork.store import location
 from ork.store.location import DATA, Data, Home
+from ork.store.operations import record_removal
 from ork.store.resolve import newest_number, spent_ref
 from ork.store.runs import newest_pin
-from ork.store.store import Store
+from ork.store.store import Stamp, Store
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Examined, fsck
 from ork.upkeep.keep import with_logs
@@ -224,15 +225,10 @@ def _spend(
         }
         if not spent:
             return
+        by = author(environ, folder.parent)
         with store.transaction() as tx:
-            operation = Operation(
-                argv=("ork", "fsck", "--repair"),
-                author=author(environ, folder.parent),
-                moves=tuple((ref, None, None) for ref in spent),
-                parent=(parent := store.ref("ops")),
-                time=now,
-            )
-            tx.move("ops", old=parent, new=(oid := tx.add(operation)))
+            stamp = Stamp(argv=("ork", "fsck", "--repair"), author=by, time=now)
+            oid = record_removal(tx, stamp, spent)
             for ref in spent:
                 tx.move(ref, old=None, new=oid)
         names = sorted(spent.values())
@@ -385,8 +381,10 @@ def _heal(
     wanted = {
         one.object for one in findings if one.object and store.backend.get(one.object) is None
     }
+    files = (files_of(store, project, deploy) for deploy in rebuilt.deploys if wanted)
+    paths = {path for path, blob in chain.from_iterable(files) if blob in wanted}
     found: dict[Oid, bytes] = {}
-    for path in _files(rebuilt, project, wanted):
+    for path in paths:
         with suppress(OSError):
             data = encode_object(Blob(read_file(path, TEXT_BYTES_MAX, follow=True)))
             if (oid := hash_bytes(data)) in wanted:
@@ -396,19 +394,15 @@ def _heal(
         step(f"objects taken from files of the project that have their bytes: {len(found)}")
 
 
-def _files(rebuilt: Rebuilt, project: Path, wanted: set[Oid]) -> set[Path]:
-    """Return where workflow texts and code files lie whose objects are wanted."""
-    paths: set[Path] = set()
-    for deploy in rebuilt.deploys if wanted else ():
-        with suppress(Corrupt, InvalidInput, ValueError):
-            value = rebuilt.store.get(Deploy, deploy, keep=False)
-            file = project / value.source.path
-            if value.source.blob in wanted:
-                paths.add(file)
-            root = root_of(file, value.settings)
-            files = rebuilt.store.snapshot(value.snapshot).files
-            paths |= {root / path for path, entry in files.items() if entry.blob in wanted}
-    return paths
+def files_of(store: Store, project: Path, deploy: Oid) -> Iterator[tuple[Path, Oid | None]]:
+    """Yield where the text of a deploy and its code lie, each with its blob, as far as is known."""
+    with suppress(Corrupt, InvalidInput, ValueError):
+        value = store.get(Deploy, deploy, keep=False)
+        file = project / value.source.path
+        yield file, value.source.blob
+        root = root_of(file, value.settings)
+        for path, entry in store.snapshot(value.snapshot).files.items():
+            yield root / path, entry.blob
 
 
 def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
