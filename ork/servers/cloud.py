@@ -27,7 +27,7 @@ from weakref import WeakSet
 from ork.backends.base import Lease, Moves, OneByOne, closed, key_of
 from ork.backends.gate import forked
 from ork.backends.plain.folder import FORMAT, OBJECTS, REFS, refuse_format
-from ork.backends.plain.listing import TITLE, Listing, damaged, parsed, text_of
+from ork.backends.plain.listing import TITLE, Listing, parsed, text_of
 from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.objects.canonical import Oid
 
@@ -135,9 +135,7 @@ class Cloud(OneByOne):
         return iter([oid for oid in oids if oid.startswith(prefix)])
 
     def ref(self, name: str) -> Oid | None:
-        listing = self._list()
-        line = listing.find(key_of(name))
-        return None if line is None else listing.target(line)
+        return self._list().ref(name)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
@@ -161,7 +159,7 @@ class Cloud(OneByOne):
         self._check_writable()
         doomed = sorted(set(remove).difference(objects))
         needed = sorted(set(needs).difference(objects))
-        if not self._unmoved(moves):
+        if not self._list().proven().unmoved(moves):
             return False
         if not all(self._each(self._has, needed)):
             return False
@@ -182,7 +180,7 @@ class Cloud(OneByOne):
         )
 
     def sequence(self) -> int:
-        return self._whole().sequence
+        return self._list().proven().sequence
 
     @contextmanager
     def frozen(self) -> Iterator[Cloud]:
@@ -191,7 +189,7 @@ class Cloud(OneByOne):
         Objects are those that are there: no ref of that moment needs one that is removed meanwhile,
         but for the records of a run that goes on.
         """
-        self._whole()
+        self._list().proven()
         still = object.__new__(type(self))
         vars(still).update(vars(self), _fixed=True, _readonly=True)
         _handles.add(still)
@@ -235,20 +233,6 @@ class Cloud(OneByOne):
                 raise Corrupt(f"{self._url}/{REFS} is missing", hint="clone the store anew")
         return self._seen.listing
 
-    def _whole(self) -> Listing:
-        listing = self._list()
-        if not listing.whole:
-            raise damaged()
-        return listing
-
-    def _unmoved(self, moves: Moves) -> bool:
-        listing = self._whole()
-        for name, (old, _) in moves.items():
-            line = listing.find(key_of(name))
-            if old != (None if line is None else listing.target(line)):
-                return False
-        return True
-
     def _has(self, oid: Oid) -> bool:
         try:
             _explained(self._url, obstore.head, self._bucket, _key(oid))
@@ -264,10 +248,10 @@ class Cloud(OneByOne):
         """Put a list with refs moved in the place of the one that is there; False: they moved."""
         token = f"{random.getrandbits(64):016x}"
         for number in range(TRIES_MAX):
-            before = self._whole()
+            before = self._list().proven()
             if token in before.writers:
                 return True  # it was put, and nobody said so
-            if not self._unmoved(moves):
+            if not before.unmoved(moves):
                 return False
             assert self._seen is not None
             before, version = self._seen
@@ -304,7 +288,7 @@ class Cloud(OneByOne):
     def _arrived(self, token: str, start: int, failed: StoreError) -> bool:
         """Say whether a list was put although putting it failed; raise what is known."""
         try:
-            listing = self._whole()
+            listing = self._list().proven()
         except StoreError:
             listing = None
         if listing is not None and token in listing.writers:

@@ -240,9 +240,7 @@ class Files(OneByOne):
                 yield oid
 
     def ref(self, name: str) -> Oid | None:
-        listing = self._listing()
-        line = listing.find(key_of(name))
-        return None if line is None else listing.target(line)
+        return self._listing().ref(name)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
@@ -266,7 +264,7 @@ class Files(OneByOne):
         doomed = sorted(set(remove).difference(objects))
         with self._passed():
             before = self._settle()
-            if not self._unmoved(before, moves) or not all(map(self._has, needs)):
+            if not before.unmoved(moves) or not all(map(self._has, needs)):
                 return False
             steps = {key_of(name): new for name, (old, new) in moves.items() if new != old}
             self._commit(before, objects, steps, doomed)
@@ -279,8 +277,7 @@ class Files(OneByOne):
             return self.sequence()
 
     def sequence(self) -> int:
-        listing = self._listing()
-        return listing.sequence if listing.whole else self._whole_listing().sequence
+        return self._listing().proven().sequence
 
     @contextmanager
     def frozen(self) -> Iterator[Files]:
@@ -325,12 +322,6 @@ class Files(OneByOne):
             return self._moment[0]
         self._known = known = read_listing(self._folder / REFS, self._known)
         return known
-
-    def _whole_listing(self) -> Listing:
-        listing = self._listing()
-        if not listing.whole:
-            raise damaged()
-        return listing
 
     @explain
     def _get(self, oid: Oid) -> bytes | None:
@@ -396,13 +387,6 @@ class Files(OneByOne):
             raise reading_only(self._folder)
         return self._gate
 
-    def _unmoved(self, listing: Listing, moves: Moves) -> bool:
-        for name, (old, _) in moves.items():
-            line = listing.find(key_of(name))
-            if old != (None if line is None else listing.target(line)):
-                return False
-        return True
-
     def _put_right(self) -> None:
         """Put right what a killed writer has left, unless somebody is writing."""
         if self._gate is not None and entries(self._folder / NEW):
@@ -413,7 +397,7 @@ class Files(OneByOne):
     @explain
     def _settle(self) -> Listing:
         """Undo, or do to its end, what a killed writer has begun; return the refs."""
-        listing = self._whole_listing()
+        listing = self._listing().proven()
         if entries(self._folder / NEW):
             unlink(self._folder, begun(self._folder, listing))
             delete(self._folder, listing.removed)

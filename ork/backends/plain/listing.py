@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ork.backends.base import key_of, name_of, refs_between, sealed, unsealed
+from ork.backends.base import Moves, key_of, name_of, refs_between, sealed, unsealed
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid, hash_bytes
 
@@ -40,16 +40,28 @@ class Listing(NamedTuple):
     writers: tuple[str, ...]  # a token for each of the newest writes, if at all
     lines: list[bytes]  # one for each ref, sorted by name
 
-    def find(self, key: bytes) -> bytes | None:
-        """Return the line of a ref; raise Corrupt where damage may have hidden it."""
+    def proven(self) -> Listing:
+        """Return it, if it is whole."""
         if not self.whole:
-            for line in self.lines:
-                if named_in(line) == key:
-                    return line
             raise damaged()
-        at = bisect_left(self.lines, key, key=named_in)
-        there = at < len(self.lines) and named_in(self.lines[at]) == key
-        return self.lines[at] if there else None
+        return self
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref; raise Corrupt where damage may have hidden it."""
+        key = key_of(name)
+        near = self.lines
+        if self.whole:
+            at = bisect_left(near, key, key=named_in)
+            near = near[at : at + 1]
+        for line in near:
+            if named_in(line) == key:
+                return self.target(line)
+        self.proven()
+        return None
+
+    def unmoved(self, moves: Moves) -> bool:
+        """Say whether all refs are at the old values of some moves."""
+        return all(self.ref(name) == old for name, (old, _) in moves.items())
 
     def target(self, line: bytes) -> Oid:
         """Return where a line of these leads; raise Corrupt when it is damaged."""
@@ -62,8 +74,7 @@ class Listing(NamedTuple):
 
     def refs(self, prefix: str, below: str | None, *, backwards: bool) -> Iterator[tuple[str, Oid]]:
         """Yield refs as a backend does; raise Corrupt where damage may have hidden one."""
-        if not self.whole:
-            raise damaged()
+        self.proven()
         ends = refs_between(prefix, below)
         places = range(*(bisect_left(self.lines, key, key=named_in) for key in ends))
         for place in reversed(places) if backwards else places:
