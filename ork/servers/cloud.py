@@ -224,14 +224,20 @@ class Cloud(OneByOne):
         self._check()
         return self._threads.map(function, list(values))
 
-    def _list(self) -> Listing:
-        """Return the refs as they are now; the list is sent only when it is another one."""
+    def _see(self) -> _Seen:
+        """Return the list of refs as it is now; it is sent only when it is another one."""
         self._check()
-        if not self._fixed or self._seen is None:
-            self._seen = _explained(self._url, _look, self._bucket, self._seen)
-            if self._seen is None:
+        seen = self._seen
+        if not self._fixed or seen is None:
+            # As another thread may set it at any moment, only what was just seen is returned.
+            seen = _explained(self._url, _look, self._bucket, seen)
+            if seen is None:
                 raise Corrupt(f"{self._url}/{REFS} is missing", hint="clone the store anew")
-        return self._seen.listing
+            self._seen = seen
+        return seen
+
+    def _list(self) -> Listing:
+        return self._see().listing
 
     def _has(self, oid: Oid) -> bool:
         try:
@@ -248,13 +254,12 @@ class Cloud(OneByOne):
         """Put a list with refs moved in the place of the one that is there; False: they moved."""
         token = f"{random.getrandbits(64):016x}"
         for number in range(TRIES_MAX):
-            before = self._list().proven()
+            before, version = self._see()
+            before.proven()
             if token in before.writers:
                 return True  # it was put, and nobody said so
             if not before.unmoved(moves):
                 return False
-            assert self._seen is not None
-            before, version = self._seen
             pieces = text_of(
                 before.sequence + 1,
                 (),
@@ -262,12 +267,11 @@ class Cloud(OneByOne):
                 before.moved(steps),
                 writers=(token, *before.writers)[:WRITERS_MAX],
             )
-            start = before.sequence
             try:
                 if self._replaced(b"".join(pieces), version):
                     return True
             except StoreError as failed:
-                return self._arrived(token, start, failed)
+                return self._arrived(token, before.sequence, failed)
             time.sleep(random.uniform(0, min(PAUSE_MAX_S, 0.01 * 2**number)))
         raise StoreError(
             f"others were always faster to write to {self._url}; nothing was written",

@@ -55,7 +55,7 @@ from tests.backends.suite import (  # noqa: E402, F401
 
 SECRET = "a-secret-key-of-somebody"
 AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=ada/20260101/us-east-1/s3/aws4_request"
-A, B = (Oid(digit * 64) for digit in "ab")
+A, B, C = (Oid(digit * 64) for digit in "abc")
 numbers = count(1)
 
 COLON = ":"  # so that no line here looks like one with a password
@@ -215,6 +215,27 @@ def test_writers_that_race_lose_nothing(url: str, opened: Callable[..., Cloud]) 
     assert int(refs.pop("counter"), 16) == 20
     assert len(refs) == 4
     assert all(handles[0].get(oid) is not None for oid in refs.values())
+
+
+@pytest.mark.parametrize("look", range(4))
+def test_a_move_is_not_made_on_top_of_what_another_thread_has_seen_since(
+    url: str, opened: Callable[..., Cloud], look: int
+) -> None:
+    backend, other = opened(url), opened(url)
+    point(backend, "a")
+    looks = count()
+
+    class Moves(dict[str, Any]):
+        def items(self) -> Any:
+            yield from super().items()
+            if next(looks) == look:
+                assert other.write({}, {"a": (A, B)})
+                assert backend.ref("a") == B, "as another thread of this process may ask"
+
+    wrote = backend.write({}, Moves({"a": (A, C)}))
+    came = next(looks) > look
+    assert wrote != came
+    assert opened(url).ref("a") == (B if came else C)
 
 
 def test_a_list_that_was_put_is_known_though_its_answer_was_lost(
