@@ -149,7 +149,6 @@ class SQLite:
             raise
 
     def columns(self, table: str) -> frozenset[str]:
-        """Return the columns of a table."""
         if table not in self._columns:
             with self._told():
                 found = self._connection.execute(
@@ -162,7 +161,6 @@ class SQLite:
         return self._columns[table]
 
     def select(self, query: str, value: Cell) -> Iterator[Row]:
-        """Yield the rows of a query."""
         with self._told():
             cursor = self._connection.execute(query, [value] if "?" in query else [])
             names = [column[0] for column in cursor.description]
@@ -174,7 +172,6 @@ class SQLite:
             yield dict(zip(names, row, strict=True))
 
     def close(self) -> None:
-        """Close the file, and remove the copy."""
         self._kept.close()
 
     def _open(self, path: Path) -> None:

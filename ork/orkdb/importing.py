@@ -50,8 +50,6 @@ from ork.store.store import Stamp, Store, Transaction
 from ork.store.verdict import counts_as, recounted
 
 LOG_NAME = "1.log"
-"""Is told how many of how many runs were read."""
-
 SYNCING = 8  # threads that wait for the disk
 
 

@@ -44,7 +44,6 @@ class PostgreSQL:
                 self._connection.execute(f'SET LOCAL search_path = "{address.schema}"'.encode())
 
     def columns(self, table: str) -> frozenset[str]:
-        """Return the columns of a table."""
         if table not in self._columns:
             with self._told():
                 found = self._connection.execute(
@@ -56,7 +55,6 @@ class PostgreSQL:
         return self._columns[table]
 
     def select(self, query: str, value: Cell) -> Iterator[Row]:
-        """Yield the rows of a query, a page at a time."""
         parts = _SELECT.fullmatch(query)
         assert parts is not None
         names = parts[1].split(", ")
@@ -77,7 +75,6 @@ class PostgreSQL:
                 cursor.close()
 
     def close(self) -> None:
-        """End the transaction and the connection."""
         self._connection.close()
 
     @contextmanager

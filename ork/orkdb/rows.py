@@ -165,7 +165,6 @@ def _step(row: Row) -> Step:
     """Return the task of a row; raise Unreadable when the row cannot be understood."""
     params = json_of(row["params"])
     params = {} if params is None else params
-    types = json_of(row["signature"]) if "signature" in row else None
     found = {
         "task_name": text(row["task_name"]),
         "executor_type": text(row["executor_type"]),
@@ -173,10 +172,10 @@ def _step(row: Row) -> Step:
         "params": {k: v for k, v in params.items() if k not in _ADDED}
         if isinstance(params, dict)
         else params,
-        "signature": types,
+        "signature": json_of(row.get("signature")),
     }
-    for column, key in (("max_retries", "max_retries"), ("timeout_seconds", "timeout_seconds")):
-        number = text(row.get(column))
+    for key in ("max_retries", "timeout_seconds"):
+        number = text(row.get(key))
         if isinstance(params, dict) and key not in params and number and number.isdigit():
             found["params"][key] = int(number)  # type: ignore[index,call-overload]
     return _steps([found])[0]

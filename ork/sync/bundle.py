@@ -78,15 +78,8 @@ def pieces(
 
     `needs` are deploys that the receiver must have, `time` is when a backup was begun.
     """
-    everything = running_hash()
-    counts = [0, 0, 0]
     header: Json = {"needs": [*sorted(needs)], **({"time": format_time(time)} if time else {})}
-    for piece in chain([form], _records(header, refs, objects, logs, counts)):
-        everything.update(piece)
-        yield piece
-    end = _END + _COUNTS.pack(*counts)
-    everything.update(end)
-    yield end + everything.digest()
+    return _sealed(chain([form], _records(header, refs, objects, logs)))
 
 
 def _records(
@@ -94,26 +87,31 @@ def _records(
     refs: Mapping[str, Oid],
     objects: Iterable[tuple[Oid, bytes]],
     logs: Iterable[LogFile],
-    counts: list[int],
 ) -> Iterator[bytes]:
     encoded = canonical.encode(header)
     yield _HEADER.pack(len(encoded)) + encoded
     for name, oid in sorted((ref.encode(), oid) for ref, oid in refs.items()):
         yield _REF + _NAME.pack(len(name)) + name + bytes.fromhex(oid)
-        counts[0] += 1
+    object_count = log_count = 0
     for oid, stored in objects:
         yield _OBJECT + bytes.fromhex(oid) + _LENGTH.pack(len(stored))
         yield stored
-        counts[1] += 1
+        object_count += 1
     for log in counted("writing logs", logs, 0):
         name = log.path.encode()
         yield _LOG + _NAME.pack(len(name)) + name + _LENGTH.pack(log.length)
-        of_log = running_hash()
-        for piece in log.pieces:
-            of_log.update(piece)
-            yield piece
-        yield of_log.digest()
-        counts[2] += 1
+        yield from _sealed(log.pieces)
+        log_count += 1
+    yield _END + _COUNTS.pack(len(refs), object_count, log_count)
+
+
+def _sealed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield these bytes, and at last the hash over all of them."""
+    everything = running_hash()
+    for piece in pieces:
+        everything.update(piece)
+        yield piece
+    yield everything.digest()
 
 
 class Bundle:

@@ -195,11 +195,9 @@ class _Both(Arriving):
         self._source, self._target = carrier.source.store.backend, carrier.target.store.backend
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return an object."""
         return self._get([oid], _one).get(oid)
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return those of these objects that are there."""
         return self._get(list(oids), _many)
 
     def _get(self, oids: list[Oid], read: _Read) -> dict[Oid, bytes]:

@@ -220,28 +220,23 @@ class Arriving(ReadOnly):
     """The part of a backend that is alike for all that arrives: it is only read."""
 
     @abstractmethod
-    def _refs(self) -> Mapping[str, Oid]:
-        """Return all refs."""
+    def _refs(self) -> Mapping[str, Oid]: ...
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
         return self._refs().get(name)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs that start with prefix, sorted by name; backwards on request."""
         found = sorted(self._refs().items(), reverse=newest_first)
         return (
             one for one in found if one[0].startswith(prefix) and (below is None or one[0] < below)
         )
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield the refs as `refs` does."""
         return iter(list(self.refs(prefix)))
 
     def refusal(self) -> OrkError:
-        """Return the error for whoever would write to what arrives."""
         return StoreError("what arrives is only read")
 
     def sequence(self) -> int:
@@ -249,7 +244,6 @@ class Arriving(ReadOnly):
         return 0
 
     def frozen(self: Backend) -> AbstractContextManager[Backend]:
-        """Give the same."""
         return nullcontext(self)
 
     def close(self) -> None:
@@ -266,12 +260,10 @@ class _Beside(Arriving):
         self._bundle, self._backend = bundle, backend
 
     def get(self, oid: Oid) -> bytes | None:
-        """Return an object of the bundle, else of the store."""
         stored = self._bundle.stored(oid)
         return self._backend.get(oid) if stored is None and self._backend else stored
 
     def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
-        """Return those of these objects that are in the bundle or the store."""
         return {oid: stored for oid in oids if (stored := self.get(oid)) is not None}
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:

@@ -71,7 +71,7 @@ class Objects:
         """Check and tell of the objects that nothing needs."""
         for oid in self._store.backend.oids():
             if oid not in self.reached:
-                self._tell(Finding(code="N502", message="nothing needs this object", object=oid))
+                self._tell(_finding("N502", oid, "nothing needs this object"))
                 self._read([Named(oid, None)])
                 self._check_trees()
                 yield self.checked
@@ -94,8 +94,7 @@ class Objects:
     def _is_there(self, one: Named) -> bool:
         if one.oid in self.reached or self._store.has(one.oid):
             return True
-        message = "an operation moved it, and it is gone"
-        self._tell(Finding(code="N501", message=message, object=one.oid))
+        self._tell(_finding("N501", one.oid, "an operation moved it, and it is gone"))
         return False
 
     def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
@@ -122,8 +121,8 @@ class Objects:
             if isinstance(value, Finding):
                 self._fault(value)
             elif not fits(value, one.kind):
-                message = f"it is a {kind_of(value)}, and named as a {one.kind}"
-                self._fault(Finding(code="E104", message=message, object=one.oid))
+                words = f"it is a {kind_of(value)}, and named as a {one.kind}"
+                self._fault(_finding("E104", one.oid, words))
             else:
                 found[one.oid] = value
                 if not self._quick and isinstance(value, Snapshot | Run | Deploy):
@@ -137,28 +136,26 @@ class Objects:
         if stored is None:
             if oid in self._store.forgotten:
                 return self._in_place_of(oid)
-            message = f"a {one.kind or 'thing'} is missing"
-            return Finding(code="E101", message=message, object=oid)
+            return _finding("E101", oid, f"a {one.kind or 'thing'} is missing")
         try:
             data = unpacked(oid, stored)
         except Corrupt as error:
-            return Finding(code="E102", message=error.message, object=oid)
+            return _finding("E102", oid, error.message)
         is_blob = data[: len(_BLOB)] == _BLOB
         if self._quick and one.kind == "blob" and is_blob:
             return Blob(b"")
         if hash_bytes(data) != oid:
-            message = "its bytes do not match its name"
-            return Finding(code="E102", message=message, object=oid)
+            return _finding("E102", oid, "its bytes do not match its name")
         try:
             return Blob(b"") if is_blob else decode_object(bytes(data))
         except Corrupt as error:
-            return Finding(code="E103", message=error.message, object=oid)
+            return _finding("E103", oid, error.message)
 
     def _in_place_of(self, oid: Oid) -> Object | Finding:
         try:
             return self._store.read(oid, keep=False)
         except Corrupt as error:
-            return Finding(code="E101", message=error.message, object=oid)
+            return _finding("E101", oid, error.message)
 
     def _fault(self, finding: Finding) -> None:
         assert finding.object is not None
@@ -177,13 +174,8 @@ class Objects:
             count = self._counted(value.tasks, "")
             self._counted(value.files, "")
             if count is not None and count != value.task_count:
-                self._fault(
-                    Finding(
-                        code="E106",
-                        message=f"it has {count} tasks and says {value.task_count}",
-                        object=oid,
-                    )
-                )
+                words = f"it has {count} tasks and says {value.task_count}"
+                self._fault(_finding("E106", oid, words))
         elif isinstance(value, Run) and value.tasks:
             self._counted(value.tasks, "")
         elif isinstance(value, Deploy) and value.source.chunks:
@@ -204,7 +196,7 @@ class Objects:
             tree.check_place(value, path)
         except Corrupt as error:
             if oid not in self.bad and self._is_whole_tree(oid):
-                self._fault(Finding(code="E105", message=error.message, object=oid))
+                self._fault(_finding("E105", oid, error.message))
             return None
         if not isinstance(value, Node):
             return len(value.entries)
@@ -213,13 +205,8 @@ class Objects:
         if len(known) < len(counts):
             return None
         if not tree.needs_node(sum(known)):
-            self._fault(
-                Finding(
-                    code="E105",
-                    message=f"a node for {sum(known)} entries, which fit into a leaf",
-                    object=oid,
-                )
-            )
+            words = f"a node for {sum(known)} entries, which fit into a leaf"
+            self._fault(_finding("E105", oid, words))
         return sum(known)
 
     def _is_whole_tree(self, oid: Oid) -> bool:
@@ -259,6 +246,10 @@ class Objects:
             return [link for link in value.links() if link]
         others = ("deploy", "run", "operation")
         return [one.oid for one in named(value) if one.kind not in others or one.oid in self.bad]
+
+
+def _finding(code: str, oid: Oid, message: str) -> Finding:
+    return Finding(code=code, message=message, object=oid)
 
 
 def _cut(words: list[str]) -> tuple[str, ...]:
