@@ -40,7 +40,14 @@ class Anchor(Value, frozen=True, kw_only=True):
 
 def read(folder: Path) -> Anchor | None:
     """Return the newest record; None when there is none that is whole."""
-    return _newest(_ring(folder))
+    ring = _ring(folder)
+    sequences = list(_SEQUENCES.unpack(ring))
+    while newest := max(sequences):
+        slot = sequences.index(newest)
+        if (record := _record(ring, slot)) is not None:
+            return record
+        sequences[slot] = 0
+    return None
 
 
 def torn(folder: Path) -> int:
@@ -83,23 +90,14 @@ def _ring(folder: Path) -> bytes:
         raise StoreError(f"{folder / NAME} cannot be read: {error.strerror}") from None
 
 
-def _newest(ring: bytes) -> Anchor | None:
-    sequences = list(_SEQUENCES.unpack(ring))
-    while newest := max(sequences):
-        slot = sequences.index(newest)
-        if (record := _record(ring, slot)) is not None:
-            return record
-        sequences[slot] = 0
-    return None
-
-
 def _slot(ring: bytes, slot: int) -> bytes:
     return ring[slot * RECORD_BYTES : (slot + 1) * RECORD_BYTES]
 
 
 def _record(ring: bytes, slot: int) -> Anchor | None:
     """Return a record that is whole and at its place."""
-    data, proof = _slot(ring, slot)[:-SEAL_BYTES], _slot(ring, slot)[-SEAL_BYTES:]
+    record = _slot(ring, slot)
+    data, proof = record[:-SEAL_BYTES], record[-SEAL_BYTES:]
     sequence, operation, pin = _SEALED.unpack(data)
     if proof != seal(_CONTEXT + data) or sequence % SLOTS != slot:
         return None

@@ -402,8 +402,9 @@ def _opened(
     """Open what all handles of this process are going to share."""
     gate = None if readonly else Gate(folder / "gate", wait_s=wait_s)
     try:
-        if not lmdb_file.is_complete(folder / "data.mdb"):
-            _verify(folder, gate)
+        complete = lmdb_file.is_complete(folder / "data.mdb")
+        if not complete and (problems := _page_problems(folder, gate)):
+            raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
         deadline = time.monotonic() + wait_s
         while (env := _recognised(folder, readonly, map_bytes)) is None:
             if time.monotonic() >= deadline:
@@ -471,12 +472,6 @@ def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
         except lmdb.MemoryError as error:
             shortage = error
     raise shortage
-
-
-def _verify(folder: Path, gate: Gate | None) -> None:
-    """Raise Corrupt when a page in use is wrong or missing."""
-    if problems := _page_problems(folder, gate):
-        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
 
 
 def _page_problems(folder: Path, gate: Gate | None) -> list[str]:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -63,16 +63,11 @@ class Git(Value, frozen=True):
 
     def run(self, *words: str, feed: bytes = b"") -> bytes:
         """Return what a git command prints; raise StoreError with its words when it fails."""
-        code, out, error = self._done(words, feed)
-        if code:
-            raise StoreError(f"git {words[0]} failed in {self.folder}: {_why(code, error)}")
-        return out
+        return self._done(words, feed, (0,))[1]
 
     def ask(self, *words: str, feed: bytes = b"") -> bytes | None:
         """Return what a git command prints, or None when its answer is no."""
-        code, out, error = self._done(words, feed)
-        if code not in (0, *_NO):  # it was killed, say, which is no answer
-            raise StoreError(f"git {words[0]} failed in {self.folder}: {_why(code, error)}")
+        code, out = self._done(words, feed, (0, *_NO))
         return None if code else out
 
     def commit(self, revision: str) -> str | None:
@@ -85,13 +80,11 @@ class Git(Value, frozen=True):
             raise StoreError("git rev-parse did not answer")
         return found.decode().strip() if found else None
 
-    @contextmanager
     def talk(
         self, *words: str, stdin: IO[bytes] | None = None
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """Start a git command to talk with; it has ended, and ended well, after the block."""
-        with _started(self._words(words), stdin) as process:
-            yield process
+        return _started(self._words(words), stdin)
 
     def _without_filters(self) -> Mapping[str, str]:
         """Return the environment in which no filter of this repository is run."""
@@ -107,7 +100,9 @@ class Git(Value, frozen=True):
             environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return environ
 
-    def _done(self, words: tuple[str, ...], feed: bytes) -> tuple[int, bytes, bytes]:
+    def _done(
+        self, words: tuple[str, ...], feed: bytes, answers: tuple[int, ...]
+    ) -> tuple[int, bytes]:
         # Only what reads or writes files of the work tree is given to filters.
         filters = self._without_filters() if words[0] in ("read-tree", "update-index") else {}
         try:
@@ -119,7 +114,10 @@ class Git(Value, frozen=True):
             )
         except OSError as error:
             raise _not_started(error) from None
-        return done.returncode, done.stdout, done.stderr
+        if done.returncode not in answers:  # it was killed, say, which is no answer
+            why = _why(done.returncode, done.stderr)
+            raise StoreError(f"git {words[0]} failed in {self.folder}: {why}")
+        return done.returncode, done.stdout
 
     def _words(self, words: tuple[str, ...]) -> list[str]:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]

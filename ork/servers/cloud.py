@@ -18,7 +18,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -82,8 +82,12 @@ class Cloud(OneByOne):
         bucket = _bucket(url)
         # The format last: who finds it finds all of the store.
         for key, data in ((REFS, b"".join(text_of(0, (), (), ()))), (_FORMAT, FORMAT)):
-            with suppress(exceptions.AlreadyExistsError):
-                _put_new(bucket, key, data, url)
+            try:
+                _explained(url, obstore.put, bucket, key, data, mode="create")
+            except exceptions.AlreadyExistsError:
+                pass
+            except FileNotFoundError:
+                raise _no_bucket(url) from None
 
     @classmethod
     def open(cls, url: str, *, readonly: bool = False, locks: Path | None = None) -> Cloud:
@@ -129,9 +133,8 @@ class Cloud(OneByOne):
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         self._check()
         folder = f"{OBJECTS}/{prefix[:2]}" if len(prefix) > 1 else OBJECTS
-        keys = _names(self._bucket, folder, self._url)
-        found = (match for match in map(_KEY.fullmatch, keys) if match)
-        oids = sorted(Oid(match[1] + match[2]) for match in found)  # not every service sorts
+        keys = map(_KEY.fullmatch, _names(self._bucket, folder, self._url))
+        oids = sorted(Oid(key[1] + key[2]) for key in keys if key)  # not every service sorts
         return iter([oid for oid in oids if oid.startswith(prefix)])
 
     def ref(self, name: str) -> Oid | None:
@@ -337,13 +340,6 @@ def _read(bucket: ObjectStore, key: str, url: str) -> bytes | None:
         return _explained(url, lambda: bytes(obstore.get(bucket, key).bytes()))
     except FileNotFoundError:
         return None
-
-
-def _put_new(bucket: ObjectStore, key: str, data: bytes, url: str) -> None:
-    try:
-        _explained(url, obstore.put, bucket, key, data, mode="create")
-    except FileNotFoundError:
-        raise _no_bucket(url) from None
 
 
 def _names(bucket: ObjectStore, folder: str, url: str) -> list[str]:

@@ -114,7 +114,7 @@ class Session:
         self._connection: psycopg.Connection[Any] | None = None
         self._refusal: StoreError | None = None
         self._process, self._began = 0, ""  # of the server, for this connection
-        self._inside = False  # a transaction, which no other connection can continue
+        self.is_inside = False  # a transaction, which no other connection can continue
         _sessions.add(self)
 
     def connected(self, *, wait_s: float = WAIT_S) -> psycopg.Connection[Any]:
@@ -123,7 +123,7 @@ class Session:
             raise self._refusal
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        if self._inside:
+        if self.is_inside:
             raise lost()
         deadline = time.monotonic() + (wait_s if self._connection is not None else 0)
         while True:
@@ -140,7 +140,7 @@ class Session:
         In a transaction it may change things, and is asked once.
         """
         with self.lock:
-            inside, again = self._inside, not self._inside
+            inside, again = self.is_inside, not self.is_inside
             while True:
                 connection = self.connected()
                 try:
@@ -171,12 +171,12 @@ class Session:
                         raise
                     connection = self.connected()
                     connection.execute(begin.encode())
-                self._inside = True
+                self.is_inside = True
                 yield
             except psycopg.Error as error:
                 raise explained(error, self.address) from error
             finally:
-                self._inside = False
+                self.is_inside = False
                 with suppress(psycopg.Error):
                     if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                         connection.execute("ROLLBACK")
@@ -189,11 +189,6 @@ class Session:
         if (error.sqlstate or "").startswith(("57P", "08")):
             connection.close()
         return connection.closed
-
-    @property
-    def is_inside(self) -> bool:
-        """Whether a transaction is open."""
-        return self._inside
 
     @property
     def is_closed(self) -> bool:

@@ -132,7 +132,9 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
                 _add_run(store, entry.run, refs, going_on)
     if wish.all and wish.runs != 0:
         for name in store.folders("numbers/"):  # of workflows whose head was taken away, too
-            _add_runs(store, name, wish.runs, refs, going_on)
+            newest = store.refs(f"runs/{name}/", newest_first=True)
+            for run_id, _ in islice(newest, wish.runs):
+                _add_run(store, run_of_id(store, name, run_id)[1], refs, going_on)
     if not refs:
         raise NotFound("there is nothing to put into a bundle", hint="`ork deploy FILE` first")
     needs = tuple(deploy_in(store, text, None, now=now)[0] for text in wish.since)
@@ -151,13 +153,6 @@ def _add_forgotten(store: Store, refs: dict[str, Oid], needs: tuple[Oid, ...]) -
         if len(gone) == known:
             return
         known = len(gone)
-
-
-def _add_runs(
-    store: Store, workflow: str, count: int | None, refs: dict[str, Oid], going_on: list[str]
-) -> None:
-    for run_id, _ in islice(store.refs(f"runs/{workflow}/", newest_first=True), count):
-        _add_run(store, run_of_id(store, workflow, run_id)[1], refs, going_on)
 
 
 def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) -> None:
