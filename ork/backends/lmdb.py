@@ -30,7 +30,6 @@ from ork.backends.base import (
     Moves,
     OneByOne,
     Remain,
-    Room,
     closed,
     key_of,
     name_of,
@@ -144,22 +143,9 @@ class Lmdb(OneByOne):
             return lmdb_file.newest_transaction(folder / "data.mdb")
         return None
 
-    @classmethod
-    def room(cls, folder: Path) -> Room:
-        return lmdb_file.room(folder / "data.mdb")
-
-    @classmethod
-    def check_closed(cls, folder: Path) -> None:
-        lmdb_file.check_closed(folder)
-
-    @classmethod
-    def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-        """Let the store in a folder be what the one in `new` is; `keep` is its data file until now.
-
-        Raise StoreError, and do nothing, while any process has it open, or when it was written
-        after this sequence number.
-        """
-        lmdb_file.swap(folder, new / "data.mdb", keep=keep, sequence=sequence)
+    room = staticmethod(lmdb_file.room)
+    check_closed = staticmethod(lmdb_file.check_closed)
+    swap = staticmethod(lmdb_file.swap)
 
     def __init__(
         self, folder: Path, readonly: bool, locks: Path, map_bytes: int, wait_s: float

@@ -163,18 +163,18 @@ def make(path: Path, size: int = 0) -> None:
 
 
 def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-    """Put another data file into the place of the one in a folder, which stays under `keep`.
+    """Let the store in a folder be what the one in `new` is; `keep` is its data file until now.
 
-    Raise StoreError, and leave it there, while any process has it open, when it was written after
-    this sequence number, or when the disk fails. A process that opens it at this very moment gets
-    an error of LMDB: the file with its locks, which it waits for, is empty then.
+    Raise StoreError, and do nothing, while any process has it open, when it was written after this
+    sequence number, or when the disk fails. A process that opens it at this very moment gets an
+    error of LMDB: the file with its locks, which it waits for, is empty then.
     """
     with _alone(folder) as locks:
         if sequence is not None and sequence != newest_transaction(folder / "data.mdb"):
             raise StoreError("the store was written meanwhile", hint="repeat the command")
         os.link(folder / "data.mdb", keep)
         os.ftruncate(locks, 0)
-        os.rename(new, folder / "data.mdb")  # the last that can fail
+        os.rename(new / "data.mdb", folder / "data.mdb")  # the last that can fail
 
 
 def check_closed(folder: Path) -> None:
@@ -268,8 +268,9 @@ def newest_transaction(path: Path) -> int:
     return number_at(_newest_of(path), TRANSACTION, 8)
 
 
-def room(path: Path) -> Room:
-    """Return how much room a data file has, and how much of that is used."""
+def room(folder: Path) -> Room:
+    """Return how much room the data file takes, and how much of that is used."""
+    path = folder / "data.mdb"
     newest = _newest_of(path)
     pages = 2  # these
     for table in (_FREE_FLAGS, _MAIN_FLAGS):

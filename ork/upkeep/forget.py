@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from ork import files
 from ork.backends import anchor
@@ -51,6 +51,7 @@ from ork.worktree.load import TEXT_BYTES_MAX
 TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
 PIECE_BYTES = 1 << 20
 
+T = TypeVar("T")
 Where: TypeAlias = Literal["object", "log", "checkout", "quarantine", "note", "ref", "file"]
 Action: TypeAlias = Literal["replaced", "overwritten", "removed", "stays"]
 
@@ -248,19 +249,22 @@ class _Search:
             seen.add(root)
             chunks = list(self.store.named(root).items())
             blobs = {oid: self.store.blob(oid) for _, oid in chunks}
-            spans = self.find(b"".join(blobs[oid] for _, oid in chunks))
-            start = 0
-            for _, oid in chunks:
-                end = start + len(blobs[oid])
-                inside = [
-                    (max(a, start) - start, min(b, end) - start)
-                    for a, b in spans
-                    if a < end and b > start
-                ]
+            for (_, oid), inside in self._found_in(chunks, [blobs[oid] for _, oid in chunks]):
                 if inside and oid not in self.replaced:
                     self.replaced[oid] = Blob(redact.cover(blobs[oid], inside))
                     self.words[oid] = "blob"
-                start = end
+
+    def _found_in(
+        self, parts: Iterable[T], data: Sequence[bytes]
+    ) -> Iterator[tuple[T, list[tuple[int, int]]]]:
+        """Yield parts of one text, and where in each it stands, be it where two of them meet."""
+        spans = self.find(b"".join(data))
+        start = 0
+        for part, piece in zip(parts, data, strict=True):
+            end = start + len(piece)
+            inside = ((max(a, start) - start, min(b, end) - start) for a, b in spans)
+            yield part, [(begin, last) for begin, last in inside if begin < last]
+            start = end
 
     def _look_at_logs(self) -> None:
         """Cover it in the logs that a store has, by as many bytes: records tell where one begins.
@@ -272,15 +276,10 @@ class _Search:
         for ref, oid in self.store.refs("logs/"):
             before, file = file, ref.rpartition("/")[0]
             parts = [*(parts if file == before else ()), (oid, self.store.blob(oid))]
-            spans = self.find(b"".join(data for _, data in parts))
-            start = 0
-            for one, data in parts:
-                for first, last in spans:
-                    begin, end = max(first - start, 0), min(last - start, len(data))
-                    if begin < end:
-                        covered.setdefault(one, bytearray(data))[begin:end] = b"*" * (end - begin)
-                        self.words[one] = f"log {file}"
-                start += len(data)
+            for (one, data), inside in self._found_in(parts, [data for _, data in parts]):
+                for begin, end in inside:
+                    covered.setdefault(one, bytearray(data))[begin:end] = b"*" * (end - begin)
+                    self.words[one] = f"log {file}"
             while parts and sum(len(data) for _, data in parts[1:]) >= self.reach:
                 del parts[0]
         self.replaced |= {oid: Blob(bytes(data)) for oid, data in covered.items()}
