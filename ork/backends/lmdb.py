@@ -24,22 +24,8 @@ from typing import Any, ClassVar, NoReturn
 
 import lmdb
 
-from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import (
-    Lease,
-    Moves,
-    OneByOne,
-    Remain,
-    closed,
-    key_of,
-    name_of,
-    oids_between,
-    paged,
-    read_refs,
-    sealed,
-    survey_refs,
-    unsealed,
-)
+from ork.backends import base, lmdb_file, lmdb_pages
+from ork.backends.base import Lease, Moves, OneByOne, Remain, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
@@ -134,7 +120,7 @@ class Lmdb(OneByOne):
                 yield Remain(None, Oid(key[1:].hex()), value, live)
             elif key.startswith(_REF):
                 with suppress(Corrupt):
-                    yield Remain(name_of(key[1:]), unsealed(key[1:], value), b"", live)
+                    yield Remain(base.name_of(key[1:]), unsealed(key[1:], value), b"", live)
 
     @classmethod
     def written(cls, folder: Path) -> int | None:
@@ -170,9 +156,9 @@ class Lmdb(OneByOne):
             return {oid: data for oid, key in keys if (data := txn.get(key)) is not None}
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        if ends := oids_between(prefix):
+        if ends := base.oids_between(prefix):
             start, end = (_OBJECT + key for key in ends)
-            for (key,) in paged(self._page_of_oids, start, end, PAGE_OIDS, PAGE_OIDS):
+            for (key,) in base.paged(self._page_of_oids, start, end, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key[1:].hex())
 
     @_explain
@@ -188,10 +174,10 @@ class Lmdb(OneByOne):
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        return read_refs(self._kept(prefix, below, backwards=newest_first, checked=True))
+        return base.read_refs(self._kept(prefix, below, backwards=newest_first, checked=True))
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        return survey_refs(self._kept(prefix, None, backwards=False, checked=False))
+        return base.survey_refs(self._kept(prefix, None, backwards=False, checked=False))
 
     def write(
         self,
@@ -303,7 +289,7 @@ class Lmdb(OneByOne):
             end = min(end, _ref_key(below))
         read = partial(self._page_of_refs, backwards=backwards, checked=checked)
         first = PAGE_REFS_FIRST if checked else PAGE_REFS
-        for key, value in paged(read, start, end, first, PAGE_REFS, backwards=backwards):
+        for key, value in base.paged(read, start, end, first, PAGE_REFS, backwards=backwards):
             yield key[1:], value
 
     @_explain
@@ -482,7 +468,7 @@ def _object_key(oid: Oid) -> bytes:
 
 
 def _ref_key(name: str) -> bytes:
-    return _REF + key_of(name)
+    return _REF + base.key_of(name)
 
 
 def _check_beside(cursor: lmdb.Cursor[bytes], key: bytes) -> None:

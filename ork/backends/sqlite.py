@@ -23,23 +23,8 @@ from threading import RLock
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import (
-    Lease,
-    Moves,
-    OneByOne,
-    Remain,
-    Room,
-    closed,
-    key_of,
-    name_of,
-    oids_between,
-    paged,
-    read_refs,
-    refs_between,
-    sealed,
-    survey_refs,
-    unsealed,
-)
+from ork.backends import base
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, alone, explaining, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
@@ -161,7 +146,7 @@ class Sqlite(OneByOne):
         with suppress(sqlite3.Error), closing(_opened(path, readonly=True)) as connection:
             for name, target in _readable(connection, "refs", "name, target", "name"):
                 with suppress(Corrupt):
-                    yield Remain(name_of(name), unsealed(name, target), b"", True)
+                    yield Remain(base.name_of(name), unsealed(name, target), b"", True)
             for oid, data in _readable(connection, "objects", "oid, data", "rowid"):
                 if isinstance(oid, bytes) and len(oid) == 32 and isinstance(data, bytes):
                     yield Remain(None, Oid(oid.hex()), data, True)
@@ -252,12 +237,12 @@ class Sqlite(OneByOne):
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         sql = "SELECT oid FROM objects WHERE oid >= ? AND oid <= ? ORDER BY oid LIMIT ?"
-        if ends := oids_between(prefix):
-            for (key,) in paged(partial(self._rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
+        if ends := base.oids_between(prefix):
+            for (key,) in base.paged(partial(self._rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key.hex())
 
     def ref(self, name: str) -> Oid | None:
-        key = key_of(name)
+        key = base.key_of(name)
         rows = self._rows("SELECT target FROM refs WHERE name = ?", key)
         if not rows:
             self._check_beside(key)
@@ -267,12 +252,12 @@ class Sqlite(OneByOne):
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        start, end = refs_between(prefix, below)
+        start, end = base.refs_between(prefix, below)
         self._check_beside(end if newest_first else start)
-        yield from read_refs(self._kept(start, end, backwards=newest_first))
+        yield from base.read_refs(self._kept(start, end, backwards=newest_first))
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        return survey_refs(self._kept(*refs_between(prefix), backwards=False))
+        return base.survey_refs(self._kept(*base.refs_between(prefix), backwards=False))
 
     def write(
         self,
@@ -283,7 +268,7 @@ class Sqlite(OneByOne):
     ) -> bool:
         # Made outside of the lock; sorted, because neighbours share pages.
         items = sorted((bytes.fromhex(oid), data) for oid, data in objects.items())
-        steps = [_step(key_of(name), old, new) for name, (old, new) in moves.items()]
+        steps = [_step(base.key_of(name), old, new) for name, (old, new) in moves.items()]
         doomed, needed = (sorted(map(bytes.fromhex, oids)) for oids in (remove, needs))
         with self._passed():
             return self._commit(items, steps, doomed, needed)
@@ -371,7 +356,7 @@ class Sqlite(OneByOne):
             f" ORDER BY name {'DESC' if backwards else 'ASC'} LIMIT ?"
         )
         read = partial(self._rows, sql)
-        return paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
+        return base.paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
 
     def _check_beside(self, key: bytes) -> None:
         """Raise Corrupt when a ref next to this place is damaged: perhaps it is the one wanted."""

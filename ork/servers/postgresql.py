@@ -15,22 +15,8 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from ork.backends.base import (
-    BATCH_BYTES,
-    BATCH_OBJECTS,
-    Lease,
-    Moves,
-    Span,
-    key_of,
-    name_of,
-    oids_between,
-    paged,
-    read_refs,
-    refs_between,
-    sealed,
-    survey_refs,
-    unsealed,
-)
+from ork.backends import base
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, Span, sealed, unsealed
 from ork.errors import StoreError
 from ork.objects.canonical import Oid
 from ork.servers.driver import psycopg
@@ -187,30 +173,30 @@ class Postgresql:
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         sql = "SELECT oid FROM objects WHERE oid >= %b AND oid <= %b ORDER BY oid LIMIT %b"
-        if ends := oids_between(prefix):
-            for (key,) in paged(partial(self._reader.rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
+        if ends := base.oids_between(prefix):
+            for (key,) in base.paged(partial(self._reader.rows, sql), *ends, PAGE_OIDS, PAGE_OIDS):
                 yield Oid(key.hex())
 
     def ref(self, name: str) -> Oid | None:
-        key = key_of(name)
+        key = base.key_of(name)
         rows = self._reader.rows("SELECT target FROM refs WHERE name = %b", key)
         return unsealed(key, rows[0][0]) if rows else None
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        return read_refs(self._kept(prefix, below, backwards=newest_first))
+        return base.read_refs(self._kept(prefix, below, backwards=newest_first))
 
     def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
         """Yield what `refs` does for each of these prefixes, all found at once."""
-        bounds = list(map(refs_between, prefixes))
+        bounds = list(map(base.refs_between, prefixes))
         if bounds:
             starts, ends = map(list, zip(*bounds, strict=True))
-            yield from read_refs(self._reader.rows(_REFS_MANY, starts, ends))
+            yield from base.read_refs(self._reader.rows(_REFS_MANY, starts, ends))
 
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
         """Yield what `oids` does for each of these prefixes, all found at once."""
-        ranges = list(filter(None, map(oids_between, prefixes)))
+        ranges = list(filter(None, map(base.oids_between, prefixes)))
         if ranges:
             starts, ends = map(list, zip(*ranges, strict=True))
             for (key,) in self._reader.rows(_OIDS_MANY, starts, ends):
@@ -218,23 +204,23 @@ class Postgresql:
 
     def newest_many(self, spans: Iterable[Span], count: int) -> list[list[tuple[str, Oid]]]:
         """Return for each span the last of its refs, all found at once."""
-        bounds = [refs_between(*span) for span in spans]
+        bounds = [base.refs_between(*span) for span in spans]
         found: list[list[tuple[str, Oid]]] = [[] for _ in bounds]
         if bounds:
             starts, ends = map(list, zip(*bounds, strict=True))
             for place, key, target in self._reader.rows(_NEWEST_MANY, starts, ends, count):
-                found[place - 1].append((name_of(key), unsealed(key, target)))
+                found[place - 1].append((base.name_of(key), unsealed(key, target)))
         return found
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield what stands before the next slash in the refs with a prefix, all found at once."""
-        for (key,) in self._reader.rows(_FOLDERS, *refs_between(prefix)):
-            folder, slash, _ = name_of(key)[len(prefix) :].partition("/")
+        for (key,) in self._reader.rows(_FOLDERS, *base.refs_between(prefix)):
+            folder, slash, _ = base.name_of(key)[len(prefix) :].partition("/")
             if slash:
                 yield folder
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        return survey_refs(self._kept(prefix, None, backwards=False))
+        return base.survey_refs(self._kept(prefix, None, backwards=False))
 
     def write(
         self,
@@ -313,9 +299,9 @@ class Postgresql:
             "SELECT name, target FROM refs WHERE name >= %b AND name < %b"
             f" ORDER BY name {'DESC' if backwards else 'ASC'} LIMIT %b"
         )
-        start, end = refs_between(prefix, below)
+        start, end = base.refs_between(prefix, below)
         read = partial(self._reader.rows, sql)
-        return paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
+        return base.paged(read, start, end, PAGE_REFS_FIRST, PAGE_REFS, backwards=backwards)
 
     def _change(
         self,
@@ -331,7 +317,7 @@ class Postgresql:
                     f"object {oid} has {len(data):,} bytes; {OBJECT_BYTES_MAX:,} at most here",
                     hint="keep what is larger in files, and put their paths into outputs",
                 )
-        steps = sorted((key_of(name), old, new) for name, (old, new) in moves.items())
+        steps = sorted((base.key_of(name), old, new) for name, (old, new) in moves.items())
         names = [key for key, *_ in steps]
         return _Change(
             items=sorted((bytes.fromhex(oid), data) for oid, data in objects.items()),

@@ -142,7 +142,7 @@ FAULTS = (
     Fault(
         "what a killed writer has put into plain files is not taken back",
         "ork/backends/plain/files.py",
-        "unlink(self._folder, begun(self._folder, listing))",
+        "disk.unlink(self._folder, disk.begun(self._folder, listing))",
         "pass",
         (
             "backends/test_files.py::"
@@ -152,7 +152,7 @@ FAULTS = (
     Fault(
         "what was to be removed from plain files is left by a killed writer",
         "ork/backends/plain/files.py",
-        "delete(self._folder, listing.removed)",
+        "disk.delete(self._folder, listing.removed)",
         "pass",
         (
             "backends/test_files.py::"

@@ -31,36 +31,8 @@ from weakref import WeakSet
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, key_of, name_of
 from ork.backends.gate import WAIT_S, Gate, alone, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
-from ork.backends.plain.folder import (
-    FORMAT,
-    GONE,
-    NEW,
-    OBJECTS,
-    REFS,
-    REMOVED,
-    begun,
-    check_format,
-    complete,
-    delete,
-    empty,
-    entries,
-    explain,
-    explanation,
-    holds,
-    is_refused,
-    listed,
-    lock_file,
-    path_of,
-    place_all,
-    read_listing,
-    sharing,
-    stored,
-    swap,
-    sync,
-    unlink,
-    write_file,
-    write_refs,
-)
+from ork.backends.plain import folder as disk
+from ork.backends.plain.folder import FORMAT, GONE, NEW, OBJECTS, REFS, REMOVED, explain
 from ork.backends.plain.listing import TITLE, Listing, damaged, named_in, text_of
 from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock
@@ -95,12 +67,12 @@ class Files(OneByOne):
         """Make an empty store in a folder that does not exist yet, for its owner only."""
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
-        complete(folder)
+        disk.complete(folder)
         for name in _LOCKS:
-            write_file(folder / name, ())
-        write_file(folder / REFS, text_of(0, (), (), ()))
-        write_file(folder / "format", (FORMAT,))
-        sync(folder)
+            disk.write_file(folder / name, ())
+        disk.write_file(folder / REFS, text_of(0, (), (), ()))
+        disk.write_file(folder / "format", (FORMAT,))
+        disk.sync(folder)
 
     @classmethod
     def open(
@@ -122,14 +94,14 @@ class Files(OneByOne):
     def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
         """Say what is wrong with the file of refs; objects are checked by their names elsewhere."""
         try:
-            check_format(folder)
-            listing = read_listing(folder / REFS)
+            disk.check_format(folder)
+            listing = disk.read_listing(folder / REFS)
         except OtherFormat:
             raise
         except StoreError as error:
             return [error.message]
         except OSError as error:
-            return [explanation(error).message]
+            return [disk.explanation(error).message]
         return [] if listing.whole else [damaged().message]
 
     @classmethod
@@ -137,29 +109,29 @@ class Files(OneByOne):
         """Yield the refs that their seals prove, and all objects, unproven, wherever they lie."""
         for path, live in ((folder / REFS, True), (folder / NEW / REFS, False)):
             with suppress(OSError):
-                listing = read_listing(path)
+                listing = disk.read_listing(path)
                 for line in listing.lines:
                     with suppress(Corrupt):
                         yield Remain(name_of(named_in(line)), listing.target(line), b"", live)
-        for oid in listed(folder / OBJECTS):
+        for oid in disk.listed(folder / OBJECTS):
             with suppress(OSError):
-                yield Remain(None, oid, stored(path_of(folder, oid)), True)
-        for name in filter(_OID.fullmatch, entries(folder / NEW)):
+                yield Remain(None, oid, disk.stored(disk.path_of(folder, oid)), True)
+        for name in filter(_OID.fullmatch, disk.entries(folder / NEW)):
             with suppress(OSError):
-                yield Remain(None, Oid(name), stored(folder / NEW / name), False)
+                yield Remain(None, Oid(name), disk.stored(folder / NEW / name), False)
 
     @classmethod
     def written(cls, folder: Path) -> int | None:
         """Return the number of the newest write; None when damage hides it."""
         with suppress(OSError, Corrupt):
-            listing = read_listing(folder / REFS)
+            listing = disk.read_listing(folder / REFS)
             return listing.sequence if listing.whole else None
         return None
 
     @classmethod
     @explain
     def room(cls, folder: Path) -> Room:
-        records = len(read_listing(folder / REFS).lines)
+        records = len(disk.read_listing(folder / REFS).lines)
         size = left = 0
         for base, _, files in os.walk(folder):
             top = Path(base).relative_to(folder).parts[:1]
@@ -186,7 +158,7 @@ class Files(OneByOne):
         with alone(folder, folder / "open"), alone(new, new / "open"):
             if sequence is not None and sequence != cls.written(folder):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
-            swap(folder, new, keep)
+            disk.swap(folder, new, keep)
 
     def __init__(self, folder: Path, readonly: bool, locks: Path, wait_s: float) -> None:
         self._folder = folder
@@ -198,11 +170,11 @@ class Files(OneByOne):
         self._moment: tuple[Listing, bytes] | None = None  # what a frozen one has: refs, objects
         self._refusal: StoreError | None = None
         try:
-            check_format(folder)
-            self._users = sharing(folder, wait_s, readonly=readonly)
+            disk.check_format(folder)
+            self._users = disk.sharing(folder, wait_s, readonly=readonly)
             if not readonly:
                 self._gate = Gate(folder / "gate", wait_s=wait_s)
-                complete(folder)
+                disk.complete(folder)
             if not self._listing().first.startswith(TITLE):
                 raise Corrupt(f"{folder / REFS} is no file of refs", hint="`ork fsck`")
             self._put_right()
@@ -235,7 +207,7 @@ class Files(OneByOne):
             yield from (oid for oid in every if oid.startswith(prefix))
             return
         hidden = self._half_done()
-        for oid in listed(self._folder / OBJECTS, prefix):
+        for oid in disk.listed(self._folder / OBJECTS, prefix):
             if oid not in hidden:
                 yield oid
 
@@ -320,18 +292,18 @@ class Files(OneByOne):
             raise self._refusal
         if self._moment is not None:
             return self._moment[0]
-        self._known = known = read_listing(self._folder / REFS, self._known)
+        self._known = known = disk.read_listing(self._folder / REFS, self._known)
         return known
 
     @explain
     def _get(self, oid: Oid) -> bytes | None:
         if self._refusal is not None:
             raise self._refusal
-        path = path_of(self._folder, oid)
+        path = disk.path_of(self._folder, oid)
         # One that is removed and written again is where it was.
         for place in (path, self._folder / REMOVED / oid, path) if self._moment else (path,):
             try:
-                return stored(place)
+                return disk.stored(place)
             except NotRegular:
                 continue
             except OSError as error:
@@ -341,21 +313,21 @@ class Files(OneByOne):
 
     @explain
     def _has(self, oid: Oid) -> bool:
-        return path_of(self._folder, oid).is_file()
+        return disk.path_of(self._folder, oid).is_file()
 
     @explain
     def _half_done(self) -> Collection[Oid]:
         """Return the objects that are there for a write that is not done, or should be gone."""
         listing = self._listing()
-        if not entries(self._folder / NEW):
+        if not disk.entries(self._folder / NEW):
             return ()
-        return {*listing.removed, *begun(self._folder, listing)}
+        return {*listing.removed, *disk.begun(self._folder, listing)}
 
     @contextmanager
     def _nothing_deleted(self) -> Iterator[None]:
         """Let whoever removes objects keep them in another place for the block."""
         path = self._folder / "frozen"
-        descriptor = explain(lock_file)(path, readonly=self._gate is None)
+        descriptor = explain(disk.lock_file)(path, readonly=self._gate is None)
         try:
             if not explain(lock)(descriptor, wait_s=self._wait_s, shared=True):
                 words = "waited too long for another process that removes objects"
@@ -364,7 +336,7 @@ class Files(OneByOne):
         finally:
             with suppress(OSError):
                 if lock(descriptor):  # the last one out
-                    empty(self._folder / REMOVED)
+                    disk.empty(self._folder / REMOVED)
             os.close(descriptor)
 
     def _now(self) -> tuple[Listing, bytes]:
@@ -374,7 +346,7 @@ class Files(OneByOne):
             if self._listing().first == listing.first:
                 return listing, b"".join(keys)
         # Nothing that these refs need is missing: what was removed since lies elsewhere.
-        keys += map(bytes.fromhex, filter(_OID.fullmatch, entries(self._folder / REMOVED)))
+        keys += map(bytes.fromhex, filter(_OID.fullmatch, disk.entries(self._folder / REMOVED)))
         return listing, b"".join(sorted(set(keys)))
 
     # -- to write
@@ -389,7 +361,7 @@ class Files(OneByOne):
 
     def _put_right(self) -> None:
         """Put right what a killed writer has left, unless somebody is writing."""
-        if self._gate is not None and entries(self._folder / NEW):
+        if self._gate is not None and disk.entries(self._folder / NEW):
             path = self._folder / "gate"
             with suppress(StoreError), closing(Gate(path, wait_s=0.0)) as gate, gate:
                 self._settle()
@@ -398,11 +370,11 @@ class Files(OneByOne):
     def _settle(self) -> Listing:
         """Undo, or do to its end, what a killed writer has begun; return the refs."""
         listing = self._listing().proven()
-        if entries(self._folder / NEW):
-            unlink(self._folder, begun(self._folder, listing))
-            delete(self._folder, listing.removed)
-            empty(self._folder / NEW)
-            sync(self._folder / NEW)
+        if disk.entries(self._folder / NEW):
+            disk.unlink(self._folder, disk.begun(self._folder, listing))
+            disk.delete(self._folder, listing.removed)
+            disk.empty(self._folder / NEW)
+            disk.sync(self._folder / NEW)
         return listing
 
     def _commit(
@@ -420,30 +392,31 @@ class Files(OneByOne):
         added = sorted(oid for oid in fresh if not self._has(oid))
         new = self._folder / NEW
         try:
-            write_refs(new, before.sequence + 1, added, doomed, before.moved(steps))
+            disk.write_refs(new, before.sequence + 1, added, doomed, before.moved(steps))
             for oid, data in fresh.items():
-                write_file(new / oid, (data,))
+                disk.write_file(new / oid, (data,))
             if fresh or doomed:
-                sync(new)  # it must be known what is placed, and what has to go
+                disk.sync(new)  # it must be known what is placed, and what has to go
             self._place(fresh)
             os.rename(new / REFS, self._folder / REFS)
         except BaseException as error:
             done = self._undone(before)
             if isinstance(error, OSError):
-                raise (explanation(error) if is_refused(error) else outcome(error, done)) from error
+                refused = disk.is_refused(error)
+                raise (disk.explanation(error) if refused else outcome(error, done)) from error
             raise
         try:
-            sync(self._folder)
+            disk.sync(self._folder)
         except OSError as error:
             raise outcome(error, True) from error
         if doomed:
             with suppress(OSError):  # what is left, `_settle` meets again
-                delete(self._folder, doomed)
-                empty(new)
+                disk.delete(self._folder, doomed)
+                disk.empty(new)
 
     def _place(self, oids: Collection[Oid]) -> None:
         """Let objects that are written be found, with the refs that are written as the next."""
-        place_all(self._folder, self._folder / NEW, oids)
+        disk.place_all(self._folder, self._folder / NEW, oids)
 
     def _undone(self, before: Listing) -> bool | None:
         """Take back what was begun; return whether it was done all the same, if that is known."""
@@ -460,7 +433,7 @@ class Files(OneByOne):
         return {
             oid: data
             for oid, data in objects.items()
-            if not holds(path_of(self._folder, oid), data)
+            if not disk.holds(disk.path_of(self._folder, oid), data)
         }
 
 
