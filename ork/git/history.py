@@ -82,10 +82,10 @@ def chosen(git: Git, tip: str, pattern: str) -> list[str]:
         return [pattern]
     parts = pattern.split("/")
     found = [name for name in names if _matches(parts, name.split("/"))]
-    if found or _MAGIC & set(pattern):
-        if not found:
-            raise NotFound(f"no file in {tip[:12]} matches {pattern}")
+    if found:
         return sorted(found)
+    if _MAGIC & set(pattern):
+        raise NotFound(f"no file in {tip[:12]} matches {pattern}")
     if git.run("rev-list", "-1", "--first-parent", tip, "--", pattern):
         return [pattern]
     same = [name for name in names if name.rpartition("/")[2] == pattern.rpartition("/")[2]]

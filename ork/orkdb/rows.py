@@ -84,8 +84,7 @@ def workflows(database: Database) -> Iterator[WorkflowRow]:
         except Unreadable:
             params = None
         found = params.get("task_count") if isinstance(params, dict) else None
-        words = (text(row[column]) or "" for column in ("job_name", "region", "project"))
-        job, region, project = words
+        job, region, project = (text(row[key]) or "" for key in ("job_name", "region", "project"))
         yield WorkflowRow(
             key=row["id"],
             id=id_of(row["id"]) or "",

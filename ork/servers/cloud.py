@@ -159,7 +159,9 @@ class Cloud(OneByOne):
 
         Objects may be there all the same when it was for nothing; no ref needs them then.
         """
-        self._check_writable()
+        self._check()
+        if self._readonly:
+            raise StoreError(f"the store {self._url} is open for reading only")
         doomed = sorted(set(remove).difference(objects))
         needed = sorted(set(needs).difference(objects))
         if not self._list().proven().unmoved(moves):
@@ -216,11 +218,6 @@ class Cloud(OneByOne):
     def _check(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-
-    def _check_writable(self) -> None:
-        self._check()
-        if self._readonly:
-            raise StoreError(f"the store {self._url} is open for reading only")
 
     def _each(self, function: Callable[[V], T], values: Iterable[V]) -> Iterator[T]:
         """Call a function for each of some values, several at a time; in their order."""

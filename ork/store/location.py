@@ -261,9 +261,8 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
     """Say whether there is a store in a folder, or in the place elsewhere that it names."""
     if not folder.exists():
         return False
-    if os.path.lexists(folder / CONFIG) or (there := elsewhere(folder, environ=environ)) is None:
-        return True
-    return class_of(there.scheme).exists(there.at)
+    there = elsewhere(folder, environ=environ)
+    return there is None or class_of(there.scheme).exists(there.at)
 
 
 def is_distant(folder: Path, *, environ: Mapping[str, str]) -> bool:

@@ -251,13 +251,10 @@ class _Transfer:
         """Let the source remember which heads the target has from it now."""
         if self._remote is None:
             return
-        moved = {
-            name: found.moves.get(f"workflows/{name}", (None, None))[1]
-            for name, found in self._heads.moves.items()
-        }
         with suppress(Conflict), self._from.store.transaction() as tx:  # then a fetch was faster
             for name in self._names:
-                ref, head = remote_ref(self._remote, name), moved[name]
+                ref, moves = remote_ref(self._remote, name), self._heads.moves[name].moves
+                _, head = moves.get(f"workflows/{name}", (None, None))
                 head = head or self._heads.equal.get(name)
                 if head is not None and (old := self._from.store.ref(ref)) != head:
                     tx.move(ref, old=old, new=head)

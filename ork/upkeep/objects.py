@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 
 from ork.errors import Corrupt
 from ork.objects import tree
@@ -193,9 +192,12 @@ class Objects:
             return self._leaves[oid]
         try:
             value = self._store.tree(oid)
+        except Corrupt:  # of which the walk tells
+            return None
+        try:
             tree.check_place(value, path)
         except Corrupt as error:
-            if oid not in self.bad and self._is_whole_tree(oid):
+            if oid not in self.bad:
                 self._fault(_finding("E105", oid, error.message))
             return None
         if not isinstance(value, Node):
@@ -208,12 +210,6 @@ class Objects:
             words = f"a node for {sum(known)} entries, which fit into a leaf"
             self._fault(_finding("E105", oid, words))
         return sum(known)
-
-    def _is_whole_tree(self, oid: Oid) -> bool:
-        """Say whether a tree can be read; if not, the walk tells of it."""
-        with suppress(Corrupt):
-            return isinstance(self._store.tree(oid), TREES)
-        return False
 
     def _needs(self, root: Oid, known: dict[Oid, frozenset[Oid]]) -> frozenset[Oid]:
         """Return the bad objects among those that a deploy, run or other object needs itself.

@@ -151,16 +151,13 @@ class Rebuilt:
 
     def _decide_heads(self) -> None:
         left: dict[str, Oid | None] = {}
-        oid = self._newest_operation()
-        while oid in self._parents:
-            assert oid is not None
+        for oid in self._back(self._newest_operation()):
             self._refs.setdefault("ops", oid)
             operation = self.store.get(Operation, oid, keep=False)
             for ref, old, new in operation.moves:
                 left.setdefault(ref, new)
                 if old is None and new is None:
                     self._removed.setdefault(ref, operation.time)
-            oid = self._parents[oid]
         for ref, seen in self._seen.items():
             if ref.startswith(RECORDED):
                 left.setdefault(ref, seen)
@@ -172,22 +169,20 @@ class Rebuilt:
         if self._whole and seen in self._parents:
             return seen
         ends = self._parents.keys() - set(self._parents.values())
-        oid = max(sorted(ends), key=self._length, default=None)
-        while oid in self._parents and oid != seen and not self._is_complete(oid):
-            oid = self._parents[oid]  # it was being written when its process was killed
-        return oid  # which is lost itself, if it is none of them
+        end = max(sorted(ends), key=lambda oid: sum(1 for _ in self._back(oid)), default=None)
+        # What is not complete was being written when its process was killed.
+        whole = (oid for oid in self._back(end) if oid == seen or self._is_complete(oid))
+        return next(whole, None)
 
-    def _is_complete(self, oid: Oid | None) -> bool:
-        assert oid is not None
+    def _back(self, oid: Oid | None) -> Iterator[Oid]:
+        """Yield an operation and those before it, as far as they are there."""
+        while oid is not None and oid in self._parents:
+            yield oid
+            oid = self._parents[oid]
+
+    def _is_complete(self, oid: Oid) -> bool:
         moves = self.store.get(Operation, oid, keep=False).moves
         return all(new is None or self._is(ref, new) for ref, _, new in moves)
-
-    def _length(self, oid: Oid | None) -> int:
-        length = 0
-        while oid in self._parents:
-            assert oid is not None
-            oid, length = self._parents[oid], length + 1
-        return length
 
     def _decide_runs(self) -> None:
         named = self._named_runs()
