@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of
-from ork.store.store import Stamp, Store, Transaction
+from ork.store.store import Arrival, Stamp, Store
 from ork.store.verdict import counts_as, recounted
 
 LOG_NAME = "1.log"
@@ -240,10 +240,10 @@ class _Importing:
         self._sync_logs()
         failpoint("orkdb.logs")
 
-        def again() -> None:
+        def again(_: Oid) -> None:
             write_all(self._store.backend, objects())
 
-        with _Arrival(self._store, stamp, written, again) as tx:
+        with Arrival(self._store, stamp, written, again) as tx:
             tx.moves |= {**refs, **heads}
             for deploy, states in counts.items():
                 tx.moves |= recounted(self._store, deploy, states, last[deploy])
@@ -452,22 +452,6 @@ class _Importing:
         one = LeftOut(workflow=row.name, what=what, reason=reason)
         self.left_out += [] if one in self._told else [one]
         self._told.add(one)
-
-
-class _Arrival(Transaction):
-    """A write that needs all that was written before, and writes it again if gc has taken it."""
-
-    def __init__(
-        self, store: Store, stamp: Stamp, written: set[Oid], again: Callable[[], None]
-    ) -> None:
-        super().__init__(store, stamp)
-        self._written, self._again = written, again
-
-    def _needs(self) -> set[Oid]:
-        return super()._needs() | self._written
-
-    def _bring(self, oid: Oid) -> None:
-        self._again()
 
 
 class _RunLog:

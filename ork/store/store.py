@@ -605,3 +605,19 @@ class Transaction:
     def __exit__(self, kind: object, *error: object) -> None:
         if kind is None:
             self.commit()
+
+
+class Arrival(Transaction):
+    """A write that needs all that was written for it before; what gc took of it comes `again`."""
+
+    def __init__(
+        self, store: Store, stamp: Stamp, written: set[Oid], again: Callable[[Oid], object]
+    ) -> None:
+        super().__init__(store, stamp)
+        self._written, self._again = written, again
+
+    def _needs(self) -> set[Oid]:
+        return super()._needs() | self._written
+
+    def _bring(self, oid: Oid) -> None:
+        self._again(oid)

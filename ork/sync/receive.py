@@ -31,7 +31,7 @@ from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
 from ork.store.runs import Hook, refs_of, slot_text
-from ork.store.store import Stamp, Store, Transaction, named_by
+from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile
 from ork.upkeep.findings import Finding
@@ -183,32 +183,22 @@ def _write_refs(
     stamp: Stamp,
 ) -> None:
     """Make all that arrived visible; a tally that another run changes meanwhile is made again."""
+
+    def bring(oid: Oid) -> None:
+        store.backend.write({oid: bundle.checked(oid)}, {})
+
     arrived = beside(bundle, store)
     olds = [moves[refs_of(run)[0]][0] for run in fresh]
     while True:
         counted = tallies(store, arrived, zip(said_by(arrived, fresh), olds, strict=True))
         try:
-            with _Arrival(store, bundle, needs, stamp) as tx:
+            with Arrival(store, stamp, needs, bring) as tx:
                 for ref, (old, new) in {**moves, **counted}.items():
                     tx.move(ref, old=old, new=new)
             return
         except Conflict:
             if any(store.ref(ref) != old for ref, (old, _) in moves.items()):
                 raise  # else only a tally is in the way, which a run that ended has moved
-
-
-class _Arrival(Transaction):
-    """A write that needs all that arrived, and brings again what gc has taken meanwhile."""
-
-    def __init__(self, store: Store, bundle: Bundle, needs: set[Oid], stamp: Stamp) -> None:
-        super().__init__(store, stamp)
-        self._bundle, self._all = bundle, needs
-
-    def _needs(self) -> set[Oid]:
-        return super()._needs() | self._all
-
-    def _bring(self, oid: Oid) -> None:
-        self.store.backend.write({oid: self._bundle.checked(oid)}, {})
 
 
 def beside(bundle: Bundle, store: Store | None) -> Store:

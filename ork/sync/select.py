@@ -182,7 +182,7 @@ def needed(
     """
     left_out = Reached()
     roots = (Named(oid, "deploy") for oid in without)
-    for _ in walk(partial(_read, store), roots, left_out):
+    for _ in walk(partial(read_naming, store), roots, left_out):
         pass
     done: set[bytes] = set()
     for ref, oid in refs.items():
@@ -236,7 +236,7 @@ def _links(store: Store, one: Named) -> list[Named]:
     return found[::-1]
 
 
-def _read(store: Store, batch: list[Named]) -> dict[Oid, Object]:
+def read_naming(store: Store, batch: list[Named]) -> dict[Oid, Object]:
     """Return those of these objects that may name others."""
     return {one.oid: store.read(one.oid, keep=False) for one in batch if one.kind not in ENDS}
 

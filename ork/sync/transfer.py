@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -24,9 +24,9 @@ from ork.errors import Conflict, NotFound, OrkError, count, some
 from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Object, Run, is_name
+from ork.objects.kinds import Deploy, Run, is_name
 from ork.objects.value import Value
-from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
+from ork.objects.walk import CHUNKS, Named, Reached, walk
 from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import (
@@ -52,7 +52,7 @@ from ork.sync.receive import (
     without_logs,
     write_logs,
 )
-from ork.sync.select import logs_of, reading
+from ork.sync.select import logs_of, read_naming, reading
 
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
@@ -267,13 +267,8 @@ class _Transfer:
             source = deploy.source
             roots.append(Named(deploy.snapshot, "snapshot"))
             roots.append(Named(source.oid, "blob" if source.blob else CHUNKS))
-        for _ in walk(self._read, roots, self._known):
+        for _ in walk(partial(read_naming, self._both), roots, self._known):
             pass
-
-    def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
-        return {
-            one.oid: self._both.read(one.oid, keep=False) for one in batch if one.kind not in ENDS
-        }
 
     # -- runs
 

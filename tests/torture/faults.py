@@ -1103,7 +1103,7 @@ FAULTS = (
     ),
     Fault(
         "gc takes what comes from a database",
-        "ork/orkdb/importing.py",
+        "ork/store/store.py",
         "return super()._needs() | self._written",
         "return super()._needs()",
         ("orkdb/test_importing.py::test_objects_that_gc_takes_meanwhile_are_written_again",),
