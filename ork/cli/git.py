@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import AllowSecret, Json
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.session import Session
 from ork.errors import UsageError, some
 
@@ -86,14 +86,13 @@ def export(
     session.print([_exported(done)])
     for label in done.left:
         session.say(
-            [
-                ("note: ", "warning"),
+            note_line(
                 f"tag {label} was left out: it is on no deploy of this history, or "
-                "the repository has another tag of that name",
-            ]
+                "the repository has another tag of that name"
+            )
         )
     if done.added:
-        session.say([("next: ", "hint"), f"`git -C {done.repository} log --stat {done.branch}`"])
+        session.say(next_line(f"`git -C {done.repository} log --stat {done.branch}`"))
 
 
 def import_(
@@ -196,7 +195,7 @@ def import_(
     session.print(_imported(done, session.store))
     session.say(*_skipped(done))
     if names := [one.workflow for one in done.workflows if one.added]:
-        session.say([("next: ", "hint"), f"`ork log {names[0]}`"])
+        session.say(next_line(f"`ork log {names[0]}`"))
 
 
 def _import_bundle(
@@ -226,10 +225,10 @@ def _import_bundle(
         return
     session.print(received_lines(done, found.refs))
     for name in done.missing_logs:
-        session.say([("note: ", "warning"), f"the bundle has no log of {name}"])
+        session.say(note_line(f"the bundle has no log of {name}"))
     for name in done.removed:
         told = f"{name} was left out: `ork gc` has removed the run of this number here"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(told))
 
 
 def _check_form(form: str, known: str = "only git") -> None:
@@ -275,15 +274,13 @@ def _skipped(done: "Imported") -> Iterator[Line]:
     for one in done.skipped:
         commit = (one.commit[:COMMIT_DIGITS], "oid")
         yield [("skipped ", "warning"), commit, f"  {one.path}: {one.reason}"]
-    note = ("note: ", "warning")
     if done.skipped:
         many = count(len(done.skipped), "version")
-        yield [note, f"skipped {many} of a file that could not be deployed"]
+        yield note_line(f"skipped {many} of a file that could not be deployed")
     if done.left and any(one.added for one in done.workflows):
         why = "they are on no commit of this line, or have a name that no tag here can have"
-        yield [note, f"left out {some(done.left, TAGS_MAX)}: {why}"]
+        yield note_line(f"left out {some(done.left, TAGS_MAX)}: {why}")
     if done.shallow:
-        yield [
-            note,
-            f"{done.repository} is a shallow clone: what came before its oldest commit is not here",
-        ]
+        yield note_line(
+            f"{done.repository} is a shallow clone: what came before its oldest commit is not here"
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -97,9 +97,10 @@ def _told(done: "ImportedDatabase") -> Iterator[Line]:
         yield [("left out ", "warning"), (quoted(one.workflow), "name"), what]
     largest = max(done.workflows, key=lambda one: one.deploys + one.runs, default=None)
     added = largest if largest and largest.deploys + largest.runs else None
-    note = ("note: ", "warning")
     if done.dry_run:
-        yield [note, "this was a dry run: nothing was written"]
+        yield note_line("this was a dry run: nothing was written")
     elif added is not None:
-        yield [note, "the code of tasks was never in this database: deploy the files to run them"]
-        yield [("next: ", "hint"), f"`ork log {added.workflow}`"]
+        yield note_line(
+            "the code of tasks was never in this database: deploy the files to run them"
+        )
+        yield next_line(f"`ork log {added.workflow}`")

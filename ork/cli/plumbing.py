@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ork.cli.options import Json
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import NotFound
@@ -72,7 +72,7 @@ def cat_object(
     oid = _resolve(session, revision).oid
     data = session.store.raw(oid)
     if mark := session.store.tombstone(oid):
-        session.say([("note: ", "warning"), forgotten_in_words(mark)])
+        session.say(note_line(forgotten_in_words(mark)))
     word, payload = unframe(data)
     if as_json:
         is_blob = word == "blob"

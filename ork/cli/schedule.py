@@ -13,7 +13,7 @@ from ork.alike import did_you_mean
 from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view, waits_for
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
@@ -193,7 +193,7 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
         others = "; others may work beside it" if store.shared else ""
         session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}{others}"])
     elif (found or waiting) and up is False:
-        session.say([("note: ", "warning"), NOBODY_FIRES])
+        session.say(note_line(NOBODY_FIRES))
 
 
 def _unscheduled(workflow: str | None) -> Line:
@@ -388,7 +388,7 @@ def _pause(session: Session, store: Store, workflow: str | None, as_json: bool) 
             session.print_json("paused-list", every)
         return
     session.print(([(one.workflow, "name"), " is paused"] for one in every), page=True)
-    session.say([("next: ", "hint"), f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"])
+    session.say(next_line(f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"))
 
 
 def _resume(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
@@ -416,7 +416,7 @@ def _resume(session: Session, store: Store, workflow: str | None, as_json: bool)
         ),
         page=True,
     )
-    session.say([("next: ", "hint"), f"`ork schedule next{f' {workflow}' if workflow else ''}`"])
+    session.say(next_line(f"`ork schedule next{f' {workflow}' if workflow else ''}`"))
 
 
 def _fire(
@@ -476,7 +476,7 @@ def _backfill(
         f", for the slot of {first}" if len(slots) == 1 else f", for slots from {first} to {last}"
     )
     session.print([[(workflow, "name"), words, f"; {known}" if done.known else ""]])
-    session.say([("next: ", "hint"), "`ork up` runs them one after the other"])
+    session.say(next_line("`ork up` runs them one after the other"))
 
 
 def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLine"]:
@@ -490,7 +490,7 @@ def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLin
     every = Lines(store)
     found = every.look()
     for name, error in every.wrong.items():
-        session.say([("note: ", "warning"), f"{name}: {error.message}"])
+        session.say(note_line(f"{name}: {error.message}"))
     return found
 
 

@@ -17,6 +17,7 @@ from ork.cli.screen.line import (
     Line,
     document,
     json_parts,
+    note_line,
     page_lines,
     terminal_width,
     texts_of,
@@ -298,13 +299,13 @@ class Session:
                 made = location.make(folder, environ=environ)
                 if made and not self.quiet:
                     place = location.elsewhere(folder, environ=environ) or os.path.relpath(folder)
-                    self.say([("note: ", "warning"), f"made an empty store in {place}"])
+                    self.say(note_line(f"made an empty store in {place}"))
         else:
             folder = self.folder
         self._store = location.open_store(folder, environ=environ)
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"
-            self.say([("note: ", "warning"), told])
+            self.say(note_line(told))
         self._settle(self._store)
         if self.at_op is not None:
             from ork.heads.undo import at_operation
@@ -325,10 +326,7 @@ class Session:
             raise
         except StoreError as error:
             # A full disk or a store that may only be read: looking at it works nevertheless.
-            self.say(
-                [("note: ", "warning"), f"runs that nobody executes are shown as running: {error}"]
-            )
+            self.say(note_line(f"runs that nobody executes are shown as running: {error}"))
             return
         for run in settled:
-            told = f"{run.name} was interrupted: {run.reason}"
-            self.say([("note: ", "warning"), told])
+            self.say(note_line(f"{run.name} was interrupted: {run.reason}"))

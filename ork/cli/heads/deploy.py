@@ -12,7 +12,7 @@ import typer
 from ork.backends.address import Address, parse_url, public
 from ork.cli.options import AllowSecret, Files, Json, Move, at_most_one, files_of
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, hint_line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError
@@ -123,7 +123,7 @@ def init(
         told = "history is kept there and nowhere else"
         if (location.project_of(store.parent) / ".git").exists():
             told = "git ignores it: `git clean -fdx` deletes all history"
-        session.say([("note: ", "warning"), f"{told}; `ork backup` copies it"])
+        session.say(note_line(f"{told}; `ork backup` copies it"))
     if place and url:
         session.say(*_password(url))
     if written:
@@ -134,7 +134,7 @@ def init(
         told = _HISTORY
     else:
         told = "`ork deploy FILE` keeps the first version of a workflow"
-    session.say([("next: ", "hint"), told])
+    session.say(next_line(told))
 
 
 def _init_from(session: Session, backup: str, store: Path, address: Address | None) -> None:
@@ -147,20 +147,20 @@ def _init_from(session: Session, backup: str, store: Path, address: Address | No
     session.print([[f"Made a store of {quoted(public(backup))} in {place}: {', '.join(parts)}"]])
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
-        session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
+        session.say(note_line(f"{wrong}: `ork fsck` names them"))
     if address and isinstance(address.at, str):  # it may have a password
         environ = {**environ, "ORK_STORE": address.at}
         session.say(*_password(address.at))
     with closing(location.open_unchecked(store, environ=environ)) as made:
         session.say(*_both_fire(made))
-    session.say([("next: ", "hint"), _HISTORY])
+    session.say(next_line(_HISTORY))
 
 
 def _password(url: str) -> Iterator[Line]:
     """Yield a note where there is a password in a URL."""
     if public(url) != url:
         told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
-        yield [("note: ", "warning"), told]
+        yield note_line(told)
 
 
 def _both_fire(store: "Store") -> Iterator[Line]:
@@ -171,7 +171,7 @@ def _both_fire(store: "Store") -> Iterator[Line]:
     parts = ((schedules, "schedule"), (waiting, "waiting run"))
     if came := " and ".join(count(number, noun) for number, noun in parts if number):
         told = "end the ork up of the other store before one works on this, or both fire"
-        yield [("note: ", "warning"), f"{came} came along: {told}"]
+        yield note_line(f"{came} came along: {told}")
 
 
 def deploy(
@@ -256,7 +256,7 @@ def deploy(
     if folders := [path for path in files or () if path.is_dir()]:
         for name, path in gone(store, folders).items():
             told = f"{name} stays deployed, {os.path.relpath(path)} is gone"
-            session.say([("note: ", "warning"), f"{told}: `ork archive {name}` puts it away"])
+            session.say(note_line(f"{told}: `ork archive {name}` puts it away"))
     session.say(*_after_deploy(done, checked))
 
 
@@ -284,7 +284,7 @@ def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iter
             name, params = one.workflow, loaded.definition.params
             diff = f"`ork diff {name}~1 {name}` or " if one.parent else ""
             given = "".join(f" -i {key}=VALUE" for key, it in params.items() if it.required)
-            yield [("next: ", "hint"), f"{diff}`ork run {name}{given}`"]
+            yield next_line(f"{diff}`ork run {name}{given}`")
             return
 
 
@@ -328,23 +328,22 @@ def status(
     modified = next((one for one in found if one.state in ("modified", "moved")), None)
     fresh = next((one for one in found if one.state == "new"), None)
     if duplicate:
-        session.say([("hint: ", "hint"), f"{duplicate.path} needs a name of its own"])
+        session.say(hint_line(f"{duplicate.path} needs a name of its own"))
     if renamed := next((one for one in found if one.state == "renamed"), None):
         names = str(renamed.other), str(renamed.workflow)
-        session.say([("next: ", "hint"), naming_hint(session.store, *names, renamed.path)])
+        session.say(next_line(naming_hint(session.store, *names, renamed.path)))
     elif modified and modified.state == "moved":
         move = "--move " if modified.summary else ""
         kept = f"`ork deploy {move}{shlex.quote(modified.path)}` keeps its new path"
-        session.say([("next: ", "hint"), kept])
+        session.say(next_line(kept))
     elif modified:
         kept = f"`ork deploy {shlex.quote(modified.path)}` keeps it"
-        told = f"`ork diff {modified.workflow}` shows what changed, {kept}"
-        session.say([("next: ", "hint"), told])
+        session.say(next_line(f"`ork diff {modified.workflow}` shows what changed, {kept}"))
     elif behind := next((one for one in found if one.state == "behind"), None):
         told = f"`ork restore {behind.workflow} --code` writes the newest version here"
-        session.say([("next: ", "hint"), told])
+        session.say(next_line(told))
     elif fresh:
-        session.say([("next: ", "hint"), f"`ork deploy {shlex.quote(fresh.path)}`"])
+        session.say(next_line(f"`ork deploy {shlex.quote(fresh.path)}`"))
     elif missing := next((one for one in found if one.state == "missing"), None):
         name = missing.workflow
         if sum(one.state == "missing" for one in found) > 1:
@@ -355,7 +354,7 @@ def status(
             told = f"`ork restore {name} --code` writes the file and the code of its deploy"
         if not missing.summary and not session.store.shared:  # others may have it
             told += f", `ork archive {name}` puts the workflow away"
-        session.say([("next: ", "hint"), told])
+        session.say(next_line(told))
     elif not found:
         session.say(["no workflow files here"])
 

@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.errors import UsageError, some
@@ -75,11 +75,10 @@ def rollback(
     if done.passed_over:
         snapshots = [store.get(Deploy, oid).snapshot for oid in done.passed_over]
         passed = some([store.short(oid) for oid in dict.fromkeys(snapshots)], PASSED_SHOWN_MAX)
-        told = f"passed over {passed}, which ran well: a part of it was forgotten"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(f"passed over {passed}, which ran well: a part of it was forgotten"))
     if done.changed:
         on_disk = f"`ork restore {name} --code` to have it on disk as well"
-        session.say([("next: ", "hint"), f"`ork run {name}`, or {on_disk}"])
+        session.say(next_line(f"`ork run {name}`, or {on_disk}"))
 
 
 def _rolled_back(done: "RolledBack", store: "Store") -> Iterator[Line]:
@@ -165,14 +164,13 @@ def restore(
         session.say(_surplus(done))
     session.say(*_beside(done, store, to))
     if to is None:
-        session.say([("next: ", "hint"), "`ork status`"])
+        session.say(next_line("`ork status`"))
 
 
 def _tell_all(
     session: Session, store: "Store", found: "Sequence[Restored]", to: str | None
 ) -> None:
     """Print what was written, and say what there is to know beside it."""
-    note = ("note: ", "warning")
     files = [file for done in found for file in done.files]
     written = sorted({file.path for file in files if file.state == "written"})
     session.print(([("written   ", "changed"), path] for path in written), page=True)
@@ -181,11 +179,13 @@ def _tell_all(
         outside = [file.path for file in done.files if file.state == "outside"]
         if newer:
             shown = some(newer, SURPLUS_SHOWN_MAX)
-            session.say([note, f"{done.workflow} has another {shown}: a later deploy has this one"])
+            session.say(
+                note_line(f"{done.workflow} has another {shown}: a later deploy has this one")
+            )
         if outside:
             shown = some(outside, SURPLUS_SHOWN_MAX)
             way = f"`ork restore {done.workflow} -o DIR/` writes it elsewhere"
-            session.say([note, f"{shown} lies outside of the project: {way}"])
+            session.say(note_line(f"{shown} lies outside of the project: {way}"))
         if done.surplus:
             session.say(_surplus(done))
         session.say(*_beside(done, store, to))
@@ -194,7 +194,7 @@ def _tell_all(
         as_deployed = f"nothing to write: {human.count(here, 'file')} as deployed"
         session.say([as_deployed if found else "no workflows"])
     elif to is None:
-        session.say([("next: ", "hint"), "`ork status`"])
+        session.say(next_line("`ork status`"))
 
 
 def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
@@ -212,7 +212,7 @@ def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
             continue
         if file.resolve().is_relative_to(project):
             told = f"{file} is a second file of {name} in this project, for `ork check` as well"
-            yield [("note: ", "warning"), told]
+            yield note_line(told)
 
 
 def _restored(done: "Restored") -> Iterator[Line]:
@@ -223,7 +223,7 @@ def _restored(done: "Restored") -> Iterator[Line]:
 def _surplus(done: "Restored") -> Line:
     shown = some(done.surplus, SURPLUS_SHOWN_MAX)
     kept = "a deploy would add what is there now"
-    return [("note: ", "warning"), f"this version did not have {shown}; {kept}"]
+    return note_line(f"this version did not have {shown}; {kept}")
 
 
 def tag(
@@ -278,7 +278,7 @@ def tag(
     session.print(_tagged(done, store))
     if revision and "#" in revision and not done.removed:
         told = f"it is on the deploy that {revision} ran; `ork run {revision}` repeats that run"
-        session.say([("note: ", "warning"), f"{told}, with its parameters"])
+        session.say(note_line(f"{told}, with its parameters"))
 
 
 def _tags(found: "Iterable[Tag]", store: "Store", session: Session) -> Iterator[Line]:

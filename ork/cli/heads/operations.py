@@ -12,7 +12,7 @@ import typer
 
 from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, matching
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
@@ -114,11 +114,10 @@ def undo(
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
     session.print(_moves(done.moves, store))
     for command in dict.fromkeys(done.passed):
-        told = f"`{command}` came later: what that took away stays away"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(f"`{command}` came later: what that took away stays away"))
     session.say(*_still_there(session, done.moves))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
-    session.say([("next: ", "hint"), f"`ork ops` lists all operations; {again}"])
+    session.say(next_line(f"`ork ops` lists all operations; {again}"))
 
 
 def _still_there(
@@ -135,7 +134,7 @@ def _still_there(
         if file.state == "modified":
             path = quote(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {name} --code` writes that here"
-            yield [("note: ", "warning"), f"{path} is not as this version: {write}"]
+            yield note_line(f"{path} is not as this version: {write}")
 
 
 def _operations(

@@ -10,7 +10,7 @@ import typer
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import OrkError
@@ -49,9 +49,7 @@ def workflows(
     if first is None:
         some = limit != 0 and next(session.store.refs("workflows/"), None)
         session.say(
-            [("note: ", "warning"), "all are archived: `ork workflows --all`"]
-            if some
-            else ["no workflows"]
+            note_line("all are archived: `ork workflows --all`") if some else ["no workflows"]
         )
         return
     rows = [first, *found]
@@ -59,7 +57,7 @@ def workflows(
     due = listed(session.store, lines, now) if lines else ()
     session.print(_workflows(rows, due, session), page=True)
     if any(one.next for one in rows) and is_up(session.store) is False:
-        session.say([("note: ", "warning"), NOBODY_FIRES])
+        session.say(note_line(NOBODY_FIRES))
 
 
 def _workflows(
@@ -145,8 +143,7 @@ def still_named(store: Store, path: str, name: str) -> Iterator[Line]:
         if old != name and store.ref(f"workflows/{old}") is None:
             line = name_problem(loaded, "", None).line
             shown = os.path.relpath(store.project / path)
-            told = f"{shown}:{line} still says {old}: write `name: {name}` there"
-            yield [("next: ", "hint"), told]
+            yield next_line(f"{shown}:{line} still says {old}: write `name: {name}` there")
 
 
 def archive(
@@ -186,4 +183,4 @@ def archive(
     session.print([[(workflow, "name"), how]])
     if not undo:
         told = f"`ork archive --undo {workflow}` takes it out, `ork log {workflow}` shows it"
-        session.say([("next: ", "hint"), told])
+        session.say(next_line(told))

@@ -10,7 +10,7 @@ from ork.cli import options as shared
 from ork.cli.history.log import deploy_header, deploy_line
 from ork.cli.runs.plain import stop_on_signals
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, wrap_body
+from ork.cli.screen.line import Line, body_lines, next_line, note_line
 from ork.cli.screen.parts import given
 from ork.cli.session import Session
 from ork.objects.kinds import Deploy
@@ -100,7 +100,7 @@ def bisect(
                 session.say(_step(step, store, judged=cmd is not None))
                 if isinstance(step, Trial) and step.other_params:
                     other = "it had other parameters: no good run had those of the bad one"
-                    session.say([("note: ", "warning"), other])
+                    session.say(note_line(other))
         except KeyboardInterrupt:
             session.say(
                 ["stopped; the runs that ended are kept: the same command goes on from there"]
@@ -111,7 +111,7 @@ def bisect(
         session.print_json("bisect", step)
     else:
         session.print(bisected_view(step, store, session))
-        session.say([("next: ", "hint"), _next(step, store)])
+        session.say(next_line(_next(step, store)))
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
 
 
@@ -159,7 +159,7 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
     yield [""]
     yield from deploy_header(entry, store, session)
     yield [""]
-    yield from wrap_body(entry.deploy.message, "    ")
+    yield from body_lines(entry.deploy.message)
     if entry.diff:
         yield [""]
         shown = with_hunks(entry.diff, store.blob, lines_max=SHORT_DIFF_LINES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.cli.options import Json, at_most_one
+from ork.cli.screen.line import note_line
 from ork.cli.session import Session
 from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
@@ -234,7 +235,7 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     else:
         session.say([_nothing(found, asked.names)])
     if asked.form != "json" and (told := unkept(found)):
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(told))
     return bool(found.diff)
 
 
@@ -255,7 +256,7 @@ def _show_several(session: Session, names: Sequence[str], asked: Asked) -> bool:
         try:
             before, after = _ends(session, [name])
         except OrkError as error:
-            session.say([("note: ", "warning"), error.message])
+            session.say(note_line(error.message))
             continue
         found.append(compare_resolved(session.store, before, after, rename=asked.rename))
     found = [one for one in found if one.diff]
@@ -299,7 +300,7 @@ def comparison_view(found: Comparison, store: Store) -> "Iterator[Line]":
         yield from diff_view(found.diff)
         yield from impact_view(impact_of(store, found))
     if told := unkept(found):
-        yield [("note: ", "warning"), told]
+        yield note_line(told)
 
 
 def _nothing(found: Comparison, names: Sequence[str] = ()) -> str:

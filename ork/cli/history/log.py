@@ -9,7 +9,7 @@ import typer
 from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, at_most_one
 from ork.cli.screen import human
 from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
-from ork.cli.screen.line import MARKS, Line, plain, wrap_body
+from ork.cli.screen.line import MARKS, Line, body_lines, hint_line, plain
 from ork.cli.screen.parts import column, is_narrow
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -153,8 +153,7 @@ def log(
         from ork.history.filters import renamed_by
 
         for name, was in renamed_by(store, oldest[0].deploy, parts).items():
-            told = f"{name} was called {was} before: `--follow` goes on from there"
-            session.say([("hint: ", "hint"), told])
+            session.say(hint_line(f"{name} was called {was} before: `--follow` goes on from there"))
 
 
 def _noting_oldest(
@@ -182,7 +181,7 @@ def _entry(
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
-        yield from wrap_body(entry.deploy.message, "    ")
+        yield from body_lines(entry.deploy.message)
     if entry.diff:
         if not oneline:
             yield [""]

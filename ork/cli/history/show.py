@@ -10,7 +10,7 @@ from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
 from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, members, to_json, wrap_body
+from ork.cli.screen.line import Line, body_lines, members, note_line, to_json
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
@@ -51,7 +51,7 @@ def show(
     found = look_up(store, as_revision(revision), now=session.now())
     data = bytes_of(store, found)
     if mark := store.tombstone(found.oid):
-        session.say([("note: ", "warning"), contents.forgotten_in_words(mark)])
+        session.say(note_line(contents.forgotten_in_words(mark)))
     if data is None:
         fields, lines = _fields_and_lines(session, store, found)
     else:
@@ -133,7 +133,7 @@ def _deploy(
     if lacks_code(store, deploy):
         yield [("code     ", "label"), "never kept: `ork deploy FILE` adds it as it is now"]
     yield [""]
-    yield from wrap_body(deploy.message, "    ")
+    yield from body_lines(deploy.message)
     if deploy.settings:
         yield [""]
         yield [("settings", "heading")]
@@ -207,7 +207,7 @@ def _task(name: str | None, oid: str, task: Task) -> Iterator[Line]:
             continue
         if isinstance(value, str) and "\n" in value:
             yield [label]
-            yield from wrap_body(value, "    ")
+            yield from body_lines(value)
         elif isinstance(value, dict) and len(value) > 1:
             yield [label]
             for key, item in sorted(value.items()):

@@ -12,8 +12,7 @@ from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_s
 from ork.cli.runs.run import edited
 from ork.cli.screen import human
 from ork.cli.screen.errors import error_view, print_error
-from ork.cli.screen.line import Line
-from ork.cli.screen.parts import notes
+from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError, some
 from ork.objects.kinds import Deploy, Run
@@ -244,9 +243,10 @@ def _retry(session: Session, store: Store, one: _Again, how: _How, control: Cont
     )
     if not (how.as_json or session.quiet):
         if good := started.beside:
-            told = f"{good.name} succeeded and stays: a new run begins"
-            session.say([("note: ", "warning"), told])
-        session.say(*_older(session, store, one.run, latest=how.latest), *notes(started.notes))
+            session.say(note_line(f"{good.name} succeeded and stays: a new run begins"))
+        session.say(
+            *_older(session, store, one.run, latest=how.latest), *map(note_line, started.notes)
+        )
     last = follow(
         session,
         started.events,
@@ -280,7 +280,9 @@ def _dry_run(
         ready = start.prepare_retry(store, text, options=options, caller=caller, latest=how.latest)
         would.append(start.would_run(store, ready))
         if not as_json:
-            session.say(*_older(session, store, one.run, latest=how.latest), *notes(ready.notes))
+            session.say(
+                *_older(session, store, one.run, latest=how.latest), *map(note_line, ready.notes)
+            )
             lines += would_run_view(would[-1], store)
     if not as_json:
         session.print(lines, page=True)
@@ -299,8 +301,8 @@ def _older(session: Session, store: Store, run: Run, *, latest: bool) -> Iterato
     new = list(edited(session, store, workflow, f"`ork deploy {{}}`, then {again} runs with that"))
     yield from new
     if not new and not latest and store.get(Deploy, head).snapshot != run.snapshot:
-        yield [("note: ", "warning"), f"{run.name} goes on with the version that it had"]
-        yield [("hint: ", "hint"), f"{again} runs the newest"]
+        yield note_line(f"{run.name} goes on with the version that it had")
+        yield hint_line(f"{again} runs the newest")
 
 
 def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoReturn:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
-from ork.cli.screen.parts import column, notes, quoted
+from ork.cli.screen.line import Line, note_line
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.runner.start import Prepared, WouldRun, would_run
 from ork.store.store import Store
@@ -19,7 +19,7 @@ def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> N
     if as_json:
         session.print_json("dry-run", would)
     else:
-        session.say(*notes(ready.notes))
+        session.say(*map(note_line, ready.notes))
         session.print(would_run_view(would, store), page=True)
 
 

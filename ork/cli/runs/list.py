@@ -15,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
@@ -179,7 +179,7 @@ def runs(
         lines = runs_view(found, store, session)
     if waiting := len(refs["queue"]):
         told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
-        session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
+        session.say(note_line(f"{told}: `ork schedule list`"))
     first = next(lines, None)
     if first is None:
         session.say(["no runs"], *(_what_is_wrong(store, workflow, params) if params else ()))
@@ -196,9 +196,9 @@ def _what_is_wrong(
     try:
         refuse_params(store, workflow, params)
     except (NotFound, UsageError) as error:
-        yield [("note: ", "warning"), error.message]
+        yield note_line(error.message)
         if error.hint:
-            yield [("hint: ", "hint"), error.hint]
+            yield hint_line(error.hint)
 
 
 def _listed(words: Iterable[str] | None) -> tuple[str, ...]:
@@ -243,11 +243,10 @@ def outputs(
     workflow = present_name(store, run.workflow)
     newest = store.ref(f"workflows/{workflow}") if "#" not in revision else None
     if newest and store.get(Deploy, newest).snapshot != run.snapshot:
-        told = f"{run.name} executed another version than the newest of {workflow}"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(f"{run.name} executed another version than the newest of {workflow}"))
     for name, changed in tainted(states).items():
         if name in values:
-            session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
+            session.say(note_line(f"{name}: {taint_text(changed)}"))
     value = value_at(values[task], path) if task else values
     if as_json:
         session.print_json("outputs", {revision.partition(":")[2]: value} if path else values)

@@ -13,7 +13,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import PRINTED, Line, texts_of
+from ork.cli.screen.line import PRINTED, Line, note_line, texts_of
 from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
@@ -125,7 +125,7 @@ def logs(
             session.print([[""]])
         _say_missing(session, log)
     if silent:
-        session.say([("note: ", "warning"), f"{human.count(silent, 'task')} printed nothing"])
+        session.say(note_line(f"{human.count(silent, 'task')} printed nothing"))
 
 
 def _say_missing(session: Session, log: Log) -> None:
@@ -133,10 +133,9 @@ def _say_missing(session: Session, log: Log) -> None:
     if log.reason is not None:
         what = "printed nothing" if log.attempt else "has no log"
         told = log.reason.partition("\n")[0]
-        session.say([("note: ", "warning"), f"{log.run}:{log.task} {what}: {told}"])
+        session.say(note_line(f"{log.run}:{log.task} {what}: {told}"))
     if log.error is not None:
-        words = human.cut_log(log.run, {log.task: log.error})
-        session.say([("note: ", "warning"), words])
+        session.say(note_line(human.cut_log(log.run, {log.task: log.error})))
 
 
 def _export(session: Session, found: list[Log], folder: Path, tail: int | None) -> None:
@@ -250,10 +249,9 @@ def _texts(session: Session, run: str, printed: "Iterable[Told]") -> "Iterator[P
         if isinstance(part, Printed):
             yield part
             if part.error is not None:
-                words = human.cut_log(run, {part.task: part.error})
-                session.say([("note: ", "warning"), words])
+                session.say(note_line(human.cut_log(run, {part.task: part.error})))
         elif isinstance(part, NotStarted):
-            session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])
+            session.say(note_line(f"{run}:{part.task} has no log: {part.reason}"))
 
 
 def whole_lines(data: Iterable[bytes]) -> Iterator[str]:

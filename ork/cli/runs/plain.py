@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human, signals
-from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
+from ork.cli.screen.line import (
+    PRINTED,
+    Line,
+    hint_line,
+    next_line,
+    note_line,
+    to_json,
+    unread_is_no_error,
+)
 from ork.cli.session import Session
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
@@ -146,7 +154,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
     try:
         hook = after(session.store, run, caller)
     except OrkError as error:
-        session.say([("note: ", "warning"), f"the hook of the run: {error.message}"])
+        session.say(note_line(f"the hook of the run: {error.message}"))
         return
     if hook is None:
         return
@@ -157,7 +165,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
     elif hook.state != "success":
         name = run.name
         told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(told))
     elif not session.quiet:
         more = f"; `ork show {run.name}` has what it printed" if hook.output else ""
         session.say([f"{hook.which} of {run.name} was executed{more}"])
@@ -177,10 +185,9 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
     with unread_is_no_error():
         if ends and (more := len(failed) - _say_ends(session, failed)):
             session.say(
-                [
-                    ("note: ", "warning"),
-                    f"the ends of {human.count(more, 'more log')}: `ork logs {name} --failed`",
-                ]
+                note_line(
+                    f"the ends of {human.count(more, 'more log')}: `ork logs {name} --failed`"
+                )
             )
     with unread_is_no_error():
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
@@ -193,7 +200,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
         if finished.tainted:
             session.say([("tainted: ", "warning"), human.how_tainted(name, finished.tainted)])
         if finished.cut_logs:
-            session.say([("note: ", "warning"), human.cut_log(name, finished.cut_logs)])
+            session.say(note_line(human.cut_log(name, finished.cut_logs)))
         if finished.folder:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
     with unread_is_no_error():
@@ -201,7 +208,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
             session.say(*after_failure(session, run, failed, show=True))
             return
         ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
-        session.say([("next: ", "hint"), human.either(ways)])
+        session.say(next_line(human.either(ways)))
 
 
 def after_failure(
@@ -226,7 +233,7 @@ def after_failure(
         ways += [f"`ork retry {name} --from {kept}` where files that it wrote are gone"]
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
         ways += [f"`ork retry --latest {name}` with the newest version"]
-    yield [("next: ", "hint"), human.either(ways)]
+    yield next_line(human.either(ways))
 
 
 def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line | None:
@@ -304,7 +311,7 @@ def checked_out(event: CheckedOut) -> list[Line]:
     more = f" and {human.count(len(others), 'other file')}" if others else ""
     words = f"{first}{more} changed: tasks start in {human.path(event.folder)} from now on"
     hint = f"`exclude: [{first}]` says that it is data, if a task writes it"
-    return [[words], [("hint: ", "hint"), hint]]
+    return [[words], hint_line(hint)]
 
 
 def _is_live(environ: Mapping[str, str]) -> bool:

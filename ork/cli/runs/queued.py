@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, given, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import Conflict, some
@@ -36,7 +36,7 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
         return
     session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
     soon = f"`ork watch {queued.id}`" if is_up(session.store) else "`ork up` runs it"
-    session.say([("next: ", "hint"), f"{soon}, or `ork cancel {queued.id}`"])
+    session.say(next_line(f"{soon}, or `ork cancel {queued.id}`"))
 
 
 def taken_back(session: Session, store: "Store", name: str) -> bool:

@@ -12,8 +12,7 @@ from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
 from ork.cli.runs.queued import take_all_back, taken_back
-from ork.cli.screen.line import Line
-from ork.cli.screen.parts import notes
+from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import UsageError, some
 from ork.heads.deploy import Deployed, head_status
@@ -284,7 +283,7 @@ def _run(
         started = start.start(store, sources.pop(), caller=caller, **how)
         if not (as_json or quiet):
             session.say(*_deployed(store, started.deployed, how["message"]))
-            session.say(*_beside(started.others), *notes(started.notes))
+            session.say(*_beside(started.others), *map(note_line, started.notes))
         last = follow(
             session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
         )
@@ -356,7 +355,7 @@ def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> I
         yield deploy_line(deployed, store)
         yield from warnings_of(deployed)
     elif message is not None:
-        yield [("note: ", "warning"), "nothing was deployed: the message is not kept"]
+        yield note_line("nothing was deployed: the message is not kept")
 
 
 def _beside(others: Sequence[Run]) -> Iterator[Line]:
@@ -365,7 +364,7 @@ def _beside(others: Sequence[Run]) -> Iterator[Line]:
         names = some([run.name for run in others], NAMES_MAX)
         verb = "goes" if len(others) == 1 else "go"
         watch = f"`ork watch {others[0].name}`"
-        yield [("note: ", "warning"), f"{names} {verb} on at the same time: {watch}"]
+        yield note_line(f"{names} {verb} on at the same time: {watch}")
 
 
 def edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
@@ -375,13 +374,12 @@ def edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator
     """
     one = head_status(store, workflow, author=session.author())
     path = os.path.relpath(store.project / one.path)
-    note: tuple[str, str] = ("note: ", "warning")
     if one.state == "missing" and not one.summary:  # which an import has never had
         told = f"{path} is not here: `ork restore {workflow} --code` writes what is run"
-        yield [note, f"{told}; if it has moved, `ork deploy FILE` tells where it is now"]
+        yield note_line(f"{told}; if it has moved, `ork deploy FILE` tells where it is now")
     elif one.state == "modified" and one.workflow == workflow:
-        yield [note, f"{workflow} runs without what you changed: {one.summary}"]
-        yield [("hint: ", "hint"), hint.format(shlex.quote(path))]
+        yield note_line(f"{workflow} runs without what you changed: {one.summary}")
+        yield hint_line(hint.format(shlex.quote(path)))
     elif one.state == "invalid":
-        yield [note, f"{workflow} runs as it was deployed: {one.summary}"]
-        yield [("hint: ", "hint"), f"`ork check {shlex.quote(path)}` says what is wrong"]
+        yield note_line(f"{workflow} runs as it was deployed: {one.summary}")
+        yield hint_line(f"`ork check {shlex.quote(path)}` says what is wrong")

@@ -8,6 +8,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.runs.plain import exit_code, follow, summary
 from ork.cli.runs.queued import find_queued
+from ork.cli.screen.line import note_line
 from ork.cli.session import Session
 from ork.runner import watch as events_of
 from ork.store.contents import find_run
@@ -55,7 +56,7 @@ def watch(
         try:
             end = follow(session, events, control=None, as_json=as_json, watched=True)
         except KeyboardInterrupt:
-            session.say([("note: ", "warning"), f"{run.name} goes on"])
+            session.say(note_line(f"{run.name} goes on"))
             raise
     raise typer.Exit(exit_code(end))
 
@@ -64,6 +65,6 @@ def _await_begin(session: Session, name: str) -> None:
     """Return when no run waits for `ork up` under this id any more."""
     if (waiting := find_queued(session.store, name)) is None:
         return
-    session.say([("note: ", "warning"), f"{waiting.workflow} still waits for `ork up`"])
+    session.say(note_line(f"{waiting.workflow} still waits for `ork up`"))
     while find_queued(session.store, name) is not None:
         time.sleep(LOOK_SECONDS)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ork.cli.screen.fit import columns
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, hint_line
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def error_view(error: OrkError) -> Iterator[Line]:
         if (more := len(error.candidates) - CANDIDATES_MAX) > 0:
             yield [f"  and {more:,} more"]
     if error.hint:
-        yield [("hint: ", "hint"), error.hint]
+        yield hint_line(error.hint)
 
 
 def warnings_view(warnings: Iterable[Problem]) -> Iterator[Line]:

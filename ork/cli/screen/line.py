@@ -313,10 +313,25 @@ def has_boxes(environ: Mapping[str, str]) -> bool:
     return "utf" in locale.lower()
 
 
-def wrap_body(text: str, indent: str) -> Iterator[Line]:
+def note_line(text: str) -> Line:
+    """Return what there is to know beside an answer."""
+    return [("note: ", "warning"), text]
+
+
+def hint_line(text: str) -> Line:
+    """Return what to do about something."""
+    return [("hint: ", "hint"), text]
+
+
+def next_line(text: str) -> Line:
+    """Return the likely next command."""
+    return [("next: ", "hint"), text]
+
+
+def body_lines(text: str) -> Iterator[Line]:
     """Yield the lines of a message, indented; blank lines stay."""
     for line in text.rstrip("\n").split("\n"):
-        yield [indent + line] if line else [""]
+        yield [f"    {line}"] if line else [""]
 
 
 def _count_marks(found: re.Match[str]) -> str:

@@ -50,11 +50,6 @@ def telling_first(given: Iterable[object]) -> list[dict[str, Json]]:
     return [{name: params[name] for name in telling if name in params} for params in found]
 
 
-def notes(texts: Iterable[str]) -> Iterator[Line]:
-    """Yield each text as a note."""
-    return ([("note: ", "warning"), text] for text in texts)
-
-
 def length(line: Line) -> int:
     """Return the characters of a line."""
     return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in line)

@@ -9,6 +9,7 @@ import typer
 from ork.backends.address import is_url, parse_url, public
 from ork.cli.options import Json
 from ork.cli.screen.human import count
+from ork.cli.screen.line import next_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.cli.sync.transfer import left_out_lines, moved_lines
@@ -71,5 +72,4 @@ def clone(
     if not is_url(target):
         there = "" if Path(target).resolve() == Path.cwd() else f"-C {shlex.quote(target)} "
     first = "log` shows the history" if is_url(target) else "restore --all --code` writes the files"
-    told = f"`ork {there}{first}, `ork {there}pull` brings what is new"
-    session.say([("next: ", "hint"), told])
+    session.say(next_line(f"`ork {there}{first}, `ork {there}pull` brings what is new"))

@@ -7,7 +7,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.cli.sync.transfer import DryRun, Workflows, ends_of, exchanged, tell_dry_run
@@ -79,7 +79,7 @@ def _apart_lines(apart: "dict[str, Standing]") -> Iterator[Line]:
     for workflow, found in apart.items():
         if found.words:
             words = found.words if found.name else f"{found.words}/{workflow}"
-            yield [("note: ", "warning"), f"{workflow} is {words}"]
+            yield note_line(f"{workflow} is {words}")
 
 
 def _next_lines(
@@ -89,10 +89,8 @@ def _next_lines(
     for workflow, found in apart.items():
         if found.behind:
             there = f"{remote}/{found.name or workflow}"
-            told = f"`ork log {workflow}..{there}`, `ork diff {workflow}...{there}`"
-            yield [("next: ", "hint"), told]
+            yield next_line(f"`ork log {workflow}..{there}`, `ork diff {workflow}...{there}`")
             return
     known = {found.name or workflow for workflow, found in apart.items()}
     if new := next((name for name in fresh if name not in known), None):
-        told = f"`ork log {remote}/{new}`, `ork pull {remote} {new}` takes it"
-        yield [("next: ", "hint"), told]
+        yield next_line(f"`ork log {remote}/{new}`, `ork pull {remote} {new}` takes it")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ork.cli.options import Json
+from ork.cli.screen.line import next_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -58,9 +59,7 @@ def remote(
         assert name is not None and place is not None
         led = add(folder, name, place, start=Path.cwd(), force=force)
         _tell(session, {name: led}, as_json)
-        session.say(
-            [("next: ", "hint"), f"`ork push {name}`, `ork pull {name}` or `ork fetch {name}`"]
-        )
+        session.say(next_line(f"`ork push {name}`, `ork pull {name}` or `ork fetch {name}`"))
     elif action == "rm":
         assert name is not None
         led = remove(session.store, folder, name)

@@ -11,7 +11,7 @@ import typer
 from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, members
+from ork.cli.screen.line import Line, hint_line, members, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, person, quoted
 from ork.cli.session import Session
 from ork.errors import Conflict, some
@@ -127,7 +127,7 @@ def _transfer(
         session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
             session.say(*_behind_lines(session, heads))
-            session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
+            session.say(next_line(f"`ork log {heads[0].workflow}`"))
     if any(one.heads for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
@@ -169,7 +169,7 @@ def exchanged(
 def tell_dry_run(session: Session, done: "Transferred") -> None:
     """Say that nothing was moved of what was told."""
     if done.workflows:
-        session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
+        session.say(note_line("this was a dry run: nothing was moved"))
 
 
 def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
@@ -181,7 +181,7 @@ def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
         path = quoted(os.path.relpath(session.store.project / file.path))
         if file.state == "behind":
             write = f"`ork restore {one.workflow} --code` writes the new one"
-            yield [("note: ", "warning"), f"{path} is still as in {file.other}: {write}"]
+            yield note_line(f"{path} is still as in {file.other}: {write}")
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
 
@@ -218,33 +218,31 @@ def _counts(one: "Moved") -> str:
 
 def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> Iterator[Line]:
     """Yield what was left out, and why."""
-    note = ("note: ", "warning")
     pushed = direction == "push"
     receiver = name if pushed else "this store"
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
-        yield [note, f"{one}: {receiver} is further; {other}"]
+        yield note_line(f"{one}: {receiver} is further; {other}")
     for one in done.going_on:
-        yield [note, f"{one} was left out: it has not ended"]
+        yield note_line(f"{one} was left out: it has not ended")
     for one in done.removed:
-        yield [note, f"{one} was left out: there `ork gc` has removed the run of this number"]
+        yield note_line(f"{one} was left out: there `ork gc` has removed the run of this number")
     for one in done.missing_logs:
-        yield [note, f"{one} came without its log, which is gone"]
+        yield note_line(f"{one} came without its log, which is gone")
     if done.forgotten:
         objects, by = count(len(done.forgotten), "object"), "this store" if pushed else name
         there = "there " if pushed else ""
-        yield [
-            note,
+        yield note_line(
             f"{by} had to forget {objects} that {receiver} has, and logs may have the text as well:"
-            f" {there}`ork forget --text` asks for it; what went as a whole goes by its name",
-        ]
+            f" {there}`ork forget --text` asks for it; what went as a whole goes by its name"
+        )
 
 
 def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -> Iterator[Line]:
     """Yield what stayed since it would have lost something, and what to do about it."""
     name, address = quoted(place.name), public(place.address)
     sides = (name, "this store") if direction == "push" else ("this store", name)
-    error, note, hint = ("error: ", "error"), ("note: ", "warning"), ("hint: ", "hint")
+    error = ("error: ", "error")
     split = [one for one in done.refused if one.heads]
     for one in split:
         if all("@" in head.name for head in one.heads):
@@ -258,15 +256,15 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
     if split:
         for told in _ways_out(split, place.remote, name, there, direction):
-            yield [hint, told]
+            yield hint_line(told)
     clashing = [one for one in done.refused if one.runs]
     for one in clashing:
         its = "run of this name" if len(one.runs) == 1 else "runs of these names"
         other = "another" if len(one.runs) == 1 else "other"
-        yield [note, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
+        yield note_line(f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}")
     if clashing:
         shown = f"`{there} show {clashing[0].runs[0]}` shows the other one"
-        yield [hint, f"a run keeps its name, each side its own run; {shown}"]
+        yield hint_line(f"a run keeps its name, each side its own run; {shown}")
 
 
 def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]:

@@ -8,6 +8,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen.human import count
+from ork.cli.screen.line import next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -53,11 +54,11 @@ def backup(
     session.print([[("whole", "success"), ": ", quoted(str(target)), f", {', '.join(parts)}"]])
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in the store, and in the copy"
-        session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
+        session.say(note_line(f"{wrong}: `ork fsck` names them"))
     made = shlex.quote(str(target))
     command, does = (
         (f"ork init --from {made}", "makes a store of it, in a folder without one")
         if is_file(target)
         else (f"ork --store {made}/.ork log", "looks into it")
     )
-    session.say([("next: ", "hint"), f"`{command}` {does}"])
+    session.say(next_line(f"`{command}` {does}"))

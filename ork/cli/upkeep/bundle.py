@@ -12,7 +12,7 @@ import typer
 from ork.cli.options import Json, runs_of
 from ork.cli.screen import human
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -105,17 +105,14 @@ def _create(
     target = sys.stdout.buffer if file == STANDARD else Path(file)
     done = create(session.store, wish, target, now=session.now())
     for name in done.going_on:
-        session.say([("note: ", "warning"), f"{name} was left out: it has not ended"])
+        session.say(note_line(f"{name} was left out: it has not ended"))
     if as_json:
         session.print_json("bundle", done)
     if as_json or done.size is None:
         return
     session.print([[quoted(file), ": ", *_size(done.size)]])
     session.say(
-        [
-            ("next: ", "hint"),
-            f"where the other store is, there `ork import bundle {file}` takes it in",
-        ]
+        next_line(f"where the other store is, there `ork import bundle {file}` takes it in")
     )
 
 

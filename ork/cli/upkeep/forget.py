@@ -10,7 +10,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
@@ -117,11 +117,10 @@ def _end(found: Forgotten) -> Iterator[Line]:
     if files:
         yield [f"{human.count(files, 'file')} in the working folder {_HAVE[files > 1]} it"]
     if found.found:
-        yield [
-            ("note: ", "warning"),
+        yield note_line(
             "backups, exports, other machines, the disk's free blocks and the shell's history may"
-            " have it still: make the secret worthless",
-        ]
+            " have it still: make the secret worthless"
+        )
 
 
 def _json(found: Forgotten) -> dict[str, object]:

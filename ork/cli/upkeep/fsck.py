@@ -7,7 +7,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, hint_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import StoreError, UsageError
@@ -76,7 +76,7 @@ def fsck(
     else:
         session.print(_lines(found), page=True)
         if found.errors:
-            session.say([("hint: ", "hint"), _mended(session)])
+            session.say(hint_line(_mended(session)))
             _say_of_runs(session, found)
     if found.errors:
         raise typer.Exit(1)
@@ -89,7 +89,7 @@ def _say_of_runs(session: Session, found: Examined) -> None:
     """
     lost = (one.affects for one in found.findings if one.code == "E101")
     if any("#" in "".join(names) and ": deploy " not in "".join(names) for names in lost):
-        session.say([("hint: ", "hint"), _RUNS])
+        session.say(hint_line(_RUNS))
 
 
 def _mended(session: Session) -> str:
@@ -122,7 +122,7 @@ def _repair(session: Session, as_json: bool) -> None:
         for words in done.lost:
             session.say([("lost: ", "error"), words])
         if hint := _ELSEWHERE if done.after.errors else _LOST if done.lost else None:
-            session.say([("hint: ", "hint"), hint])
+            session.say(hint_line(hint))
         _say_of_runs(session, done.after)
     if done.after.errors or done.lost:
         raise typer.Exit(1)

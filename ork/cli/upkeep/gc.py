@@ -7,7 +7,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.session import Session
 from ork.objects.value import replace
 from ork.upkeep.keep import DAYS_MAX, RUNS_MAX, chosen
@@ -115,10 +115,10 @@ def gc(
         stay = "run stays" if found.undoable == 1 else "runs stay"
         told = f"{found.undoable:,} {stay}, ended in the last {human.count(keep.undo_days, 'day')}:"
         told += " `ork undo` may need them; --undo-days says how long"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(told))
     if found.lacking:
         told = f"{found.lacking}: all objects stay, since nobody knows what that needs"
-        session.say([("note: ", "warning"), told])
+        session.say(note_line(told))
     if not found.nothing and not prune:
         given = {
             "--keep-runs": keep_runs,
@@ -129,7 +129,7 @@ def gc(
         }
         words = ["gc", *(f"{name} {it}" for name, it in given.items() if it is not None)]
         words += ["--damaged"] if damaged else []
-        session.say([("next: ", "hint"), f"`ork {' '.join(words)} --prune` removes it"])
+        session.say(next_line(f"`ork {' '.join(words)} --prune` removes it"))
 
 
 def _lines(found: Pruned) -> Iterator[Line]:
