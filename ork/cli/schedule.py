@@ -150,31 +150,30 @@ def schedule(
         raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
     store = session.store
     if action == "list":
-        _list(session, store, workflow, as_json)
+        _list(session, workflow, as_json)
     elif action == "next":
-        _next(session, store, workflow, NEXT if limit is None else limit, since, as_json)
+        _next(session, workflow, NEXT if limit is None else limit, since, as_json)
     elif action == "skips":
-        _skips(session, store, workflow, limit, as_json)
+        _skips(session, workflow, limit, as_json)
     elif action == "late":
-        _late(session, store, workflow, since, GRACE if grace is None else grace, as_json)
+        _late(session, workflow, since, GRACE if grace is None else grace, as_json)
     elif action == "fire":
-        _fire(session, store, workflow or _only(store, action), inputs or [], slot, as_json)
+        _fire(session, workflow or _only(store, action), inputs or [], slot, as_json)
     elif action == "pause":
-        _pause(session, store, None if every else workflow or _only(store, action), as_json)
+        _pause(session, None if every else workflow or _only(store, action), as_json)
     elif action == "backfill":
-        _backfill(
-            session, store, workflow or _only(store, action), inputs or [], since, until, as_json
-        )
+        _backfill(session, workflow or _only(store, action), inputs or [], since, until, as_json)
     else:
-        _resume(session, store, None if every else workflow or _only(store, action), as_json)
+        _resume(session, None if every else workflow or _only(store, action), as_json)
 
 
-def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+def _list(session: Session, workflow: str | None, as_json: bool) -> None:
+    store = session.store
     from ork.daemon import queue
     from ork.daemon.fires import NOBODY_FIRES, holder, is_up, listed
     from ork.schedule.words import in_words
 
-    found = listed(store, _lines(session, store, workflow), session.now())
+    found = listed(store, _lines(session, workflow), session.now())
     some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
     if as_json:
@@ -273,7 +272,6 @@ def _there(schedule: "Schedule", now: datetime, width: int | None, slot: datetim
 
 def _next(
     session: Session,
-    store: Store,
     workflow: str | None,
     limit: int,
     since: str | None,
@@ -292,7 +290,7 @@ def _next(
         there = partial(_there, line.schedule, now, session.width)
         return ((slot, line.workflow, there(slot)) for slot in coming)
 
-    lines = _lines(session, store, workflow)
+    lines = _lines(session, workflow)
     found = list(islice(merge(*map(of, lines)), limit))
     if as_json:
         rows = [{"workflow": name, "slot": slot} for slot, name, _ in found]
@@ -311,13 +309,11 @@ def _next(
         session.say(_unscheduled(workflow))
 
 
-def _skips(
-    session: Session, store: Store, workflow: str | None, limit: int | None, as_json: bool
-) -> None:
+def _skips(session: Session, workflow: str | None, limit: int | None, as_json: bool) -> None:
     from ork.daemon.lines import skipped
 
-    names = [workflow] if workflow else sorted(store.folders("skips/"))
-    found = list(islice(skipped(store, *names), limit))
+    names = [workflow] if workflow else sorted(session.store.folders("skips/"))
+    found = list(islice(skipped(session.store, *names), limit))
     if as_json:
         session.print_json("skips", found)
         return
@@ -328,7 +324,6 @@ def _skips(
 
 def _late(
     session: Session,
-    store: Store,
     workflow: str | None,
     since: str | None,
     grace: float,
@@ -340,8 +335,8 @@ def _late(
 
     now = session.now()
     found = late(
-        store,
-        _lines(session, store, workflow),
+        session.store,
+        _lines(session, workflow),
         now,
         grace=timedelta(seconds=grace),
         since=parse_moment(since or LATELY, now),
@@ -373,14 +368,14 @@ def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:
         yield [last, "  ", (f"{skip.workflow:<{width}}", "name"), f"  {skip.reason}{until}"]
 
 
-def _pause(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
     """Pause a workflow, or all."""
     from ork.daemon.pauses import pause, pause_all
 
     if workflow is None:
-        every = pause_all(store, stamp=session.stamp())
+        every = pause_all(session.store, stamp=session.stamp())
     else:
-        every = [pause(store, workflow, stamp=session.stamp())]
+        every = [pause(session.store, workflow, stamp=session.stamp())]
     if as_json:
         if workflow:
             session.print_json("paused", every[0])
@@ -391,14 +386,14 @@ def _pause(session: Session, store: Store, workflow: str | None, as_json: bool) 
     session.say(next_line(f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"))
 
 
-def _resume(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
     """Resume a workflow, or all."""
     from ork.daemon.pauses import resume, resume_all
 
     if workflow is None:
-        every = resume_all(store, stamp=session.stamp(), now=session.now())
+        every = resume_all(session.store, stamp=session.stamp(), now=session.now())
     else:
-        every = [resume(store, workflow, stamp=session.stamp(), now=session.now())]
+        every = [resume(session.store, workflow, stamp=session.stamp(), now=session.now())]
     if as_json:
         if workflow:
             session.print_json("resumed", every[0])
@@ -421,7 +416,6 @@ def _resume(session: Session, store: Store, workflow: str | None, as_json: bool)
 
 def _fire(
     session: Session,
-    store: Store,
     workflow: str,
     inputs: list[str],
     slot: str | None,
@@ -431,13 +425,14 @@ def _fire(
     from ork.runner.loop import Control
 
     caller = shared.caller_of(session, Control())
-    queued = fire_now(store, workflow, caller, given=shared.parse_given(inputs), slot=slot)
+    queued = fire_now(
+        session.store, workflow, caller, given=shared.parse_given(inputs), slot=slot
+    )
     tell_queued(session, queued, as_json)
 
 
 def _backfill(
     session: Session,
-    store: Store,
     workflow: str,
     inputs: list[str],
     since: str | None,
@@ -455,7 +450,7 @@ def _backfill(
     begin, end = parse_span(since, until or None, now)
     assert begin is not None
     done = backfill(
-        store,
+        session.store,
         workflow,
         shared.caller_of(session, Control()),
         since=begin,
@@ -479,15 +474,15 @@ def _backfill(
     session.say(next_line("`ork up` runs them one after the other"))
 
 
-def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLine"]:
+def _lines(session: Session, workflow: str | None) -> list["OneLine"]:
     """Return the schedules of one workflow, or of all; say which cannot be read."""
     from ork.daemon.lines import Lines, lines_of
     from ork.store.resolve import head
 
     if workflow is not None:
-        head(store, workflow)
-        return lines_of(store, workflow)
-    every = Lines(store)
+        head(session.store, workflow)
+        return lines_of(session.store, workflow)
+    every = Lines(session.store)
     found = every.look()
     for name, error in every.wrong.items():
         session.say(note_line(f"{name}: {error.message}"))

@@ -60,16 +60,16 @@ def show_runs(session: Session, found: RunDiff, *, as_json: bool) -> bool:
     if as_json:
         session.print_json("diff-runs", found)
     else:
-        session.print(diff_runs_view(found, store, session), page=True)
+        session.print(diff_runs_view(found, session), page=True)
     return bool(found)
 
 
-def diff_runs_view(diff: RunDiff, store: Store, session: Session) -> Iterator[Line]:
+def diff_runs_view(diff: RunDiff, session: Session) -> Iterator[Line]:
     """Yield where the runs part and why, then every layer: one short line where it is equal."""
     yield from _answer(diff)
     yield [""]
     yield from _runs(diff, session)
-    yield from _definition(diff, store, session)
+    yield from _definition(diff, session)
     yield from _code(diff, session)
     yield from _slots(diff, session)
     yield from _values("parameters", diff.params)
@@ -172,8 +172,8 @@ def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
         ]
 
 
-def _definition(diff: RunDiff, store: Store, session: Session) -> Iterator[Line]:
-    old, new = (store.short(side.run.snapshot) for side in (diff.old, diff.new))
+def _definition(diff: RunDiff, session: Session) -> Iterator[Line]:
+    old, new = (session.store.short(side.run.snapshot) for side in (diff.old, diff.new))
     rest = replace(diff.definition, files=())
     if not rest:
         same: Line = [" (", (old, "oid"), ")"] if old == new else []

@@ -140,7 +140,7 @@ def restore(
         if as_json:
             session.print_json("restore-list", found)
         else:
-            _tell_all(session, store, found, to)
+            _tell_all(session, found, to)
         return
     if to == "-":
         if code or as_json:
@@ -167,9 +167,7 @@ def restore(
         session.say(next_line("`ork status`"))
 
 
-def _tell_all(
-    session: Session, store: "Store", found: "Sequence[Restored]", to: str | None
-) -> None:
+def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> None:
     """Print what was written, and say what there is to know beside it."""
     files = [file for done in found for file in done.files]
     written = sorted({file.path for file in files if file.state == "written"})
@@ -188,7 +186,7 @@ def _tell_all(
             session.say(note_line(f"{shown} lies outside of the project: {way}"))
         if done.surplus:
             session.say(_surplus(done))
-        session.say(*_beside(done, store, to))
+        session.say(*_beside(done, session.store, to))
     if not written:
         here = len({file.path for file in files if file.state == "unchanged"})
         as_deployed = f"nothing to write: {human.count(here, 'file')} as deployed"
@@ -264,7 +262,7 @@ def tag(
         if as_json:
             session.print_json("tag", found)
             return
-        session.print(_tags(found, store, session), page=True)
+        session.print(_tags(found, session), page=True)
         if not found:
             session.say([f"no tags of {name}" if name else "no tags"])
         return
@@ -281,13 +279,13 @@ def tag(
         session.say(note_line(f"{told}, with its parameters"))
 
 
-def _tags(found: "Iterable[Tag]", store: "Store", session: Session) -> Iterator[Line]:
+def _tags(found: "Iterable[Tag]", session: Session) -> Iterator[Line]:
     now = session.now()
     rows = [(f"{one.workflow}@{one.label}", one.deploy) for one in found]
     width = column(name for name, _ in rows)
     for name, deploy in rows:
         time = human.padded_moment(deploy.time, now, session.width)
-        snapshot, *message = _deploy(store, deploy)
+        snapshot, *message = _deploy(session.store, deploy)
         yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (time, "time"), *message]
 
 

@@ -58,7 +58,7 @@ def ops(
         rows = [{"oid": oid, "operation": operation} for oid, operation in found]
         session.print_json("ops", rows)
         return
-    lines = _operations(found, store, session, now)
+    lines = _operations(found, session, now)
     if first := next(lines, None):
         session.print(chain([first], lines), page=True)
     else:
@@ -138,9 +138,10 @@ def _still_there(
 
 
 def _operations(
-    found: Iterable[tuple[Oid, Operation]], store: Store, session: Session, now: datetime
+    found: Iterable[tuple[Oid, Operation]], session: Session, now: datetime
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
+    store = session.store
     width = session.width
 
     def named(entry: tuple[Oid, Operation]) -> list[Oid]:

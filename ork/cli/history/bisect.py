@@ -110,7 +110,7 @@ def bisect(
     if as_json:
         session.print_json("bisect", step)
     else:
-        session.print(bisected_view(step, store, session))
+        session.print(bisected_view(step, session))
         session.say(next_line(_next(step, store)))
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
 
@@ -143,7 +143,7 @@ def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
     return [(f"{step.verdict:<6}", VERDICT_STYLES[step.verdict]), *name, (f"  ({grounds})", "dim")]
 
 
-def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
+def bisected_view(found: Bisected, session: Session) -> Iterator[Line]:
     """Yield the deploy that was found, with its change; or those that cannot be told apart."""
     from ork.cli.diff.text import diff_view
     from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
@@ -151,18 +151,18 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
     if len(found.suspects) > 1:
         yield ["The first bad deploy is one of these:"]
         for entry in reversed(found.suspects):
-            yield deploy_line(entry, store, session)
+            yield deploy_line(entry, session)
         return
     entry = found.suspects[0]
-    snapshot = (store.short(entry.deploy.snapshot), "oid")
+    snapshot = (session.store.short(entry.deploy.snapshot), "oid")
     yield [snapshot, " is the first bad deploy of ", (found.workflow, "name")]
     yield [""]
-    yield from deploy_header(entry, store, session)
+    yield from deploy_header(entry, session)
     yield [""]
     yield from body_lines(entry.deploy.message)
     if entry.diff:
         yield [""]
-        shown = with_hunks(entry.diff, store.blob, lines_max=SHORT_DIFF_LINES)
+        shown = with_hunks(entry.diff, session.store.blob, lines_max=SHORT_DIFF_LINES)
         yield from diff_view(shown, width=session.width)
 
 

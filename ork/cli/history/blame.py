@@ -17,7 +17,6 @@ from ork.differences.tasks import together
 
 if TYPE_CHECKING:
     from ork.history.blame import Blame, BlamedLine, Part
-    from ork.store.store import Store
 
 HEADINGS = {"task": "tasks", "setting": "settings", "param": "params", "file": "files"}
 
@@ -53,17 +52,17 @@ def blame(
     if as_json:
         session.print_json("blame", found)
     else:
-        session.print(blame_view(found, store, session), page=True)
+        session.print(blame_view(found, session), page=True)
 
 
-def blame_view(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
+def blame_view(found: "Blame", session: Session) -> Iterator[Line]:
     """Yield a line for each part of a definition, or for each line of a text."""
-    return (_lines if found.lines else _parts)(found, store, session)
+    return (_lines if found.lines else _parts)(found, session)
 
 
-def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
+def _parts(found: "Blame", session: Session) -> Iterator[Line]:
     """Yield a line for each part: deploy, author, date, name, and its value or the message."""
-    columns = _Columns(found, store, session)
+    columns = _Columns(found, session)
     alone = found.name is not None
     for kind, group in groupby(found.parts, key=lambda part: part.kind):
         groups = sorted(together(group, _as_env), key=lambda some: len(some) == 1)
@@ -88,12 +87,12 @@ def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
             yield _with_rest(line, rest, session.width)
 
 
-def _lines(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
+def _lines(found: "Blame", session: Session) -> Iterator[Line]:
     """Yield each line of the text after the deploy that last touched it, as git blame does.
 
     On a terminal the author and date of a deploy stand on the first of its lines only.
     """
-    columns = _Columns(found, store, session)
+    columns = _Columns(found, session)
     paths = {line.path for line in found.lines}
     path_pad = column(paths)
     digits = len(str(len(found.lines)))
@@ -109,12 +108,12 @@ def _lines(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
 class _Columns:
     """The first columns, equally wide in all lines: short hash, author, date."""
 
-    def __init__(self, found: "Blame", store: "Store", session: Session) -> None:
+    def __init__(self, found: "Blame", session: Session) -> None:
         now, width = session.now(), session.width
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
         self.with_author = not is_narrow(width)
-        short = store.shorten(found.deploys)
+        short = session.store.shorten(found.deploys)
         self.texts = {
             oid: (
                 short[oid],

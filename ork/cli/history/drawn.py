@@ -43,28 +43,28 @@ class _NoTerminal(Session):
 
 def drawn(store: Store, value: Drawn, *, html: bool) -> str:
     """Return the text that a command prints of a value, plain or in colours."""
-    lines = _lines(value, store, _NoTerminal(store))
+    lines = _lines(value, _NoTerminal(store))
     return as_html(lines) if html else "\n".join(map(plain, lines))
 
 
-def _lines(value: Drawn, store: Store, session: Session) -> Iterator[Line]:
+def _lines(value: Drawn, session: Session) -> Iterator[Line]:
     match value:
         case Comparison():
-            return comparison_view(value, store)
+            return comparison_view(value, session.store)
         case Diff():
             return diff_view(value)
         case Impact():
             return impact_view(value)
         case RunDiff():
-            return diff_runs_view(value, store, session)
+            return diff_runs_view(value, session)
         case Blame():
-            return blame_view(value, store, session)
+            return blame_view(value, session)
         case Bisected():
-            return bisected_view(value, store, session)
+            return bisected_view(value, session)
         case SnapshotDetails():
-            return snapshot_view(value, store, session)
+            return snapshot_view(value, session)
         case RunDetails():
-            return run_view(value, store, session)
+            return run_view(value, session)
         case WouldRun():
-            return would_run_view(value, store)
+            return would_run_view(value, session.store)
     raise TypeError(f"no command shows a {type(value).__name__}")

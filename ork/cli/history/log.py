@@ -140,7 +140,7 @@ def log(
     if graph and width:
         width -= 2 * max(len(all_names), 1)
     shown = (
-        (entry, _entry(entry, store, session, width, patch=patch, oneline=oneline, named=named))
+        (entry, _entry(entry, session, width, patch=patch, oneline=oneline, named=named))
         for entry in entries
     )
     lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
@@ -167,7 +167,6 @@ def _noting_oldest(
 
 def _entry(
     entry: LogEntry,
-    store: Store,
     session: Session,
     width: int | None,
     *,
@@ -177,15 +176,15 @@ def _entry(
 ) -> Iterator[Line]:
     """Yield the lines of one deploy; of several workflows `named` is how wide their names are."""
     if oneline:
-        yield deploy_line(entry, store, session, named=named, width=width)
+        yield deploy_line(entry, session, named=named, width=width)
     else:
-        yield from deploy_header(entry, store, session, named=named)
+        yield from deploy_header(entry, session, named=named)
         yield [""]
         yield from body_lines(entry.deploy.message)
     if entry.diff:
         if not oneline:
             yield [""]
-        for line in _change(entry.diff, store, session.width, patch=patch):
+        for line in _change(entry.diff, session.store, session.width, patch=patch):
             yield after(["  "], line)
 
 
@@ -213,20 +212,18 @@ def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None
             lanes[lanes.index(name)] = None
 
 
-def deploy_header(
-    entry: LogEntry, store: Store, session: Session, *, named: int = 0
-) -> Iterator[Line]:
+def deploy_header(entry: LogEntry, session: Session, *, named: int = 0) -> Iterator[Line]:
     """Yield the head of the long form: hashes, author, date, how the runs went."""
     now, deploy = session.now(), entry.deploy
-    snapshot = (shown_oid(deploy.snapshot, store, session), "oid")
+    snapshot = (shown_oid(deploy.snapshot, session), "oid")
     yield [("snapshot ", "label"), snapshot, *_names(entry)]
     if named:
         yield [("workflow ", "label"), (deploy.workflow, "name")]
-    yield [("deploy   ", "label"), shown_oid(entry.oid, store, session)]
+    yield [("deploy   ", "label"), shown_oid(entry.oid, session)]
     if deploy.action != "deploy":
         yield [("action   ", "label"), deploy.action]
     if deploy.restores:
-        yield [("restores ", "label"), shown_oid(deploy.restores, store, session)]
+        yield [("restores ", "label"), shown_oid(deploy.restores, session)]
     yield [("author   ", "label"), deploy.author]
     ago = f" ({human.near(deploy.time, now)})" if session.width else ""
     yield [("date     ", "label"), human.date(deploy.time, now), ago]
@@ -237,7 +234,6 @@ def deploy_header(
 
 def deploy_line(
     entry: LogEntry,
-    store: Store,
     session: Session,
     *,
     named: int = 0,
@@ -250,7 +246,7 @@ def deploy_line(
     """
     deploy, now = entry.deploy, session.now()
     oids = [entry.oid] if is_narrow(session.width) else [entry.oid, deploy.snapshot]
-    head: Line = [part for oid in oids for part in ((store.short(oid), "oid"), "  ")]
+    head: Line = [part for oid in oids for part in ((session.store.short(oid), "oid"), "  ")]
     head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
     head += [(f"{deploy.workflow:<{named}}", "name"), "  "] if named else []
     message, names = deploy.message.partition("\n")[0], _names(entry)
@@ -265,9 +261,9 @@ def deploy_line(
     return [*head, message, *names, *runs]
 
 
-def shown_oid(oid: Oid, store: Store, session: Session) -> str:
+def shown_oid(oid: Oid, session: Session) -> str:
     """Return an oid: short on a terminal, else whole."""
-    return store.short(oid) if session.width else oid
+    return session.store.short(oid) if session.width else oid
 
 
 def _change(diff: "Diff", store: Store, width: int | None, *, patch: bool) -> Iterator[Line]:

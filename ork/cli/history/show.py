@@ -21,7 +21,6 @@ from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject, run_of
-from ork.store.store import Store
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 from ork.worktree.reached import lacks_code
 
@@ -53,7 +52,7 @@ def show(
     if mark := store.tombstone(found.oid):
         session.say(note_line(contents.forgotten_in_words(mark)))
     if data is None:
-        fields, lines = _fields_and_lines(session, store, found)
+        fields, lines = _fields_and_lines(session, found)
     else:
         fields, lines = {"name": _name(found) or None, "text": data}, []
     if as_json:
@@ -72,41 +71,39 @@ def show(
         session.print_bytes(data)
 
 
-def _fields_and_lines(
-    session: Session, store: Store, found: Resolved
-) -> tuple[Any, Iterable[Line]]:
+def _fields_and_lines(session: Session, found: Resolved) -> tuple[Any, Iterable[Line]]:
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
+    store = session.store
     value, name = store.read(found.oid), _name(found)
     if isinstance(value, Deploy):
         entry = entry_of(store, found.oid, value)
         definition = contents.snapshot_details(store, found)
         secrets = contents.secrets_of(definition)
         fields: Any = {"entry": entry, "definition": definition, "secrets": secrets}
-        return fields, _deploy(entry, definition, store, session)
+        return fields, _deploy(entry, definition, session)
     if found.kind == "snapshot":
         definition = contents.snapshot_details(store, found)
         fields = {"definition": definition, "secrets": contents.secrets_of(definition)}
-        return fields, snapshot_view(definition, store, session)
+        return fields, snapshot_view(definition, session)
     if isinstance(value, (Run, TaskRun)):
-        return _run(session, store, found, value)
+        return _run(session, found, value)
     payload = kinds.to_json(value)
     fields = {"name": name, "payload": payload}
     if isinstance(value, Task):
-        return fields, _task(name, shown_oid(found.oid, store, session), value)
+        return fields, _task(name, shown_oid(found.oid, session), value)
     text = json.dumps(payload, indent=2, ensure_ascii=False)
     return fields, (Verbatim([line]) for line in text.split("\n"))
 
 
-def _run(
-    session: Session, store: Store, found: Resolved, value: Run | TaskRun
-) -> tuple[Any, Iterable[Line]]:
+def _run(session: Session, found: Resolved, value: Run | TaskRun) -> tuple[Any, Iterable[Line]]:
     """Return a run, or what became of one task, with the values that were passed on."""
+    store = session.store
     from ork.cli.runs.list import run_view, taskrun_view
     from ork.history.details import details_of, python_of, retried_at, run_details, waited
 
     if isinstance(value, Run):
         run = run_details(store, found.oid, value)
-        return run, run_view(run, store, session)
+        return run, run_view(run, session)
     name, details = _name(found), details_of(store, found)
     run_oid = run_of(found)
     its_run = store.get(Run, run_oid) if run_oid else None
@@ -121,16 +118,14 @@ def _name(found: Resolved) -> str | None:
     return found.name if isinstance(found, ResolvedObject) else None
 
 
-def _deploy(
-    entry: LogEntry, definition: SnapshotDetails, store: Store, session: Session
-) -> Iterator[Line]:
+def _deploy(entry: LogEntry, definition: SnapshotDetails, session: Session) -> Iterator[Line]:
     deploy = entry.deploy
-    yield from deploy_header(entry, store, session)
+    yield from deploy_header(entry, session)
     yield [("file     ", "label"), deploy.source.path]
     if deploy.origin:
         dirty = " with changes that are not committed" if deploy.origin.dirty else ""
         yield [("git      ", "label"), deploy.origin.commit, dirty]
-    if lacks_code(store, deploy):
+    if lacks_code(session.store, deploy):
         yield [("code     ", "label"), "never kept: `ork deploy FILE` adds it as it is now"]
     yield [""]
     yield from body_lines(deploy.message)
@@ -140,17 +135,17 @@ def _deploy(
         for name, value in sorted(deploy.settings.items()):
             yield ["  ", (f"{name:<12}", "name"), "  ", _text(value)]
     yield [""]
-    yield from _definition(definition, store, session)
+    yield from _definition(definition, session)
 
 
-def snapshot_view(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
+def snapshot_view(definition: SnapshotDetails, session: Session) -> Iterator[Line]:
     """Yield the hash of a snapshot and what it has."""
-    yield [("snapshot ", "label"), (shown_oid(definition.snapshot, store, session), "oid")]
+    yield [("snapshot ", "label"), (shown_oid(definition.snapshot, session), "oid")]
     yield [""]
-    yield from _definition(definition, store, session)
+    yield from _definition(definition, session)
 
 
-def _definition(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
+def _definition(definition: SnapshotDetails, session: Session) -> Iterator[Line]:
     """Yield what it takes, the tasks, in the order in which they can run, and the code files."""
     if definition.params:
         yield [(count(len(definition.params), "parameter"), "heading")]
@@ -174,7 +169,7 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
     if definition.files:
         yield [(count(len(definition.files), "code file"), "heading")]
     for file in definition.files:
-        oid = (shown_oid(file.oid, store, session), "oid")
+        oid = (shown_oid(file.oid, session), "oid")
         yield ["  ", oid, "  ", file.name, ("*" if file.executable else "", "dim")]
 
 

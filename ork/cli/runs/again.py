@@ -24,7 +24,6 @@ from ork.store.contents import find_run
 from ork.store.resolve import present_name, resolve
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import runs
-from ork.store.store import Store
 from ork.worktree.load import check
 
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
@@ -42,26 +41,11 @@ class _Again(Value, frozen=True, kw_only=True):
 class _How(Value, frozen=True, kw_only=True):
     """How runs are retried."""
 
-    only: tuple[str, ...]
-    start_at: tuple[str, ...]
-    jobs: int | None
-    timeout: float | None
-    fail_fast: bool
-    checkout: bool
+    options: Callable[[Sequence[str]], start.Options]  # from the tasks of a run that are named
     latest: bool
     hooks: bool
     logs: bool
     as_json: bool
-
-    def options(self, tasks: Sequence[str]) -> start.Options:
-        return shared.options_of(
-            jobs=self.jobs,
-            timeout=self.timeout,
-            fail_fast=self.fail_fast,
-            checkout=self.checkout,
-            only=[*self.only, *tasks],
-            start=[*self.start_at],
-        )
 
 
 def retry(
@@ -123,48 +107,49 @@ def retry(
     """
     session: Session = ctx.obj
     session.quiet = quiet
-    store = session.store
     shared.at_most_one({"--quiet": quiet, "--dry-run": dry})
     shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
     how = _How(
-        only=tuple(only or ()),
-        start_at=tuple(start_at or ()),
-        jobs=jobs,
-        timeout=timeout,
-        fail_fast=fail_fast,
-        checkout=checkout,
+        options=lambda tasks: shared.options_of(
+            jobs=jobs,
+            timeout=timeout,
+            fail_fast=fail_fast,
+            checkout=checkout,
+            only=[*(only or ()), *tasks],
+            start=start_at,
+        ),
         latest=latest,
         hooks=not no_hooks,
         logs=logs,
         as_json=as_json,
     )
     if failed:
-        found = _that_failed(session, store, revisions or [], since, until)
+        found = _that_failed(session, revisions or [], since, until)
     elif since or until:
         raise UsageError("--since and --until are for --failed", hint="or name the runs")
     else:
-        found = _named(session, store, revisions or ["@"])
+        found = _named(session, revisions or ["@"])
     if dry:
-        _dry_run(session, store, found, how, as_json=as_json, several=failed)
+        _dry_run(session, found, how, several=failed)
     elif not found:
         session.say(["no run failed or was cut off in this time"])
     elif len(found) == 1:
         with stop_on_signals() as control:
-            raise typer.Exit(exit_code(_retry(session, store, found[0], how, control)))
+            raise typer.Exit(exit_code(_retry(session, found[0], how, control)))
     else:
-        raise typer.Exit(_one_after_the_other(session, store, found, how))
+        raise typer.Exit(_one_after_the_other(session, found, how))
 
 
-def _named(session: Session, store: Store, revisions: Sequence[str]) -> list[_Again]:
+def _named(session: Session, revisions: Sequence[str]) -> list[_Again]:
     """Return the runs that are meant, the oldest first, each once."""
     found: dict[str, _Again] = {}
     for text in revisions:
         revision, task = split_part(text)
         try:
-            _, run = find_run(store, resolve(store, revision, now=session.now()))
+            _, run = find_run(session.store, resolve(session.store, revision, now=session.now()))
         except NotFound as error:
             before = next(iter(found.values()), None)
-            if before and text in store.snapshot(before.run.snapshot).tasks:
+            if before and text in session.store.snapshot(before.run.snapshot).tasks:
                 hint = f"a part is written with a colon: `ork retry {before.run.name}:{text}`"
                 raise UsageError(f"{text} is a task, and no run", hint=hint) from None
             raise error
@@ -175,7 +160,6 @@ def _named(session: Session, store: Store, revisions: Sequence[str]) -> list[_Ag
 
 def _that_failed(
     session: Session,
-    store: Store,
     workflows: Sequence[str],
     since: str | None,
     until: str | None,
@@ -191,13 +175,13 @@ def _that_failed(
     found = [
         _Again(run=entry.run)
         for name in names
-        for entry in runs(store, name, states=FAILED, since=begin, until=end)
+        for entry in runs(session.store, name, states=FAILED, since=begin, until=end)
         if entry.run.trigger != "bisect"
     ]
     return sorted(found, key=lambda one: one.run.id)
 
 
-def _one_after_the_other(session: Session, store: Store, found: Sequence[_Again], how: _How) -> int:
+def _one_after_the_other(session: Session, found: Sequence[_Again], how: _How) -> int:
     """Retry runs, whatever becomes of those before them; return the highest exit code."""
     told = not (how.as_json or session.quiet)
     if told:
@@ -207,7 +191,7 @@ def _one_after_the_other(session: Session, store: Store, found: Sequence[_Again]
     with stop_on_signals() as control:
         for one in found:
             try:
-                codes[one.run.name] = exit_code(_retry(session, store, one, how, control))
+                codes[one.run.name] = exit_code(_retry(session, one, how, control))
             except StoreError:
                 raise
             except OrkError as error:
@@ -226,52 +210,30 @@ def _one_after_the_other(session: Session, store: Store, found: Sequence[_Again]
     return max(codes.values())
 
 
-def _retry(session: Session, store: Store, one: _Again, how: _How, control: Control) -> RunFinished:
+def _retry(session: Session, one: _Again, how: _How, control: Control) -> RunFinished:
     """Go on with a run, to its end."""
     caller = shared.caller_of(session, control)
     text, options = f"run:{one.run.id}", how.options(one.tasks)
     if not how.latest:
         from ork.daemon.fires import retried
 
-        options = retried(store, text, options, now=caller.now)
-    started = start.retry(
-        store,
-        text,
-        options=options,
-        latest=how.latest,
-        caller=caller,
-    )
+        options = retried(session.store, text, options, now=caller.now)
+    started = start.retry(session.store, text, options=options, latest=how.latest, caller=caller)
     if not (how.as_json or session.quiet):
         if good := started.beside:
             session.say(note_line(f"{good.name} succeeded and stays: a new run begins"))
-        session.say(
-            *_older(session, store, one.run, latest=how.latest), *map(note_line, started.notes)
-        )
-    last = follow(
-        session,
-        started.events,
-        control=control,
-        as_json=how.as_json,
-        quiet=session.quiet,
-        logs=how.logs,
-    )
+        session.say(*_older(session, one.run, latest=how.latest), *map(note_line, started.notes))
+    last = follow(session, started.events, control=control, as_json=how.as_json, logs=how.logs)
     if how.hooks:
         run_hook(session, last.run, caller, as_json=how.as_json)
     return last
 
 
-def _dry_run(
-    session: Session,
-    store: Store,
-    found: Sequence[_Again],
-    how: _How,
-    *,
-    as_json: bool,
-    several: bool,
-) -> None:
+def _dry_run(session: Session, found: Sequence[_Again], how: _How, *, several: bool) -> None:
     """Say what each would run; of several as one document."""
     from ork.cli.runs.dry_run import would_run_view
 
+    store = session.store
     would: list[start.WouldRun] = []
     lines: list[Line] = []
     for one in found:
@@ -279,12 +241,10 @@ def _dry_run(
         text, options = f"run:{one.run.id}", how.options(one.tasks)
         ready = start.prepare_retry(store, text, options=options, caller=caller, latest=how.latest)
         would.append(start.would_run(store, ready))
-        if not as_json:
-            session.say(
-                *_older(session, store, one.run, latest=how.latest), *map(note_line, ready.notes)
-            )
+        if not how.as_json:
+            session.say(*_older(session, one.run, latest=how.latest), *map(note_line, ready.notes))
             lines += would_run_view(would[-1], store)
-    if not as_json:
+    if not how.as_json:
         session.print(lines, page=True)
     elif several or len(would) > 1:
         session.print_json("dry-run-list", would)
@@ -292,15 +252,15 @@ def _dry_run(
         session.print_json("dry-run", would[0])
 
 
-def _older(session: Session, store: Store, run: Run, *, latest: bool) -> Iterator[Line]:
+def _older(session: Session, run: Run, *, latest: bool) -> Iterator[Line]:
     """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
-    workflow = present_name(store, run.workflow)
-    if (head := store.ref(f"workflows/{workflow}")) is None:
+    workflow = present_name(session.store, run.workflow)
+    if (head := session.store.ref(f"workflows/{workflow}")) is None:
         return
     again = f"`ork retry {run.name} --latest`"
-    new = list(edited(session, store, workflow, f"`ork deploy {{}}`, then {again} runs with that"))
+    new = list(edited(session, workflow, f"`ork deploy {{}}`, then {again} runs with that"))
     yield from new
-    if not new and not latest and store.get(Deploy, head).snapshot != run.snapshot:
+    if not new and not latest and session.store.get(Deploy, head).snapshot != run.snapshot:
         yield note_line(f"{run.name} goes on with the version that it had")
         yield hint_line(f"{again} runs the newest")
 

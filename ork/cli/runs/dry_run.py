@@ -13,14 +13,14 @@ from ork.runner.start import Prepared, WouldRun, would_run
 from ork.store.store import Store
 
 
-def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> None:
+def show(session: Session, ready: Prepared, *, as_json: bool) -> None:
     """Say what a run that was prepared would do."""
-    would = would_run(store, ready)
+    would = would_run(session.store, ready)
     if as_json:
         session.print_json("dry-run", would)
     else:
         session.say(*map(note_line, ready.notes))
-        session.print(would_run_view(would, store), page=True)
+        session.print(would_run_view(would, session.store), page=True)
 
 
 def would_run_view(would: WouldRun, store: Store) -> Iterator[Line]:

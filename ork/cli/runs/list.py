@@ -170,13 +170,13 @@ def runs(
         if as_json:
             session.print_json("task", task_history(store, workflow, task, rows))
             return
-        lines = task_rows_view(rows, store, session)
+        lines = task_rows_view(rows, session)
     else:
         found = in_full(store, found, tags=tags_of(refs["tags"]))
         if as_json:
             session.print_json("runs", list(found))
             return
-        lines = runs_view(found, store, session)
+        lines = runs_view(found, session)
     if waiting := len(refs["queue"]):
         told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
         session.say(note_line(f"{told}: `ork schedule list`"))
@@ -255,12 +255,13 @@ def outputs(
     sys.stdout.write("\n")
 
 
-def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
+def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot if there is room, name, state, time, duration, reason.
 
     Of a run that goes on the duration is how long it has done so. Where there is little room the
     reason has a line of its own.
     """
+    store = session.store
     now, width = session.now(), session.width
     narrow, reasons = is_narrow(width), deque[str | None]()
 
@@ -309,8 +310,9 @@ def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
             yield replace(entry, params=params)
 
 
-def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
+def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
+    store = session.store
     from ork.history.details import retried_at, waited, waits_for_next
     from ork.worktree.place import checkout_of
 

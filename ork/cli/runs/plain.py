@@ -105,10 +105,9 @@ def follow(
     control: Control | None,
     as_json: bool,
     logs: bool = False,
-    quiet: bool = False,
     watched: bool = False,
 ) -> RunFinished:
-    """Show events as they come; return the last one. With `quiet` show how it ended, if not well.
+    """Show events as they come; return the last one. With --quiet show how it ended, if not well.
 
     With `logs` what a task has printed is shown when it ends. What is `watched` may have happened
     long ago: it has the times of the events, not of the telling.
@@ -120,7 +119,7 @@ def follow(
     try:
         if as_json:
             return _json_lines(events, control or Control())
-        if quiet:
+        if session.quiet:
             *_, finished = events
             assert isinstance(finished, RunFinished)
         elif not logs and _is_live(session.world.environ):
@@ -134,7 +133,7 @@ def follow(
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
-    if not quiet or finished.run.state != "success":
+    if not session.quiet or finished.run.state != "success":
         summary(session, finished, ends=not logs)
     return finished
 

@@ -39,29 +39,29 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     session.say(next_line(f"{soon}, or `ork cancel {queued.id}`"))
 
 
-def taken_back(session: Session, store: "Store", name: str) -> bool:
+def taken_back(session: Session, name: str) -> bool:
     """Take a run out of the queue, if one waits there under this id."""
-    if (queued := find_queued(store, name)) is None:
+    if (queued := find_queued(session.store, name)) is None:
         return False
     from ork.daemon.queue import remove
 
-    remove(store, queued)
+    remove(session.store, queued)
     session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
     return True
 
 
-def take_all_back(session: Session, store: "Store", workflow: str) -> None:
+def take_all_back(session: Session, workflow: str) -> None:
     """Take all runs of a workflow out of the queue, of every workflow for `@`."""
     from ork.daemon.queue import remove, waiting
     from ork.store.resolve import head
 
     if workflow != "@":
-        head(store, workflow)
-    found = [one for one in waiting(store) if workflow in ("@", one.workflow)]
+        head(session.store, workflow)
+    found = [one for one in waiting(session.store) if workflow in ("@", one.workflow)]
     taken: Counter[str] = Counter()
     for one in found:
         with suppress(Conflict):  # its run has begun, or somebody else has taken it back
-            remove(store, one)
+            remove(session.store, one)
             taken[one.workflow] += 1
     for name, count in taken.items():
         words = f": took {human.count(count, 'run')} out of the queue"

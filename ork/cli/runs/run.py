@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,7 +137,7 @@ def run(
     if source == "@":
         source = only_workflow(store)
     if not (as_json or quiet) and source in workflows(store):
-        session.say(*edited(session, store, str(source), "`ork run {}` runs with that"))
+        session.say(*edited(session, str(source), "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -149,49 +150,27 @@ def run(
         without=without,
         base=base,
     )
-    if dry:
-        from ork.cli.runs import dry_run
-
-        caller = shared.caller_of(session, Control())
-        ready = start.prepare(
-            store,
-            source,
-            options=options,
-            caller=caller,
-            message=message,
-            no_deploy=no_deploy,
-            with_code=with_code,
-            allow_secret=allow_secret,
-            move=move,
-            dry=True,
-        )
-        dry_run.show(session, store, ready, as_json=as_json)
-        return
-    if queue:
-        if no_deploy or no_hooks or watch:
-            raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
-        _queue(
-            session,
-            store,
-            source,
-            as_json=as_json,
-            quiet=quiet,
-            options=options,
-            message=message,
-            caller=shared.caller_of(session, Control()),
-            with_code=with_code,
-            allow_secret=allow_secret,
-            move=move,
-        )
-        return
-    how = {
+    how: dict[str, Any] = {
         "options": options,
         "message": message,
-        "no_deploy": no_deploy,
         "with_code": with_code,
         "allow_secret": allow_secret,
         "move": move,
     }
+    if dry:
+        from ork.cli.runs import dry_run
+
+        caller = shared.caller_of(session, Control())
+        ready = start.prepare(store, source, caller=caller, no_deploy=no_deploy, dry=True, **how)
+        dry_run.show(session, ready, as_json=as_json)
+        return
+    if queue:
+        if no_deploy or no_hooks or watch:
+            raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
+        _queue(session, source, how, as_json=as_json)
+        return
+    how["no_deploy"] = no_deploy
+    to_its_end = partial(_run, session, how=how, no_hooks=no_hooks, as_json=as_json, logs=logs)
     if watch:
         from ork.cli.runs.again import on_every_save
 
@@ -203,18 +182,14 @@ def run(
             raise UsageError("--watch needs a workflow file to watch", hint=hint)
 
         def again() -> None:
-            last, stopped = _run(
-                session, store, [what], how, no_hooks=no_hooks, as_json=as_json, logs=logs
-            )
+            last, stopped = to_its_end([what])
             if stopped:
                 raise typer.Exit(exit_code(last))
 
         on_every_save(session, Path(what.removeprefix("file:")), again)
     sources = [source]
     del source
-    last, _ = _run(
-        session, store, sources, how, no_hooks=no_hooks, as_json=as_json, quiet=quiet, logs=logs
-    )
+    last, _ = to_its_end(sources)
     raise typer.Exit(exit_code(last))
 
 
@@ -249,9 +224,9 @@ def cancel(
     session: Session = ctx.obj
     store = session.store
     if queue:
-        take_all_back(session, store, revision)
+        take_all_back(session, revision)
         return
-    if taken_back(session, store, revision):
+    if taken_back(session, revision):
         return
     found = resolve(store, going_on(store, revision), now=session.now())
     run = record.cancel(store, found, author=session.author(), now=now)
@@ -265,14 +240,12 @@ def cancel(
 
 def _run(
     session: Session,
-    store: Store,
     sources: list[str | Loaded],
     how: Mapping[str, Any],
     *,
     no_hooks: bool,
     as_json: bool,
-    quiet: bool = False,
-    logs: bool = False,
+    logs: bool,
 ) -> tuple[RunFinished, bool]:
     """Run it to its end; return that, and whether somebody asked to stop.
 
@@ -280,13 +253,11 @@ def _run(
     """
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
-        started = start.start(store, sources.pop(), caller=caller, **how)
-        if not (as_json or quiet):
-            session.say(*_deployed(store, started.deployed, how["message"]))
+        started = start.start(session.store, sources.pop(), caller=caller, **how)
+        if not (as_json or session.quiet):
+            session.say(*_deployed(session.store, started.deployed, how["message"]))
             session.say(*_beside(started.others), *map(note_line, started.notes))
-        last = follow(
-            session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
-        )
+        last = follow(session, started.events, control=control, as_json=as_json, logs=logs)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     return last, control.stops > 0
@@ -329,23 +300,15 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
     return session.new_store, loaded
 
 
-def _queue(
-    session: Session,
-    store: Store,
-    what: str | Loaded,
-    *,
-    as_json: bool,
-    quiet: bool,
-    **options: Any,
-) -> None:
+def _queue(session: Session, what: str | Loaded, how: Mapping[str, Any], *, as_json: bool) -> None:
     from ork.cli.runs.queued import tell_queued
     from ork.daemon.queue import put
 
-    queued = put(store, what, **options)
-    if quiet:
+    queued = put(session.store, what, caller=shared.caller_of(session, Control()), **how)
+    if session.quiet:
         return
     if not as_json:
-        session.say(*_deployed(store, queued.deployed, options["message"]))
+        session.say(*_deployed(session.store, queued.deployed, how["message"]))
     tell_queued(session, queued, as_json)
 
 
@@ -367,13 +330,13 @@ def _beside(others: Sequence[Run]) -> Iterator[Line]:
         yield note_line(f"{names} {verb} on at the same time: {watch}")
 
 
-def edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
+def edited(session: Session, workflow: str, hint: str) -> Iterator[Line]:
     """Yield a note when the file of a workflow differs from the head, which is what runs.
 
     In the hint braces stand for the path of the file.
     """
-    one = head_status(store, workflow, author=session.author())
-    path = os.path.relpath(store.project / one.path)
+    one = head_status(session.store, workflow, author=session.author())
+    path = os.path.relpath(session.store.project / one.path)
     if one.state == "missing" and not one.summary:  # which an import has never had
         told = f"{path} is not here: `ork restore {workflow} --code` writes what is run"
         yield note_line(f"{told}; if it has moved, `ork deploy FILE` tells where it is now")

@@ -11,16 +11,15 @@ from ork.cli.screen.parts import aligned, is_narrow
 from ork.cli.session import Session
 from ork.history.tasks import TaskRow
 from ork.logs.begun import Beginnings
-from ork.store.store import Store
 from ork.store.verdict import taint, taint_text
 
 
-def task_rows_view(rows: Iterable[TaskRow], store: Store, session: Session) -> Iterator[Line]:
+def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
     """Yield one line per run: state of the task, time, duration, what is new, output or reason.
 
     Where there is little room the reason has a line of its own.
     """
-    now, width = session.now(), session.width
+    store, now, width = session.store, session.now(), session.width
     narrow, reasons = is_narrow(width), deque[str | None]()
 
     def cells_of(row: TaskRow) -> tuple[Sequence[tuple[str, str]], Line]:
