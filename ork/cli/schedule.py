@@ -13,7 +13,7 @@ from ork.alike import did_you_mean
 from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view, waits_for
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, next_line, note_line
+from ork.cli.screen.line import Line, fields_of, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
@@ -177,7 +177,7 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
     if as_json:
-        rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
+        rows = [{"words": in_words(one.schedule), **fields_of(one)} for one in found]
         whose = {"up": is_up(store), "holder": holder(store)}
         session.print_json("schedules", {"schedules": rows, "waiting": waiting, **whose})
         return
@@ -198,12 +198,6 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
 def _unscheduled(workflow: str | None) -> Line:
     who = f"{workflow} has no schedule" if workflow else "no schedules"
     return [f"{who}: `schedule:` in {'its' if workflow else 'a workflow'} file makes one"]
-
-
-def _members(value: object) -> dict[str, object]:
-    from ork.cli.screen.line import members
-
-    return dict(members(value) or ())
 
 
 def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> Iterator[Line]:
@@ -377,10 +371,7 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
     else:
         every = [pause(session.store, workflow, stamp=session.stamp())]
     if as_json:
-        if workflow:
-            session.print_json("paused", every[0])
-        else:
-            session.print_json("paused-list", every)
+        session.print_json(*("paused", every[0]) if workflow else ("paused-list", every))
         return
     session.print(([(one.workflow, "name"), " is paused"] for one in every), page=True)
     session.say(next_line(f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"))
@@ -395,10 +386,7 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
     else:
         every = [resume(session.store, workflow, stamp=session.stamp(), now=session.now())]
     if as_json:
-        if workflow:
-            session.print_json("resumed", every[0])
-        else:
-            session.print_json("resumed-list", every)
+        session.print_json(*("resumed", every[0]) if workflow else ("resumed-list", every))
         return
     session.print(
         (

@@ -16,7 +16,7 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human, signals
-from ork.cli.screen.line import Line, to_json, unread_is_no_error
+from ork.cli.screen.line import Line, event_text, unread_is_no_error
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -167,8 +167,7 @@ def up(
 
 def told_json(told: "Told") -> str:
     """Return the line of JSON that tells of something."""
-    event = {"schema": "ork.up.v1", "event": type(told).__name__, **to_json(told)}
-    return json.dumps(event) + "\n"
+    return event_text("up", told) + "\n"
 
 
 def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[Line]:
@@ -232,9 +231,7 @@ def _up(told: "Up", now: datetime, store: str) -> Iterator[str]:
 
 def _slot(slot: datetime, now: datetime) -> str:
     """Return a slot as people read it, in the zone of `now`: with its day if that is another."""
-    slot = slot.astimezone(now.tzinfo)
-    day = "" if slot.date() == now.date() else "%Y-%m-%d "
-    return slot.strftime(f"{day}%H:%M{':%S' if slot.second else ''}")
+    return human.slot(slot, now).removeprefix(f"{now:%Y-%m-%d} ")
 
 
 @contextmanager

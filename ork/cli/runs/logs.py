@@ -13,7 +13,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import PRINTED, Line, note_line, texts_of
+from ork.cli.screen.line import PRINTED, Line, can_redraw, note_line, texts_of
 from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
@@ -194,7 +194,7 @@ def _drawn(
     """Pass on what is told; on a terminal, draw what is printed just now while nothing is."""
     from ork.runner.watch import Quiet
 
-    if not sys.stdout.isatty() or session.world.environ.get("TERM") in ("dumb", "unknown"):
+    if not can_redraw(sys.stdout, session.world.environ):
         yield from printed
         return
     drawn = ""

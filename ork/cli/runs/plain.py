@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import re
 import shlex
@@ -22,10 +21,11 @@ from ork.cli.screen import human, signals
 from ork.cli.screen.line import (
     PRINTED,
     Line,
+    can_redraw,
+    event_text,
     hint_line,
     next_line,
     note_line,
-    to_json,
     unread_is_no_error,
 )
 from ork.cli.session import Session
@@ -81,7 +81,7 @@ def stop_on_signals() -> Iterator[Control]:
         if number == signal.SIGHUP and control.stops:
             return  # of a terminal that is closed, the shell tells as well as the system
         control.stop(ASKERS[number])
-        if control.stops == 1 and not _is_live(os.environ):
+        if control.stops == 1 and not can_redraw(sys.stderr, os.environ):
             with suppress(OSError):
                 os.write(2, STOPPING)  # sys.stderr may be in the middle of a write
 
@@ -122,7 +122,7 @@ def follow(
         if session.quiet:
             *_, finished = events
             assert isinstance(finished, RunFinished)
-        elif not logs and _is_live(session.world.environ):
+        elif not logs and can_redraw(sys.stderr, session.world.environ):
             from ork.cli.runs.live import live
 
             finished = live(session, events, control)
@@ -158,9 +158,8 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
     if hook is None:
         return
     if as_json:
-        document = {"schema": "ork.run.v1", "event": "HookFinished", **to_json(hook)}
         with unread_is_no_error():
-            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.write(event_text("run", hook, name="HookFinished") + "\n")
     elif hook.state != "success":
         name = run.name
         told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
@@ -313,15 +312,10 @@ def checked_out(event: CheckedOut) -> list[Line]:
     return [[words], hint_line(hint)]
 
 
-def _is_live(environ: Mapping[str, str]) -> bool:
-    return sys.stderr.isatty() and environ.get("TERM") not in ("dumb", "unknown")
-
-
 def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
     for event in events:
-        document = {"schema": "ork.run.v1", "event": type(event).__name__, **to_json(event)}
         with unread_is_no_error():
-            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.write(event_text("run", event) + "\n")
             if not control.more:
                 sys.stdout.flush()
     assert isinstance(event, RunFinished)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ork.cli.screen.fit import columns
 from ork.cli.screen.line import Line, hint_line
@@ -27,16 +27,21 @@ def print_error(session: Session, error: OrkError) -> None:
     if {"--json", "--format=json"} & {*argv} or ("--format", "json") in pairwise(argv):
         from ork.cli.screen.line import json_text
 
-        document = {
-            "message": error.message,
-            "hint": error.hint and session.pasted(error.hint),
-            "exit_code": error.exit_code,
-            "problems": error.problems if isinstance(error, InvalidInput) else [],
-            "candidates": error.candidates if isinstance(error, Ambiguous) else [],
-        }
+        document = fields_of_error(error, error.hint and session.pasted(error.hint))
         sys.stderr.write(json_text("error", document, indent=None) + "\n")
         return
     session.say(*error_view(error))
+
+
+def fields_of_error(error: OrkError, hint: str | None) -> dict[str, Any]:
+    """Return what the document about an error has, with this hint."""
+    return {
+        "message": error.message,
+        "hint": hint,
+        "exit_code": error.exit_code,
+        "problems": error.problems if isinstance(error, InvalidInput) else (),
+        "candidates": error.candidates if isinstance(error, Ambiguous) else (),
+    }
 
 
 def error_view(error: OrkError) -> Iterator[Line]:

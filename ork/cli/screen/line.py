@@ -243,6 +243,11 @@ def members(value: Any) -> Iterable[tuple[str, Any]] | None:
     return None
 
 
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return what JSON calls an object as a mapping, for a document that has more than that."""
+    return dict(members(value) or ())
+
+
 def document(schema: str, value: Any) -> dict[str, Any]:
     """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
     return {"schema": f"ork.{schema}.v1", "data": value}
@@ -253,6 +258,12 @@ def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
     if indent is None:
         return json.dumps(to_json(document(schema, value)))
     return "".join(json_parts(document(schema, value)))
+
+
+def event_text(schema: str, event: Any, *, name: str = "") -> str:
+    """Return one of many events as a line of JSON: what it is, by its name, and its fields."""
+    head = {"schema": f"ork.{schema}.v1", "event": name or type(event).__name__}
+    return json.dumps(head | to_json(event))
 
 
 _SCALARS = (str, int, float, bool, type(None))
@@ -305,6 +316,11 @@ def terminal_width(stream: TextIO, environ: Mapping[str, str]) -> int | None:
         return None
     said = environ.get("COLUMNS", "")
     return int(said) if said.isdecimal() and int(said) else columns
+
+
+def can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Say whether this is a terminal that can draw over what it shows."""
+    return stream.isatty() and environ.get("TERM") not in ("dumb", "unknown")
 
 
 def has_boxes(environ: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from ork.cli.screen.line import has_boxes, unread_is_no_error, visible
+from ork.cli.screen.line import can_redraw, has_boxes, unread_is_no_error, visible
 
 SECONDS_BEFORE = 1.0  # of work on a terminal, until it is told of
 SECONDS_OF_PAUSE = 1.0  # after which other work is another wait
@@ -25,7 +25,7 @@ class Shown:
     """Shows on stderr how far the work has come; a `Watcher`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._passes = sys.stderr.isatty() and environ.get("TERM") not in ("dumb", "unknown")
+        self._passes = can_redraw(sys.stderr, environ)
         self._box = has_boxes(environ)
         self._ended = -math.inf
         self._what = ""

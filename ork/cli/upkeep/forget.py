@@ -74,7 +74,8 @@ def forget(
         yes=yes,
     )
     if as_json:
-        session.print_json("forget", _json(found))
+        fields = {"done": found.done, "stays": found.stays, "found": found.found}
+        session.print_json("forget", fields)
     else:
         session.print(map(_line, found.found), page=True)
         session.say(*_end(found))
@@ -121,17 +122,3 @@ def _end(found: Forgotten) -> Iterator[Line]:
             "backups, exports, other machines, the disk's free blocks and the shell's history may"
             " have it still: make the secret worthless"
         )
-
-
-def _json(found: Forgotten) -> dict[str, object]:
-    places = [
-        {
-            "where": one.where,
-            "name": one.name,
-            "what": one.what,
-            "action": one.action,
-            "why": one.why,
-        }
-        for one in found.found
-    ]
-    return {"done": found.done, "stays": found.stays, "found": places}

@@ -151,22 +151,7 @@ def _line(finding: Finding) -> Line:
 
 
 def _json(found: Examined) -> dict[str, object]:
-    findings = [
-        {
-            "code": one.code,
-            "word": one.word,
-            "level": one.level,
-            "message": one.message,
-            "object": one.object,
-            "ref": one.ref,
-            "affects": one.affects,
-        }
-        for one in found.findings
-    ]
-    return {
-        "depth": found.depth,
-        "objects": found.objects,
-        "refs": found.refs,
-        "errors": found.errors,
-        "findings": findings,
-    }
+    names = ("code", "word", "level", "message", "object", "ref", "affects")
+    findings = [{name: getattr(one, name) for name in names} for one in found.findings]
+    counts = {name: getattr(found, name) for name in ("depth", "objects", "refs", "errors")}
+    return {**counts, "findings": findings}

@@ -24,12 +24,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ork.cli.report.page import environment
+from ork.cli.screen.errors import fields_of_error
 from ork.cli.screen.line import json_text
 from ork.cli.web import guard
 from ork.cli.web.metrics import Beats
 from ork.cli.web.page import JSON_END, Answer, Asked, Page, link
 from ork.cli.web.pages import PAGES
-from ork.errors import Ambiguous, Conflict, Corrupt, InvalidInput, NotFound, OrkError, StoreError
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, OrkError, StoreError
 from ork.objects.value import Value
 from ork.store import location
 from ork.zone import now_here
@@ -273,15 +274,7 @@ def _error_page(
     request: Request, status: int, error: OrkError, *, again: str | None = None
 ) -> Response:
     """Return an error as a page or, where a document was asked for, as the command prints it."""
-    problems = error.problems if isinstance(error, InvalidInput) else ()
-    candidates = error.candidates if isinstance(error, Ambiguous) else ()
-    values = {
-        "message": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-        "problems": problems,
-        "candidates": candidates,
-    }
+    values = fields_of_error(error, error.hint)
     if request.url.path.endswith((JSON_END, "/events")) or guard.speaks_json(request):
         return _response(request, status, json_text("error", values) + "\n", "application/json")
     page = Page(

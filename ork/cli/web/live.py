@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ork.cli.screen.line import to_json, without_colors
+from ork.cli.screen.line import event_text, without_colors
 from ork.errors import NotFound, OrkError, StoreError
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing
@@ -321,8 +321,7 @@ class _Watched:
         return monotonic() - self.wanted_at > KEEP_SECONDS
 
     def _add(self, event: Event) -> None:
-        document = {"schema": "ork.run.v1", "event": type(event).__name__, **to_json(event)}
-        line = json.dumps(document).encode()
+        line = event_text("run", event).encode()
         self.lines.append(line)
         self.bytes += len(line)
         if isinstance(event, TaskStarted):

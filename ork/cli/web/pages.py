@@ -18,6 +18,7 @@ from ork.cli.report.change import history_of
 from ork.cli.report.charts import Moment
 from ork.cli.report.workflow import workflow_values
 from ork.cli.screen import human
+from ork.cli.screen.line import fields_of
 from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
@@ -328,7 +329,7 @@ def compare(asked: Asked) -> Page:
     }
     if run_diff is not None:
         found = with_hunks(run_diff.definition, store.blob, lines_max=SHORT_DIFF_LINES)
-        schema, document = "diff-runs", run_pages.fields(replace(run_diff, definition=found))
+        schema, document = "diff-runs", fields_of(replace(run_diff, definition=found))
     else:
         found = with_hunks(comparison.diff, store.blob, lines_max=SHORT_DIFF_LINES)
         impact = impact_of(store, comparison)
@@ -408,7 +409,7 @@ def schedules(asked: Asked) -> Page:
         "waiting": waiting[:SCHEDULES_MAX],
         "in_words": in_words,
     }
-    told = [{"words": in_words(row.schedule), **run_pages.fields(row)} for row in rows]
+    told = [{"words": in_words(row.schedule), **fields_of(row)} for row in rows]
     document = {"schedules": told, "waiting": waiting}
     return Page(
         template=f"{HERE}schedules.html", values=values, schema="schedules", document=document

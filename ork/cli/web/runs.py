@@ -8,6 +8,7 @@ from typing import Any
 
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
+from ork.cli.screen.line import fields_of
 from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
@@ -92,17 +93,12 @@ def run(asked: Asked) -> Page:
     values |= {
         "files": [one for one in entries(store, whole) if one.kind == "blob"],
     }
-    document = {"kind": "run", "oid": oid, **fields(details)}
+    document = {"kind": "run", "oid": oid, **fields_of(details)}
     return Page(template=f"{HERE}run.html", values=values, schema="show", document=document)
 
 
 def _run(asked: Asked) -> tuple[Oid, Run]:
     return run_of_number(asked.store, workflow_in(asked), int(asked.path["number"]))
-
-
-def fields(value: Value) -> dict[str, Any]:
-    """Return the fields of a value by their names."""
-    return {name: getattr(value, name) for name in value.__struct_fields__}
 
 
 class LogPart(Value, frozen=True, kw_only=True):
@@ -144,7 +140,7 @@ def log(asked: Asked) -> Page:
         part_oid = part_of(store, resolved_run(oid, found, run_name), name).oid
         python = python_of(store, found, details.taskrun)
         known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
-        document = {**known, **fields(details)}
+        document = {**known, **fields_of(details)}
     return Page(
         template=f"{HERE}log.html",
         values=values,
