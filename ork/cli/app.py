@@ -150,48 +150,44 @@ NO_COMMANDS = {
     " `ork pull` takes it in",
     "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
 }
-# Options that git and other tools have -> what is here in their place.
-OTHER_OPTIONS = {
-    ("diff", "--cached"): "nothing is staged here: `ork diff` compares the file with the head",
-    ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
-    ("blame", "-L"): "`ork blame REVISION:PATH` has all lines, each with its number",
-    ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
-    ("remote", "-v"): "`ork remote` lists each name with its place",
-    **dict.fromkeys([("push", "-f"), ("pull", "-f")], "it is written out: `--force`"),
-    ("", "--colour"): "it is written `ork --color auto|always|never COMMAND`",
-    ("diff", "--name-only"): "`--stat` has a line for each file and task, `--json` is for programs",
-    ("show", "--stat"): "`ork log --stat` tells it of each deploy",
-    ("deploy", "-a"): "nothing is staged here: a deploy takes the file and all that it calls",
-    ("log", "--all"): "without a name, `ork log` lists all workflows",
-    **dict.fromkeys(
-        [("grep", "-n"), ("grep", "-E"), ("grep", "-r")],
-        "each line has its number, all is searched, and a pattern is a regular expression",
-    ),
-    ("runs", "--failed"): "`--status failed` lists these",
-    **dict.fromkeys(
-        [("run", option) for option in ("-p", "--param", "--params", "--set", "--var", "-e")],
-        "a parameter is given as `-i NAME=VALUE`",
-    ),
-    ("retry", "-i"): "a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others",
-    ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
-    ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
-    ("run", "--skip"): "`--except TASK` runs all but that task",
-    ("run", "--exclude"): "`--except TASK` runs all but that task",
-    ("retry", "--status"): "`--failed` takes all runs that failed or were cut off",
-    ("retry", "--all-failed"): "`--failed --since TIME` takes all runs that failed since then",
-    ("retry", "--queue"): "`ork up` retries runs of schedules itself: `retries:`",
-    ("retry", "--except"): "`--only` and `--from` say which tasks run again",
-    ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
-    **dict.fromkeys(
-        [("run", "--verbose"), ("run", "-v")],
-        "`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs",
-    ),
-    ("run", "--to"): "`--until TASK` runs a task and what it depends on",
-    ("run", "--dry"): "`--dry-run` says what would run",
-    ("run", "-n"): "`--dry-run` says what would run",
-    ("run", "-f"): "a file is named as it is: `ork run FILE`",
-    ("run", "--downstream"): "`--from TASK` runs a task and what depends on it",
-    ("deploy", "--force"): "what is refused names the option that allows it, such as `--move`",
+# Options that git and other tools have, behind the command -> what is here in their place.
+OTHER_OPTIONS = {("", "--colour"): "it is written `ork --color auto|always|never COMMAND`"}
+OTHER_OPTIONS |= {
+    (command, option): told
+    for line in """\
+diff --cached --staged: nothing is staged here: `ork diff` compares the file with the head
+blame -L: `ork blame REVISION:PATH` has all lines, each with its number
+tag -m: a tag has no message of its own: `ork deploy -m` gives one to a deploy
+remote -v: `ork remote` lists each name with its place
+push -f: it is written out: `--force`
+pull -f: it is written out: `--force`
+diff --name-only: `--stat` has a line for each file and task, `--json` is for programs
+show --stat: `ork log --stat` tells it of each deploy
+deploy -a: nothing is staged here: a deploy takes the file and all that it calls
+log --all: without a name, `ork log` lists all workflows
+grep -n -E -r: each line has its number, all is searched, and a pattern is a regular expression
+runs --failed: `--status failed` lists these
+run -p --param --params --set --var -e: a parameter is given as `-i NAME=VALUE`
+retry -i: a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others
+run --resume: `ork retry RUN` goes on with a run that failed
+run --force: every run executes all its tasks: nothing is to be forced
+run --skip --exclude: `--except TASK` runs all but that task
+retry --status: `--failed` takes all runs that failed or were cut off
+retry --all-failed: `--failed --since TIME` takes all runs that failed since then
+retry --queue: `ork up` retries runs of schedules itself: `retries:`
+retry --except: `--only` and `--from` say which tasks run again
+run --no-cache: every run executes all its tasks: nothing is kept from an earlier one
+run --verbose -v: \
+`--logs` prints what each task has printed, when it ends; `ork logs -f` while it runs
+run --to: `--until TASK` runs a task and what it depends on
+run --dry -n: `--dry-run` says what would run
+run -f: a file is named as it is: `ork run FILE`
+run --downstream: `--from TASK` runs a task and what depends on it
+deploy --force: what is refused names the option that allows it, such as `--move`
+""".splitlines()
+    for words, _, told in [line.partition(": ")]
+    for command, *options in [words.split()]
+    for option in options
 }
 # Words of the parser, as patterns -> ours.
 TERMS = {

@@ -20,6 +20,7 @@ from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError
 from ork.objects.kinds import RUN_STATES
+from ork.objects.snapshot import Contents
 from ork.store.store import Store
 
 RUNS_MAX = 30
@@ -301,12 +302,16 @@ def _names(asked: Asked) -> Candidates:
 
 
 def _content(asked: Asked, revision: str) -> Candidates:
+    snapshot = _snapshot(asked, revision)
+    yield from (Candidate(task, "task") for task in snapshot.tasks)
+    yield from (Candidate(path, "code file") for path in snapshot.files)
+
+
+def _snapshot(asked: Asked, revision: str) -> Contents:
     from ork.store.resolve import resolve, snapshot_of
 
     found = resolve(asked.store, revision, now=asked.session.now())
-    snapshot = asked.store.snapshot(snapshot_of(found))
-    yield from (Candidate(task, "task") for task in snapshot.tasks)
-    yield from (Candidate(path, "code file") for path in snapshot.files)
+    return asked.store.snapshot(snapshot_of(found))
 
 
 def _revisions(asked: Asked) -> Candidates:
@@ -372,24 +377,17 @@ def _folders(asked: Asked) -> Candidates:
 
 def _tasks(asked: Asked) -> Candidates:
     """Yield the tasks of the workflow that is named on the line, deployed or in a file."""
-    from ork.store.resolve import resolve, snapshot_of
     from ork.worktree.load import check
     from ork.worktree.lookup import as_revision
 
     named = as_revision(asked.named)
     if named.startswith("file:"):
-        names = list(check(Path(named.removeprefix("file:"))).definition.tasks)
-    else:
-        found = resolve(asked.store, named, now=asked.session.now())
-        names = list(asked.store.snapshot(snapshot_of(found)).tasks)
-    return map(Candidate, names)
+        return map(Candidate, check(Path(named.removeprefix("file:"))).definition.tasks)
+    return map(Candidate, _snapshot(asked, named).tasks)
 
 
 def _inputs(asked: Asked) -> Candidates:
-    from ork.store.resolve import resolve, snapshot_of
-
-    found = resolve(asked.store, asked.named, now=asked.session.now())
-    for name, param in asked.store.snapshot(snapshot_of(found)).params.items():
+    for name, param in _snapshot(asked, asked.named).params.items():
         text = param.default if isinstance(param.default, str) else json.dumps(param.default)
         yield Candidate(
             f"{name}=", "required" if param.required else f"else {clip(text, TEXT_MAX)}"

@@ -32,9 +32,10 @@ def import_ork_db(
     database = open_database(source)  # before a store is made
     try:
         names_of(database, wishes)  # or what is wrong with these
-        store = _store(session, dry_run)
+        if dry_run:
+            session.need_no_store()
         done = import_database(
-            store,
+            session.new_store,
             database,
             stamp=session.stamp(),
             rename=wishes,
@@ -47,18 +48,8 @@ def import_ork_db(
     if as_json:
         session.print_json("import-ork-db", done)
         return
-    session.print(_imported(done, store))
+    session.print(_imported(done, session.store))
     session.say(*_told(done))
-
-
-def _store(session: Session, dry_run: bool) -> "Store":
-    """Return the store to write to; a dry run makes none."""
-    if dry_run and not session.has_store():
-        from ork.backends.memory import Memory
-        from ork.store.store import Store
-
-        return Store(Memory())
-    return session.new_store
 
 
 def _wish(text: str) -> tuple[str, str]:

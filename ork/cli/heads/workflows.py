@@ -1,7 +1,7 @@
 """ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +9,8 @@ import typer
 
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
-from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import aligned, clip, is_narrow
+from ork.cli.screen.parts import Row, aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import OrkError
 from ork.store.store import Store
@@ -76,7 +75,7 @@ def _workflows(
         elif it.ahead:
             marks.setdefault(it.workflow, "clock ahead")
 
-    def row(one: "WorkflowEntry") -> tuple[Sequence[tuple[str, str]], Line]:
+    def row(one: "WorkflowEntry") -> Row:
         last, when = ("no runs", "dim"), ""
         if one.last:
             last = f"#{one.last.number} {one.last.state}", one.last.state
@@ -94,9 +93,10 @@ def _workflows(
             (human.count(one.task_count, "task"), ""),
         ]
         rest: Line = [(f"  @{label}", "tag") for label in one.tags]
-        return cells, [*rest, f"  {'; '.join(one.schedules)}"] if one.schedules else rest
+        rest += [f"  {'; '.join(one.schedules)}"] if one.schedules else []
+        return cells, rest, ""
 
-    yield from (cut(line, width) for line in aligned(map(row, found)))
+    return aligned(map(row, found), width)
 
 
 def mv(

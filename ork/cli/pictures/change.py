@@ -10,12 +10,11 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from ork.cli.pictures.graph import Graph, TaskMark, rows_of, text_view
+from ork.cli.pictures.graph import Graph, TaskMark, node_row, rows_of, text_view
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
 from ork.errors import some
-from ork.graph.lanes import Row
 from ork.objects.value import Value, replace
 
 if TYPE_CHECKING:
@@ -155,15 +154,15 @@ def change_lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iter
             yield [(row.prefix, "dim")]
             continue
         mark = graph.marks[row.name]
-        style = "dim" if mark.kind == "same" else "name"
-        line: Line = [*_node(row, mark.kind, box=box), (row.name, style)]
+        sign = SIGNS.get(mark.kind) or NODES[mark.kind][box]
         if mark.kind == "same":
-            yield line
+            yield [*node_row(row, sign, "dim"), (row.name, "dim")]
             continue
         room = width - len(row.prefix) - 1 - names[row.name]
         text = remark(graph, row.name)
         yield [
-            *line,
+            *node_row(row, sign, mark.kind),
+            (row.name, "name"),
             " " * room,
             "  ",
             (f"{mark.kind:<8}" if text else mark.kind, mark.kind),
@@ -187,12 +186,6 @@ def remark(graph: Graph, name: str) -> str:
         lead = {"upstream": "through", "param": "by params", "code": "by"}.get(mark.why or "", "by")
         parts.append(f"{lead} {some(mark.via, NAMES_MAX)}")
     return "; ".join(parts)
-
-
-def _node(row: Row, kind: str, *, box: bool) -> Line:
-    before, after = row.prefix[: row.node], row.prefix[row.node + 1 :]
-    sign = SIGNS.get(kind) or NODES[kind][box]
-    return [(before, "dim"), (sign, "dim" if kind == "same" else kind), (after, "dim"), " "]
 
 
 def _mark(change: TaskChange | None, reason: tuple[str, tuple[str, ...]] | None) -> TaskMark:

@@ -111,12 +111,10 @@ def node_mark(state: str, *, box: bool) -> str:
     return NODES.get(state, OTHER_NODE)[box]
 
 
-def node_row(row: Row, state: str | None, *, box: bool) -> Line:
-    """Return the lanes of a row, its node marked and painted by the state; a space follows."""
-    if state is None:
-        return [row.prefix, " "]
+def node_row(row: Row, mark: str, style: str) -> Line:
+    """Return the lanes of a row, with a mark in this style for its node; a space follows."""
     before, after = row.prefix[: row.node], row.prefix[row.node + 1 :]
-    return [(before, "dim"), (node_mark(state, box=box), state), (after, "dim"), " "]
+    return [(before, "dim"), (mark, style), (after, "dim"), " "]
 
 
 def rows_of(graph: Graph, *, box: bool, columns: int | None) -> tuple[list[Row], list[Line]]:
@@ -149,7 +147,7 @@ def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterato
         taskrun = graph.states.get(row.name)
         attempts = taskrun.attempts if taskrun else ()
         line: Line = [
-            *node_row(row, state, box=box),
+            *node_row(row, node_mark(state, box=box), state),
             f"{row.name:<{room}}  ",
             (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
         ]

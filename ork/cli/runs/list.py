@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -16,7 +15,15 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import Line, hint_line, note_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, given, is_narrow, person, telling_first
+from ork.cli.screen.parts import (
+    AUTHOR_CHARS_MAX,
+    Row,
+    aligned,
+    given,
+    is_narrow,
+    person,
+    telling_first,
+)
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
@@ -263,11 +270,10 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
     """
     store = session.store
     now, width = session.now(), session.width
-    narrow, reasons = is_narrow(width), deque[str | None]()
+    narrow = is_narrow(width)
 
-    def row(entry: RunEntry) -> tuple[Sequence[tuple[str, str]], Line]:
-        run = entry.run
-        reasons.append(run.reason)
+    def row(entry: RunEntry) -> Row:
+        run, reason = entry.run, entry.run.reason or ""
         cells = [
             ("" if narrow else store.short(run.snapshot), "oid"),
             (run.name, "name"),
@@ -283,22 +289,14 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
-        reason = f"  {run.reason}" if run.reason and not narrow else ""
-        tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
         # What qualifies the state comes first: the end may be cut.
-        return cells, [
-            f"  {_took(store, run, now):>7}",
-            rest,
-            *tags,
-            (given(entry.params), "dim"),
-            reason,
-        ]
+        line: Line = [f"  {_took(store, run, now):>7}", rest]
+        line += [(f"  @{tag}", "tag") for tag in entry.tags]
+        line += [(given(entry.params), "dim"), f"  {reason}" if reason and not narrow else ""]
+        return cells, line, reason if narrow else ""
 
     shortened = store.shortened(_telling_first(entries), lambda entry: [entry.run.snapshot])
-    for line in aligned(map(row, shortened)):
-        yield cut(line, width)
-        if (reason := reasons.popleft()) and narrow:
-            yield cut(["    ", reason], width)
+    return aligned(map(row, shortened), width)
 
 
 def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:

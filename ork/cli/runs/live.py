@@ -142,7 +142,7 @@ class Board:
                 names = [row.name or "" for row in self._rows]
                 lines = self._graph(columns)
             else:
-                lines = [self._task([], name, columns) for name in names]
+                lines = [self._task(name, columns) for name in names]
                 if len(self._failed) > room:
                     lines.append([f"and {len(self._failed) - room} more that failed"])
             narrow = zip(names, lines[: len(names)], strict=True)
@@ -223,9 +223,7 @@ class Board:
 
     def _graph(self, columns: int) -> list[Line]:
         return [
-            self._task(node_row(row, self._state(row.name), box=self._box), row.name, columns)
-            if row.name
-            else [(row.prefix, "dim")]
+            self._task(row.name, columns, row) if row.name else [(row.prefix, "dim")]
             for row in self._rows
         ]
 
@@ -238,20 +236,20 @@ class Board:
         running = [*self._running, *self._waiting]
         free = room - len(lines) - min(len(self._groups), room // 4)
         shown = running[: max(0, free - 1)] if len(running) > free else running
-        lines += [self._task([], name, columns) for name in shown]
+        lines += [self._task(name, columns) for name in shown]
         if len(running) > len(shown) and free:
             lines.append([f"and {len(running) - len(shown)} more that run or are tried again"])
         lines += self._folded(room - len(lines), columns)
         others = (name for name in reversed(self._last) if name not in self._failed)
         newest = list(islice(others, max(0, room - len(lines))))
-        return lines + [self._task([], name, columns) for name in newest]
+        return lines + [self._task(name, columns) for name in newest]
 
     def _failures(self, room: int, columns: int) -> list[Line]:
         """Return the tasks that failed, the newest first, each with the end of its log."""
         lines: list[Line] = []
         shown = 0
         for name, log in reversed(self._failed.items()):
-            own = [self._task([], name, columns)]
+            own = [self._task(name, columns)]
             own += [[("    " + line, PRINTED)] for line in log]
             if len(lines) + len(own) >= room:
                 break
@@ -281,10 +279,11 @@ class Board:
             return "running"
         return self._ended[name].state if name in self._ended else "pending"
 
-    def _task(self, lanes: Line, name: str, columns: int) -> Line:
+    def _task(self, name: str, columns: int, row: Row | None = None) -> Line:
         """Return one line: node, name, state, time, attempt, then its last line or what failed."""
         state = self._state(name)
-        lanes = lanes or [(node_mark(state, box=self._box), state), " "]
+        node = node_mark(state, box=self._box)
+        lanes: Line = node_row(row, node, state) if row else [(node, state), " "]
         share = columns * 2 // 5 if is_narrow(columns) else columns // 2
         room = max(min(self._width, share) - length(lanes), 8)
         shown = clip(name, room)

@@ -1,13 +1,11 @@
 """ork runs WORKFLOW:TASK: one task over time, a line for each run"""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ork.cli.runs.list import VALUE_CHARS_MAX
 from ork.cli.screen import human
-from ork.cli.screen.fit import cut
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import aligned, is_narrow
+from ork.cli.screen.parts import Row, aligned, is_narrow
 from ork.cli.session import Session
 from ork.history.tasks import TaskRow
 from ork.logs.begun import Beginnings
@@ -20,15 +18,14 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
     Where there is little room the reason has a line of its own.
     """
     store, now, width = session.store, session.now(), session.width
-    narrow, reasons = is_narrow(width), deque[str | None]()
+    narrow = is_narrow(width)
 
-    def cells_of(row: TaskRow) -> tuple[Sequence[tuple[str, str]], Line]:
+    def shown(row: TaskRow) -> Row:
         run, found = row.run, row.taskrun
         state = row.state
         if found is None and run.ended is None and (row.task, 1) in Beginnings(store, run).now():
             state = "running"
-        reason = found.reason if found and found.state != "success" else None
-        reasons.append(reason)
+        reason = (found.reason or "") if found and found.state != "success" else ""
         cells = [
             (run.name, "name"),
             (human.mark(found) if found else MARKS[state], state),
@@ -47,9 +44,6 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
             rest += ["  ", reason]
         if found and found.output:
             rest += ["  ", (store.gist(found.output, VALUE_CHARS_MAX), "dim")]
-        return cells, rest
+        return cells, rest, reason if narrow else ""
 
-    for line in aligned(map(cells_of, rows)):
-        yield cut(line, width)
-        if (reason := reasons.popleft()) and narrow:
-            yield cut(["    ", reason], width)
+    return aligned(map(shown, rows), width)

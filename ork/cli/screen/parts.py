@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
+from typing import TypeAlias
 
+from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line
 from ork.objects.canonical import Json
 
@@ -16,6 +18,7 @@ TOGETHER = 500  # lines that have columns together: the first of many come at on
 AUTHOR_COLUMNS_FULL = 100
 RANGE_MIN = 5
 PARAM_CHARS_MAX = 24  # of a value
+Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, what is below
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -78,18 +81,23 @@ def column(names: Iterable[str]) -> int:
     return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)
 
 
-def aligned(rows: Iterable[tuple[Sequence[tuple[str, str]], Line]]) -> Iterator[Line]:
-    """Yield a line for each row: cells in columns as wide as they must be, then the rest."""
+def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
+    """Yield a line for each row: cells in columns as wide as they must be, then the rest, cut.
+
+    A line of its own has what is to stand below a row, where that is not empty.
+    """
     rows = iter(rows)
     while page := list(islice(rows, TOGETHER)):
-        columns = zip(*(cells for cells, _ in page), strict=True)
+        columns = zip(*(cells for cells, *_ in page), strict=True)
         sizes = [column(text for text, _ in cells) for cells in columns]
-        for cells, rest in page:
+        for cells, rest, below in page:
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
                 if size or text:
                     line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
-            yield [*line, *rest] if rest else [*line[:-1], cells[-1]]
+            yield cut([*line, *rest] if rest else [*line[:-1], cells[-1]], width)
+            if below:
+                yield cut(["    ", below], width)
 
 
 def ranges(names: Iterable[str]) -> list[list[str]]:
