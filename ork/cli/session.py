@@ -126,6 +126,7 @@ class Session:
             self._store_path = location.store_of(Path(text).absolute())
             return
         # Processes that are started for this command find the same one.
+        self._store_path = None
         environ = {**self.world.environ, "ORK_STORE": text}
         self.world = self.world._replace(environ=environ)
 

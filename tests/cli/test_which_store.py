@@ -73,3 +73,12 @@ def test_a_new_store_is_made_where_the_project_is(
 def test_a_store_is_made_without_a_word_where_nothing_is_to_be_said(ork: Ork) -> None:
     ork.write("first.yaml", FIRST.format("first"))
     assert ork("run", "first.yaml", "-q").err == ""
+
+
+@pytest.mark.parametrize(
+    "words", ["run other/second.yaml --dry-run", "graph other/second.yaml", "run second --dry-run"]
+)
+def test_what_writes_nothing_makes_no_store_where_one_is_named(ork: Ork, words: str) -> None:
+    ork.write("other/second.yaml", FIRST.format("second"))
+    done = ork("--store", "nowhere", *words.split())
+    assert (done.code, (ork.folder / "nowhere").exists()) == (0 if "yaml" in words else 3, False)
