@@ -13,7 +13,6 @@ from ork.errors import UsageError
 
 if TYPE_CHECKING:
     from ork.cli.pictures.graph import Graph
-    from ork.store.store import Store
 
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
 ENDINGS = {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".json": "json"}
@@ -56,7 +55,9 @@ def command(
     at_most_one({"--json": as_json, f"--format {form}": form not in (None, "json")})
     form = _format("json" if as_json else form, output)
     revision = _named(session, as_revision(revision))
-    graph = graph_of(_store(session, revision), revision, now=session.now())
+    if revision.startswith("file:"):
+        session.need_no_store()
+    graph = graph_of(session.store, revision, now=session.now())
     if form == "text":
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
         drawn = lanes(graph, box=box, columns=None if output else session.width)
@@ -99,20 +100,6 @@ def _named(session: Session, revision: str) -> str:
         return f"file:{files_of(session, None)[0]}"
     only = None if workflows(session.store) else only_file(session)
     return f"file:{only}" if only else revision
-
-
-def _store(session: Session, revision: str) -> "Store":
-    """Return the store of this folder; for a file one in memory does when there is none."""
-    from ork.backends.memory import Memory
-    from ork.errors import NotFound
-    from ork.store.store import Store
-
-    try:
-        return session.store
-    except NotFound:
-        if not revision.startswith("file:"):
-            raise
-        return Store(Memory())
 
 
 def _text(graph: "Graph", form: str) -> Iterable[str]:
