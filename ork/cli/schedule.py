@@ -13,7 +13,7 @@ from ork.alike import did_you_mean
 from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view, waits_for
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, fields_of, next_line, note_line
+from ork.cli.screen.line import Line, as_object, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
@@ -177,7 +177,7 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
     if as_json:
-        rows = [{"words": in_words(one.schedule), **fields_of(one)} for one in found]
+        rows = [{"words": in_words(one.schedule), **as_object(one)} for one in found]
         whose = {"up": is_up(store), "holder": holder(store)}
         session.print_json("schedules", {"schedules": rows, "waiting": waiting, **whose})
         return

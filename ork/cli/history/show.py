@@ -10,7 +10,7 @@ from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
 from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, body_lines, fields_of, note_line, to_json
+from ork.cli.screen.line import Line, as_object, body_lines, note_line, to_json
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
@@ -58,7 +58,7 @@ def show(
     if as_json:
         head = {"kind": "text" if _name(found) == "" else found.kind, "oid": found.oid}
         head |= {"forgotten": to_json(mark)} if mark else {}
-        session.print_json("show", head | fields_of(fields))
+        session.print_json("show", head | as_object(fields))
     elif data is None:
         session.print(lines, page=True)
         if isinstance(run := store.read(found.oid), Run) and run.state == "failed":

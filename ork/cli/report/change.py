@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from ork.cli.diff.wording import headline
 from ork.cli.pictures.change import Change, change_of
@@ -41,15 +42,21 @@ def comparison_page(
     store: Store, comparison: Comparison, *, run_diff: RunDiff | None = None, now: datetime
 ) -> Iterator[str]:
     """Return the page of a change that is known, with what differs between two runs of it."""
+    return render("change", **change_values(store, comparison, run_diff, now=now))
+
+
+def change_values(
+    store: Store, comparison: Comparison, run_diff: RunDiff | None, *, now: datetime
+) -> dict[str, Any]:
+    """Return what the page of a change shows."""
     change = change_of(store, comparison, hunks=True)
-    return render(
-        "change",
-        title=headline(change.comparison, change.impact),
-        change=change,
-        run_diff=run_diff,
-        history=history_of(store, change.comparison, now),
-        now=now,
-    )
+    return {
+        "title": headline(change.comparison, change.impact),
+        "change": change,
+        "run_diff": run_diff,
+        "history": _history(store, change.comparison, now),
+        "now": now,
+    }
 
 
 def html_view(comparison: Comparison, impact: Impact, graph: Graph) -> Iterator[str]:
@@ -60,7 +67,7 @@ def html_view(comparison: Comparison, impact: Impact, graph: Graph) -> Iterator[
     yield from "".join(page).removesuffix("\n").split("\n")
 
 
-def history_of(store: Store, comparison: Comparison, now: datetime) -> History | None:
+def _history(store: Store, comparison: Comparison, now: datetime) -> History | None:
     """Return the deploys between both sides; None unless both are of one workflow."""
     old, new = comparison.old, comparison.new
     if old.deploy is None or new.deploy is None or old.workflow != new.workflow:

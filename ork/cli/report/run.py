@@ -8,10 +8,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from ork.cli.diff.wording import headline
-from ork.cli.pictures.change import change_of
 from ork.cli.pictures.graph import Graph
-from ork.cli.report.change import history_of
+from ork.cli.report.change import change_values
 from ork.cli.report.page import render
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
 from ork.cli.screen import human
@@ -190,13 +188,8 @@ def _since_good(store: Store, run: Run, now: datetime) -> dict[str, Any] | None:
         return None
     names = (f"{run.workflow}#{one.number}" for one in (good, run))
     before, after = (resolve(store, name, now=now) for name in names)
-    change = change_of(store, compare_resolved(store, before, after), hunks=True)
-    return {
-        "headline": headline(change.comparison, change.impact),
-        "run_diff": diff_runs(store, before, after),
-        "history": history_of(store, change.comparison, now),
-        "change": change,
-    }
+    comparison = compare_resolved(store, before, after)
+    return change_values(store, comparison, diff_runs(store, before, after), now=now)
 
 
 def _lines(value: Json) -> str:

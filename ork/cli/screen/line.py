@@ -243,8 +243,8 @@ def members(value: Any) -> Iterable[tuple[str, Any]] | None:
     return None
 
 
-def fields_of(value: Any) -> dict[str, Any]:
-    """Return what JSON calls an object as a mapping, for a document that has more than that."""
+def as_object(value: Any) -> dict[str, Any]:
+    """Return what JSON calls an object, for a document that has more than its members."""
     return dict(members(value) or ())
 
 

@@ -11,7 +11,7 @@ import typer
 from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, fields_of, hint_line, next_line, note_line
+from ork.cli.screen.line import Line, as_object, hint_line, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, person, quoted
 from ork.cli.session import Session
 from ork.errors import Conflict, some
@@ -162,7 +162,7 @@ def exchanged(
     )
     if as_json:
         ends = {"direction": direction, "remote": place.name}
-        session.print_json("transfer", ends | fields_of(done))
+        session.print_json("transfer", ends | as_object(done))
     return place, done
 
 

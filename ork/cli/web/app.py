@@ -208,7 +208,7 @@ def _made(answer: Answer, asked: Asked, as_json: bool) -> tuple[int, str]:
 
 
 def _drawn(page: Page, asked: Asked | None, sequence: int | None = None) -> str:
-    template = _templates().get_template(page.template)
+    template = _templates().get_template(f"web/templates/{page.template}.html")
     about = {"asked": asked, "sequence": sequence}
     return template.render({"now": asked and asked.now, **page.values, **about})
 
@@ -278,7 +278,7 @@ def _error_page(
     if request.url.path.endswith((JSON_END, "/events")) or guard.speaks_json(request):
         return _response(request, status, json_text("error", values) + "\n", "application/json")
     page = Page(
-        template="web/templates/error.html",
+        template="error",
         values={**values, "title": error.message, "status": status, "again": again},
     )
     return _response(request, status, _drawn(page, None), "text/html")

@@ -116,16 +116,19 @@ class Guard:
         await (response or self._app)(scope, receive, with_headers)
 
     def _wrong_at_once(self, request: Request) -> Response | None:
-        """Return the answer to what nobody may ask, whoever it is."""
+        """Return the answer to what nobody may ask, whoever it is: a name that is not known.
+
+        The very address that a request came in at is fine: nobody can let that point elsewhere.
+        """
         host = request.headers.get("host", "").lower()
-        if not is_known(host, self._rules.hosts, request.scope.get("server")):
-            words = (
-                "this name is not known here; `ork up --host NAME` makes one known\n"
-                if _HOST.fullmatch(host)
-                else "a request says for which host it is\n"
-            )
-            return PlainTextResponse(words, 421 if host else 400)
-        return None
+        if (found := _HOST.fullmatch(host)) is None:
+            return PlainTextResponse("a request says for which host it is\n", 421 if host else 400)
+        server = request.scope.get("server")
+        at = server[0] if server else ""
+        if found[1] in (*self._rules.hosts, at, f"[{at}]"):
+            return None
+        words = "this name is not known here; `ork up --host NAME` makes one known\n"
+        return PlainTextResponse(words, 421)
 
     def _introduced(self, request: Request) -> Response | None:
         """Return the answer to who comes by the printed link: a cookie, and the same without it."""
@@ -172,18 +175,6 @@ class Guard:
         # A proxy may ask by another name than the one that people see.
         foreign = found[1] in self._rules.hosts and found[1] not in LOOPBACK
         return there == headers.get("host", "").lower() or foreign
-
-
-def is_known(host: str, hosts: tuple[str, ...], server: tuple[str, int | None] | None) -> bool:
-    """Say whether a Host is one of these, or the very address that the request came in at.
-
-    Nobody can let an address point elsewhere: only names are dangerous.
-    """
-    found = _HOST.fullmatch(host)
-    if found is None:
-        return False
-    at = server[0] if server else ""
-    return found[1] in hosts or found[1] in (at, f"[{at}]")
 
 
 def is_stream(request: Request) -> bool:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, process_time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -46,7 +46,7 @@ HOOK_STATES = ("success", "failed", "cancelled")
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels: TypeAlias = dict[str, str]
-Samples: TypeAlias = Iterable[tuple[Labels, float]]
+Samples: TypeAlias = list[tuple[Labels, float]]
 
 
 class Beat(Value, frozen=True, kw_only=True):
@@ -85,13 +85,13 @@ class Beats:
         return self.last is None or (self.last.ok and self.age_s <= BEAT_SECONDS_MAX)
 
 
-class Metric(Value, frozen=True, kw_only=True):
+class Metric(NamedTuple):
     """One metric with its samples."""
 
     name: str
     kind: str  # counter | gauge
     help: str
-    samples: list[tuple[Labels, float]]
+    samples: Samples
 
 
 def routes(web: Web, live: Live) -> list[Route]:
@@ -141,11 +141,11 @@ def _escaped(text: str) -> str:
 
 
 def _one(name: str, kind: str, help: str, value: float) -> Metric:
-    return Metric(name=name, kind=kind, help=help, samples=[({}, value)])
+    return Metric(name, kind, help, [({}, value)])
 
 
 def _of_beats(beats: Beats) -> Iterator[Metric]:
-    yield _metric("ork_build_info", "gauge", "The version of ork.", [({"version": __version__}, 1)])
+    yield Metric("ork_build_info", "gauge", "The version of ork.", [({"version": __version__}, 1)])
     beat = beats.last
     if beat is None:
         return
@@ -153,13 +153,13 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     yield _one("ork_up_ok", "gauge", help, beat.ok)
     ended: Samples = [({"state": state}, beat.ended.get(state, 0)) for state in STATES[1:]]
     help = "Runs that have ended so, of this ork up or found by it without their owner."
-    yield _metric("ork_up_runs_ended_total", "counter", help, ended)
+    yield Metric("ork_up_runs_ended_total", "counter", help, ended)
     yield _one("ork_up_fires_total", "counter", "Runs that this ork up has fired.", beat.fires)
     yield _one("ork_up_skips_total", "counter", "Slots that this ork up has left out.", beat.skips)
     yield _one("ork_up_runs", "gauge", "Runs of this ork up that go on.", beat.running)
     yield _one("ork_up_places", "gauge", "How many of them may go on at once.", beat.places)
     hooks: Samples = [({"state": state}, beat.hooks.get(state, 0)) for state in HOOK_STATES]
-    yield _metric("ork_up_hooks_total", "counter", "Hooks that this ork up has executed.", hooks)
+    yield Metric("ork_up_hooks_total", "counter", "Hooks that this ork up has executed.", hooks)
     if beat.lag_s is not None:
         help = "How long after its slot the newest run was fired."
         yield _one("ork_up_lag_seconds", "gauge", help, beat.lag_s)
@@ -173,11 +173,11 @@ def _of_all(store: Store) -> Iterator[Metric]:
 
 
 def _of_store(store: Store) -> Iterator[Metric]:
-    counts: list[tuple[Labels, float]] = []
-    recent: list[tuple[Labels, float]] = []
-    durations: list[tuple[Labels, float]] = []
-    ends: list[tuple[Labels, float]] = []
-    good: list[tuple[Labels, float]] = []
+    counts: Samples = []
+    recent: Samples = []
+    durations: Samples = []
+    ends: Samples = []
+    good: Samples = []
     for name in workflows_with_runs(store)[:WORKFLOWS_MAX]:
         labels = {"workflow": name}
         counts.append((labels, newest_number(store, name)))
@@ -193,15 +193,15 @@ def _of_store(store: Store) -> Iterator[Metric]:
         last = next((run.ended for run in found if run.state == "success" and run.ended), None)
         if last is not None:
             good.append((labels, last.timestamp()))
-    yield _metric("ork_runs_total", "counter", "Runs that have begun, ever.", counts)
+    yield Metric("ork_runs_total", "counter", "Runs that have begun, ever.", counts)
     help = f"How the newest {RECENT_RUNS} runs of each workflow went."
-    yield _metric("ork_recent_runs", "gauge", help, recent)
+    yield Metric("ork_recent_runs", "gauge", help, recent)
     help = f"How long those of the newest {RECENT_RUNS} runs took that have ended."
-    yield _metric("ork_recent_run_duration_seconds", "gauge", help, durations)
+    yield Metric("ork_recent_run_duration_seconds", "gauge", help, durations)
     help = "When the newest run has ended that does not go on, and how."
-    yield _metric("ork_last_end_timestamp_seconds", "gauge", help, ends)
+    yield Metric("ork_last_end_timestamp_seconds", "gauge", help, ends)
     help = f"When the newest run that succeeded has ended, if it is among the newest {OLD_RUNS}."
-    yield _metric("ork_last_success_timestamp_seconds", "gauge", help, good)
+    yield Metric("ork_last_success_timestamp_seconds", "gauge", help, good)
     active = sum(1 for _ in store.folders("active/"))
     yield _one("ork_active_runs", "gauge", "Runs that go on, whoever has started them.", active)
     waiting = sum(1 for _ in store.refs("queue/"))
@@ -229,20 +229,16 @@ def _of_schedules(store: Store, now: datetime) -> Iterator[Metric]:
         late_s = (now - first).total_seconds() if name not in held else 0.0
         late[name] = max(0.0, late_s, late.get(name, 0.0))
     help = "When the next slot of a schedule comes; none while that is paused."
-    yield _metric("ork_schedule_next_timestamp_seconds", "gauge", help, _by_workflow(coming))
+    yield Metric("ork_schedule_next_timestamp_seconds", "gauge", help, _by_workflow(coming))
     help = "For how long a slot has been due that nobody has decided about, while no run goes on."
-    yield _metric("ork_schedule_overdue_seconds", "gauge", help, _by_workflow(late))
+    yield Metric("ork_schedule_overdue_seconds", "gauge", help, _by_workflow(late))
     is_paused = {name: float(name in paused) for name in late}
     help = "Whether the schedules of a workflow are paused."
-    yield _metric("ork_schedule_paused", "gauge", help, _by_workflow(is_paused))
+    yield Metric("ork_schedule_paused", "gauge", help, _by_workflow(is_paused))
 
 
 def _by_workflow(values: Mapping[str, float]) -> Samples:
     return [({"workflow": name}, value) for name, value in values.items()]
-
-
-def _metric(name: str, kind: str, help: str, samples: Samples) -> Metric:
-    return Metric(name=name, kind=kind, help=help, samples=list(samples))
 
 
 def _quantiles(labels: Labels, found: list[Run]) -> Iterator[tuple[Labels, float]]:

@@ -35,9 +35,8 @@ class Asked(Value, frozen=True, kw_only=True):
 class Page(Value, frozen=True, kw_only=True):
     """The answer: a template drawn with the values, and the same as a document.
 
-    `template` is its path below `ork/cli`, such as web/templates/run.html; it is given `asked`,
-    too. `document` is what the command prints by `--json` under `schema`; without one the page has
-    no `.json`.
+    `template` is one of web/templates, by its name; it is given `asked`, too. `document` is what
+    the command prints by `--json` under `schema`; without one the page has no `.json`.
     """
 
     template: str

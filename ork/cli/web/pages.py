@@ -11,14 +11,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from ork.cli.diff.wording import headline
 from ork.cli.pictures.change import Change, change_of
 from ork.cli.pictures.graph import Graph
-from ork.cli.report.change import history_of
+from ork.cli.report.change import change_values
 from ork.cli.report.charts import Moment
 from ork.cli.report.workflow import workflow_values
 from ork.cli.screen import human
-from ork.cli.screen.line import fields_of
+from ork.cli.screen.line import as_object
 from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
@@ -30,7 +29,7 @@ from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 from ork.errors import OrkError, UsageError
 from ork.heads.tags import tags
 from ork.heads.undo import display
-from ork.history.compare import compare_resolved, impact_of
+from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs
 from ork.history.log import LogEntry, entries_of, entry_of, log
 from ork.objects.canonical import Json, Oid
@@ -63,7 +62,6 @@ LOG_A_PAGE = 30
 OPERATIONS_A_PAGE = 50
 SCHEDULES_MAX = 500  # that one page shows
 NEXT_TIMES = 3
-HERE = "web/templates/"
 
 
 class WorkflowRow(Value, frozen=True, kw_only=True):
@@ -105,7 +103,7 @@ def overview(asked: Asked) -> Page:
         "total": len(names),
         "after": rows[-1].name if len(rest) > len(rows) else None,
     }
-    return Page(template=f"{HERE}workflows.html", values=values, schema="workflows", document=rows)
+    return Page(template="workflows", values=values, schema="workflows", document=rows)
 
 
 def _row(
@@ -174,7 +172,6 @@ def workflow(asked: Asked) -> Page:
         "tags": found_tags,
         "settings": {key: value for key, value in settings.items() if key != "description"},
         "next_times": times,
-        "words": _words(settings),
         "paused": all_paused(store, [name]).get(name),
         "archived": put_away,
         "head": first,
@@ -190,17 +187,7 @@ def workflow(asked: Asked) -> Page:
         "paused": values["paused"],
         "archived": put_away,
     }
-    return Page(
-        template=f"{HERE}workflow.html", values=values, schema="workflow", document=document
-    )
-
-
-def _words(settings: Mapping[str, Json]) -> list[str]:
-    """Return the schedules in words; nothing if they make no sense."""
-    try:
-        return [in_words(one) for one in schedules_of(settings)]
-    except (OrkError, ValueError):
-        return []
+    return Page(template="workflow", values=values, schema="workflow", document=document)
 
 
 def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
@@ -210,6 +197,7 @@ def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
     return {
         "title": name,
         "about": None,
+        "schedules": [],
         "graph": Graph(title=name, needs=needs_of(asked.store, snapshot)),
         "entries": [],
         "runs": newest,
@@ -234,7 +222,7 @@ def history(asked: Asked) -> Page:
     entries = list(log(store, start, now=asked.now, limit=LOG_A_PAGE)) if start else []
     more = entries[-1].oid if entries and entries[-1].deploy.parents else None
     values = {"title": f"Deploys of {name}", "name": name, "entries": entries, "before": more}
-    return Page(template=f"{HERE}history.html", values=values, schema="log", document=entries)
+    return Page(template="history", values=values, schema="log", document=entries)
 
 
 def oid_of(text: str) -> Oid:
@@ -269,7 +257,7 @@ def deploy(asked: Asked) -> Page:
     }
     document = {"kind": "deploy", "oid": found.oid, "entry": entry, "definition": definition}
     document["secrets"] = secrets
-    return Page(template=f"{HERE}deploy.html", values=values, schema="show", document=document)
+    return Page(template="deploy", values=values, schema="show", document=document)
 
 
 def _since_parent(store: Store, oid: Oid, value: Deploy, now: datetime) -> Change | None:
@@ -292,7 +280,7 @@ def start(asked: Asked) -> Page:
     oid = head(store, name)
     entry = entry_of(store, oid, store.get(Deploy, oid))
     values = {"title": f"Run {name}", "name": name, "head": entry, "params": _params(store, entry)}
-    return Page(template=f"{HERE}start.html", values=values)
+    return Page(template="start", values=values)
 
 
 def back(asked: Asked) -> Page:
@@ -307,7 +295,7 @@ def back(asked: Asked) -> Page:
         "entry": entry_of(store, oid, older),
         "change": change_of(store, compare_resolved(store, newest, target), hunks=True),
     }
-    return Page(template=f"{HERE}rollback.html", values=values)
+    return Page(template="rollback", values=values)
 
 
 def compare(asked: Asked) -> Page:
@@ -316,26 +304,19 @@ def compare(asked: Asked) -> Page:
     old, new = (asked.query.get(end, "").strip() for end in ("old", "new"))
     values: dict[str, Any] = {"title": "Compare", "old": old, "new": new, "change": None}
     if not (old and new):
-        return Page(template=f"{HERE}compare.html", values=values)
+        return Page(template="compare", values=values)
     before, after = (resolve(store, text, now=now) for text in (old, new))
     comparison = compare_resolved(store, before, after)
-    change = change_of(store, comparison, hunks=True)
     run_diff = diff_runs(store, before, after) if before.kind == after.kind == "run" else None
-    values |= {
-        "title": headline(change.comparison, change.impact),
-        "change": change,
-        "run_diff": run_diff,
-        "history": history_of(store, change.comparison, now),
-    }
+    values |= change_values(store, comparison, run_diff, now=now)
     if run_diff is not None:
         found = with_hunks(run_diff.definition, store.blob, lines_max=SHORT_DIFF_LINES)
-        schema, document = "diff-runs", fields_of(replace(run_diff, definition=found))
+        schema, document = "diff-runs", as_object(replace(run_diff, definition=found))
     else:
         found = with_hunks(comparison.diff, store.blob, lines_max=SHORT_DIFF_LINES)
-        impact = impact_of(store, comparison)
         ends = {"old": comparison.old, "new": comparison.new}
-        schema, document = "diff", {**ends, "diff": found, "impact": impact}
-    return Page(template=f"{HERE}compare.html", values=values, schema=schema, document=document)
+        schema, document = "diff", {**ends, "diff": found, "impact": values["change"].impact}
+    return Page(template="compare", values=values, schema=schema, document=document)
 
 
 def found(asked: Asked) -> Page:
@@ -345,7 +326,7 @@ def found(asked: Asked) -> Page:
     one = _address(asked.store, result.one) if result and result.one else None
     values = {"title": "Search", "text": text, "found": result, "one": one}
     return Page(
-        template=f"{HERE}search.html",
+        template="search",
         values=values,
         schema="search" if result is not None else None,
         document=result,
@@ -378,7 +359,7 @@ def moves(asked: Asked) -> Page:
         "without_runs": without_runs,
         "numbers": human.numbers,
     }
-    return Page(template=f"{HERE}ops.html", values=values, schema="ops", document=rows)
+    return Page(template="ops", values=values, schema="ops", document=rows)
 
 
 def _operations(store: Store, before: str | None) -> Iterable[dict[str, Any]]:
@@ -409,11 +390,9 @@ def schedules(asked: Asked) -> Page:
         "waiting": waiting[:SCHEDULES_MAX],
         "in_words": in_words,
     }
-    told = [{"words": in_words(row.schedule), **fields_of(row)} for row in rows]
+    told = [{"words": in_words(row.schedule), **as_object(row)} for row in rows]
     document = {"schedules": told, "waiting": waiting}
-    return Page(
-        template=f"{HERE}schedules.html", values=values, schema="schedules", document=document
-    )
+    return Page(template="schedules", values=values, schema="schedules", document=document)
 
 
 PAGES: tuple[tuple[str, Answer], ...] = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
-from ork.cli.screen.line import fields_of
+from ork.cli.screen.line import as_object
 from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
@@ -35,7 +35,6 @@ RUNS_LOOKED_AT_MAX = 2_000  # for those in a state
 TASK_RUNS = 60
 LOG_BYTES = 128 << 10  # that a page shows of a log
 CODE_BYTES_MAX = 1 << 20  # that a page shows of a file
-HERE = "web/templates/"
 
 
 def listed(asked: Asked) -> Page:
@@ -64,7 +63,7 @@ def listed(asked: Asked) -> Page:
         "looked_at": looked_at,
         "before": last,
     }
-    return Page(template=f"{HERE}runs.html", values=values, schema="runs", document=found)
+    return Page(template="runs", values=values, schema="runs", document=found)
 
 
 def workflow_in(asked: Asked) -> str:
@@ -90,11 +89,9 @@ def run(asked: Asked) -> Page:
     values = run_values(store, oid, found, now=asked.now)
     details = values["report"].details
     whole = resolved_run(oid, found, f"{found.workflow}#{found.number}")
-    values |= {
-        "files": [one for one in entries(store, whole) if one.kind == "blob"],
-    }
-    document = {"kind": "run", "oid": oid, **fields_of(details)}
-    return Page(template=f"{HERE}run.html", values=values, schema="show", document=document)
+    values["files"] = [one for one in entries(store, whole) if one.kind == "blob"]
+    document = {"kind": "run", "oid": oid, **as_object(details)}
+    return Page(template="run", values=values, schema="show", document=document)
 
 
 def _run(asked: Asked) -> tuple[Oid, Run]:
@@ -140,9 +137,9 @@ def log(asked: Asked) -> Page:
         part_oid = part_of(store, resolved_run(oid, found, run_name), name).oid
         python = python_of(store, found, details.taskrun)
         known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
-        document = {**known, **fields_of(details)}
+        document = {**known, **as_object(details)}
     return Page(
-        template=f"{HERE}log.html",
+        template="log",
         values=values,
         schema="show" if document else None,
         document=document,
@@ -222,7 +219,7 @@ def code(asked: Asked) -> Page:
         "oid": found.oid,
     }
     document = {"kind": kind, "oid": found.oid, "name": path or None, "text": data}
-    return Page(template=f"{HERE}code.html", values=values, schema="show", document=document)
+    return Page(template="code", values=values, schema="show", document=document)
 
 
 def task(asked: Asked) -> Page:
@@ -238,14 +235,9 @@ def task(asked: Asked) -> Page:
     head = store.ref(f"workflows/{name}")
     oid = store.snapshot(store.get(Deploy, head).snapshot).tasks.get(wanted) if head else None
     measured = [
-        Moment(
-            name=name,
-            number=row.run.number,
-            state=row.taskrun.state,
-            seconds=row.taskrun.seconds,
-        )
+        Moment(name=name, number=row.run.number, state=one.state, seconds=one.seconds)
         for row in reversed(rows)
-        if row.taskrun is not None and row.taskrun.seconds is not None
+        if (one := row.taskrun) is not None and one.seconds is not None
     ]
     values = {
         "title": f"{wanted} of {name}",
@@ -258,4 +250,4 @@ def task(asked: Asked) -> Page:
         "entries": document.deploys,
         "looked_at": DEPLOYS_LOOKED_AT_MAX,
     }
-    return Page(template=f"{HERE}task.html", values=values, schema="task", document=document)
+    return Page(template="task", values=values, schema="task", document=document)
