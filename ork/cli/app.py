@@ -94,9 +94,7 @@ PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
-    "archive",
-    "mv",
-    *("clone", "push", "pull", "fetch", "up"),
+    *("archive", "mv", "clone", "push", "pull", "fetch", "up"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 # What git and other tools call things -> what does them here.
@@ -360,18 +358,12 @@ def options(
     store: Annotated[
         str | None,
         typer.Option(
-            "--store",
-            metavar="PLACE",
-            help="Use the store of this folder or URL, not the .ork here.",
+            metavar="PLACE", help="Use the store of this folder or URL, not the .ork here."
         ),
     ] = None,
     at_op: Annotated[
         str | None,
-        typer.Option(
-            "--at-op",
-            metavar="OP",
-            help="Read all names as they were after this operation.",
-        ),
+        typer.Option(metavar="OP", help="Read all names as they were after this operation."),
     ] = None,
     color: Annotated[str, typer.Option(metavar="WHEN", help="auto, always or never.")] = "auto",
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,

@@ -37,7 +37,7 @@ def export(
         bool, typer.Option("--update", help="Add what is new to a repository made before.")
     ] = False,
     branch: Annotated[
-        str | None, typer.Option("--branch", metavar="NAME", help="The branch; main if left out.")
+        str | None, typer.Option(metavar="NAME", help="The branch; main if left out.")
     ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print a stream for `git fast-import` instead.")
@@ -109,20 +109,18 @@ def import_(
     path: Annotated[
         str | None,
         typer.Option(
-            "--path",
             metavar="FILE|GLOB",
             help="git: the workflow file, or several (*, ?, **), relative to REPO.",
         ),
     ] = None,
     branch: Annotated[
-        str | None,
-        typer.Option("--branch", metavar="REV", help="git: up to this commit; HEAD if left out."),
+        str | None, typer.Option(metavar="REV", help="git: up to this commit; HEAD if left out.")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="bundle: move heads and tags that are elsewhere, too.")
     ] = False,
     runs: Annotated[
-        str, typer.Option("--runs", metavar="all|none", help="bundle: with the runs, or without.")
+        str, typer.Option(metavar="all|none", help="bundle: with the runs, or without.")
     ] = "all",
     dry_run: Annotated[
         bool,

@@ -57,22 +57,17 @@ def schedule(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="next, backfill, late: count from this moment on."
-        ),
+        typer.Option(metavar="TIME", help="next, backfill, late: count from this moment on."),
     ] = None,
     until: Annotated[
         str | None,
         typer.Option(
-            "--until",
-            metavar="TIME",
-            help="backfill: before this moment, not now; a date is its end.",
+            metavar="TIME", help="backfill: before this moment, not now; a date is its end."
         ),
     ] = None,
     grace: Annotated[
         float | None,
         typer.Option(
-            "--grace",
             parser=shared.seconds,
             metavar="DURATION",
             help="late: how long a slot may be due; else 10m.",
@@ -85,8 +80,7 @@ def schedule(
         ),
     ] = None,
     slot: Annotated[
-        str | None,
-        typer.Option("--slot", metavar="TIME", help="fire: make up for this slot, if none did."),
+        str | None, typer.Option(metavar="TIME", help="fire: make up for this slot, if none did.")
     ] = None,
     as_json: shared.Json = False,
 ) -> None:
@@ -265,11 +259,7 @@ def _there(schedule: "Schedule", now: datetime, width: int | None, slot: datetim
 
 
 def _next(
-    session: Session,
-    workflow: str | None,
-    limit: int,
-    since: str | None,
-    as_json: bool,
+    session: Session, workflow: str | None, limit: int, since: str | None, as_json: bool
 ) -> None:
     from ork.schedule.times import slots
     from ork.store.revision import parse_moment
@@ -317,11 +307,7 @@ def _skips(session: Session, workflow: str | None, limit: int | None, as_json: b
 
 
 def _late(
-    session: Session,
-    workflow: str | None,
-    since: str | None,
-    grace: float,
-    as_json: bool,
+    session: Session, workflow: str | None, since: str | None, grace: float, as_json: bool
 ) -> None:
     """Tell of slots that have no run; that there are any is the exit code 1."""
     from ork.daemon.fires import late
@@ -403,11 +389,7 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
 
 
 def _fire(
-    session: Session,
-    workflow: str,
-    inputs: list[str],
-    slot: str | None,
-    as_json: bool,
+    session: Session, workflow: str, inputs: list[str], slot: str | None, as_json: bool
 ) -> None:
     from ork.daemon.fires import fire_now
     from ork.runner.loop import Control

@@ -324,12 +324,11 @@ def status(
         return
     found.sort(key=lambda one: one.state != "unchanged")  # what differs last, above what to do
     session.print(_status_lines(found, session.store))
-    duplicate = next((one for one in found if one.state == "duplicate"), None)
+    first = {one.state: one for one in reversed(found)}
     modified = next((one for one in found if one.state in ("modified", "moved")), None)
-    fresh = next((one for one in found if one.state == "new"), None)
-    if duplicate:
+    if duplicate := first.get("duplicate"):
         session.say(hint_line(f"{duplicate.path} needs a name of its own"))
-    if renamed := next((one for one in found if one.state == "renamed"), None):
+    if renamed := first.get("renamed"):
         names = str(renamed.other), str(renamed.workflow)
         session.say(next_line(naming_hint(session.store, *names, renamed.path)))
     elif modified and modified.state == "moved":
@@ -339,12 +338,12 @@ def status(
     elif modified:
         kept = f"`ork deploy {shlex.quote(modified.path)}` keeps it"
         session.say(next_line(f"`ork diff {modified.workflow}` shows what changed, {kept}"))
-    elif behind := next((one for one in found if one.state == "behind"), None):
+    elif behind := first.get("behind"):
         told = f"`ork restore {behind.workflow} --code` writes the newest version here"
         session.say(next_line(told))
-    elif fresh:
+    elif fresh := first.get("new"):
         session.say(next_line(f"`ork deploy {shlex.quote(fresh.path)}`"))
-    elif missing := next((one for one in found if one.state == "missing"), None):
+    elif missing := first.get("missing"):
         name = missing.workflow
         if sum(one.state == "missing" for one in found) > 1:
             told = "`ork restore --all --code` writes what is missing"

@@ -28,15 +28,14 @@ def bisect(
         str, typer.Argument(help="A workflow; the only one there is when left out.")
     ] = "@",
     good: Annotated[
-        str | None, typer.Option("--good", metavar="REV", help="A deploy or run that was good.")
+        str | None, typer.Option(metavar="REV", help="A deploy or run that was good.")
     ] = None,
     bad: Annotated[
-        str | None, typer.Option("--bad", metavar="REV", help="A later one that was bad.")
+        str | None, typer.Option(metavar="REV", help="A later one that was bad.")
     ] = None,
     cmd: Annotated[
         str | None,
         typer.Option(
-            "--cmd",
             metavar="COMMAND",
             help="A shell command that judges: exit 0 good, 125 skip, to 124 bad.",
         ),

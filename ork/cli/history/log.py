@@ -166,13 +166,7 @@ def _noting_oldest(
 
 
 def _entry(
-    entry: LogEntry,
-    session: Session,
-    width: int | None,
-    *,
-    patch: bool,
-    oneline: bool,
-    named: int,
+    entry: LogEntry, session: Session, width: int | None, *, patch: bool, oneline: bool, named: int
 ) -> Iterator[Line]:
     """Yield the lines of one deploy; of several workflows `named` is how wide their names are."""
     if oneline:
@@ -233,11 +227,7 @@ def deploy_header(entry: LogEntry, session: Session, *, named: int = 0) -> Itera
 
 
 def deploy_line(
-    entry: LogEntry,
-    session: Session,
-    *,
-    named: int = 0,
-    width: int | None = None,
+    entry: LogEntry, session: Session, *, named: int = 0, width: int | None = None
 ) -> Line:
     """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 

@@ -159,10 +159,7 @@ def _named(session: Session, revisions: Sequence[str]) -> list[_Again]:
 
 
 def _that_failed(
-    session: Session,
-    workflows: Sequence[str],
-    since: str | None,
-    until: str | None,
+    session: Session, workflows: Sequence[str], since: str | None, until: str | None
 ) -> list[_Again]:
     """Return the runs of some workflows, or of all, that did not succeed in a time."""
     if since is None:

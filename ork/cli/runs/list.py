@@ -61,7 +61,6 @@ def runs(
     status: Annotated[
         list[str] | None,
         typer.Option(
-            "--status",
             metavar="STATE",
             help=f"Only {', '.join(RUN_STATES)}, or several: failed,interrupted; of a task also "
             "skipped or upstream_failed.",
@@ -70,15 +69,13 @@ def runs(
     containing: Annotated[
         str | None,
         typer.Option(
-            "--containing",
             metavar="OBJECT",
             help="Only runs that executed this task, or have this code file: REV:NAME, REV:PATH or "
             "an oid.",
         ),
     ] = None,
     snapshot: Annotated[
-        str | None,
-        typer.Option("--snapshot", metavar="REV", help="Only runs of exactly this definition."),
+        str | None, typer.Option(metavar="REV", help="Only runs of exactly this definition.")
     ] = None,
     inputs: Annotated[
         list[str] | None,

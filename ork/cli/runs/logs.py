@@ -44,10 +44,7 @@ def logs(
     ] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only tasks that failed.")] = False,
     attempt: Annotated[
-        int | None,
-        typer.Option(
-            "--attempt", min=1, metavar="N", help="Only this attempt; the last otherwise."
-        ),
+        int | None, typer.Option(min=1, metavar="N", help="Only this attempt; the last otherwise.")
     ] = None,
     tail: Annotated[
         int | None,

@@ -48,7 +48,6 @@ def run(
     base: Annotated[
         str | None,
         typer.Option(
-            "--base",
             metavar="RUN",
             help="The run whose outputs stand in; else the newest with these parameters, as far as"
             " what is kept takes them.",
@@ -59,14 +58,12 @@ def run(
     checkout: shared.Checkout = False,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="REVISION", help="Run this revision; as `ork run REVISION`."),
+        typer.Option(metavar="REVISION", help="Run this revision; as `ork run REVISION`."),
     ] = None,
     with_code: Annotated[
         str | None,
         typer.Option(
-            "--with-code",
-            metavar="REVISION",
-            help="This definition, with the parameters of the run named.",
+            metavar="REVISION", help="This definition, with the parameters of the run named."
         ),
     ] = None,
     no_deploy: Annotated[

@@ -35,11 +35,9 @@ def forget(
         bool, typer.Option("--text", help="Ask for a text, or read it from standard input.")
     ] = False,
     text_file: Annotated[
-        Path | None, typer.Option("--text-file", metavar="FILE", help="A file that holds the text.")
+        Path | None, typer.Option(metavar="FILE", help="A file that holds the text.")
     ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever looks later.")
-    ] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for whoever looks later.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what is found.")] = False,
     as_json: Json = False,
 ) -> None:
