@@ -33,15 +33,13 @@ def show(session: Session, args: list[str]) -> None:
             hint='`git config diff.ork.command "ork diff --git-driver --"`',
         )
     if session.color == "auto" and session.world.environ.get("GIT_PAGER_IN_USE") == "true":
-        plain = session.world.environ.get("NO_COLOR") or (
-            session.world.environ.get("TERM") == "dumb"
-        )
+        environ = session.world.environ
+        plain = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
         session.color = "never" if plain else "always"
-    session.print(_unmerged(args[0]) if len(args) == 1 else _lines(session, args))
-
-
-def _unmerged(path: str) -> Iterator[Line]:
-    yield [("unmerged ", "heading"), (path, "file")]
+    if len(args) == 1:
+        session.print([[("unmerged ", "heading"), (args[0], "file")]])
+    else:
+        session.print(_lines(session, args))
 
 
 def _lines(session: Session, args: list[str]) -> Iterator[Line]:

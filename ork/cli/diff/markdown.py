@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import TYPE_CHECKING
 
 from ork.cli.diff.wording import (
@@ -204,7 +205,8 @@ def _hunks(name: str, hunks: tuple[Hunk, ...], room: _Room, about: str = "") -> 
     if len(lines) <= OPEN_LINES_MAX:
         yield from (title, "", *fenced(lines, "diff"))
         return
-    yield from ("<details><summary>" + _html(name) + f" {_text(about)}</summary>", "")
+    shown = escape(visible(name))
+    yield from (f"<details><summary><code>{shown}</code> {_text(about)}</summary>", "")
     yield from (*fenced(lines, "diff"), "", "</details>")
 
 
@@ -231,12 +233,6 @@ def _old(field: FieldChange) -> str:
 
 def _new(field: FieldChange) -> str:
     return "" if field.kind == "removed" else code(value_text(field.new))
-
-
-def _html(text: str) -> str:
-    from html import escape
-
-    return f"<code>{escape(visible(text))}</code>"
 
 
 def _text(text: str) -> str:

@@ -76,12 +76,8 @@ def junit(results: Iterable[Checked]) -> Iterator[str]:
 
 def sarif(results: Iterable[Checked]) -> Iterator[str]:
     """Yield the lines of a log with one run."""
-    yield from json.dumps(_log(results), indent=2).split("\n")
-
-
-def _log(results: Iterable[Checked]) -> dict[str, Any]:
     rules = [{"id": level, "shortDescription": {"text": text}} for level, text in RULES.items()]
-    return {
+    log = {
         "$schema": SARIF,
         "version": "2.1.0",
         "runs": [
@@ -100,6 +96,7 @@ def _log(results: Iterable[Checked]) -> dict[str, Any]:
             }
         ],
     }
+    yield from json.dumps(log, indent=2).split("\n")
 
 
 def _all(results: Iterable[Checked]) -> Iterator[tuple[str, Problem]]:

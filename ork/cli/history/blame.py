@@ -84,7 +84,8 @@ def _parts(found: "Blame", session: Session) -> Iterator[Line]:
             else:
                 subject = found.deploys[part.deploy].message.partition("\n")[0]
                 rest = [*columns.old_name(part), subject]
-            yield _with_rest(line, rest, session.width)
+            # The most important first: the end is cut.
+            yield cut([*line, *(f"  {text}" for text in rest)], session.width)
 
 
 def _lines(found: "Blame", session: Session) -> Iterator[Line]:
@@ -156,8 +157,3 @@ def _name(part: "Part", *, alone: bool) -> str:
     if part.field is None:
         return quoted(part.name)
     return part.field if alone else f"{quoted(part.name)}.{part.field}"
-
-
-def _with_rest(line: Line, rest: list[str], width: int | None) -> Line:
-    """Return a line followed by the texts, the most important first; its end is cut."""
-    return cut([*line, *(f"  {text}" for text in rest)], width)

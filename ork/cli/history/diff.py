@@ -13,7 +13,6 @@ from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
-from ork.store.store import Store
 from ork.worktree.lookup import as_revision, look_up, source_text
 
 if TYPE_CHECKING:
@@ -288,17 +287,14 @@ def _show_text(session: Session, before: Resolved, after: Resolved, asked: Asked
     return old != new
 
 
-def comparison_view(found: Comparison, store: Store) -> "Iterator[Line]":
-    """Yield what differs, with the hunks that are there, and the impact; as out of a terminal."""
-    from ork.cli.diff.impact import impact_view
-    from ork.cli.diff.text import diff_view
+def comparison_view(found: Comparison, session: Session) -> "Iterator[Line]":
+    """Yield what differs, with the hunks that are there, and the impact."""
     from ork.cli.diff.wording import unkept
 
-    if not found.diff:
-        yield [_nothing(found)]
+    if found.diff:
+        yield from _lines(session, found.diff, impact_of(session.store, found), Asked())
     else:
-        yield from diff_view(found.diff)
-        yield from impact_view(impact_of(store, found))
+        yield [_nothing(found)]
     if told := unkept(found):
         yield note_line(told)
 

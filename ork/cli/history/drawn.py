@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ork.bisection import Bisected
 from ork.cli.diff.impact import impact_view
@@ -43,28 +44,20 @@ class _NoTerminal(Session):
 
 def drawn(store: Store, value: Drawn, *, html: bool) -> str:
     """Return the text that a command prints of a value, plain or in colours."""
-    lines = _lines(value, _NoTerminal(store))
+    if (view := VIEWS.get(type(value))) is None:
+        raise TypeError(f"no command shows a {type(value).__name__}")
+    lines = view(value, _NoTerminal(store))
     return as_html(lines) if html else "\n".join(map(plain, lines))
 
 
-def _lines(value: Drawn, session: Session) -> Iterator[Line]:
-    match value:
-        case Comparison():
-            return comparison_view(value, session.store)
-        case Diff():
-            return diff_view(value)
-        case Impact():
-            return impact_view(value)
-        case RunDiff():
-            return diff_runs_view(value, session)
-        case Blame():
-            return blame_view(value, session)
-        case Bisected():
-            return bisected_view(value, session)
-        case SnapshotDetails():
-            return snapshot_view(value, session)
-        case RunDetails():
-            return run_view(value, session)
-        case WouldRun():
-            return would_run_view(value, session.store)
-    raise TypeError(f"no command shows a {type(value).__name__}")
+VIEWS: dict[type, Callable[[Any, Session], Iterator[Line]]] = {
+    Comparison: comparison_view,
+    Diff: lambda diff, _: diff_view(diff),
+    Impact: lambda impact, _: impact_view(impact),
+    RunDiff: diff_runs_view,
+    Blame: blame_view,
+    Bisected: bisected_view,
+    SnapshotDetails: snapshot_view,
+    RunDetails: run_view,
+    WouldRun: lambda would, session: would_run_view(would, session.store),
+}

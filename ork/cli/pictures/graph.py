@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
@@ -178,7 +178,8 @@ def mermaid(graph: Graph) -> Iterator[str]:
         yield f"    {ids[below]} {arrow} {ids[name]}"
         if mark:
             painted.setdefault(mark, []).append(index)
-    for look in _looks(graph):
+    looks = {look for name in graph.needs if (look := graph.look(name))}
+    for look in sorted(looks | ({"same"} if graph.rest else set())):
         fill, border = ALL_COLORS[look]
         dashes = ",stroke-dasharray:4 3" if look == "removed" else ""
         yield f"    classDef {look} fill:{fill},stroke:{border},color:#111{dashes}"
@@ -232,11 +233,6 @@ def _task_json(graph: Graph, name: str) -> dict[str, Json]:
             "via": list(mark.via),
         }
     return task
-
-
-def _looks(graph: Graph) -> Iterable[str]:
-    looks = {look for name in graph.needs if (look := graph.look(name))}
-    return sorted(looks | ({"same"} if graph.rest else set()))
 
 
 def _mermaid_text(text: str) -> str:

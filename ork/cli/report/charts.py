@@ -35,7 +35,6 @@ class Chart(Value, frozen=True, kw_only=True):
     marks: tuple[tuple[float, float, Moment], ...]
     links: tuple[tuple[float, float, float, float], ...]  # from one mark to the next
     lines: tuple[tuple[float, str], ...]  # the height of each line across, and its words
-    longest: float
 
 
 def bars(moments: Sequence[Moment]) -> list[tuple[int, float, float, Moment]]:
@@ -73,5 +72,4 @@ def chart(moments: Iterable[Moment]) -> Chart:
             (100 - 100 * step * n / top, human.duration(step * n) if n else "0")
             for n in range(count + 1)
         ),
-        longest=longest,
     )

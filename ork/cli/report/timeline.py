@@ -191,9 +191,7 @@ def timeline(found: list[Lane], path: Collection[str]) -> Timeline:
         cuts=cuts,
         rows=tuple(_row(lane, scale, long=lane.name in path) for lane in shown),
         others=len(found) - len(shown),
-        path_state=next((one.bars[-1].state for one in shown[::-1] if one.name in path), None)
-        if len(path) > 1
-        else None,
+        path_state=next((one.bars[-1].state for one in shown[::-1] if one.name in path), None),
     )
 
 

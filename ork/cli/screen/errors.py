@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ork.cli.screen.fit import columns
-from ork.cli.screen.line import Line, hint_line
+from ork.cli.screen.line import Line, document, hint_line, to_json
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ def print_error(session: Session, error: OrkError) -> None:
     sys.stdout.flush()
     argv = session.argv
     if {"--json", "--format=json"} & {*argv} or ("--format", "json") in pairwise(argv):
-        from ork.cli.screen.line import json_text
-
-        document = fields_of_error(error, error.hint and session.pasted(error.hint))
-        sys.stderr.write(json_text("error", document, indent=None) + "\n")
+        fields = fields_of_error(error, error.hint and session.pasted(error.hint))
+        sys.stderr.write(json.dumps(to_json(document("error", fields))) + "\n")
         return
     session.say(*error_view(error))
 

@@ -253,10 +253,8 @@ def document(schema: str, value: Any) -> dict[str, Any]:
     return {"schema": f"ork.{schema}.v1", "data": value}
 
 
-def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
-    """Return a document as text: of many lines, or of one with an `indent` of None."""
-    if indent is None:
-        return json.dumps(to_json(document(schema, value)))
+def json_text(schema: str, value: Any) -> str:
+    """Return a document as text."""
     return "".join(json_parts(document(schema, value)))
 
 

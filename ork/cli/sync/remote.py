@@ -11,7 +11,8 @@ from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
 
-ACTIONS = ("add", "list", "rm")
+# How many words each action takes, and which.
+ACTIONS = {"add": (2, "NAME and URL or FOLDER"), "list": (0, "nothing else"), "rm": (1, "NAME")}
 
 
 def remote(
@@ -41,17 +42,14 @@ def remote(
     from ork.sync.remotes import add, remotes, remove
 
     session: Session = ctx.obj
-    wanted = {"add": 2, "list": 0, "rm": 1}
     if action not in ACTIONS:
         meant = {"remove": "rm", "delete": "rm", "set-url": "add --force"}.get(action)
         hint = f"it is written `ork remote {meant}`" if meant else None
         raise UsageError(f"{action!r}: say add, list or rm", hint=hint)
-    if sum(word is not None for word in (name, place)) != wanted[action]:
-        raise UsageError(
-            f"{action} takes "
-            + ("NAME and URL or FOLDER", "nothing else", "NAME")[ACTIONS.index(action)],
-            hint="as in `ork remote add origin ../team`",
-        )
+    count, words = ACTIONS[action]
+    if sum(word is not None for word in (name, place)) != count:
+        hint = "as in `ork remote add origin ../team`"
+        raise UsageError(f"{action} takes {words}", hint=hint)
     if session.at_op is not None:
         raise UsageError("--at-op is for looking back; remotes have no history")
     folder = session.folder

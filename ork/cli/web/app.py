@@ -143,7 +143,6 @@ class Web:
             url=f"{path}?{query}" if query else path,
             allow_changes=self.setup.allow_changes,
             schedule=self.setup.schedule,
-            user=self.person(request),
             form_token=guard.visitor(request).form_token,
             notice=notice,
         )

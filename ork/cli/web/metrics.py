@@ -114,7 +114,7 @@ def routes(web: Web, live: Live) -> list[Route]:
     async def metrics(request: Request) -> Response:
         nonlocal kept
         if monotonic() - kept[0] >= KEEP_SECONDS:
-            kept = monotonic(), await web.in_thread(lambda: [*_of_all(web.store)])
+            kept = monotonic(), await web.in_thread(_of_all, web.store)
         found = [*_of_beats(web.beats), *kept[1], *_of_process(live)]
         return Response(text(found), media_type=KIND)
 
@@ -167,9 +167,8 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     yield _one("ork_up_beat_age_seconds", "gauge", help, beats.age_s)
 
 
-def _of_all(store: Store) -> Iterator[Metric]:
-    yield from _of_store(store)
-    yield from _of_schedules(store, datetime.now(UTC))
+def _of_all(store: Store) -> list[Metric]:
+    return [*_of_store(store), *_of_schedules(store, datetime.now(UTC))]
 
 
 def _of_store(store: Store) -> Iterator[Metric]:

@@ -27,7 +27,6 @@ class Asked(Value, frozen=True, kw_only=True):
     url: str = "/"  # path and query as they were written: where a form leads back to
     allow_changes: bool = False
     schedule: bool = True  # the daemon fires what is due
-    user: str | None = None  # the person that a proxy names
     form_token: str = ""  # the value of the field `form_token` of every form
     notice: str | None = None  # what a change that was just made has to say
 
