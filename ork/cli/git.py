@@ -1,5 +1,6 @@
 """ork export, ork import: histories written to git, and read from it or from a bundle"""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,9 @@ def export(
     from ork.git.to_git import BRANCH, export_git, stream_git, the_workflow
 
     session: Session = ctx.obj
-    _check_form(form)
+    if form != "git":
+        hint = "as in `ork export git etl-history`"
+        raise UsageError(f"{form!r} is not known here: only git is", hint=hint)
     folders = 0 if stream else 1
     folder, names = (words or [])[:folders], (words or [])[folders:]
     if stream:
@@ -176,13 +179,13 @@ def import_(
             raise UsageError("--path and --branch are for git, --allow-secret not for bundles")
         _import_bundle(session, source, force, runs, dry_run, as_json)
         return
-    _check_form(form, "git, bundle and ork-db")
+    hint = f"as in `ork import git {shlex.quote(source)} --path etl.yaml`"
+    if form != "git":
+        raise UsageError(f"{form!r} is not known here: git, bundle and ork-db are", hint=hint)
     if force or dry_run or runs != "all":
         raise UsageError("--force and --runs are for bundles, --dry-run not for git")
     if path is None:
-        raise UsageError(
-            "name the workflow file", hint=f"as in `ork import git {source} --path etl.yaml`"
-        )
+        raise UsageError("name the workflow file", hint=hint)
     from ork.git.from_git import import_source, look_up
 
     found = look_up(Path(source), path, branch=branch)  # before a store is made
@@ -227,15 +230,6 @@ def _import_bundle(
     for name in done.removed:
         told = f"{name} was left out: `ork gc` has removed the run of this number here"
         session.say(note_line(told))
-
-
-def _check_form(form: str, known: str = "only git") -> None:
-    if form != "git":
-        is_are = "are" if " and " in known else "is"
-        raise UsageError(
-            f"{form!r} is not known here: {known} {is_are}",
-            hint="as in `ork export git etl-history`",
-        )
 
 
 def _exported(done: "Exported") -> Line:

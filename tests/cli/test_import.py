@@ -62,3 +62,10 @@ def test_wrong_command_lines(ork, repo):
     assert ork("import", "git", "../pipelines").code == 2
     assert ork("import", "git", "nowhere", "--path", "x").code == 3
     assert not (ork.folder / ".ork").exists()
+
+
+def test_a_form_that_is_not_known_is_answered_with_one_that_is(ork):
+    refused = ork("import", "svn", "../the pipelines")
+    told = "'svn' is not known here: git, bundle and ork-db are\n"
+    hint = "hint: as in `ork import git '../the pipelines' --path etl.yaml`\n"
+    assert (refused.code, refused.err) == (2, f"error: {told}{hint}")
