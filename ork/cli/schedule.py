@@ -356,8 +356,11 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
         every = pause_all(session.store, stamp=session.stamp())
     else:
         every = [pause(session.store, workflow, stamp=session.stamp())]
+    if as_json and workflow:
+        session.print_json("paused", every[0])
+        return
     if as_json:
-        session.print_json(*("paused", every[0]) if workflow else ("paused-list", every))
+        session.print_json("paused-list", every)
         return
     session.print(([(one.workflow, "name"), " is paused"] for one in every), page=True)
     session.say(next_line(f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"))
@@ -371,8 +374,11 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
         every = resume_all(session.store, stamp=session.stamp(), now=session.now())
     else:
         every = [resume(session.store, workflow, stamp=session.stamp(), now=session.now())]
+    if as_json and workflow:
+        session.print_json("resumed", every[0])
+        return
     if as_json:
-        session.print_json(*("resumed", every[0]) if workflow else ("resumed-list", every))
+        session.print_json("resumed-list", every)
         return
     session.print(
         (

@@ -167,7 +167,7 @@ def up(
 
 def told_json(told: "Told") -> str:
     """Return the line of JSON that tells of something."""
-    return event_text("up", told) + "\n"
+    return event_text("ork.up.v1", told) + "\n"
 
 
 def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[Line]:

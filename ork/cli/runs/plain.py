@@ -159,7 +159,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         return
     if as_json:
         with unread_is_no_error():
-            sys.stdout.write(event_text("run", hook, name="HookFinished") + "\n")
+            sys.stdout.write(event_text("ork.run.v1", hook, name="HookFinished") + "\n")
     elif hook.state != "success":
         name = run.name
         told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
@@ -315,7 +315,7 @@ def checked_out(event: CheckedOut) -> list[Line]:
 def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
     for event in events:
         with unread_is_no_error():
-            sys.stdout.write(event_text("run", event) + "\n")
+            sys.stdout.write(event_text("ork.run.v1", event) + "\n")
             if not control.more:
                 sys.stdout.flush()
     assert isinstance(event, RunFinished)

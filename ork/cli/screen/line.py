@@ -260,7 +260,7 @@ def json_text(schema: str, value: Any) -> str:
 
 def event_text(schema: str, event: Any, *, name: str = "") -> str:
     """Return one of many events as a line of JSON: what it is, by its name, and its fields."""
-    head = {"schema": f"ork.{schema}.v1", "event": name or type(event).__name__}
+    head = {"schema": schema, "event": name or type(event).__name__}
     return json.dumps(head | to_json(event))
 
 

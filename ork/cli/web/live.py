@@ -321,7 +321,7 @@ class _Watched:
         return monotonic() - self.wanted_at > KEEP_SECONDS
 
     def _add(self, event: Event) -> None:
-        line = event_text("run", event).encode()
+        line = event_text("ork.run.v1", event).encode()
         self.lines.append(line)
         self.bytes += len(line)
         if isinstance(event, TaskStarted):
