@@ -13,12 +13,11 @@ from ork.cli.pictures.graph import Graph
 from ork.cli.report.page import render
 from ork.cli.screen import human
 from ork.differences.impact import Impact
-from ork.history.compare import Comparison, compare_resolved
-from ork.history.compare_runs import RunDiff, diff_runs
+from ork.history.compare import Comparison
+from ork.history.compare_runs import RunDiff
 from ork.history.log import LogEntry, log
 from ork.objects.value import Value
 from ork.store.store import Store
-from ork.worktree.lookup import look_up
 
 DEPLOYS_MAX = 100
 
@@ -28,21 +27,6 @@ class History(Value, frozen=True, kw_only=True):
 
     entries: list[LogEntry]
     note: str
-
-
-def change_page(store: Store, old: str, new: str, *, now: datetime) -> Iterator[str]:
-    """Return the page of a change: what differs, the deploys between, how their runs went."""
-    before, after = (look_up(store, text, now=now) for text in (old, new))
-    are_runs = before.kind == after.kind == "run"
-    runs = diff_runs(store, before, after) if are_runs else None
-    return comparison_page(store, compare_resolved(store, before, after), run_diff=runs, now=now)
-
-
-def comparison_page(
-    store: Store, comparison: Comparison, *, run_diff: RunDiff | None = None, now: datetime
-) -> Iterator[str]:
-    """Return the page of a change that is known, with what differs between two runs of it."""
-    return render("change", **change_values(store, comparison, run_diff, now=now))
 
 
 def change_values(

@@ -10,7 +10,6 @@ from typing import Any
 
 from ork.cli.pictures.graph import Graph
 from ork.cli.report.change import change_values
-from ork.cli.report.page import render
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
 from ork.cli.screen import human
 from ork.differences.tasks import together
@@ -23,8 +22,7 @@ from ork.logs.reading import pieces
 from ork.objects.canonical import Json, Oid, indented
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.contents import find_run
-from ork.store.resolve import Resolved, resolve
+from ork.store.resolve import resolve
 from ork.store.store import Store
 from ork.store.verdict import tainted
 
@@ -34,11 +32,6 @@ LOG_LINES = 40
 LOG_BYTES_MAX = 1 << 20
 LOGS_MAX = 50
 RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
-
-
-def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
-    """Return the page of a run."""
-    return render("run", **run_values(store, *find_run(store, found), now=now))
 
 
 def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, Any]:

@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ork.cli.report.change import change_page, comparison_page
-from ork.cli.report.run import run_page
-from ork.cli.report.workflow import workflow_page
-from ork.history.compare import Comparison, ends
+from ork.cli.report.change import change_values
+from ork.cli.report.page import render
+from ork.cli.report.run import run_values
+from ork.cli.report.workflow import workflow_values
+from ork.history.compare import Comparison, compare_resolved, ends
+from ork.history.compare_runs import diff_runs
+from ork.store.contents import find_run
 from ork.store.revision import parse_range, parse_since
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
+
+DEPLOYS_MAX = 100  # of a workflow
+RUNS_MAX = 50
 
 
 def report_of(store: Store, subject: str | Comparison, *, now: datetime) -> Iterator[str]:
     """Return the page about a change, A..B, a run, or a workflow."""
     if isinstance(subject, Comparison):
-        return comparison_page(store, subject, now=now)
+        return render("change", **change_values(store, subject, None, now=now))
     if parse_range(subject) or parse_since(subject):
-        old, new = ends(store, [subject], now=now)
-        return change_page(store, old, new, now=now)
+        before, after = (look_up(store, text, now=now) for text in ends(store, [subject], now=now))
+        runs = diff_runs(store, before, after) if before.kind == after.kind == "run" else None
+        comparison = compare_resolved(store, before, after)
+        return render("change", **change_values(store, comparison, runs, now=now))
     found = look_up(store, subject, now=now)
     if found.kind == "run":
-        return run_page(store, found, now=now)
-    return workflow_page(store, found, now=now)
+        return render("run", **run_values(store, *find_run(store, found), now=now))
+    values = workflow_values(store, found, now=now, deploys_max=DEPLOYS_MAX, runs_max=RUNS_MAX)
+    return render("workflow", **values)

@@ -9,7 +9,6 @@ from typing import Any
 
 from ork.cli.diff.wording import declared_as
 from ork.cli.pictures.graph import Graph
-from ork.cli.report.page import render
 from ork.errors import OrkError
 from ork.history.log import LogEntry, log
 from ork.store.contents import needs_of
@@ -17,15 +16,6 @@ from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import in_full
-
-DEPLOYS_MAX = 100
-RUNS_MAX = 50
-
-
-def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
-    """Return the page of a workflow."""
-    values = workflow_values(store, found, now=now, deploys_max=DEPLOYS_MAX, runs_max=RUNS_MAX)
-    return render("workflow", **values)
 
 
 def workflow_values(
