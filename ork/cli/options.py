@@ -199,8 +199,8 @@ def _read(path: str) -> str:
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
-def caller_of(session: Session, control: Control) -> Caller:
-    """Return who asks for a run, when, and how it is stopped."""
+def caller_of(session: Session, control: Control | None = None) -> Caller:
+    """Return who asks for a run, when, and how it is stopped, if that can be."""
     from ork.runner.start import Caller
 
     return Caller(

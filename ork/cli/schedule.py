@@ -398,12 +398,10 @@ def _fire(
     session: Session, workflow: str, inputs: list[str], slot: str | None, as_json: bool
 ) -> None:
     from ork.daemon.fires import fire_now
-    from ork.runner.loop import Control
 
-    caller = shared.caller_of(session, Control())
-    queued = fire_now(
-        session.store, workflow, caller, given=shared.parse_given(inputs), slot=slot
-    )
+    caller = shared.caller_of(session)
+    given = shared.parse_given(inputs)
+    queued = fire_now(session.store, workflow, caller, given=given, slot=slot)
     tell_queued(session, queued, as_json)
 
 
@@ -416,7 +414,6 @@ def _backfill(
     as_json: bool,
 ) -> None:
     from ork.daemon.fires import backfill
-    from ork.runner.loop import Control
     from ork.store.revision import parse_span
 
     now = session.now()
@@ -428,7 +425,7 @@ def _backfill(
     done = backfill(
         session.store,
         workflow,
-        shared.caller_of(session, Control()),
+        shared.caller_of(session),
         since=begin,
         until=end or now,
         given=shared.parse_given(inputs),

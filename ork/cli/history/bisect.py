@@ -75,9 +75,7 @@ def bisect(
     session: Session = ctx.obj
     shared.at_most_one({"--dry-run": dry_run, "--json": as_json})
     store = session.store
-    options = shared.options_of(
-        jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False, only=None, start=None
-    )
+    options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False)
     told = False
     with stop_on_signals() as control:
         question = Question(

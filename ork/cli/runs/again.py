@@ -234,7 +234,7 @@ def _dry_run(session: Session, found: Sequence[_Again], how: _How, *, several: b
     would: list[start.WouldRun] = []
     lines: list[Line] = []
     for one in found:
-        caller = shared.caller_of(session, Control())
+        caller = shared.caller_of(session)
         text, options = f"run:{one.run.id}", how.options(one.tasks)
         ready = start.prepare_retry(store, text, options=options, caller=caller, latest=how.latest)
         would.append(start.would_run(store, ready))

@@ -20,7 +20,6 @@ from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
-from ork.runner.loop import Control
 from ork.store.resolve import only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
@@ -157,7 +156,7 @@ def run(
     if dry:
         from ork.cli.runs import dry_run
 
-        caller = shared.caller_of(session, Control())
+        caller = shared.caller_of(session)
         ready = start.prepare(store, source, caller=caller, no_deploy=no_deploy, dry=True, **how)
         dry_run.show(session, ready, as_json=as_json)
         return
@@ -301,7 +300,7 @@ def _queue(session: Session, what: str | Loaded, how: Mapping[str, Any], *, as_j
     from ork.cli.runs.queued import tell_queued
     from ork.daemon.queue import put
 
-    queued = put(session.store, what, caller=shared.caller_of(session, Control()), **how)
+    queued = put(session.store, what, caller=shared.caller_of(session), **how)
     if session.quiet:
         return
     if not as_json:
