@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import PRINTED, Line, can_redraw, note_line, texts_of
+from ork.cli.screen.line import PRINTED, Line, Pieces, can_redraw, note_line, texts_of
 from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
@@ -97,7 +97,7 @@ def logs(
         _export(session, found, export, tail)
         return
     if as_json:
-        sys.stdout.writelines(json_parts(session.store, found, tail))
+        session.print_json("logs", (_fields(session.store, log, tail) for log in found))
         return
     one = ":" in revision.removeprefix("run:")
     silent = 0
@@ -264,22 +264,11 @@ def drawn_lines(data: Iterable[bytes]) -> Iterator[str]:
     return map(last_part, whole_lines(last_states(data)))
 
 
-def json_parts(store: "Store", logs: Iterable[Log], tail: int | None) -> Iterator[str]:
-    """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
-    yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
-    between = "\n"
-    for log in logs:
-        yield f'{between}    {{\n      "run": {json.dumps(log.run)},\n'
-        yield f'      "task": {json.dumps(log.task)},\n      "attempt": {log.attempt},\n'
-        changed = json.dumps(log.tainted, indent=2).replace("\n", "\n      ")
-        yield f'      "tainted": {changed},\n      "error": {json.dumps(log.error)},\n'
-        yield f'      "reason": {json.dumps(log.reason)},\n      "data": "'
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for piece in pieces(store, log.log, tail=tail):
-            yield json.dumps(decoder.decode(piece))[1:-1]
-        yield json.dumps(decoder.decode(b"", True))[1:-1] + '"\n    }'
-        between = ",\n"
-    yield "]\n}\n" if between == "\n" else "\n  ]\n}\n"
+def _fields(store: "Store", log: Log, tail: int | None) -> dict[str, Any]:
+    """Return what the JSON document of some logs has of one."""
+    names = ("run", "task", "attempt", "tainted", "error", "reason")
+    text = codecs.iterdecode(pieces(store, log.log, tail=tail), "utf-8", "replace")
+    return {**{name: getattr(log, name) for name in names}, "data": Pieces(text)}
 
 
 class Lines:

@@ -264,6 +264,13 @@ def event_text(schema: str, event: Any, *, name: str = "") -> str:
     return json.dumps(head | to_json(event))
 
 
+class Pieces:
+    """A text in a document that comes part by part: it may be larger than the memory."""
+
+    def __init__(self, parts: Iterable[str]) -> None:
+        self.parts = parts
+
+
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -273,6 +280,11 @@ def json_parts(value: Any, *, ascii: bool = True, indent: str = "\n") -> Iterato
     What is in it is made when it is asked for: a mapping that reads, or an iterator, may be larger
     than the memory. `indent` is the end of a line and what the next begins with.
     """
+    if isinstance(value, Pieces):
+        yield '"'
+        yield from (_scalar_text(part, ascii)[1:-1] for part in value.parts)
+        yield '"'
+        return
     items: Iterable[tuple[str | None, Any]] | None = members(value)
     begin, end = "{}"
     if items is None and isinstance(value, (list, tuple, set, frozenset, Iterator)):
