@@ -533,14 +533,24 @@ def test_what_a_task_said_of_options_is_told_as_it_was_said(project, etl):
         project.run("wrong.yaml", check=True)
 
 
+def is_told(called: ast.expr) -> bool:
+    """Say whether what is called makes an error, or adds to the problems that one tells of."""
+    if isinstance(called, ast.Attribute):
+        owner = called.value
+        return called.attr == "append" and isinstance(owner, ast.Name) and owner.id == "problems"
+    return isinstance(called, ast.Name) and hasattr(errors, called.id)
+
+
 def words_of_errors(source: str) -> Iterator[str]:
     """Yield what the errors and hints say that a file of ork makes; X for each value in it."""
+    lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         parts: list[ast.expr] = []
-        if isinstance(node, ast.Call) and hasattr(errors, ast.unparse(node.func)):
+        if isinstance(node, ast.Call) and is_told(node.func):
             parts = [*node.args, *(keyword.value for keyword in node.keywords)]
-        elif isinstance(node, ast.Assign | ast.AugAssign) and "hint" in ast.unparse(node).lower():
-            parts = [node.value]
+        elif isinstance(node, ast.Assign | ast.AugAssign):
+            text = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            parts = [node.value] if "hint" in text.lower() else []
         for part in parts:
             below = list(ast.walk(part))
             texts = [one for one in below if isinstance(one, ast.JoinedStr)]
