@@ -47,7 +47,7 @@ from ork.store.contents import SnapshotDetails, find_run, outputs, run_and_task,
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_span
-from ork.store.runs import RunEntry, going_on, runs, wanted
+from ork.store.runs import RunEntry, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store
 from ork.store.verdict import in_full
 from ork.worktree.load import Loaded
@@ -418,7 +418,7 @@ class Project:
         `snapshot` a definition; `params` are values that they were given, or texts of these, as
         after `ork run -i`. Raises NotFound for a parameter that there has never been, UsageError
         for a value that it cannot have. `author` is a regular expression, `triggers` why they
-        began: "run", "retry", "schedule", "queue", "bisect".
+        began: "run", "retry", "schedule", "queue", "bisect"; NotFound for what none began by.
 
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
@@ -445,8 +445,10 @@ class Project:
             without=() if with_archived else None,
         )
         rows = Rows(in_full(self.store, found), RunEntry, "runs")
-        if given and not rows:
-            refuse_params(self.store, name, given)
+        if not rows:
+            refuse_unknown_triggers(self.store, name, as_names(triggers))
+            if given:
+                refuse_params(self.store, name, given)
         return rows
 
     def task_history(

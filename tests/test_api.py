@@ -435,6 +435,7 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
         (lambda p: p.runs(states="faild"), "no run is 'faild'", "failed"),
         (lambda p: p.runs(params={"zz": 0}), "no run had a parameter named 'zz'", "there are: n"),
         (lambda p: p.runs("etl", params={"m": 0}), "no run had a parameter named 'm'", "n"),
+        (lambda p: p.runs(triggers="schedul"), "no run began by 'schedul'", "schedule"),
         (lambda p: p.runs(limit=-1), "limit=-1: say how many", None),
         (lambda p: p.log(limit="3"), "limit='3': say how many", None),
         (lambda p: p.workflows(limit=-1), "limit=-1: say how many", None),

@@ -37,6 +37,7 @@ from ork.store.resolve import (
 from ork.store.store import Store
 
 PAGE_RUNS = 32
+TRIGGERS = ("run", "retry", "schedule", "queue", "bisect")  # imported runs have others
 SHOWN = 10  # names of runs in a message
 HOOK_MAX = timedelta(minutes=5)  # that a hook may take
 Which: TypeAlias = Literal["on_failure", "on_success"]
@@ -309,6 +310,17 @@ def refuse_unknown_params(store: Store, workflow: str | None, params: Collection
         if name not in known:
             hint = meant_or_known(name, sorted(known))
             raise NotFound(f"no run had a parameter named {name!r}", hint=hint)
+
+
+def refuse_unknown_triggers(store: Store, workflow: str | None, words: Collection[str]) -> None:
+    """Raise NotFound for a word by which no run of a workflow, or of any, began or can begin."""
+    if not (words := [word for word in words if word not in TRIGGERS]):
+        return
+    began = {entry.run.trigger for entry in runs(store, workflow, without=())}
+    for word in words:
+        if word not in began:
+            known = [*TRIGGERS, *sorted(began.difference(TRIGGERS))]
+            raise NotFound(f"no run began by {word!r}", hint=meant_or_known(word, known))
 
 
 def params_known(store: Store, workflow: str | None) -> set[str]:

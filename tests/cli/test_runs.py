@@ -152,6 +152,10 @@ def test_runs_by_their_parameters(ork):
     told = "no runs\nnote: no run had a parameter named 'dya'\nhint: did you mean day?\n"
     assert named.err == told
     assert ork("runs", "-i", "day=2026-11-09").err == "no runs\n"
+    assert ork("runs", "--trigger", "retry").err == "no runs\n"
+    none = ork("runs", "--trigger", "retry,schedul")
+    told = "no runs\nnote: no run began by 'schedul'\nhint: did you mean schedule?\n"
+    assert (none.code, none.out, none.err) == (0, "", told)
     wrong = ork("runs", "-i", "day")
     assert (wrong.code, wrong.err.splitlines()[0]) == (
         2,

@@ -146,7 +146,7 @@ def runs(
         refs[kind].append((name, oid))
     put_away = [name for name, _ in refs["archived"]]
     begin, end = parse_span(since or None, until or None, now)
-    states = _listed(status)
+    states, triggers = _listed(status), _listed(trigger)
     found = runs(
         store,
         workflow,
@@ -157,7 +157,7 @@ def runs(
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         having=had,
         author=shared.matching(author),
-        triggers=_listed(trigger),
+        triggers=triggers,
         without=() if with_archived else put_away,
     )
     lines: Iterator[Line]
@@ -186,19 +186,22 @@ def runs(
         session.say(note_line(f"{told}: `ork schedule list`"))
     first = next(lines, None)
     if first is None:
-        session.say(["no runs"], *(_what_is_wrong(store, workflow, params) if params else ()))
+        session.say(["no runs"], *_what_is_wrong(store, workflow, params, triggers))
         return
     session.print(chain([first], lines), page=True)
 
 
 def _what_is_wrong(
-    store: Store, workflow: str | None, params: Mapping[str, Json]
+    store: Store, workflow: str | None, params: Mapping[str, Json], triggers: tuple[str, ...]
 ) -> Iterator[Line]:
-    """Yield a note where no run can have had these values."""
+    """Yield a note where no run can have had these values, or have begun in this way."""
     from ork.runner.choices import refuse_params
+    from ork.store.runs import refuse_unknown_triggers
 
     try:
-        refuse_params(store, workflow, params)
+        refuse_unknown_triggers(store, workflow, triggers)
+        if params:
+            refuse_params(store, workflow, params)
     except (NotFound, UsageError) as error:
         yield note_line(error.message)
         if error.hint:
