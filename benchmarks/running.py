@@ -35,19 +35,14 @@ SHAPES = {
 # The kernel's own count for this process image. `ru_maxrss` would not do: it is inherited from
 # whoever started the process, and that of children counts the workers.
 PEAK = """\
-import atexit
 import sys
 
+from ork.cli.app import main
 
-def tell():
-    with open("/proc/self/status") as lines, open("peak", "w") as file:
-        file.writelines(line for line in lines if line.startswith("VmHWM:"))
-
-
-atexit.register(tell)
-from ork.cli.app import entry
-
-sys.exit(entry())
+code = main(sys.argv[1:])
+with open("/proc/self/status") as lines, open("peak", "w") as file:
+    file.writelines(line for line in lines if line.startswith("VmHWM:"))
+sys.exit(code)
 """
 
 # The same run with a store that forgets everything, or with one on the disk.

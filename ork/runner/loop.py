@@ -137,7 +137,6 @@ class Loop:
         self.writer = ThreadPoolExecutor(1, "ork-writer")
         self.written: Future[None] | None = None  # the batch that is being written
         self.tend_at = 0.0  # when the run is to be tended, if its store is shared
-        self.look_at = 0.0  # when to see what others have asked
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
         self.stops = owner.Stops()  # what others have asked, as far as we have looked
@@ -346,7 +345,7 @@ class Loop:
         """Return when something is due, whatever happens until then."""
         now = time.monotonic()
         retry_at = self.delayed[0][0] if self.delayed else NEVER
-        until = min(retry_at, self.brake.look_at, self.executor.step_at, self.look_at)
+        until = min(retry_at, self.brake.look_at, self.executor.step_at, now + LOOK_SECONDS)
         if self.begun:
             until = min(until, now + QUIET_SECONDS)
         if self.unsaved and not self.written:
@@ -360,11 +359,9 @@ class Loop:
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
-        now = time.monotonic()
-        if now >= self.look_at:
-            self.look_at = now + LOOK_SECONDS
-            self.stops = self._asked()
-        grace = self.brake.look(now, max(self.control.stops, self.stops.times))
+        self.stops = self._asked()  # each time: once a stop is asked for, nothing more starts
+        asked = max(self.control.stops, self.stops.times)
+        grace = self.brake.look(time.monotonic(), asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:

@@ -216,14 +216,16 @@ def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
         "2",
         anew=True,
         patch="""\
-        import atexit
         from ork.cli import app
-        def told():
+        main = app.main
+        def told(argv):
+            code = main(argv)
             # Not ru_maxrss, which keeps the peak of whoever started us.
             status = open("/proc/self/status").read()
             kilobytes = int(status.partition("VmHWM:")[2].split()[0])
             open("memory", "w").write(str(kilobytes // 1024))
-        atexit.register(told)
+            return code
+        app.main = told
     """,
     )
     assert project.output("py") == 7
