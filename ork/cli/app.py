@@ -149,7 +149,8 @@ NO_COMMANDS = {
     "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
 }
 # Options that git and other tools have, behind the command -> what is here in their place.
-OTHER_OPTIONS = {("", "--colour"): "it is written `ork --color auto|always|never COMMAND`"}
+COLOR_WORDS = "it is written `ork --color auto|always|never COMMAND`"
+OTHER_OPTIONS = dict.fromkeys([("", "--colour"), ("", "--no-color")], COLOR_WORDS)
 OTHER_OPTIONS |= {
     (command, option): told
     for line in """\
@@ -181,6 +182,27 @@ run --to: `--until TASK` runs a task and what it depends on
 run --dry -n: `--dry-run` says what would run
 run -f: a file is named as it is: `ork run FILE`
 run --downstream: `--from TASK` runs a task and what depends on it
+run --task: `--only TASK` runs that task alone
+run --target: `--until TASK` runs a task and what it depends on
+run --env: `env:` in the file gives variables; ork's own reach each task as well
+run --cores --parallel: `-j N` is for that
+run -d --background --detach: `--queue` leaves it to `ork up`, and comes back at once
+logs --task: the log of a task is `ork logs RUN:TASK`
+log --limit -L: `-n N` shows at most so many
+runs --limit -L: `-n N` shows at most so many
+ops --limit -L: `-n N` shows at most so many
+log --format: `--json` is for programs
+runs --format: `--json` is for programs
+show --format: `--json` is for programs
+outputs --format: `--json` is for programs
+status --format: `--json` is for programs
+restore --source: `ork restore REVISION` writes that version
+up --port: `--listen ADDRESS:PORT` says where the page answers
+gc --dry-run: without `--prune` nothing is removed
+undo --dry-run: `ork ops` lists what it would take back, and `--redo` takes it back
+rollback --dry-run: `ork undo` takes a rollback back; `ork diff A B` compares two
+deploy --dry-run: `ork status` and `ork diff` tell what a deploy would keep
+deploy --all: `ork deploy FOLDER` takes all workflow files in a folder
 deploy --force: what is refused names the option that allows it, such as `--move`
 """.splitlines()
     for words, _, told in [line.partition(": ")]
@@ -530,7 +552,9 @@ def _option_meant(session: Session, ctx: Any, option: str) -> str | None:
         return known
     names = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
     long = [name for name in names if name.startswith("--")]
-    near = did_you_mean(option, long, form="`{}`") if option.startswith("--") else None
+    # The dashes are no letters that are right: `--port` is not nearly `--host`.
+    words = [name[2:] for name in long]
+    near = did_you_mean(option[2:], words, form="`--{}`") if option.startswith("--") else None
     if not near and "--input" in long:
         params = alike(option.lstrip("-"), _params_of(session))
         return f"a parameter is given as `-i {params[0]}=VALUE`" if params else None

@@ -95,6 +95,12 @@ def test_options_that_only_git_has_are_explained(ork):
         assert (refused.code, why in refused.err) == (2, True)
 
 
+@pytest.mark.parametrize("words", ["run --wait", "run --mask"])
+def test_no_option_is_named_that_is_not_like_the_one_given(ork, words):
+    refused = ork(*words.split())
+    assert (refused.code, "did you mean" in refused.err) == (2, False), refused.err
+
+
 def test_undo_goes_back_and_redo_comes_back(history):
     heads = [history("rev-parse", f"etl~{n}").out for n in range(3)]
     for head in heads[1:]:
