@@ -21,6 +21,7 @@ from ork.yaml.nodes import Node, plain
 from ork.yaml.problems import Problems
 
 FIELDS_SHOWN = 5  # in a complaint
+NEEDS_SHOWN = 5  # in a hint
 VALUE_CHARS_MAX = 60  # of a value for which a task was skipped
 
 _FORM = "{const: VALUE}, {ref: params.NAME} or {ref: tasks.NAME.output.FIELD}"
@@ -291,7 +292,8 @@ def _check_ref(
         return
     if task not in scope.needs:
         message = f"`{task}` is not in depends_on of `{scope.task}`"
-        problems.at(node, message, f"add it: `depends_on: [{task}]`")
+        before = scope.needs if len(scope.needs) <= NEEDS_SHOWN else ["..."]
+        problems.at(node, message, f"add it: `depends_on: [{', '.join([*before, task])}]`")
     _check_path(node, f"`output` of `{task}`", scope.outputs[task], path, wanted, problems)
 
 
