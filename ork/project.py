@@ -340,7 +340,8 @@ class Project:
 
         A change is A..B, or what `diff` has returned.
 
-        `print` draws it, and a notebook shows it as SVG.
+        `print` draws it, and a notebook shows it as SVG, where many tasks that are alike are one
+        box.
 
         >>> print(project.graph("etl"))
         ● extract

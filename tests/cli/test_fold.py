@@ -42,6 +42,11 @@ def test_a_fan_is_one_box_and_what_failed_another():
     assert looks["shard_* (199)"] == "success" and looks["shard_077"] == "failed"
 
 
+def test_a_notebook_shows_many_tasks_in_a_picture_that_a_browser_can_draw():
+    picture = Graph(title="fan", needs=fan(9_998))._repr_svg_()
+    assert "shard_* (9,998)" in picture and len(picture) < 10_000
+
+
 def test_two_steps_of_each_shard_are_two_boxes():
     needs = {f"load_{n}": () for n in range(30)} | {f"fit_{n}": (f"load_{n}",) for n in range(30)}
     small = folded(Graph(title="two", needs=needs))

@@ -868,10 +868,11 @@ def test_a_reference_that_does_not_fit_is_named(text: str, message: str, hint: s
 
 def test_what_a_task_lacks_in_depends_on_is_added_to_what_it_has() -> None:
     tasks = "".join(f"  t{i}: {{executor: process, command: a}}\n" for i in range(9))
-    last = "  z: {{executor: process, command: a, depends_on: [{}], env: {{A: {{ref: tasks.t0.output}}}}}}"
+    own = "inputs: {a: {ref: tasks.t0.output}}"
+    last = "  z: {executor: process, command: a, %s, depends_on: [%s]}"
 
     def hint(needs: list[str]) -> str | None:
-        return one(f"name: n\ntasks:\n{tasks}{last.format(', '.join(needs))}\n").hint
+        return one(f"name: n\ntasks:\n{tasks}{last % (own, ', '.join(needs))}\n").hint
 
     assert hint(["t2", "t1"]) == "add it: `depends_on: [t1, t2, t0]`"
     assert hint([f"t{i}" for i in range(1, 9)]) == "add it: `depends_on: [..., t0]`"

@@ -62,9 +62,10 @@ class Graph(Value, frozen=True, kw_only=True):
         return "\n".join(plain(line) for line in lanes(self, box=True))
 
     def _repr_svg_(self) -> str:
+        from ork.cli.pictures.fold import folded
         from ork.cli.pictures.svg import svg
 
-        return "\n".join(svg(self))
+        return "\n".join(svg(folded(self)))
 
     def state(self, name: str) -> str | None:
         """Return the state of a task: pending when it has not started, None without a run."""
