@@ -373,3 +373,15 @@ def test_of_a_task_that_is_gone_the_filters_tell_as_of_others(ork):
             told = ork("runs", f"p:{task}", *options)
             assert (told.code, told.err) == (0, "no runs\n")
     assert ork("runs", "p:c").code == 3
+
+
+def test_why_a_run_failed_is_read_beside_its_parameters(ork, terminal):
+    ork.write(
+        "w.yaml",
+        "name: w\nparams: {channel: str, version: str}\n"
+        "tasks: {a: {executor: process, command: exit 3}}\n",
+    )
+    ork("run", "w.yaml", "-i", "channel=beta", "-i", "version=1")
+    lines = terminal("--color", "never", "runs").splitlines()
+    assert 'channel="beta"' in lines[0]
+    assert lines[1:] == ["    a: exited with code 3"]

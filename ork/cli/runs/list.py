@@ -265,15 +265,14 @@ def outputs(
 def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot if there is room, name, state, time, duration, reason.
 
-    Of a run that goes on the duration is how long it has done so. Where there is little room the
-    reason has a line of its own.
+    Of a run that goes on the duration is how long it has done so.
     """
     store = session.store
     now, width = session.now(), session.width
     narrow = is_narrow(width)
 
     def row(entry: RunEntry) -> Row:
-        run, reason = entry.run, entry.run.reason or ""
+        run = entry.run
         cells = [
             ("" if narrow else store.short(run.snapshot), "oid"),
             (run.name, "name"),
@@ -292,8 +291,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         # What qualifies the state comes first: the end may be cut.
         line: Line = [f"  {_took(store, run, now):>7}", rest]
         line += [(f"  @{tag}", "tag") for tag in entry.tags]
-        line += [(given(entry.params), "dim"), f"  {reason}" if reason and not narrow else ""]
-        return cells, line, reason if narrow else ""
+        return cells, [*line, (given(entry.params), "dim")], run.reason or ""
 
     shortened = store.shortened(_telling_first(entries), lambda entry: [entry.run.snapshot])
     return aligned(map(row, shortened), width)

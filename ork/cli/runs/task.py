@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ork.cli.runs.list import VALUE_CHARS_MAX
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import Row, aligned, is_narrow
+from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
 from ork.history.tasks import TaskRow
 from ork.logs.begun import Beginnings
@@ -18,7 +18,6 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
     Where there is little room the reason has a line of its own.
     """
     store, now, width = session.store, session.now(), session.width
-    narrow = is_narrow(width)
 
     def shown(row: TaskRow) -> Row:
         run, found = row.run, row.taskrun
@@ -40,10 +39,9 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
             rest += ["  ", (taint_text(changed), "warning")]
         if row.changed:
             rest += ["  ", (f"new {', '.join(row.changed)}", "changed")]
-        if reason and not narrow:
-            rest += ["  ", reason]
-        if found and found.output:
-            rest += ["  ", (store.gist(found.output, VALUE_CHARS_MAX), "dim")]
-        return cells, rest, reason if narrow else ""
+        if found and found.output:  # which another run gave, where there is a reason
+            rest += ["  ", reason] if reason else []
+            return cells, [*rest, "  ", (store.gist(found.output, VALUE_CHARS_MAX), "dim")], ""
+        return cells, rest, reason
 
     return aligned(map(shown, rows), width)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
 from typing import TypeAlias
 
+from ork.cli.screen.fit import columns as columns_of
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, plain
 from ork.objects.canonical import Json
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
@@ -18,7 +19,8 @@ TOGETHER = 500  # lines that have columns together: the first of many come at on
 AUTHOR_COLUMNS_FULL = 100
 RANGE_MIN = 5
 PARAM_CHARS_MAX = 24  # of a value
-Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, what is below
+REASON_MIN = 30  # columns of a reason beside the rest: less of it tells nothing
+Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, the reason
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -84,20 +86,23 @@ def column(names: Iterable[str]) -> int:
 def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
     """Yield a line for each row: cells in columns as wide as they must be, then the rest, cut.
 
-    A line of its own has what is to stand below a row, where that is not empty.
+    The reason has a line of its own where too little of it would have room beside the rest.
     """
     rows = iter(rows)
     while page := list(islice(rows, TOGETHER)):
         columns = zip(*(cells for cells, *_ in page), strict=True)
         sizes = [column(text for text, _ in cells) for cells in columns]
-        for cells, rest, below in page:
+        for cells, rest, reason in page:
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
                 if size or text:
                     line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
-            yield cut([*line, *rest] if rest else [*line[:-1], cells[-1]], width)
-            if below:
-                yield cut(["    ", below], width)
+            line = [*line, *rest] if rest else [*line[:-1], cells[-1]]
+            least = columns_of(plain(line)) + min(columns_of(reason), REASON_MIN)
+            if reason and width and (is_narrow(width) or width < least):
+                yield from (cut(line, width), cut(["    ", reason], width))
+            else:
+                yield cut([*line, f"  {reason}" if reason else ""], width)
 
 
 def ranges(names: Iterable[str]) -> list[list[str]]:
