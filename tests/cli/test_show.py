@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from ork import open as open_store
+from ork.cli.screen import human
 from ork.history.details import waits_for_next
 from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Attempt, Deploy, TaskRun
+from ork.objects.kinds import TASK_STATES, Attempt, Deploy, TaskRun
 from ork.objects.value import replace
 from tests.runs import write_retry, write_run
 from tests.started import Started
@@ -281,3 +282,22 @@ def test_what_a_retry_is_yet_to_try_waits_for_no_next_attempt():
     assert waits_for_next(waits, [NOON - timedelta(seconds=1)])
     assert not waits_for_next(replace(waits, attempts=()), [])
     assert not waits_for_next(replace(waits, state="failed"), [])
+
+
+def test_tasks_are_counted_in_one_order_whatever_became_of_them(ork):
+    ork.write(
+        "s.yaml",
+        "name: s\nparams: {full: {type: bool, default: false}}\ntasks:\n"
+        "  a: {executor: process, command: exit 1}\n"
+        "  b: {executor: process, command: 'true', depends_on: [a]}\n"
+        "  c: {executor: process, command: 'true'}\n"
+        "  d: {executor: process, command: 'true', when: {ref: params.full}}\n",
+    )
+    assert "1 succeeded, 1 failed, 2 skipped" in ork("run", "s.yaml").out
+    assert "tasks    1 failed, 1 succeeded, 2 skipped\n" in ork("show", "s#1").out
+    ork("run", "s.yaml", "--only", "d")
+    assert "tasks    1 skipped, 3 left out\n" in ork("show", "s#2").out
+    ork("run", "s.yaml", "--except", "a", "--except", "b")
+    assert "tasks    1 succeeded, 1 skipped, 2 left out\n" in ork("show", "s#3").out
+    words = {human.STATE_WORDS.get(state, state) for state in TASK_STATES}
+    assert words - {*human.OUTCOMES} == {human.STATE_WORDS["skipped"]}  # which has three words

@@ -206,7 +206,7 @@ def test_a_change_of_a_condition_is_one_of_its_task_and_a_rename_before_it_is_no
 
 def test_the_counts_call_it_skipped(flow):
     assert ": 3 succeeded, 3 skipped\n" in flow("run").out
-    assert "tasks    3 skipped, 3 succeeded\n" in flow("show", "flow#1").out
+    assert "tasks    3 succeeded, 3 skipped\n" in flow("show", "flow#1").out
     log = flow("logs", "flow#1:full")
     assert "skipped: params.full is false" in log.out + log.err
     again = flow("retry", "flow#1", "--only", "last")

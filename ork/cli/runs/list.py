@@ -407,8 +407,7 @@ def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
 def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
     line: Line = []
-    found = human.outcomes(states.values())
-    for (state, word), number in sorted(found, key=lambda one: one[0][0] not in WRONG):
+    for (state, word), number in human.outcomes(states.values()):
         line += [*([", "] if line else []), (f"{number} {word}", state)]
     return line
 

@@ -388,14 +388,15 @@ def _took(session: Session, run: Run) -> str:
 
 def _counts(finished: RunFinished) -> str:
     counts: Counter[str] = Counter()
-    for state, number in sorted(finished.states.items(), key=lambda item: item[0] != "success"):
+    for state, number in finished.states.items():
         if state == "skipped":
             counts["kept"] = finished.kept
             counts["skipped"] += finished.unmet
             counts["left out"] = number - finished.kept - finished.unmet
         else:
             counts[human.STATE_WORDS.get(state, state)] += number
-    return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    words = sorted(human.OUTCOMES, key=lambda word: word != "succeeded")
+    return ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
 
 
 def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:

@@ -25,6 +25,11 @@ _UNITS = (
 
 # Other states are called as they are; of skipped, `outcome` says more.
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped", "skipped": "kept or left out"}
+# What became of tasks, in the order in which that is counted.
+OUTCOMES = (
+    *("failed", "interrupted", "cancelled", "running", "pending"),
+    *("succeeded", "reused", "kept", "skipped", "left out"),
+)
 # How a run may have begun, and how that is told of one; an imported one may have another word.
 BEGAN_BY = {
     "run": "by hand",
@@ -50,14 +55,14 @@ def outcome(taskrun: TaskRun) -> str:
 
 
 def outcomes(taskruns: Iterable[TaskRun]) -> list[tuple[tuple[str, str], int]]:
-    """Return how many tasks came out how, sorted: a state and its word, and each word once."""
+    """Return how many tasks came out how, what went wrong first: a state and its word, once."""
     states: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for one in taskruns:
         word = outcome(one)
         states[word] = min(one.state, states.get(word, one.state))
         counts[word] += 1
-    return sorted(((states[word], word), number) for word, number in counts.items())
+    return [((states[word], word), counts[word]) for word in OUTCOMES if counts[word]]
 
 
 def mark(taskrun: TaskRun) -> str:
