@@ -41,7 +41,19 @@ def test_one_log_comes_as_it_is(ran):
 
 def test_only_what_failed(ran):
     assert ran("logs", "etl#2", "--failed").out.splitlines()[0] == "==> load (attempt 1) <=="
-    assert ran("logs", "etl#1", "--failed").out == ""
+    none = ran("logs", "etl#1", "--failed")
+    assert (none.code, none.out, none.err) == (0, "", "no task of etl#1 failed\n")
+    assert ran("logs", "etl#2:extract", "--failed").err == "etl#2:extract has not failed\n"
+
+
+def test_a_run_without_any_log_says_so(ork):
+    ork.write(
+        "s.yaml",
+        "name: s\nparams: {full: {type: bool, default: false}}\ntasks:\n"
+        "  a: {executor: process, command: 'true', when: {ref: params.full}}\n",
+    )
+    assert ork("run", "s.yaml").code == 0
+    assert ork("logs", "s#1").err == "no task of s#1 has a log\n"
 
 
 def test_one_of_several_attempts(etl):
@@ -197,7 +209,7 @@ def go(ork):
 def test_a_run_that_goes_on_shows_what_waits(gated):
     lines = gated("show", "gated#1").out.splitlines()
     (counts,) = (line for line in lines if line.startswith("tasks "))
-    assert counts == "tasks    2 pending, 1 running"
+    assert counts == "tasks    1 running, 2 pending"
     states = [line.split()[:2] for line in lines[lines.index("") + 1 :]]
     assert states == [["running", "fetch"], ["pending", "load"], ["pending", "skipped"]]
 

@@ -229,7 +229,7 @@ def test_an_undo_says_that_the_file_has_still_what_was_undone(etl, edit):
     assert etl("deploy", "etl.yaml").code == 0
     edit("etl.yaml", "timeout: 300", "timeout: 600")
     assert etl("deploy", "etl.yaml").code == 0
-    note = "note: etl.yaml is not as this version: `ork restore etl --code` writes that here"
+    note = "etl.yaml, or code that it calls, is not as in this version: `ork restore etl --code`"
     assert note in etl("undo").err
     assert "note" not in etl("undo", "--redo").err
     etl("undo")

@@ -55,6 +55,13 @@ def test_no_workflow_files(ork):
     assert json.loads(ork("status", "--json").out)["data"] == []
 
 
+def test_files_of_archived_workflows_are_not_said_to_be_missing(etl):
+    etl("deploy")
+    etl("archive", "etl")
+    told = ", but for those of archived workflows: `ork workflows --all` lists them"
+    assert etl("status").err == f"no workflow files here{told}\n"
+
+
 def test_no_store(ork, golden, masked):
     result = ork("status")
     assert result.code == 3

@@ -355,7 +355,9 @@ def status(
             told += f", `ork archive {name}` puts the workflow away"
         session.say(next_line(told))
     elif not found:
-        session.say(["no workflow files here"])
+        put_away = next(session.store.refs("archived/"), None)
+        but = ", but for those of archived workflows: `ork workflows --all` lists them"
+        session.say([f"no workflow files here{but if put_away else ''}"])
 
 
 def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":

@@ -134,7 +134,8 @@ def _still_there(
         if file.state == "modified":
             path = quote(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {name} --code` writes that here"
-            yield note_line(f"{path} is not as this version: {write}")
+            told = f"{path}, or code that it calls, is not as in this version: {write}"
+            yield note_line(told)
 
 
 def _operations(

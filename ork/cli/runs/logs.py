@@ -123,6 +123,10 @@ def logs(
         _say_missing(session, log)
     if silent:
         session.say(note_line(f"{human.count(silent, 'task')} printed nothing"))
+    if not found:
+        run, task = run_and_task(session.store, revision, now=session.now())
+        none = f"no task of {run.name} {'failed' if failed else 'has a log'}"
+        session.say([f"{run.name}:{task} has not failed" if task else none])
 
 
 def _say_missing(session: Session, log: Log) -> None:
