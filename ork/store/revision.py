@@ -14,6 +14,10 @@ from ork.objects.value import Value, replace
 
 STEPS_MAX = 1_000_000
 FORMS = "write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH"
+RANGES = (
+    "`ork diff A...B` shows what B has since the two were one, `ork log A..B` lists what B has and"
+    " A has not"
+)
 ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 
 
@@ -72,6 +76,8 @@ def parse(text: str) -> Revision:
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
+    if parse_since(head) or parse_range(head):
+        raise NotFound(f"{text!r} names two revisions, and one is wanted here", hint=RANGES)
     # Of the only workflow, as git's @{1} is of the only branch that is checked out.
     head = in_workflow("@", head)
     found = re.match(_BASE, head)

@@ -337,7 +337,7 @@ def test_the_ends_of_a_range_are_of_one_workflow(history, revision, ends):
 def test_three_dots_are_for_a_diff(history):
     told = history("log", "etl~1...etl")
     assert told.code == 3
-    assert "'etl~1...etl' is not a revision" in told.err
+    assert "'etl~1...etl' names two revisions" in told.err
 
 
 def test_three_dots_tell_what_one_side_has_since_the_two_were_one(history):

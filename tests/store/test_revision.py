@@ -110,6 +110,13 @@ def test_what_is_no_revision(text):
     assert "NAME~2" in caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["etl...origin/etl", "etl~2..etl", "etl...etl~1:load", "..etl"])
+def test_a_range_is_no_one_revision(text):
+    with pytest.raises(NotFound, match="names two revisions") as refused:
+        parse(text)
+    assert "`ork log A..B`" in str(refused.value.hint)
+
+
 def test_too_far_back():
     with pytest.raises(NotFound, match="does not reach that far back"):
         parse("etl~1000001")
