@@ -55,10 +55,16 @@ def meant_or_known(word: str, known: Iterable[str], *, at_most: int = 1) -> str 
 
 
 def file_meant(path: Path, endings: tuple[str, ...]) -> str | None:
-    """Return the same hint for a file that is not there: with those beside it of these endings."""
+    """Return the same hint for a file that is not there: with those beside it of these endings.
+
+    The ending counts for nothing, so that no other short name is named for it alone.
+    """
     with suppress(OSError, ValueError):
-        near = alike(path.name, (one for one in os.listdir(path.parent) if one.endswith(endings)))
-        return f"did you mean {path.with_name(near[0])}?" if near else None
+        there = (Path(one) for one in os.listdir(path.parent) if one.endswith(endings))
+        # A link that leads nowhere has the very name.
+        names = {one.stem: one.name for one in there if one.name != path.name}
+        near = alike(path.stem if path.suffix in endings else path.name, names)
+        return f"did you mean {path.with_name(names[near[0]])}?" if near else None
     return None
 
 

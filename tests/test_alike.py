@@ -2,7 +2,7 @@
 
 import pytest
 
-from ork.alike import MISTAKES_MAX, alike, did_you_mean, meant_or_known
+from ork.alike import MISTAKES_MAX, alike, did_you_mean, file_meant, meant_or_known
 from ork.cli.app import COMMANDS
 from ork.definition.task import TASK_KEYS
 
@@ -57,3 +57,14 @@ def test_where_nothing_is_alike_some_that_there_are_are_named():
         "there are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
     )
     assert meant_or_known("zzz", []) is None
+
+
+def test_a_file_is_named_that_is_like_one_by_its_name_and_not_by_its_ending(tmp_path):
+    for name in ("d.yaml", "etl.yml"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    endings = (".yaml", ".yml")
+    assert file_meant(tmp_path / "l.yaml", endings) is None
+    assert file_meant(tmp_path / "gone.yaml", endings) is None
+    for name in ("elt.yaml", "etl.yaml", "etl"):
+        assert file_meant(tmp_path / name, endings) == f"did you mean {tmp_path / 'etl.yml'}?"

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
-_COMMAND = "(?<!there )`ork (-C |[^`]*--store )?"  # in a hint, to be typed here
+# In a hint, to be typed here; -C with a whole path says all by itself.
+_COMMAND = "(?<!there )`ork (?!-C '?/)(-C |[^`]*--store )?"
 _HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from shlex import quote
 
-from ork.alike import file_meant, meant_or_known
+from ork.alike import alike, did_you_mean, file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
@@ -27,7 +27,8 @@ def unknown(store: Store, name: str) -> NotFound:
 
     base = re.split("[@~^#:]", name)[0]
     if base != name and store.ref(f"workflows/{base}"):
-        return NotFound(f"{name} is a version; a workflow is wanted here", hint=f"write {base}")
+        kind = "part" if ":" in name else "run" if "#" in name else "version"
+        return NotFound(f"{name} is a {kind}; a workflow is wanted here", hint=f"write {base}")
     if (now := present_name(store, name)) != name:
         return NotFound(f"{name} was renamed to {now}", hint=f"`ork log {now}` has its history")
     if next(iter(store.refs(f"numbers/{name}/")), None):
@@ -48,12 +49,12 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(f"no workflow named {name!r} is deployed", hint=hint)
     if not names:
         return nothing_deployed(store, f"no workflow named {name!r}: ")
-    hint = _as_part(store, name, names) or meant_or_known(name, names, at_most=NAMED) or ""
-    if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
+    hint = _as_part(store, name, names) or ""
+    if not hint and len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
         if name.isdecimal():
             hint += f"; a run is written #{name}, the version so many back ~{name}"
-    return NotFound(message, hint=hint)
+    return NotFound(message, hint=hint or meant_or_known(name, names, at_most=NAMED))
 
 
 def nothing_deployed(store: Store, before: str = "") -> NotFound:
@@ -87,11 +88,16 @@ def _file(store: Store, name: str) -> NotFound:
 
 
 def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
-    """Return how a task or code file is written, where the only workflow has one of this name."""
-    if len(workflows) != 1:
+    """Return how a task or code file is written, where the only workflow has one of this name.
+
+    Or of about this name, which is none of about the name of the workflow.
+    """
+    if len(workflows) != 1 or alike(name, workflows):
         return None
     deploy = store.ref(f"workflows/{workflows[0]}")
-    snapshot = store.snapshot(store.get(Deploy, deploy).snapshot) if deploy else None
-    if snapshot and (name in snapshot.tasks or name in snapshot.files):
+    if deploy is None:
+        return None
+    snapshot = store.snapshot(store.get(Deploy, deploy).snapshot)
+    if name in snapshot.tasks or name in snapshot.files:
         return f"a part of a workflow is written {workflows[0]}:{name}"
-    return None
+    return did_you_mean(name, (*snapshot.tasks, *snapshot.files), form=f"{workflows[0]}:{{}}")

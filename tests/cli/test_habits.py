@@ -220,6 +220,22 @@ def test_the_name_of_a_task_leads_to_its_run(etl):
         assert (refused.code, "`ork run etl --only load` runs no other" in refused.err) == (3, True)
     assert "a part of a workflow is written etl:load" in etl("log", "load").err
     assert "no workflow or object named 'laod'" in etl("run", "laod").err
+    assert "hint: did you mean etl:load?\n" in etl("logs", "laod").err
+    assert "hint: did you mean etl?\n" in etl("logs", "elt").err
+
+
+def test_the_name_of_a_task_may_look_like_the_start_of_an_oid(ork):
+    ork.write("s.yaml", "name: s\ntasks: {b: {executor: process, command: 'true'}}\n")
+    ork("run", "s.yaml")
+    assert "a part of a workflow is written s:b" in ork("logs", "b").err
+    assert "an oid needs at least 4 digits" in ork("logs", "c").err
+
+
+def test_what_is_no_workflow_is_called_what_it_is(etl):
+    etl("deploy")
+    for text, kind in (("etl#1", "run"), ("etl~1", "version"), ("etl#1:load", "part")):
+        told = f"error: {text} is a {kind}; a workflow is wanted here\nhint: write etl\n"
+        assert etl("archive", text).err == told
 
 
 def test_a_file_whose_name_is_nearly_right_is_named(etl, monkeypatch):

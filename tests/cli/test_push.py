@@ -143,6 +143,8 @@ def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):
         told = ran(command)
         assert told.code == 0, "it will stay for ever, and nothing can be done about it"
         golden(f"push/{command}-clash.txt", (told.out + told.err).replace(str(tmp_path), "TOP"))
+    assert f"; `ork -C {team} show etl#1` shows" in ran("-C", "tasks/..", "pull").err
+    os.chdir(ran.folder)
     assert ran("push", "--runs", "1").code == 0
 
 

@@ -349,6 +349,6 @@ def test_tasks_of_several_runs_run_again(flaky) -> None:
     for words, said in (
         (("--failed",), "--failed needs --since: how far back"),
         (("etl", "--since", "1h"), "--since and --until are for --failed"),
-        (("etl#1", "--failed", "--since", "1h"), "etl#1 is a version; a workflow is wanted here"),
+        (("etl#1", "--failed", "--since", "1h"), "etl#1 is a run; a workflow is wanted here"),
     ):
         assert flaky("retry", *words).err.startswith(f"error: {said}\n")
