@@ -172,6 +172,35 @@ def test_a_task_that_will_be_skipped_needs_no_secret(ork):
     assert (refused.code, "TOKEN_FOR_PUBLISH is not set" in refused.err) == (2, True)
 
 
+def test_before_a_run_only_what_is_not_known_is_a_condition(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        params: {publish: bool}
+        tasks:
+          a: {executor: process, command: "echo 'ORK_OUTPUT:true'"}
+          b: {executor: process, command: exit 1, when: {ref: params.publish}, depends_on: [a]}
+          c: {executor: process, command: "true", when: {ref: tasks.a.output}, depends_on: [a, b]}
+        """,
+    )
+    said = ork("run", "w.yaml", "--dry-run", "-i", "publish=true").out.splitlines()
+    assert said[2:] == [
+        "  run      a",
+        "  run      b  after a",
+        "  run      c  after a, b, if tasks.a.output is true",
+    ]
+    ork("run", "w.yaml", "-i", "publish=true")
+    said = ork("retry", "w#1", "--dry-run").out.splitlines()
+    assert said[2:] == [
+        "  run      b  failed: exited with code 1",
+        "  run      c  skipped: b failed",
+        "  kept     a",
+    ]
+    said = ork("retry", "w#1", "--from", "a", "--dry-run").out.splitlines()
+    assert said[4] == "  run      c  skipped: b failed; only if tasks.a.output is true"
+
+
 def test_before_a_run_it_is_said_what_is_known(flow):
     said = flow("run", "flow.yaml", "--dry-run").out
     assert "4 tasks would run" in said

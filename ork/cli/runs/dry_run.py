@@ -34,18 +34,21 @@ def would_run_view(would: WouldRun, store: Store) -> Iterator[Line]:
         yield [("params ", "label"), json.dumps(would.params, ensure_ascii=False)]
     width = column(quoted(name) for name in (*would.tasks, *would.others))
     for name, needs in would.tasks.items():
-        after = f"after {', '.join(map(quoted, needs))}" if needs else ""
-        when = [f"if {would.conditions[name]}"] if name in would.conditions else []
-        why = ", ".join(filter(None, (would.why.get(name, after), *when)))
-        yield [
-            "  run      ",
-            (f"{quoted(name):<{width}}", "name"),
-            (f"  {why}" if why else "", "dim"),
-        ]
+        why = would.why.get(name, f"after {', '.join(map(quoted, needs))}" if needs else "")
+        if when := _open_condition(would, name):
+            why += f"; only if {when}" if name in would.why else f", if {when}"
+        yield _row("run", name, why, width)
     for name, one in would.others.items():
-        reason = f"  {one.reason}" if one.reason else ""
-        yield [
-            (f"  {one.outcome:<9}", "dim"),
-            (f"{quoted(name):<{width}}", "name"),
-            (reason, "dim"),
-        ]
+        yield _row(one.outcome, name, one.reason or "", width)
+
+
+def _open_condition(would: WouldRun, name: str) -> str | None:
+    """Return on what it depends that a task runs, where that is not known before the run."""
+    when = would.conditions.get(name, "")
+    needs = (need for need in would.tasks[name] if need in would.tasks)
+    return when if any(when.startswith(f"tasks.{need}.output") for need in needs) else None
+
+
+def _row(what: str, name: str, why: str, width: int) -> Line:
+    padded = f"{quoted(name):<{width}}  " if why else quoted(name)
+    return [(f"  {what:<9}", "" if what == "run" else "dim"), (padded, "name"), (why, "dim")]
