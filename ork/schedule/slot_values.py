@@ -54,7 +54,9 @@ def _value(schedule: Schedule, slot: datetime, text: str, kind: str) -> str:
     shift = _shift_s(text)
     assert shift is not None
     days = int(shift / _DAY_S)
-    clock = slot.astimezone(zone(_zone_of(schedule, slot))) + timedelta(days=days)
+    clock = slot.astimezone(zone(_zone_of(schedule, slot)))
+    if days:  # a sum forgets which of the two it is, where an hour comes twice
+        clock += timedelta(days=days)
     moment = clock.astimezone(UTC) + timedelta(seconds=shift - days * _DAY_S)
     there = moment.astimezone(clock.tzinfo)
     if kind == "date":

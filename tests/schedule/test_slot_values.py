@@ -44,6 +44,16 @@ def test_a_day_is_one_of_the_zone_s_calendar_and_its_clock_stays() -> None:
     assert value("slot - 23h", "datetime_tz", slot=slot) == "2026-10-25T02:30:00+01:00"
 
 
+def test_an_hour_that_comes_twice_is_two_slots_of_different_values() -> None:
+    for hour, there in ((0, "2026-10-25T02:00:00+02:00"), (1, "2026-10-25T02:00:00+01:00")):
+        slot = datetime(2026, 10, 25, hour, tzinfo=UTC)
+        assert value("slot", "datetime_tz", slot=slot) == there
+        assert value("slot", "datetime_utc", slot=slot) == slot.isoformat()
+        assert value("slot - 1d", "datetime_tz", slot=slot) == "2026-10-24T02:00:00+02:00"
+        after = datetime(2026, 10, 25, hour + 1, tzinfo=UTC)
+        assert value("slot - 1h", "datetime_utc", slot=after) == slot.isoformat()
+
+
 def test_schedules_that_are_one_each_have_their_own_clock() -> None:
     tokyo = Schedule(cron="0 8 * * *", timezone="Asia/Tokyo", params={"day": "slot"})
     both = Schedule(cron="30 1 * * *", params={"day": "slot"}, also=(tokyo,))
