@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ork.cli.screen import human
+from ork.cli.screen import human, parts
 from ork.store.revision import parse_moment
 from ork.zone import LOCAL
 from tests.conftest import START, Ork
@@ -77,6 +77,19 @@ def test_a_time_is_read_by_the_clocks_of_its_day(zone) -> None:
     assert parse_moment("1 day ago", before).isoformat() == "2026-10-24T04:00:00+02:00"
     assert human.date(START - timedelta(days=100), now) == "2026-07-24 14:00:00 +0200"
     assert human.date(START, now) == "2026-11-01 13:00:00 +0100"
+
+
+def test_a_slot_of_the_hour_that_comes_twice_says_which_one_it_is(zone) -> None:
+    zone("Europe/Berlin")
+    now, first = datetime(2026, 11, 1, 12, tzinfo=LOCAL), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    slots = [human.slot(first + timedelta(hours=hours), now) for hours in (-1, 0, 1, 2)]
+    assert slots == [
+        "2026-10-25 01:30",
+        "2026-10-25 02:30 +0200",
+        "2026-10-25 02:30 +0100",
+        "2026-10-25 03:30",
+    ]
+    assert parts.given({"at": "2026-10-25T02:30:00+02:00"}) == '  at="2026-10-25T02:30:00+02:00"'
 
 
 def test_commands_show_and_read_the_dates_of_summer_in_winter(

@@ -102,9 +102,13 @@ def date(time: datetime, now: datetime) -> str:
 
 
 def slot(time: datetime, now: datetime) -> str:
-    """Return a slot in the zone of `now`: how far it is from now would not tell which it is."""
-    seconds = ":%S" if time.second else ""
-    return time.astimezone(now.tzinfo).strftime(f"%Y-%m-%d %H:%M{seconds}")
+    """Return a slot in the zone of `now`: how far it is from now would not tell which it is.
+
+    In the hour that comes twice, where clocks are put back, with its offset.
+    """
+    there, seconds = time.astimezone(now.tzinfo), ":%S" if time.second else ""
+    twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
+    return there.strftime(f"%Y-%m-%d %H:%M{seconds}{' %z' if twice else ''}")
 
 
 def numbers(of_runs: Iterable[int]) -> str:
