@@ -7,7 +7,8 @@ adds the rest; everything else is data, and so is what `exclude` means, whoever 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -104,7 +105,7 @@ class _Capture:
         self, definition: Definition, root: Files, file: str, parse: Parse, problems: Problems
     ) -> None:
         self.places, self.text = definition.places, definition.text
-        self.settings = definition.settings
+        self.settings, self.defined = definition.settings, definition.tasks
         self.shown = shown_root(file, definition)
         self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
@@ -179,6 +180,11 @@ class _Capture:
         for path in included:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
+        for at, path in self._not_executable(found):
+            line, column = self._place_of(at, Use("program", text=path), texts[""])
+            message = f"{path} is not executable"
+            hint = f"`chmod +x {shlex.quote(path)}`, or let an interpreter execute it"
+            told[True][texts[""].problem(line, column, message, hint)] = None
         for at, (by, use, missing, unreadable) in left:
             is_script = unreadable and not by.endswith(".ipynb")
             if is_script and (reason := self._not_python(by)):
@@ -201,6 +207,17 @@ class _Capture:
                 hint = "if a task writes it, put it into `exclude: [...]`"
             told[is_told][texts[by].problem(line, column, message, hint)] = None
         return tuple(told[True]), tuple(told[False])
+
+    def _not_executable(self, found: Mapping[str, Trail]) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield where a task itself starts a program that may not be executed, as it is now."""
+        if "chmod" in self.text:
+            return  # a task makes it executable
+        for name, trail in found.items():
+            roles = ("program", "file") if self.defined[name].executor == "process" else ()
+            for path, (role, by) in trail.files.items():
+                file = self.files.get(path)
+                if role in roles and not by and file and not file.executable:
+                    yield ("tasks", name), path
 
     def _hooks(self) -> dict[str, Task]:
         commands = ((hook, hook_command(self.settings, hook)) for hook in HOOKS)

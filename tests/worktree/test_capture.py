@@ -292,8 +292,27 @@ def test_every_file_has_its_reasons(root: Path) -> None:
     }
 
 
+def test_a_program_that_may_not_be_executed_is_told(root: Path) -> None:
+    for name, mode in (("sub/run.sh", 0o644), ("b.sh", 0o644), ("good.sh", 0o755)):
+        write(root, name, "echo\n", mode=mode)
+    tasks = (
+        "executor: process, command: cd sub && ./run.sh",
+        "executor: process, file: b.sh",
+        "executor: process, command: ./good.sh",
+        "executor: process, command: sh ./b.sh",
+    )
+    told = [(p.line, p.message, p.hint) for p in captured(root, *tasks).unknown]
+    hint = "`chmod +x {}`, or let an interpreter execute it"
+    assert told == [
+        (3, "sub/run.sh is not executable", hint.format("sub/run.sh")),
+        (4, "b.sh is not executable", hint.format("b.sh")),
+    ]
+    made = "executor: process, command: chmod +x b.sh && ./b.sh"
+    assert captured(root, made).unknown == ()
+
+
 def test_what_is_not_known_is_told_once_with_its_place(root: Path) -> None:
-    write(root, "run.sh", 'echo begin\n  . "$LIB/a.sh"\n')
+    write(root, "run.sh", 'echo begin\n  . "$LIB/a.sh"\n', mode=0o755)
     write(root, "etl.py", "from importlib import import_module\nx = import_module(name)\n")
     found = captured(
         root,
