@@ -28,6 +28,7 @@ class Pace:
     known: float = 0.0  # of the earlier run, all tasks together
     total: float = 0.0  # of this one
     done: float = 0.0
+    ended: int = 0  # how many tasks that is
 
     def begin(self, tasks: Collection[str]) -> None:
         """Take note of all tasks of the run; new ones count as the mean of the others."""
@@ -40,6 +41,7 @@ class Pace:
         """Take note that a task has ended; one that was not executed takes no time."""
         if executed:
             self.done += self.seconds.get(task, 0.0)
+            self.ended += 1
         else:
             self.total -= self.seconds.get(task, 0.0)
 
@@ -54,8 +56,10 @@ class Pace:
         if self.total <= 0 or self.lasted <= 0:
             return None
         whole = self.lasted * self.total / self.known
+        # Many slow tasks tell it earlier: of 10,000 a fifth is long to wait for.
+        is_slow = self.ended >= TASKS_MIN and elapsed > SURE_FROM * whole
         # Half done in the time of the whole: it takes twice as long.
-        pace = elapsed / (whole * share) if share > SURE_FROM else 1.0
+        pace = elapsed / (whole * share) if share > SURE_FROM or is_slow else 1.0
         return whole * (1 - share) * pace
 
 

@@ -31,6 +31,15 @@ def test_twice_as_slow_as_before():
     assert found.left(10.0, {}) == pytest.approx(10.0)
 
 
+def test_of_many_tasks_the_first_tell_that_all_are_slower():
+    found = pace(**{f"t{n}": 0.1 for n in range(1000)})
+    for n in range(50):
+        found.end(f"t{n}", executed=True)
+    assert found.left(5.0, {}) == pytest.approx(95.0)
+    few = pace(long=1, rest=9)
+    assert few.left(5.0, {"long": 5.0}) == pytest.approx(9.05)  # one alone may be an exception
+
+
 def test_a_task_that_runs_counts_by_its_age_and_never_as_done():
     found = pace(a=5, b=5)
     assert found.left(0.5, {"a": 0.5}) == pytest.approx(9.5)
