@@ -348,7 +348,11 @@ def _built(name: str) -> Any:
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     help_names = {"help_option_names": ["-h", "--help"]}
     single.command(name, cls=Command, context_settings=help_names)(find_command(name))
-    return typer.main.get_command(single)
+    command: Any = typer.main.get_command(single)
+    for param in command.params:
+        if param.param_type_name == "argument" and param.metavar is None:
+            param.metavar = param.name.upper()  # as where a command says how it is called
+    return command
 
 
 app = typer.Typer(

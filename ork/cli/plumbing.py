@@ -88,7 +88,9 @@ def cat_object(
 
 def hash_object(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Files; - is standard input.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files; - is standard input.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Print the oid of a file's bytes; store nothing.

@@ -129,12 +129,21 @@ def test_no_arguments_show_the_help(ork):
     assert "Usage: ork" in result.out
 
 
+# What a usage line has in small letters: words that are typed as they stand.
+TYPED = {
+    *("git", "bundle", "ork-db", "create", "verify", "list", "add", "rm", "bash", "zsh", "fish"),
+    *("next", "skips", "late", "pause", "resume", "fire", "backfill"),
+}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(ork, command):
     result = ork(command, "--help")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"Usage: ork {command} ")
     assert ork(command, "-h").out == result.out
+    usage = result.out.partition("\n\n")[0].removeprefix(f"Usage: ork {command} ")
+    assert TYPED.issuperset(re.findall("[a-z][a-z-]+", usage)), "a name is written in capitals"
 
 
 def test_version(ork):
