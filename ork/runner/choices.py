@@ -38,6 +38,13 @@ def exactly(values: Mapping[str, Json]) -> dict[str, Json]:
     return {name: Exact(it) if isinstance(it, str) else it for name, it in values.items()}
 
 
+# What a text is told that should have been the JSON of a list, or of an object.
+_JSON_FORMS = {
+    list: '; a list is JSON: -i \'{}=["a", "b"]\'',
+    dict: "; an object is JSON: -i '{}={{\"key\": 1}}'",
+}
+
+
 def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[str, Json]:
     """Return parameters, or `what` they are, as JSON: dates as ISO texts, tuples as lists.
 
@@ -85,7 +92,11 @@ def settle_params(
         else:
             value = entry.default
         values[name], wrong = _settled(value, entry.type)
-        problems += [f"the parameter {name}: {one}" for one in wrong]
+        form = ""
+        if isinstance(given.get(name), str) and isinstance(value, str):
+            kinds = (one for one in _JSON_FORMS if isinstance(entry.type, one))
+            form = _JSON_FORMS[kind].format(name) if (kind := next(kinds, None)) else ""
+        problems += [f"the parameter {name}: {one}{form}" for one in wrong]
     if problems:
         raise UsageError("\n".join(problems))
     return values
