@@ -304,7 +304,8 @@ def _names(asked: Asked) -> Candidates:
 def _content(asked: Asked, revision: str) -> Candidates:
     snapshot = _snapshot(asked, revision)
     yield from (Candidate(task, "task") for task in snapshot.tasks)
-    yield from (Candidate(path, "code file") for path in snapshot.files)
+    if asked.command not in OF_TASKS:
+        yield from (Candidate(path, "code file") for path in snapshot.files)
 
 
 def _snapshot(asked: Asked, revision: str) -> Contents:
@@ -408,6 +409,7 @@ def _remotes(asked: Asked) -> Candidates:
 
 
 REVISIONS_MAX = {"log": 1, "diff": 2}  # that a command takes, of those that take a list of words
+OF_TASKS = ("retry", "logs", "outputs")  # of whose part only tasks make sense
 OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
 LISTS = {
     "color": ("auto", "always", "never"),

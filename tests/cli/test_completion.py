@@ -64,6 +64,7 @@ def test_names_come_from_the_store(ready, golden):
         ("ork runs --status=fa", ["--status=failed"]),
         ("ork runs --status fa", ["failed"]),
         ("ork runs etl:", ["etl:extract", "etl:load"]),
+        ("ork logs etl#1:", ["etl#1:extract", "etl#1:load"]),
         ("ork bundle ver", ["verify"]),
         ("ork export ", ["git"]),
         ("ork graph --format s", ["svg"]),

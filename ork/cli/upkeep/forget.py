@@ -61,7 +61,8 @@ def forget(
     if session.at_op is not None:
         raise UsageError("--at-op is for looking back; forget takes away from all of the history")
     if text + (text_file is not None) + bool(objects) != 1:
-        raise UsageError("say what: objects, --text or --text-file")
+        hint = "--text asks for the text, or reads it from standard input" if text else None
+        raise UsageError("say one of objects, --text and --text-file", hint=hint)
     found = take_away(
         session.folder,
         environ=session.world.environ,
