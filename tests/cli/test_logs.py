@@ -212,6 +212,8 @@ def test_a_run_that_goes_on_shows_what_waits(gated):
     assert counts == "tasks    1 running, 2 pending"
     states = [line.split()[:2] for line in lines[lines.index("") + 1 :]]
     assert states == [["running", "fetch"], ["pending", "load"], ["pending", "skipped"]]
+    since = [line.split()[2] for line in lines[lines.index("") + 1 :]]
+    assert since[0] != "-" and since[1:] == ["-", "-"], "how long it has run tells what hangs"
 
 
 def test_a_log_is_followed_into_the_next_attempt(gated):

@@ -356,6 +356,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
+    begun = Beginnings(store, run).now() if run.ended is None else {}
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
     width = min(max(map(len, chain(wrong, others)), default=0), 32)
@@ -364,7 +365,12 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         taskrun = states[name]
         value = details.tasks.gist(name, VALUE_CHARS_MAX) if taskrun.output else ""
         between = waited(taskrun, retried)
-        return task_line(name, taskrun, width, value=value, waited=between, again=again.get(name))
+        attempt = begun.get((name, len(taskrun.attempts) + 1))
+        took = ""
+        if attempt and taskrun.state == "running":
+            took = human.duration(max(0.0, (now - attempt.started).total_seconds()))
+        told = again.get(name)
+        return task_line(name, taskrun, width, value=value, waited=between, again=told, took=took)
 
     # What went wrong comes first; of what follows from it, the cause is among that.
     yield from map(line_of, wrong)
@@ -469,12 +475,13 @@ def task_line(
     value: str = "",
     waited: float = 0.0,
     again: str | None = None,
+    took: str = "",
 ) -> Line:
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
     line: Line = [
         "  ",
         (f"{human.mark(taskrun):<9}", taskrun.state),
-        f"{name:<{width}}  {human.took(taskrun):>7}{_of_whole(taskrun, waited)}",
+        f"{name:<{width}}  {took or human.took(taskrun):>7}{_of_whole(taskrun, waited)}",
     ]
     if len(taskrun.attempts) > 1 or again:
         line.append((f"  attempt {len(taskrun.attempts)}{again or ''}", "dim"))
