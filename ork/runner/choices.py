@@ -27,6 +27,11 @@ from ork.store.verdict import taint, taint_text, tainted
 from ork.worker.values import Unfit, to_json
 
 SHOWN = 5  # names in a complaint
+# What a text is told that should have been the JSON of a list, or of an object.
+_JSON_FORMS = {
+    list: '; a list is JSON: -i \'{}=["a", "b"]\'',
+    dict: "; an object is JSON: -i '{}={{\"key\": 1}}'",
+}
 
 
 class Exact(str):
@@ -36,13 +41,6 @@ class Exact(str):
 def exactly(values: Mapping[str, Json]) -> dict[str, Json]:
     """Return parameters as they are given when their texts are values, and not to be read."""
     return {name: Exact(it) if isinstance(it, str) else it for name, it in values.items()}
-
-
-# What a text is told that should have been the JSON of a list, or of an object.
-_JSON_FORMS = {
-    list: '; a list is JSON: -i \'{}=["a", "b"]\'',
-    dict: "; an object is JSON: -i '{}={{\"key\": 1}}'",
-}
 
 
 def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[str, Json]:
