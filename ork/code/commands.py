@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import pairwise, product, takewhile
 from typing import Any
 
 from ork.code.programs import (
@@ -124,16 +124,25 @@ class Commands(ABC):
         if name.startswith("BASH_SOURCE"):
             return frozenset((OWN,))
         # What comes from outside has no code of the project.
-        unset = frozenset(("",)) if name == "PYTHONPATH" else UNKNOWN
+        unset = frozenset(("",)) if name in ("PATH", "PYTHONPATH") else UNKNOWN
         return self.variables.get(name, unset) | (UNKNOWN if name in self.changing else frozenset())
 
     # -- what commands do
 
     def run(self, command: Command, *, by_shell: bool = True) -> None:
         """Note what a simple command executes, enters, sets and writes."""
-        words = command.words
+        split = command.words[0].split_values if command.words else frozenset()
+        if split and len(command.words[0].values) > 1:
+            # Such as ${DRY_RUN:+echo}, after which the command may be that or the next word.
+            others = command.words[0].values - split
+            for one in (*({value} for value in sorted(map(str, split))), others):
+                first = command.words[0]._replace(values=frozenset(one))
+                if first.values - UNKNOWN:
+                    self.run(replace(command, words=[first, *command.words[1:]]), by_shell=by_shell)
+            return
+        words = [part for word in command.words for part in word.split()]
         while words:
-            name = self.program(words[0])
+            name = self.program(words[0], command)
             if name is None:
                 return
             base = name.rpartition("/")[2]
@@ -153,9 +162,10 @@ class Commands(ABC):
         elif base == "find":
             self.found(words, command)
 
-    def program(self, word: Word) -> str | None:
+    def program(self, word: Word, command: Command) -> str | None:
         """Note a program that is named by its path; return its name if it is known."""
         if word.is_plain and "/" not in word.text:
+            self.on_path(word, command)
             return word.text
         names = sorted(name for name in word.values if name)
         paths = {name for name in names if "/" in name or name.startswith("\0")}
@@ -165,7 +175,17 @@ class Commands(ABC):
             known = base in (*KERNELS, "jupyter") or interpreter_named(base) is not None
             word = word._replace(values=(word.values & UNKNOWN) | paths or UNKNOWN)
             self.file("program", word, is_optional=known)
+        else:
+            self.on_path(word, command)
         return names[0] if names else None
+
+    def on_path(self, word: Word, command: Command) -> None:
+        """Note a program that may lie in a folder which the text itself puts into PATH."""
+        if "PATH" in command.assigned or "PATH" in self.variables:
+            folders = self.listed("PATH", command) - UNKNOWN
+            paths = frozenset(joined(one, name) for one in folders for name in word.values)
+            if paths:
+                self.file("program", word._replace(values=paths), is_optional=True)
 
     def file(self, role: str, word: Word, **about: Any) -> None:
         """Note a file that is executed."""
@@ -204,7 +224,7 @@ class Commands(ABC):
         texts = [word.text if word.name else word.only for word in words]
         about: dict[str, Any] = {"language": spec.language}
         if spec.language == "python":
-            about["search"] = self.search(command)
+            about["search"] = self.listed("PYTHONPATH", command)
         reads_input = spec.language == "shell" and "-s" in texts
         found = [] if reads_input else list(arguments(spec, texts))
         for what, index, start in found:
@@ -220,6 +240,9 @@ class Commands(ABC):
                 self.file("script", command.stdin, is_input=True, **about)
             elif command.given is not None:
                 self.code_given(command.given, about)
+            elif command.piped and command.piped[0].text == "cat" and len(command.piped) > 1:
+                for word in command.piped[1:]:
+                    self.file("script", word, is_input=True, **about)
             elif command.before in ("|", "|&"):
                 self.say("unclear", words[0].start, text=words[0].text)
         if not found:
@@ -266,7 +289,7 @@ class Commands(ABC):
             for target in found[1:]:
                 self.write(target)
             del found[1:]
-        search = self.search(command)
+        search = self.listed("PYTHONPATH", command)
         if executes and (not found or found[0].text == "-"):
             if command.before in ("|", "|&"):
                 self.say("unclear", words[0].start, text=words[0].text)
@@ -310,9 +333,9 @@ class Commands(ABC):
         elif about["language"] == "python":
             self.say("code", word.start, text=word.text, folders=self.folders, **about)
 
-    def search(self, command: Command) -> Values:
-        """Return the folders that PYTHONPATH names."""
-        values = command.assigned.get("PYTHONPATH") or self.value("PYTHONPATH")
+    def listed(self, name: str, command: Command) -> Values:
+        """Return the folders that a variable such as PYTHONPATH names."""
+        values = command.assigned.get(name) or self.value(name)
         entries = {entry for v in values for entry in ((v,) if v is None else v.split(":"))}
         return frozenset(
             joined(folder, entry) for entry in entries if entry != "" for folder in self.folders
@@ -326,6 +349,7 @@ class Commands(ABC):
                 rest = words[at + 1 :]
                 ends = (n for n, word in enumerate(rest) if word.text in (";", "+"))
                 below = rest[: next(ends, len(rest))]
+                below = [_filled(word, "{}") for word in below]
                 self.run(replace(command, words=below), by_shell=False)
 
     def written(self, base: str, words: list[Word]) -> None:
@@ -349,6 +373,25 @@ class Commands(ABC):
         """Note that a file is written."""
         paths = {joined(folder, value) for folder in self.folders for value in word.values}
         self.writes.update(path for path in paths if path is not None)
+
+
+def _filled(word: Word, mark: str) -> Word:
+    """Return a word in which another one may stand where it has a mark."""
+    return word._replace(values=UNKNOWN) if mark in word.text else word
+
+
+def _with_input(base: str, options: list[Word], words: list[Word]) -> list[Word]:
+    """Return a command to which words are added that a program such as xargs reads."""
+    mark = "{}" if base == "parallel" else ""
+    for before, option in zip([None, *options], options, strict=False):
+        if option.text.startswith("-I"):
+            mark = option.text[2:]
+        elif before and before.text == "-I":
+            mark = option.text
+    words = [*takewhile(lambda word: not word.text.startswith(":::"), words)]
+    if mark and any(mark in word.text for word in words):
+        return [_filled(word, mark) for word in words]
+    return [*words, Word(UNKNOWN, base, words[-1].start)] if words else []
 
 
 def _notebook_named(name: str | None) -> str | None:
@@ -383,4 +426,6 @@ def _after_prefix(base: str, words: list[Word], command: Command) -> list[Word]:
             at += 1
         else:
             break
+    if base in ("xargs", "parallel"):
+        return _with_input(base, words[1:at], words[at:])
     return words[at:]

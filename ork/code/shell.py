@@ -110,6 +110,7 @@ class _Reader(Commands):
         self.is_cut = len(text) > TEXT_MAX
         self.origin: int | None = None  # where the whole text has what is read, if not all of it
         self.depth = 0
+        self.is_split = False  # whether the word that is read has an expansion outside of quotes
         self.skips: dict[int, int] = {}  # where a line ends -> where its here-documents end
         self._lines: list[int] | None = None
 
@@ -149,7 +150,8 @@ class _Reader(Commands):
                         if not closing:
                             raise _Broken
                         return ran
-                    command, begin = Command(operator), True
+                    piped = command.words if operator in ("|", "|&") else ()
+                    command, begin = Command(operator, piped=piped), True
                     if operator == "\n":
                         self.at = self.skips.pop(self.at - 1, self.at)
                     elif operator in (";;", ";&", ";;&"):
@@ -460,13 +462,20 @@ class _Reader(Commands):
             name, self.at = match.group(1), match.end()
             before += [UNKNOWN] if match.group(2) else []
         begin = self.at
+        kept, self.is_split = self.is_split, False
         values, text = self.pieces(" ")
+        is_split, self.is_split = self.is_split, kept
         if self.at == start:
             # An operator out of its place.
             raise _Broken
         is_plain = not name and text == self.text[start : self.at] and not set(text) & _EXPANDED
         return Word(
-            together([*before, values]), self.text[start:begin] + text, start, is_plain, name
+            together([*before, values]),
+            self.text[start:begin] + text,
+            start,
+            is_plain,
+            name,
+            is_split,
         )
 
     def pieces(self, end: str) -> tuple[Values, str]:
@@ -502,6 +511,7 @@ class _Reader(Commands):
                 part = text[start : self.at]
             elif letter in "$`":
                 values, part = self.expansion()
+                self.is_split = self.is_split or end == " "
             elif end == " " and text.startswith(("<(", ">("), start):
                 self.at += 2
                 self.inside()

@@ -25,11 +25,28 @@ class Word(NamedTuple):
     start: int
     is_plain: bool = False  # no quotes and nothing to expand
     name: str = ""  # of NAME=VALUE, whose value alone the values are
+    is_split: bool = False  # has what the shell expands outside of quotes, and then splits
 
     @property
     def only(self) -> str | None:
         """The one text that the word can be, None when that is not known."""
         return next(iter(self.values)) if len(self.values) == 1 else None
+
+    @property
+    def split_values(self) -> Values:
+        """What it can be of which the shell makes several words, or none."""
+        if not self.is_split:
+            return frozenset()
+        return frozenset(v for v in self.values if v is not None and v.split() != [v])
+
+    def split(self) -> list[Word]:
+        """Return the words that the shell makes of this one."""
+        if not self.split_values:
+            return [self]
+        if self.only is None:
+            return [self._replace(values=UNKNOWN)]
+        parts = self.only.split()
+        return [Word(literal(part, is_first=False), part, self.start) for part in parts]
 
     def after(self, length: int) -> Word:
         """Return the word without its first characters."""
@@ -46,6 +63,7 @@ class Command:
     assigned: dict[str, Values] = field(default_factory=dict)
     stdin: Word | None = None  # the file that it reads
     given: Word | None = None  # the text that it reads: a here-document
+    piped: Sequence[Word] = ()  # the command whose output it reads
     is_apart: bool = False  # in a shell of its own, for a pipe or in the background
 
 

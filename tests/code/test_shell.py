@@ -78,6 +78,26 @@ def executed(code: Code) -> list[str]:
         ("uv run python x.py; poetry run ./a", ["script x.py", "program a"]),
         ("find . -name '*.x' -exec sh ./a {} \\;", ["script a"]),
         ("trap './a' EXIT; eval './b x'", ["program a", "program b"]),
+        # of which words come from elsewhere
+        ("find . -exec sh {} +; find . -exec ./{} \\;", ["script ?", "program ?"]),
+        ("ls | xargs -n1 sh; ls | xargs python x.py; ls | xargs -r", ["script ?", "script x.py"]),
+        ("ls | xargs -I% sh %; xargs -I {} sh -c './a {}'", ["script ?", "program a"]),
+        ("parallel sh ./{} ::: a b; parallel sh ::: a b", ["script ?", "script ?"]),
+        # what the shell makes of a variable: several words, or none
+        ('RUN="python -u"; $RUN x.py; "$RUN" y.py', ["script x.py"]),
+        ("C='sh x.sh'; $C; eval \"$C\"", ["script x.sh", "script x.sh"]),
+        ("DRY=; $DRY ./a; O='-e -u'; sh $O x.sh", ["program a", "script x.sh"]),
+        ("${DRY:+echo} ./a; A=${X:+./b c}; $A", ["program a", "program b"]),
+        ("${PY:-python -u} x.py; ${X:-$(y)} ./a", ["script x.py", "program ?"]),
+        ("C='sh *.sh'; $C; D='cd sub'; $D; ./a", ["script ?", "program sub/./a"]),
+        # programs in folders of the project that the text puts into PATH
+        ("PATH=$PWD/bin:$PATH t a; t", ["program bin/t"]),
+        (
+            'export PATH="$(dirname "$0")/bin:$PATH"; t | u',
+            ["program <zero>/bin/t", "program <zero>/bin/u"],
+        ),
+        ("PATH=$PATH:bin; sh x.sh", ["program bin/sh", "script x.sh"]),
+        ("PATH=/opt/bin:$PATH; t", ["program /opt/bin/t"]),
         # interpreters
         ("python train.py feat.csv model.bin", ["script train.py"]),
         ("python3.12 -u -W error -X dev a/b.py x.py", ["script a/b.py"]),
@@ -96,8 +116,8 @@ def executed(code: Code) -> list[str]:
         ("bash -euo pipefail -c './a; ./b' ./no", ["program a", "program b"]),
         ('sh -c "cd sub && ./a $X"', ["program sub/./a"]),
         (
-            "sh < x.sh; bash -s a.sh < y.sh; sh <<END\n./a\nEND",
-            ["script x.sh", "script y.sh", "program a"],
+            "sh < x.sh; bash -s a.sh < y.sh; sh <<END\n./a\nEND\ncat z.sh | sh -x",
+            ["script x.sh", "script y.sh", "program a", "script z.sh"],
         ),
         ("awk -F , -f x.awk data.csv; awk '{print}' y.awk", ["script x.awk"]),
         ("sed -n -f x.sed data; sed -f y.sed -e p z", ["script x.sed", "script y.sed"]),
@@ -166,7 +186,7 @@ def executed(code: Code) -> list[str]:
         ("X=(./a ./b); $X; Y[1]=a; ./$Y", ["program ?", "program ?"]),
         (": ${X:=a}; ./$X; ${Y:-./a}; ${0%/*}/b", ["program ?", "program ?|a", "program <zero>/b"]),
         ('read X; . "$X"; ${PY:-python3} x.py', ["sourced ?", "script x.py"]),
-        ("cat x | sh; eval $LINE; pytest tests", ["unclear sh", "unclear $LINE", "unclear pytest"]),
+        ("x | sh; eval $LINE; pytest tests", ["unclear sh", "unclear $LINE", "unclear pytest"]),
         ("", []),
     ],
 )
