@@ -370,7 +370,7 @@ class _Walk:
             return
         kind = self.kind(place)
         if kind == "folder" and use.language == "python":
-            place = f"{place}/__main__.py"
+            place = posixpath.join(place, "__main__.py")
             kind = self.kind(place)
         if kind != "file" or place in self.written or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
@@ -423,10 +423,11 @@ class _Walk:
     def _module(self, use: Use, node: _Node) -> Iterator[_Item]:
         """Yield what `python -m` executes."""
         for begin in self._begun(use, node):
-            files, whole = find_module(use.text, begin.search, self.kind)
-            if whole and files and files[-1].endswith("/__init__.py"):
-                main = f"{posixpath.dirname(files[-1])}/__main__.py"
-                files += [main] if self.kind(main) == "file" else []
+            files = self._found(use.text, begin.search)
+            # Of a package, which need not have an `__init__.py`.
+            main = self._found(f"{use.text}.__main__", begin.search)
+            if main and main[-1].endswith("/__main__.py"):
+                files = main
             for one in files:
                 yield from self._take("module", begin._replace(file=one, zero=one), node, use.text)
 
@@ -456,17 +457,20 @@ class _Walk:
             files = list(_packages(folder, self.kind))
             files += find_module(name, [folder], self.kind)[0] if name else []
         else:
-            search = list(dict.fromkeys(node.search))
-            files = find_module(name, search, self.kind)[0]
-            if node.added:
-                # What comes first depends on how and when a folder is added.
-                added = sorted(node.added)
-                for order in ([*added, *search], [*search, *added]):
-                    files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
-            if not files and self.installed and name.partition(".")[0] not in STDLIB:
-                files = find_module(name, INSTALLED_FROM, self.kind)[0]
+            # What comes first depends on how and when a folder is added.
+            added = sorted(node.added)
+            orders = ([*added, *node.search], [*node.search, *added]) if added else ()
+            files = self._found(name, node.search, *orders)
         for path in files:
             yield from self._take("imported", node._replace(file=path), node, module)
+
+    def _found(self, module: str, *searches: Iterable[str]) -> list[str]:
+        """Return the files that importing a module executes, also where it is installed from."""
+        orders = (list(dict.fromkeys(search)) for search in searches)
+        files = [file for order in orders for file in find_module(module, order, self.kind)[0]]
+        if not files and self.installed and module.partition(".")[0] not in STDLIB:
+            files = find_module(module, INSTALLED_FROM, self.kind)[0]
+        return files
 
     def _take(self, role: str, found: _Node, by: _Node, module: str) -> Iterator[_Item]:
         """Yield a file that is imported, unless it is data: who knows what that executes."""

@@ -423,6 +423,29 @@ def test_a_module_may_lie_where_pythonpath_leads(root: Path) -> None:
     assert paths(root, task) == ["src/pkg/etl.py", "src/pkg/near.py"]
 
 
+@pytest.mark.parametrize("command", ["python -m pkg", "cd src && python -m pkg", "python src/pkg"])
+def test_a_package_needs_no_init_to_be_executed(root: Path, command: str) -> None:
+    write(root, "src/pkg/__main__.py")
+    write(root, "pyproject.toml")
+    assert paths(root, f"executor: process, command: {command}") == ["src/pkg/__main__.py"]
+
+
+def test_python_executes_the_folder_where_it_is(root: Path) -> None:
+    write(root, "__main__.py")
+    found = captured(root, "executor: process, command: python .")
+    assert (list(found.files), found.unknown) == (["__main__.py"], ())
+
+
+def test_a_module_that_is_executed_may_be_installed_from_where_it_is_developed(root: Path) -> None:
+    write(root, "src/pkg/__init__.py")
+    write(root, "src/pkg/train.py", "from pkg import near")
+    write(root, "src/pkg/near.py")
+    assert paths(root, command := "executor: process, command: python -m pkg.train") == []
+    write(root, "pyproject.toml")
+    names = ("__init__", "near", "train")
+    assert paths(root, command) == [f"src/pkg/{name}.py" for name in names]
+
+
 def test_an_interpreter_of_the_project_leaves_nothing_open(root: Path) -> None:
     write(root, "x.py")
     found = captured(root, "executor: process, command: .venv/bin/python x.py")
