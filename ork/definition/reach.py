@@ -56,13 +56,15 @@ class Named(NamedTuple):
 class Open(NamedTuple):
     """A use that the text leaves open: in a file, or "" for the command of the task.
 
-    `missing` is the file that it names and that is not there; `unreadable` says why the file itself
-    is no Python.
+    `missing` is the file that it names and that is not there; `absolute` what it names of the
+    project by a path that is not relative, and so means the project in every place; `unreadable`
+    says why the file itself is no Python.
     """
 
     by: str
     use: Use
     missing: str = ""
+    absolute: str = ""
     unreadable: Unreadable | None = None
 
 
@@ -281,8 +283,12 @@ class _Walk:
     def _first(self, task: Task) -> Iterator[_Item]:
         """Yield what a task itself names, as the root has it."""
         path = python_path(task)
-        if not isinstance(task.env.get("PYTHONPATH", ""), str):
+        value = task.env.get("PYTHONPATH", "")
+        if not isinstance(value, str):
             yield Open("", Use("unclear", text="PYTHONPATH"))
+        elif task.executor == "python":
+            use = Use("module", text="PYTHONPATH", search=frozenset(value.split(":")))
+            yield from self._absolute(use, "")
         if task.executor == "process":
             if task.file is not None:
                 yield _File(task.file, "file")
@@ -332,6 +338,7 @@ class _Walk:
         """Yield what the uses of a text come to where it is executed."""
         yield from self._search_more(code, node)
         for use in code.uses:
+            yield from self._absolute(use, node.file)
             in_folder = use.role in ("code", "module")
             if None in use.search or (in_folder and None in self._folders(use, node)):
                 # Python may find anything there.
@@ -349,6 +356,16 @@ class _Walk:
         for path in sorted(code.writes):
             if place := self._place(path, node):
                 yield _Written(place)
+
+    def _absolute(self, use: Use, by: str) -> Iterator[Open]:
+        """Yield what lies below the root and is named as if it did not."""
+        named = use.paths | use.search
+        if use.role in ("code", "module"):
+            named |= use.folders
+        for path in sorted(path for path in named if path and path.startswith("/")):
+            found = self.kind(path := posixpath.normpath(path))
+            if found in ("file", "folder") and not self._is_foreign(path):
+                yield Open(by, use, absolute=path)
 
     def _search_more(self, code: Code, node: _Node) -> Iterator[_Item]:
         """Follow the program anew, if this file of it adds folders to sys.path."""

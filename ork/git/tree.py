@@ -159,6 +159,8 @@ class CommittedFiles:
 
         Unknown is what lies outside of the repository.
         """
+        if path.startswith("/"):
+            return None, None
         here: list[str] = []
         node: Node | None = self._tree.top
         todo = [*reversed(path.split("/")), *reversed(self._folder)]

@@ -185,7 +185,7 @@ class _Capture:
             message = f"{path} is not executable"
             hint = f"`chmod +x {shlex.quote(path)}`, or let an interpreter execute it"
             told[True][texts[""].problem(line, column, message, hint)] = None
-        for at, (by, use, missing, unreadable) in left:
+        for at, (by, use, missing, absolute, unreadable) in left:
             is_script = unreadable and not by.endswith(".ipynb")
             if is_script and (reason := self._not_python(by)):
                 told[True][reason] = None
@@ -205,6 +205,11 @@ class _Capture:
                 is_told = True
                 message = f"there is no file {missing}"
                 hint = "if a task writes it, put it into `exclude: [...]`"
+            if absolute and isinstance(self.root, Root):
+                below = self.root.below(absolute)
+                is_told = self.kind(below) != "data"
+                message = f"an old version would take {below} as it is then, for its absolute path"
+                hint = f"name it from the root: {below}"
             told[is_told][texts[by].problem(line, column, message, hint)] = None
         return tuple(told[True]), tuple(told[False])
 

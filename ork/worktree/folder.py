@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ork.code.words import HOME
 from ork.errors import InvalidInput
 from ork.files import NotRegular, open_file, open_folder
 from ork.objects.canonical import Json
@@ -62,6 +63,10 @@ class Root:
         """Say whether the folder above has such a file, from which the workflow file was moved."""
         return os.path.isfile(os.path.join(os.path.dirname(self.folder), path))
 
+    def below(self, path: str) -> str:
+        """Return an absolute path that lies below the root from there."""
+        return os.path.relpath(os.path.realpath(self._at(path)), self.folder)
+
     def is_link(self, path: str) -> bool:
         try:
             return self._at(path).is_symlink()
@@ -86,6 +91,8 @@ class Root:
             raise InvalidInput(f"cannot read {path}: {reason}") from None
 
     def _at(self, path: str) -> Path:
+        if path.startswith(f"{HOME}/"):
+            path = os.path.expanduser("~") + path[len(HOME) :]
         return Path(self.folder, path)
 
     def _kind(self, path: str) -> str | None:

@@ -488,6 +488,38 @@ def test_a_library_task_takes_its_file(root: Path) -> None:
     assert paths(root, "executor: library, file: lib/x.so") == ["lib/x.so"]
 
 
+def test_the_project_itself_by_an_absolute_path_is_warned_of(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    write(root, "x.sh")
+    write(root, "lib/h.py")
+    write(root, "tasks/etl.py", f"import runpy\nrunpy.run_path('{root}/lib/h.py')")
+    write(root, ".venv/pyvenv.cfg")
+    write(root, ".venv/bin/python")
+    write(root, "gen/made.sh")
+
+    def told(task: str) -> list[str]:
+        found = captured(root, task, head="exclude: [gen]\n")
+        return [problem.hint or "" for problem in found.unknown]
+
+    for command, below in (
+        (f"sh {root}/lib/../x.sh", "x.sh"),
+        (f"cd {root} && sh x.sh", "x.sh"),
+        (f"cd {root}; python -m lib.h", "."),
+        ("sh ~/root/x.sh", "x.sh"),
+        ('cd "$HOME/root" && ./x.sh', "x.sh"),
+        (f"PYTHONPATH={root}/lib:/opt python -c 'import h'", "lib"),
+        ("python tasks/etl.py", "lib/h.py"),
+    ):
+        hint = f"name it from the root: {below}"
+        assert told(f"executor: process, command: {command!r}") == [hint]
+    env = f"env: {{PYTHONPATH: '{root}/lib'}}"
+    assert told(f"executor: python, module: lib.h, {env}") == ["name it from the root: lib"]
+    for command in (f"{root}/.venv/bin/python -c 1", f"cat {root}/x.sh", f"sh {root}/gen/made.sh"):
+        assert told(f"executor: process, command: {command!r}") == []
+
+
 # -- what cannot be read
 
 
