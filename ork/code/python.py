@@ -12,13 +12,17 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from shlex import split
 
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
 
+_ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
 _IMPORTING = frozenset(("import_module", "__import__", "run_module"))
+_FINDING = frozenset(("find_spec", "resolve_name", "locate"))  # of importlib, pkgutil, pydoc
 _LOADING = {
     "run_path": 0,
     "spec_from_file_location": 1,
@@ -145,30 +149,39 @@ class _Reading:
         called, owner = self._function(call.func)
         if called in _IMPORTING:
             yield self._import(call)
+        elif called in _FINDING and (name := self._constant(_argument(call, 0, "name", "path"))):
+            yield from (Use("imported", text=one) for one in _names(name.partition(":")[0]))
         elif called in _LOADING:
             yield self._file(call, _argument(call, _LOADING[called], *_PATHS))
-        elif called == "exec" and owner in ("", "builtins"):
-            yield from self._exec(call)
+        elif called in ("exec", "eval") and owner in ("", "builtins"):
+            yield from self._exec(call, called)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
             yield from self._added(call, call.args[-1:])
         elif called == "addsitedir" and owner == "site":
             yield from self._added(call, call.args)
+        elif owner.endswith("__path__") and called in ("insert", "append", "extend"):
+            yield _placed(call, Use("module", "python", UNKNOWN))
         elif _is_start(owner, called):
             yield from self._start(call)
 
     def _import(self, call: ast.Call) -> Use:
-        name = _argument(call, 0, "name", "mod_name")
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            parts = name.value.lstrip(".").split(".")
-            if all(part.isidentifier() for part in parts):
-                return Use("imported", text=name.value)
+        name = self._constant(_argument(call, 0, "name", "mod_name")) or ""
+        for one in _names(name):
+            return Use("imported", text=one)
         return _placed(call, Use("imported", paths=UNKNOWN))
 
-    def _exec(self, call: ast.Call) -> Iterator[Use]:
-        """Yield the file whose text is executed: exec(open(PATH).read())."""
+    def _exec(self, call: ast.Call, function: str) -> Iterator[Use]:
+        """Yield what a text executes, or the file that it is read from: exec(open(PATH).read())."""
         code = call.args[0] if call.args else None
-        if isinstance(code, ast.Constant):
+        if text := self._constant(code):
+            found = read_python(text.strip().encode("utf-8", "replace"))
+            if isinstance(found, Code):
+                self.search |= found.search
+                self.writes |= found.writes
+                yield from (_placed(call, use) for use in found.uses)
             return
+        if function == "eval" or isinstance(code, ast.Constant):
+            return  # as a rule of data, by which nothing is imported
         while isinstance(code, ast.Call):
             called, _ = self._function(code.func)
             if called == "open" and code.args:
@@ -217,9 +230,10 @@ class _Reading:
         folder = WORK if elsewhere is None else self._path(elsewhere)
         if folder is not None:
             folder = joined(WORK, folder)
-        if isinstance(command, (ast.List, ast.Tuple)):
-            code = read_words([self._word(word) for word in command.elts], folder=folder)
-        elif (line := self._word(command)) is not None:
+        words = self._words(command)
+        if words is not None:
+            code = read_words(words, folder=folder)
+        elif (line := self._line(command)) is not None:
             code = read_shell(line, folder=folder)
         else:
             code = Code((Use("unclear"),))
@@ -227,6 +241,45 @@ class _Reading:
         for use in code.uses:
             # Nobody can say more about a command that a program makes.
             yield _placed(call, Use("unclear") if use.is_unclear else use)
+
+    def _words(self, node: ast.expr | None, depth: int = 0) -> list[str | None] | None:
+        """Return the words of a list, with None for any others; None for what is no list."""
+        node = self._value(node)
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [self._word(word) for word in node.elts]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth < 20:
+            before = self._words(node.left, depth + 1)
+            return None if before is None else [*before, None]
+        if isinstance(node, ast.Call) and self._function(node.func)[0] == "split":
+            of_shlex = self._function(node.func)[1] == "shlex" and node.args
+            line = self._line(node.args[0] if of_shlex else getattr(node.func, "value", None))
+            with suppress(ValueError):
+                return [None if _ANY in word else word for word in split(line or "")] or None
+        return None
+
+    def _line(self, node: ast.expr | None, depth: int = 0) -> str | None:
+        """Return a line for a shell, in which a variable stands for what else is put into it."""
+        node = self._value(node)
+        if isinstance(node, ast.JoinedStr):
+            return "".join(self._word(part) or _ANY for part in node.values)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth < 20:
+            before = self._line(node.left, depth + 1)
+            return before and before + (self._line(node.right, depth + 1) or _ANY)
+        return self._word(node)
+
+    def _value(self, node: ast.expr | None) -> ast.expr | None:
+        """Return what a name was given that is assigned once; of a list that may have grown."""
+        if not isinstance(node, ast.Name) or node.id not in self.names:
+            return node
+        value = self.names[node.id]
+        if isinstance(value, ast.List):
+            return ast.List([*value.elts, ast.Constant(None)], ast.Load())
+        return value
+
+    def _constant(self, node: ast.expr | None) -> str | None:
+        """Return the text that an expression is, if it is a literal or the name of one."""
+        value = getattr(self._value(node), "value", None)
+        return value if isinstance(value, str) else None
 
     def _word(self, node: ast.expr | None) -> str | None:
         if _dotted(node) == "sys.executable":
@@ -313,6 +366,12 @@ def _argument(call: ast.Call, index: int, *names: str) -> ast.expr | None:
         if keyword.arg in names:
             return keyword.value
     return call.args[index] if len(call.args) > index else None
+
+
+def _names(module: str) -> Iterator[str]:
+    """Yield the name of a module, if it can be one."""
+    if all(part.isidentifier() for part in module.lstrip(".").split(".")):
+        yield module
 
 
 def _strings(node: ast.expr | None) -> Iterator[str]:

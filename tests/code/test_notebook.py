@@ -105,14 +105,14 @@ def test_what_cells_write_and_where_they_search() -> None:
 
 @pytest.mark.parametrize("indent", [1, None])
 def test_a_place_is_that_in_the_file(indent: int | None) -> None:
-    cells = ("x = 'ä'\n%matplotlib inline", "import a\n\nb = __import__(x)")
+    cells = ("x = 'ä'\n%matplotlib inline", "import a\n\nb = __import__(y)")
     data = text_of(*cells, indent=indent)
     found = read_notebook(data)
     assert isinstance(found, Code)
     (use,) = (use for use in found.uses if use.paths)
     line = data.decode().splitlines()[use.line - 1]
-    assert line[use.column - 1 :].startswith('__import__(x)"')
-    found = read_notebook(data.replace(b"__import__(x)", b"__import__(\\u0078)"))
+    assert line[use.column - 1 :].startswith('__import__(y)"')
+    found = read_notebook(data.replace(b"__import__(y)", b"__import__(\\u0079)"))
     assert isinstance(found, Code)
     assert [(use.line, use.column) for use in found.uses if use.paths] == [(0, 0)]
 

@@ -34,6 +34,12 @@ def names(source: str, *, is_package: bool = False) -> list[str]:
         ("if x:\n  import a\nelse:\n  class C:\n    from b import c", ["a", "b", "b.c"]),
         ("import importlib\nimportlib.import_module('a.b')", ["a.b", "importlib"]),
         ("import_module(name='a')", ["a"]),
+        ("NAME = 'a'\nimport_module(NAME)", ["a"]),
+        ("exec('import a\\nfrom b import c')", ["a", "b", "b.c"]),
+        ("CODE = 'import a'\nexec(CODE)\nexec('x = ')", ["a"]),
+        ("eval(\"__import__('a').x\")\neval(text)\ndf.eval('import_module(x)')", ["a"]),
+        ("importlib.util.find_spec('a.b')\nfind_spec(name)", ["a.b"]),
+        ("pkgutil.resolve_name('a.b:c')\npydoc.locate('d.E')", ["a.b", "d.E"]),
         ("import_module('.x', package=__package__)", [".x"]),
         ("__import__('a')", ["a"]),
         ("import_module(x)\n__import__(f'{x}')\nimport_module('not a name')\n__import__()", []),
@@ -94,6 +100,7 @@ def test_a_warning_about_the_source_is_not_ours() -> None:
         ("spec_from_file_location('a', f'{x}.py')", 1),
         ("sys.path.insert(0, os.environ['LIB'])", 1),
         ("sys.path += [x]", 1),
+        ("__path__.append('x')", 1),
         ("def f(name):\n    return import_module(name)", 2),
         ("from importlib import import_module as load\nload(x)", 2),
         ("import importlib\nload = importlib.import_module\nload(x)", 3),
@@ -156,18 +163,35 @@ subprocess.run(["git", "commit", message])
 subprocess.run(["./d.sh"], cwd="sub")
 from subprocess import run as start
 start(["./e.sh"])
+command = ["sh", "./f.sh"]
+command.append(day)
+subprocess.run(command)
+subprocess.run(["./g.sh"] + sys.argv)
+os.system(f"sh ./h.sh {day} > {folder}/x")
+os.system("./i.sh " + day)
+subprocess.run(shlex.split("sh ./j.sh"))
+subprocess.run("sh ./k.sh".split())
+subprocess.run(shlex.split(f"sh {script}"))
 """
     found = code(source)
     paths = {path for use in found.uses for path in use.paths}
     assert paths == {
-        f"{WORK}/{name}" for name in ("./a.sh", "./b.sh", "c.py", "sub/./d.sh", "./e.sh")
+        f"{WORK}/{name}" for name in ("c.py", "sub/./d.sh", *(f"./{x}.sh" for x in "abefghijk"))
     }
     assert found.writes == {f"{WORK}/out"}
-    assert not any(use.role == "unclear" for use in found.uses)
+    assert [use.line for use in found.uses if use.role == "unclear"] == [17]
 
 
 @pytest.mark.parametrize(
-    "source", ["os.system(line)", "subprocess.run([tool, 'x'])", "subprocess.run(['sh', script])"]
+    "source",
+    [
+        "os.system(line)",
+        "line = line + 'x'\nos.system(line)",
+        "subprocess.run([tool, 'x'])",
+        "subprocess.run(['sh', script])",
+        "words = ['sh']\nwords.append('x.sh')\nsubprocess.run(words)",
+        "words = words + ['sh']\nsubprocess.run(words)",
+    ],
 )
 def test_a_command_that_is_computed_is_left_open_without_a_word(source: str) -> None:
     (found,) = code(source).uses
