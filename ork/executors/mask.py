@@ -1,15 +1,17 @@
 """Secret values are replaced by `***` wherever they stand. Pure.
 
 A value is also found in the forms in which programs write it: percent encoding, base64 (also as a
-part of something longer), base32, hex, JSON, repr, HTML, shell quotes, UTF-16. Of a value of
-several lines each line is found.
+part of something longer), base32, hex, JSON, repr, HTML, quotes of shells, CSV and SQL, UTF-16. Of
+a value of several lines each line is found, of one that is a number the number however written.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from base64 import b32encode, b64encode
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from functools import lru_cache
 
 from ork.objects.canonical import DEPTH_MAX, Json
@@ -21,6 +23,10 @@ ENCODED_BYTES_MIN = 8  # of base64, base32 or hex; what is shorter may be chance
 COLUMNS = (64, 76)  # where programs break lines of base64 and base32
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 _HTML_QUOTES = (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&apos;"))
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_CODE = re.compile(r"\\u([0-9a-f]{4})")
+# What encoders of JSON escape beside what they must: none, Go, Gson, .NET.
+_ESCAPED = ("", "&<>", "&<>='", "&<>'+`\"")
 _KEPT = (b"", b"/", b"!*'()")  # what some encoders leave alone beside them
 
 
@@ -85,7 +91,7 @@ class Masker:
         if isinstance(value, list):
             return [self.mask_json(item, depth - 1) for item in value]
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return MASK if number and json.dumps(value).encode() in self._forms.all else value
+        return MASK if number and Decimal(json.dumps(value)) in self._forms.numbers else value
 
     def _advance(self, data: bytes, end: int) -> bytes:
         """Return the bytes up to `end`, masked, and hold those after it."""
@@ -97,8 +103,9 @@ class Masker:
 class _Forms:
     """The byte strings to be masked."""
 
-    def __init__(self, forms: set[bytes]) -> None:
+    def __init__(self, forms: set[bytes], numbers: set[Decimal]) -> None:
         self.all = forms
+        self.numbers = numbers
         self.longest = max(map(len, forms), default=0)
         # To look for each takes time, and few texts have what UTF-16 is full of.
         self._wide = _by_beginning({form for form in forms if b"\0" in form})
@@ -163,11 +170,13 @@ def _spans(forms: dict[bytes, list[bytes]], data: bytes) -> list[tuple[int, int]
 @lru_cache(maxsize=4)
 def _forms_of(values: tuple[str, ...]) -> _Forms:
     forms: set[bytes] = set()
+    numbers: set[Decimal] = set()
     for value in values:
         for part in (value, value.strip(), *_long_lines(value)):
             if len(part) >= VALUE_CHARACTERS_MIN:
                 forms.update(_spellings(part))
-    return _Forms(forms)
+                numbers.update(_numbers(part))
+    return _Forms(forms, numbers)
 
 
 def _long_lines(value: str) -> Iterator[str]:
@@ -189,14 +198,36 @@ def _spellings(text: str) -> Iterator[bytes]:
         yield escaped.encode("utf-8", "surrogateescape")
         yield escaped.encode("ascii", "xmlcharrefreplace")
     for quoted in (
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
+        *_json(text),
         repr(text)[1:-1],
         ascii(text)[1:-1],
         repr(data)[2:-1],
         text.replace("'", "'\\''"),
+        text.replace("'", "''"),
+        text.replace('"', '""'),
+        re.sub(r'(["\\$`])', r"\\\1", text),
+        re.sub(r"([^\w@%+=:,./-])", r"\\\1", text),
     ):
         yield quoted.encode("utf-8", "surrogateescape")
+
+
+def _numbers(text: str) -> Iterator[Decimal]:
+    """Yield the number that a text is, if it is none of those that are everywhere."""
+    if _NUMBER.fullmatch(text):
+        number = Decimal(text)
+        if len(f"{number.normalize():f}") >= VALUE_CHARACTERS_MIN:
+            yield number
+
+
+def _json(text: str) -> Iterator[str]:
+    """Yield a text in JSON, as encoders of many languages escape it."""
+    for written in {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
+        yield written.replace("/", "\\/")  # PHP
+        for letters in _ESCAPED:
+            plain = written.replace('\\"', '"') if '"' in letters else written
+            escaped = plain.translate({ord(one): f"\\u{ord(one):04x}" for one in letters})
+            yield escaped
+            yield _CODE.sub(lambda code: f"\\u{code[1].upper()}", escaped)
 
 
 def _percent_encoded(data: bytes) -> Iterator[bytes]:

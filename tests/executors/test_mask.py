@@ -97,6 +97,9 @@ def test_bytes_without_a_value_come_out_as_they_went_in(data: bytes, places: lis
         base64.b64encode(TOKEN.encode()).decode(),
         base64.urlsafe_b64encode(TOKEN.encode()).decode(),
         TOKEN.replace("'", "'\\''"),
+        TOKEN.replace("'", "''"),
+        TOKEN.replace('"', '""'),
+        json.dumps(TOKEN)[1:-1].replace("/", "\\/"),
         TOKEN.encode().hex(),
         TOKEN.encode().hex().upper(),
         base64.b32encode(TOKEN.encode()).decode(),
@@ -109,6 +112,31 @@ def test_bytes_without_a_value_come_out_as_they_went_in(data: bytes, places: lis
 )
 def test_a_value_is_masked_as_programs_write_it(form: str) -> None:
     assert masked([TOKEN], f"<{form}>".encode()) == b"<***>"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        r"p\u0026s$ \u003c`w\u003e\"+é/",  # Go
+        r"p\u0026s$ \u003C\u0060w\u003E\u0022\u002B\u00E9/",  # .NET
+        r"p&s$ <`w>\"+\u00e9\/",  # PHP
+        r"p&s\$ <\`w>\"+é/",  # declare -p
+        r"p\&s\$\ \<\`w\>\"+é/",  # printf %q
+    ],
+)
+def test_a_value_is_masked_as_programs_of_other_languages_escape_it(form: str) -> None:
+    assert masked(['p&s$ <`w>"+é/'], f"<{form}>".encode()) == b"<***>"
+
+
+def test_a_number_is_masked_however_it_is_written() -> None:
+    mask = Masker(["48151623", "007123", "0001", "2.50"]).mask_json
+    assert mask([48151623, 48151623.0, 7123, 4.8151623e7, 1, 2.5, -48151623, True]) == [
+        *[MASK] * 4,
+        1,
+        2.5,
+        -48151623,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
