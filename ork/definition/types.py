@@ -148,7 +148,12 @@ def _mend(value: Json, expression: Json) -> str | None:
     if expression == "bool" and isinstance(value, str) and value.lower() in _FLAGS:
         return f"write `{_FLAGS[value.lower()]}`"
     if expression in ("int", "float") and isinstance(value, str) and is_number(value):
-        return None if expression == "int" and "." in value else "write it without quotes"
+        if expression == "int" and "." in value:
+            return None
+        # Quotes are not all that keeps a text with such zeros from being a number.
+        is_padded = re.match(r"[-+]?0[0-9]", value) is not None
+        plain = float(value) if "." in value else int(value)
+        return f"write `{plain}`" if is_padded else "write it without quotes"
     return "quote it" if expression == "str" and isinstance(value, (bool, int, float)) else None
 
 

@@ -312,6 +312,7 @@ def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
             warn_of_dates(definition, name, task, module_of, warnings)
         _warn_of_null(definition, found.captured, warnings)
         _warn_of_failed(definition, warnings)
+        _warn_of_zeros(definition, warnings)
     _warn_of_python(definition, root_of(found.path, definition.settings), warnings)
     for problem in found.captured.unknown:
         warnings.keep(problem)
@@ -330,6 +331,25 @@ def _warn_of_failed(definition: Definition, warnings: Problems) -> None:
                 "`{ref: ..., else: null}` is null where there is none, and `ORK_UPSTREAM_JSON`"
                 " tells how each of them ended",
             )
+
+
+def _warn_of_zeros(definition: Definition, warnings: Problems) -> None:
+    """Warn of numbers that lose the zeros with which they begin, as those of postcodes."""
+    if not re.search(r"(?<![-\w.:/])0\d+(?![-\w.:/])", definition.text):
+        return
+    places = definition.places.items()
+    todo = [node for place, node in places if place == ("params",) or place[2:] == ("inputs",)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node.value, dict):
+            todo += [below for _, below in node.value.values()]
+        elif isinstance(node.value, list):
+            todo += node.value
+        elif isinstance(node.value, int):
+            line = (warnings.source(node.line) or "")[node.column - 1 :]
+            if written := re.match(r"[-+]?0\d+", line):
+                message = f"{written[0]} is the number {node.value}"
+                warnings.at(node, message, "quote it: it is then a text")
 
 
 def _warn_of_null(definition: Definition, captured: Captured, warnings: Problems) -> None:

@@ -666,6 +666,30 @@ def test_findings_name_files_from_the_top_of_the_repository(tree, monkeypatch, f
     assert tree("check", "three.yaml").out.startswith("three.yaml:2:23: ")
 
 
+def test_a_number_that_loses_the_zeros_it_begins_with_is_warned_of(ork):
+    ork.write(
+        "w.yaml",
+        "name: w\n"
+        "schedule: '0 02 * * *'\n"
+        "params: {shop: {default: 007}, day: {type: date, default: 2026-01-01}}\n"
+        "tasks:\n"
+        "  a: {executor: process, command: ls 01, timeout: 08, inputs: {zip: {const: 00501}}}\n"
+        "  b: {executor: process, command: ls, inputs: {n: {const: [0, 0.5, 0x1F, -05, '01']}}}\n",
+    )
+    done = ork("check", "w.yaml")
+    told = [line for line in (done.out + done.err).splitlines() if "warning: " in line]
+    assert (done.code, told) == (
+        0,
+        [
+            "w.yaml:3:26: warning: 007 is the number 7",
+            "w.yaml:5:77: warning: 00501 is the number 501",
+            "w.yaml:6:74: warning: -05 is the number -5",
+        ],
+    )
+    ork.write("w.yaml", "name: w\nparams: {n: int}\ntasks: {a: {executor: process, command: ls}}\n")
+    assert "write `7`" in ork("run", "w.yaml", "-i", "n=007").err
+
+
 def test_a_task_that_cannot_start_however_others_ended_is_warned_of(ork):
     tasks = """\
 name: w
