@@ -19,6 +19,7 @@ from ork.code.programs import (
     arguments,
     interpreter_named,
     kernel_arguments,
+    reads_script,
 )
 from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
 from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
@@ -150,7 +151,15 @@ class Commands(ABC):
                 return
             if base not in PREFIXES:
                 break
-            words = _after_prefix(base, words, command)
+            words, entered = _after_prefix(base, words, command)
+            if entered:
+                # The shell itself stays where it is.
+                within = replace(command, words=words)
+                kept = self.folders
+                self.folders = frozenset(joined(f, v) for f in kept for v in entered)
+                self.run(within, by_shell=False)
+                self.folders = kept
+                return
             by_shell = by_shell and base in ("command", "builtin", "time", "exec")
         if not words or self.notebooks(base, words, command):
             return
@@ -235,7 +244,7 @@ class Commands(ABC):
                 self.code_given(word, about)
             else:
                 self.file("script", word, **about)
-        if not found and spec.positional:
+        if not found and reads_script(spec, texts):
             if command.stdin is not None:
                 self.file("script", command.stdin, is_input=True, **about)
             elif command.given is not None:
@@ -265,6 +274,12 @@ class Commands(ABC):
         if word.text in LOADERS:
             self.say("unclear", word.start, text=word.text)
         if word.text in RUNNERS:
+            # `python -m pdb train.py`, `python -m coverage run -m pkg`, `python -m runpy pkg`
+            at = next((n for n, one in enumerate(following) if one.text == "-m"), -1)
+            if word.text == "runpy" or 0 <= at < len(following) - 1:
+                for module in following[at + 1 : at + 2]:
+                    self.module(module, [], command, about)
+                return
             scripts = [one for one in following if one.text.endswith(".py")]
             for script in scripts[:1]:
                 self.file("script", script, **about)
@@ -401,31 +416,56 @@ def _notebook_named(name: str | None) -> str | None:
     return name if "." in name.rpartition("/")[2] else f"{name}.ipynb"
 
 
-def _after_prefix(base: str, words: list[Word], command: Command) -> list[Word]:
-    """Return the command that a program is given, which starts it; nothing if there is none."""
+def _after_prefix(base: str, words: list[Word], command: Command) -> tuple[list[Word], Values]:
+    """Return the command that a program is given, which starts it, and the folder where.
+
+    The command is empty if there is none, the folder if it is the same.
+    """
     spec = PREFIXES[base]
-    with_word, skipped = spec.words.split(), spec.skipped
+    with_word, skipped, after = spec.words.split(), spec.skipped, spec.after
+    entered: Values = frozenset()
     at = 1
-    if spec.after:
-        if len(words) < 2 or words[1].text != spec.after:
-            return []
-        at = 2
     while at < len(words):
         word = words[at]
+        name, equals, _ = word.text.partition("=")
         if base == "command" and word.text in ("-v", "-V"):
-            return []
+            return [], entered
+        if base == "env" and word.text in ("-S", "--split-string"):
+            line = words[at + 1 : at + 2]
+            parts = [part for one in line for part in one._replace(is_split=True).split()]
+            return parts + words[at + 2 :], entered
+        if base == "flock" and word.text in ("-c", "--command"):
+            return [_named("sh", word), *words[at:]], entered
+        if spec.scripts and not after and word.text in ("-m", "--module", "-s", "--script"):
+            option = [] if word.text[-1] in "st" else [_named("-m", word)]
+            return [_named("python", word), *option, *words[at + 1 :]], entered
         if word.text == "--":
             at += 1
         elif word.text.startswith("-"):
-            at += 1 + (word.text in with_word)
+            takes = word.text in with_word
+            if name in spec.folder.split() and (equals or at + 1 < len(words)):
+                entered = word.after(len(name) + 1).values if equals else words[at + 1].values
+            at += 1 + takes
         elif word.name and base in ("env", "sudo", "exec"):
             command.assigned[word.name] = word.values
             at += 1
+        elif after:
+            if word.text != after:
+                return [], entered
+            at, after = at + 1, ""
         elif skipped:
             skipped -= 1
             at += 1
         else:
             break
+    words, options = words[at:], words[1:at]
     if base in ("xargs", "parallel"):
-        return _with_input(base, words[1:at], words[at:])
-    return words[at:]
+        words = _with_input(base, options, words)
+    if spec.scripts and words and words[0].text.endswith(".py"):
+        words = [_named("python", words[0]), *words]
+    return words, entered
+
+
+def _named(text: str, near: Word) -> Word:
+    """Return a word that is not written, at the place of another one."""
+    return Word(frozenset((text,)), text, near.start, is_plain=True)

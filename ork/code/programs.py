@@ -23,6 +23,7 @@ class Interpreter(NamedTuple):
     positional: bool = True  # the first argument that is no option is the script
     defaults: tuple[str, ...] = ()  # the scripts that it takes when none is named
     after: str = ""  # an argument that may come before the script, as `run` in `deno run`
+    reads: int = -1  # what it reads is a script, unless it has more words than these or a text
 
 
 class Prefix(NamedTuple):
@@ -31,6 +32,8 @@ class Prefix(NamedTuple):
     words: str = ""  # its options that take a word
     skipped: int = 0
     after: str = ""  # the argument that must come first, as `run` in `uv run`
+    folder: str = ""  # those of its options that name the folder where the other one starts
+    scripts: bool = False  # it executes a script of Python as well, and with -m a module
 
 
 class Kernel(NamedTuple):
@@ -49,7 +52,24 @@ class Kernel(NamedTuple):
 
 _SHELL = Interpreter("shell", code="-c", words="-o +o -O +O --rcfile --init-file")
 _PYTHON = Interpreter("python", code="-c", words="-W -X --check-hash-based-pycs", module="-m")
-_RUNNER = Interpreter("python", words="--master --name --nproc_per_node --nnodes", after="run")
+_RUNNER = Interpreter("python", words="--nproc_per_node --nnodes", module="-m", after="run")
+_SPARK = (
+    "--master --deploy-mode --class --name --jars --packages --exclude-packages --repositories"
+    " --py-files --files --archives --conf -c --properties-file --driver-memory --queue"
+    " --driver-java-options --driver-library-path --driver-class-path --executor-memory"
+    " --proxy-user --driver-cores --total-executor-cores --executor-cores --num-executors"
+    " --principal --keytab"
+)
+_SLURM = (
+    "-p -t -J -n -N -c -o -e -A -d -G -w -x --partition --time --job-name --ntasks --nodes"
+    " --cpus-per-task --output --error --account --dependency --gres --gpus --mem --mem-per-cpu"
+    " --array -a --qos -q"
+)
+_MPI = Prefix(
+    "-n -np -c -N -H -x --np --host -host --hostfile -hostfile --machinefile -machinefile --map-by"
+)
+_VAULT = "--env-file --duration -d -p -c --project --config --account"
+_CONTAINER = Prefix("-B --bind --env -H --home --pwd", skipped=1, after="exec", folder="--pwd")
 _AWK = Interpreter("closed", files="-f --file -E --exec", words="-v -F -e -i -l", positional=False)
 _JS = Interpreter("other", files="-r --require --import", code="-e -p --eval --print", after="run")
 _MAKE = Interpreter(
@@ -64,8 +84,20 @@ INTERPRETERS: dict[str, Interpreter] = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _AWK),
     **dict.fromkeys(("make", "gmake"), _MAKE),
     **dict.fromkeys(("node", "nodejs", "tsx", "ts-node", "bun", "deno"), _JS),
-    **dict.fromkeys(("python", "pypy", "ipython"), _PYTHON),
-    **dict.fromkeys(("spark-submit", "torchrun", "streamlit", "coverage"), _RUNNER),
+    **dict.fromkeys(("python", "pypy", "ipython", "bpython", "micropython"), _PYTHON),
+    **dict.fromkeys(
+        ("torchrun", "streamlit", "coverage", "memray", "marimo", "deepspeed", "fastapi"), _RUNNER
+    ),
+    **dict.fromkeys(("kernprof", "scalene", "viztracer", "pyinstrument"), _RUNNER),
+    "accelerate": _RUNNER._replace(after="launch", words="--config_file --num_processes"),
+    "panel": _RUNNER._replace(after="serve"),
+    "spark-submit": _RUNNER._replace(words=_SPARK),
+    "sbatch": Interpreter("shell", words=_SLURM),
+    "script": Interpreter("shell", code="-c --command", positional=False),
+    **dict.fromkeys(("fish", "tcsh", "csh", "nu", "expect"), Interpreter("other", "-f", "-c")),
+    **dict.fromkeys(
+        ("pwsh", "powershell"), Interpreter("other", "-File -f", "-Command -c", "-ExecutionPolicy")
+    ),
     "Rscript": Interpreter("other", code="-e"),
     "R": Interpreter("other", files="-f --file", code="-e", positional=False),
     "ruby": Interpreter("other", code="-e", words="-I -r -C", glued="i0F"),
@@ -75,9 +107,57 @@ INTERPRETERS: dict[str, Interpreter] = {
     "luajit": Interpreter("other", code="-e", words="-l"),
     "julia": Interpreter("other", code="-e -E --eval", words="-p -t -L -J --threads"),
     "sed": Interpreter("closed", files="-f --file", code="-e", words="-l", positional=False),
-    "jq": Interpreter("closed", files="-f --from-file", positional=False),
+    **dict.fromkeys(
+        ("jq", "gojq", "jaq"), Interpreter("closed", files="-f --from-file", positional=False)
+    ),
     "psql": Interpreter(
-        "other", files="-f --file", words="-c -d -h -p -U -v -o -L -F -P -R", positional=False
+        "other",
+        files="-f --file",
+        code="-c --command",
+        words="-d -h -p -U -v -o -L -F -P -R --dbname --host --port --username --set --output",
+        positional=False,
+        reads=2,
+    ),
+    **dict.fromkeys(
+        ("mysql", "mariadb"),
+        Interpreter(
+            "other",
+            code="-e --execute",
+            words="-u -h -P -D -S --user --host --port --database --socket",
+            positional=False,
+            reads=1,
+        ),
+    ),
+    "sqlite3": Interpreter(
+        "other",
+        files="-init",
+        code="-cmd",
+        words="-separator -newline -nullvalue",
+        positional=False,
+        reads=1,
+    ),
+    "duckdb": Interpreter(
+        "other",
+        files="-init -f",
+        code="-c -s -cmd",
+        words="-separator -newline -nullvalue",
+        positional=False,
+        reads=1,
+    ),
+    "clickhouse-client": Interpreter(
+        "other",
+        files="--queries-file",
+        code="-q --query",
+        words="-h --host -u --user --password -d --database --port --format",
+        positional=False,
+        reads=0,
+    ),
+    "bq": Interpreter("other", words="--project_id --format", positional=False, reads=1),
+    "snowsql": Interpreter("other", "-f --filename", "-q --query", "-c -a -u", positional=False),
+    "sqlcmd": Interpreter("other", "-i", "-q -Q", "-S -d -U -P -o -v", positional=False),
+    **dict.fromkeys(
+        ("trino", "presto", "beeline", "hive", "cypher-shell"),
+        Interpreter("other", "-f --file", "-e --execute", "-u -n -p -d", positional=False),
     ),
     "java": Interpreter("other", files="-jar", words="-cp -classpath", positional=False),
     "octave": Interpreter("other", code="--eval"),
@@ -89,7 +169,31 @@ PREFIXES: dict[str, Prefix] = {
     **dict.fromkeys(
         ("nohup", "setsid", "builtin", "time", "unbuffer", "doas", "catchsegv"), _PLAIN
     ),
-    "env": Prefix("-u -C --unset --chdir"),
+    **dict.fromkeys(
+        ("chronic", "fakeroot", "tini", "dumb-init", "torsocks", "proxychains", "proxychains4"),
+        _PLAIN,
+    ),
+    **dict.fromkeys(("firejail", "valgrind", "rlwrap", "systemd-inhibit", "coproc"), _PLAIN),
+    **dict.fromkeys(("prlimit", "unshare", "busybox", "toybox", "ltrace", "retry"), _PLAIN),
+    **dict.fromkeys(("gosu", "su-exec", "faketime", "chrt", "taskset", "envdir"), Prefix("", 1)),
+    "xvfb-run": Prefix("-e -f -n -p -s -w --server-args --server-num"),
+    "caffeinate": Prefix("-t -w"),
+    "watch": Prefix("-n --interval"),
+    "systemd-run": Prefix("-p -u -E --property --unit"),
+    "numactl": Prefix("-N -m -C -i -p"),
+    "cpulimit": Prefix("-l -c"),
+    "setpriv": Prefix("--reuid --regid --groups"),
+    "perf": Prefix("-e -r -o", after="stat"),
+    "py-spy": Prefix("-o -d -r -f --output --duration --rate --format", after="record"),
+    **dict.fromkeys(("mpirun", "mpiexec", "orterun"), _MPI),
+    "srun": Prefix(_SLURM),
+    **dict.fromkeys(("op", "doppler"), Prefix(_VAULT, after="run")),
+    **dict.fromkeys(("aws-vault", "chamber"), Prefix(_VAULT, skipped=1, after="exec")),
+    "dotenv": Prefix("-f --file", after="run"),
+    "direnv": Prefix(skipped=1, after="exec"),
+    **dict.fromkeys(("pyenv", "bundle", "rbenv"), Prefix(after="exec")),
+    **dict.fromkeys(("singularity", "apptainer"), _CONTAINER),
+    "env": Prefix("-u -C --unset --chdir", folder="-C --chdir"),
     "exec": Prefix("-a"),
     "command": _PLAIN,
     "nice": Prefix("-n --adjustment"),
@@ -99,15 +203,24 @@ PREFIXES: dict[str, Prefix] = {
     "flock": Prefix("-w -E --timeout", skipped=1),
     "xargs": Prefix("-n -P -I -L -s -d -a -E --max-args --max-procs --replace --delimiter"),
     "parallel": Prefix("-j -n -N --jobs --joblog"),
-    "sudo": Prefix("-u -g -C -h -p -r -t -D"),
+    "sudo": Prefix("-u -g -C -h -p -r -t -D", folder="-D --chdir"),
     "strace": Prefix("-o -e -p -s"),
-    "uv": Prefix("--with --python -p --env-file --extra --group --directory", after="run"),
-    "poetry": Prefix(after="run"),
+    "uv": Prefix(
+        "--with --python -p --env-file --extra --group --directory",
+        after="run",
+        folder="--directory",
+        scripts=True,
+    ),
+    "pipx": Prefix("--spec --python", after="run", scripts=True),
+    "rye": Prefix(after="run", scripts=True),
+    "poetry": Prefix("-C --directory", after="run", folder="-C --directory"),
     "pipenv": Prefix(after="run"),
     "pdm": Prefix(after="run"),
     "pixi": Prefix("-e --environment", after="run"),
-    "hatch": Prefix(after="run"),
-    "conda": Prefix("-n -p --name --prefix", after="run"),
+    "hatch": Prefix("-e --env", after="run"),
+    **dict.fromkeys(
+        ("conda", "mamba"), Prefix("-n -p --name --prefix --cwd", after="run", folder="--cwd")
+    ),
     "micromamba": Prefix("-n -p --name --prefix", after="run"),
     "npx": Prefix("-p --package"),
 }
@@ -142,9 +255,11 @@ KERNELS: dict[str, Kernel] = {
 SERVERS = frozenset(("jupyter-lab", "jupyter-notebook", "jupyter-server"))
 # Modules that execute the script which comes after them: `python -m pdb train.py`.
 _RUNNERS = "pdb cProfile profile trace coverage torch.distributed.run torch.distributed.launch"
-RUNNERS = frozenset(f"{_RUNNERS} scalene memory_profiler kernprof viztracer debugpy".split(" "))
+_RUNNERS += " memory_profiler line_profiler IPython pyinstrument memray"
+RUNNERS = frozenset(f"{_RUNNERS} scalene kernprof viztracer debugpy runpy".split(" "))
 # Programs, and modules, that load code of a project by rules of their own.
-_LOADERS = "pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter"
+_LOADERS = "unittest doctest timeit run-parts nextflow ansible-playbook dotnet celery prefect"
+_LOADERS += " pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter"
 LOADERS = frozenset(f"{_LOADERS} airflow gunicorn uvicorn flask django-admin just R".split(" "))
 _VERSION = re.compile(r"(?<=[a-zA-Z])-?\d+(?:\.\d+)*$")
 
@@ -207,7 +322,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
                 index = at if start else at + 1
                 if found and index < len(words):
                     yield Argument(found, index, start)
-                if found in ("code", "module") and spec.language != "closed":
+                if found in ("code", "module") and spec.positional:
                     return
                 at = index
         elif word and word == spec.after and not skipped:
@@ -221,6 +336,12 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
             yield Argument("code", at)
         elif spec.positional:
             yield Argument("script", at)
+
+
+def reads_script(spec: Interpreter, words: Sequence[str | None]) -> bool:
+    """Say whether what an interpreter reads is its script, if no word of it is one."""
+    options = Kernel(words=f"{spec.words} {spec.files} {spec.code}")
+    return spec.positional or len(kernel_arguments(options, words)[0]) <= spec.reads
 
 
 def kernel_arguments(

@@ -78,6 +78,31 @@ def executed(code: Code) -> list[str]:
         ("uv run python x.py; poetry run ./a", ["script x.py", "program a"]),
         ("find . -name '*.x' -exec sh ./a {} \\;", ["script a"]),
         ("trap './a' EXIT; eval './b x'", ["program a", "program b"]),
+        (
+            "uv run x.py; uv --quiet run -m pkg.a; uv run --script y; pipx run ./z.py",
+            ["script x.py", "module pkg.a", "script y", "script z.py"],
+        ),
+        (
+            "uv run --directory d python x.py; env --chdir=d sh y.sh; env -C d ./z; ./a",
+            ["script d/x.py", "script d/y.sh", "program d/./z", "program a"],
+        ),
+        ("cd sub && env -C .. sh a.sh && sh b.sh", ["script sub/../a.sh", "script sub/b.sh"]),
+        (
+            "env -S 'python -u x.py' y; flock lock -c './a; ./b'",
+            ["script x.py", "program a", "program b"],
+        ),
+        (
+            "mpirun -n 4 python x.py; srun --mem 4G -n 2 ./y; taskset -c 0 sh z.sh",
+            ["script x.py", "program y", "script z.sh"],
+        ),
+        (
+            "op run --env-file=.env -- ./a; aws-vault exec p -- ./b; dotenv -f e run ./c",
+            ["program a", "program b", "program c"],
+        ),
+        (
+            "hatch -e test run python x.py; mamba run -n e python y.py; perf record ./a",
+            ["script x.py", "script y.py"],
+        ),
         # of which words come from elsewhere
         ("find . -exec sh {} +; find . -exec ./{} \\;", ["script ?", "program ?"]),
         ("ls | xargs -n1 sh; ls | xargs python x.py; ls | xargs -r", ["script ?", "script x.py"]),
@@ -106,6 +131,18 @@ def executed(code: Code) -> list[str]:
             "python -m pkg.mod x.py; python -um pdb x.py",
             ["module pkg.mod", "module pdb", "script x.py"],
         ),
+        (
+            "coverage run -m pkg; python -m coverage run -m pkg; python -m runpy pkg",
+            ["module pkg", "module coverage", "module pkg", "module runpy", "module pkg"],
+        ),
+        (
+            "spark-submit --py-files l.py --conf a=b x.py y; accelerate launch z.py",
+            ["script x.py", "script z.py"],
+        ),
+        (
+            "script -qec './a; ./b' log; sbatch -p big x.sh; pwsh -File x.ps1",
+            ["program a", "program b", "script x.sh", "script x.ps1"],
+        ),
         ("python -c 'import a' x.py", ["code import a"]),
         ("python - < x.py; python < y.py; python -", ["script x.py", "script y.py"]),
         ("python - x <<'END'\nimport a\nEND", ["code import a\n"]),
@@ -128,6 +165,19 @@ def executed(code: Code) -> list[str]:
             [f"script a.{x}" for x in ("js", "ts", "rb", "php", "jl")],
         ),
         ("make -f x.mk all", ["script x.mk"]),
+        (
+            "psql db me < q.sql; sqlite3 a.db < r.sql; cat s.sql | mysql -u me db; duckdb -f t.sql",
+            [f"script {x}.sql" for x in "qrst"],
+        ),
+        (
+            "psql -c 'copy t from stdin' < a.csv; sqlite3 a.db '.import /dev/stdin t' < b.csv;"
+            "mysql -e 'load' db < c.csv; clickhouse-client -q 'insert' < d.csv; bq load t < e.csv",
+            [],
+        ),
+        (
+            "psql -c x -f q.sql; java -cp lib -jar a.jar b.jar; jq -e 1 < x.json",
+            ["script q.sql", "script a.jar"],
+        ),
         ("psql -f q.sql -c x db; java -cp lib -jar a.jar b.jar", ["script q.sql", "script a.jar"]),
         # what is sourced
         (". lib/a.sh; source b.sh", ["sourced lib/a.sh", "sourced b.sh"]),
