@@ -25,6 +25,8 @@ from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joi
 from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
 
 _ENDS: dict[str | None, str] = {"notebook": ".ipynb", "script": ".py", "python": ".py"}
+# Variables that mean an interpreter, whichever that is.
+_MEANT = {"PYTHON": "python", "PYTHON3": "python", "PY": "python", "BASH": "bash", "SHELL": "sh"}
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
 
@@ -126,6 +128,8 @@ class Commands(ABC):
             return frozenset((OWN,))
         # What comes from outside has no code of the project.
         unset = frozenset(("",)) if name in ("PATH", "PYTHONPATH") else UNKNOWN
+        if name in _MEANT:
+            unset = frozenset((None, _MEANT[name]))
         return self.variables.get(name, unset) | (UNKNOWN if name in self.changing else frozenset())
 
     # -- what commands do

@@ -278,6 +278,8 @@ def language_of(data: bytes) -> str:
     words = data[2:512].partition(b"\n")[0].decode("utf-8", "replace").split()
     if words and words[0].endswith("/env"):
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+        if words and words[0] in PREFIXES and PREFIXES[words[0]].scripts:
+            return "python"  # `#!/usr/bin/env -S uv run --script`
     found = interpreter_named(words[0]) if words else None
     return found.language if found else "other"
 

@@ -231,6 +231,12 @@ class _Reading:
         if folder is not None:
             folder = joined(WORK, folder)
         words = self._words(command)
+        called, owner = self._function(call.func)
+        if called == "create_subprocess_exec":
+            words = [self._word(word) for word in call.args]
+        elif owner == "os" and called not in ("system", "popen"):
+            mode = called.startswith("spawn")  # which comes before all else
+            words = self._replacing(call.args[mode:])
         if words is not None:
             code = read_words(words, folder=folder)
         elif (line := self._line(command)) is not None:
@@ -241,6 +247,13 @@ class _Reading:
         for use in code.uses:
             # Nobody can say more about a command that a program makes.
             yield _placed(call, Use("unclear") if use.is_unclear else use)
+
+    def _replacing(self, given: list[ast.expr]) -> list[str | None]:
+        """Return the words of a program with its arguments, as os.execv or os.execl take them."""
+        words = self._words(given[1]) if len(given) > 1 else []
+        if words is None:
+            words = [self._word(word) for word in given[1:]]
+        return [*map(self._word, given[:1]), *words[1:]]  # without what it is to be called
 
     def _words(self, node: ast.expr | None, depth: int = 0) -> list[str | None] | None:
         """Return the words of a list, with None for any others; None for what is no list."""

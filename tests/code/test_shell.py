@@ -123,6 +123,7 @@ def executed(code: Code) -> list[str]:
         ),
         ("PATH=$PATH:bin; sh x.sh", ["program bin/sh", "script x.sh"]),
         ("PATH=/opt/bin:$PATH; t", ["program /opt/bin/t"]),
+        ('$PYTHON x.py; ${PY} -m a; "$SHELL" x.sh', ["script x.py", "module a", "script x.sh"]),
         # interpreters
         ("python train.py feat.csv model.bin", ["script train.py"]),
         ("python3.12 -u -W error -X dev a/b.py x.py", ["script a/b.py"]),

@@ -430,6 +430,13 @@ def test_a_package_needs_no_init_to_be_executed(root: Path, command: str) -> Non
     assert paths(root, f"executor: process, command: {command}") == ["src/pkg/__main__.py"]
 
 
+@pytest.mark.parametrize("line", ["python3", "env python3", "env -S uv run --script"])
+def test_the_first_line_of_a_program_tells_its_language(root: Path, line: str) -> None:
+    write(root, "load", f"#!/usr/bin/{line}\nimport near")
+    write(root, "near.py")
+    assert paths(root, "executor: process, command: ./load") == ["load", "near.py"]
+
+
 def test_python_executes_the_folder_where_it_is(root: Path) -> None:
     write(root, "__main__.py")
     found = captured(root, "executor: process, command: python .")
