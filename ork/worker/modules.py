@@ -229,6 +229,8 @@ class Modules:
         if self._project is None or not f"{entry}/".startswith(self._project):
             return entry
         whole = f"{entry}/"
+        if whole.startswith(self._prefixes):
+            return entry  # as a relative one in PYTHONPATH: the place may lie in the project
         if whole.startswith(self._interpreter) or any(part in whole for part in INSTALLED):
             return entry
         return os.path.join(self._root, entry[len(self._project) :])

@@ -103,6 +103,24 @@ def test_an_old_revision_runs_with_its_own_code(past: Ork, files: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", ["file: src/pkg/load.py", "module: pkg.load"])
+def test_folders_of_the_project_in_pythonpath_are_those_of_the_checkout(
+    ork: Ork, task: str
+) -> None:
+    ork.write(
+        "w.yaml",
+        f"name: w\ntasks: {{a: {{executor: python, {task}, env: {{PYTHONPATH: src}}}}}}\n",
+    )
+    ork.write("src/pkg/__init__.py", "")
+    ork.write("src/pkg/load.py", "from pkg.near import WORD\ndef main():\n    return WORD\n")
+    for number, word in enumerate(("one", "two"), 1):
+        ork.write("src/pkg/near.py", f"WORD = {word!r}\n")
+        assert ork("run", "w.yaml").code == 0
+        assert word in ork("outputs", f"w#{number}").out
+    assert ork("run", "w~1").code == 0
+    assert "one" in ork("outputs", "w#3").out
+
+
 def test_with_code_is_the_other_definition_with_the_parameters_of_the_run(past: Ork) -> None:
     assert past("run", "flow#1", "--with-code", "flow").code == 0
     assert said(past, "flow#3") == {"new"}
