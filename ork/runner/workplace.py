@@ -24,10 +24,23 @@ from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
 from ork.runner.target import Target
 from ork.store.store import Store
 from ork.worker import probe
+from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.globs import excluded, expression
 from ork.worktree.place import Checkout, Place, Project, interpreter
 
 PROBE_SECONDS_MAX = 20
+MODULES_MAX = 1_000  # that are looked for, so that a command line has room for them
+_PYTHONS = ("python", "python3")
+# Variables with folders in which programs look for code.
+_SEARCHED = (
+    "PATH",
+    "PYTHONPATH",
+    "PERL5LIB",
+    "RUBYLIB",
+    "NODE_PATH",
+    "CLASSPATH",
+    "LD_LIBRARY_PATH",
+)
 _OF_ENVIRONMENTS = ("/site-packages/", "/dist-packages/", "/lib/python")
 
 
@@ -135,7 +148,9 @@ class Workplace:
         place = self._places[-1]
         path, log = self._slots.take(name, attempt)
         if task.executor == "process":
-            variables = {**variables, **self._for_programs(place, variables)}
+            variables = {**variables, **self._for_programs(variables)}
+        if place.kind == "checkout":
+            variables = {**variables, **self._led_here(place, task, variables)}
         self._entered[name] = place, place.looks, log
         return Job(
             executor=task.executor,
@@ -167,30 +182,55 @@ class Workplace:
             store=str(self._store.folder) if self._store.folder else None,
         )
 
-    def _for_programs(self, place: Place, given: Mapping[str, str | None]) -> dict[str, str]:
-        """Return the variables by which programs find the interpreter of the tasks, and the code.
+    def _for_programs(self, given: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the variables by which programs find the interpreter of the tasks."""
+        path, programs = given.get("PATH", self._inherited.get("PATH")), self._programs
+        return {} if programs is None else {"PATH": _joined(programs, path)}
 
-        What is installed from the project's folder leads there: a checkout has its own.
+    def _led_here(
+        self, place: Place, task: Task, given: Mapping[str, str | None]
+    ) -> dict[str, str]:
+        """Return the variables that lead to a checkout, where others lead to the project's folder.
+
+        So do those of the environment, and what is installed from there.
         """
-        found = {}
-        path, programs = given.get("PATH", self._path), self._programs
-        if programs is not None:
-            path = found["PATH"] = _joined(programs, path)
-        if self._root and place.kind == "checkout":
-            pythons = {self.python, *(shutil.which(it, path=path) for it in ("python", "python3"))}
-            below = installed_from(tuple(sorted(filter(None, pythons))), str(self._root))
-            if below and any(path.startswith("src/") for path in self._paths):
-                # Also where the links to it lie elsewhere.
-                below = tuple(dict.fromkeys(("src", *below)))
-            if below:
-                ours = ":".join(os.path.join(place.folder, one) for one in below)
-                before = given.get("PYTHONPATH", dict(self._base).get("PYTHONPATH"))
-                found["PYTHONPATH"] = _joined(before, ours)
-        return found
+        if self._root is None:
+            return {}
+        given = {**self._inherited, **given}
+        found = {name: self._moved(given.get(name), place) for name in _SEARCHED}
+        pythons = [self.python]
+        if task.executor == "process":
+            pythons += [shutil.which(it, path=given.get("PATH")) or "" for it in _PYTHONS]
+        if task.executor == "process" or self._modules:
+            wanted = tuple(sorted(set(filter(None, pythons))))
+            below = installed_from(wanted, str(self._root), self._modules)
+            ours = [os.path.join(place.folder, one) for one in below]
+            found["PYTHONPATH"] = _joined(found["PYTHONPATH"], *ours)
+        return {name: value for name, value in found.items() if value and value != given.get(name)}
+
+    def _moved(self, listed: str | None, place: Place) -> str:
+        """Return a list of folders, of which those of the project that have code are here."""
+        roots = {f"{self._root}/", f"{os.path.realpath(self._root or '')}/"}
+        folders = (listed or "").split(":")
+        for number, folder in enumerate(folders):
+            below = {f"{folder}/"[len(root) :] for root in roots if f"{folder}/".startswith(root)}
+            for start in below:
+                if any(path.startswith(start) for path in self._paths):
+                    folders[number] = os.path.join(place.folder, start).rstrip("/")
+        return ":".join(folders)
 
     @cached_property
-    def _path(self) -> str | None:
-        return dict(self._base).get("PATH")
+    def _inherited(self) -> dict[str, str]:
+        return dict(self._base)
+
+    @cached_property
+    def _modules(self) -> tuple[str, ...]:
+        """The modules of the project that may be installed from where they are developed."""
+        if not any((self._root / name).is_file() for name in PACKAGED_BY if self._root):
+            return ()
+        below = (path.removeprefix("src/").partition("/") for path in self._paths)
+        names = {name if slash else name.removesuffix(".py") for name, slash, _ in below}
+        return tuple(sorted(name for name in names if name.isidentifier()))[:MODULES_MAX]
 
     @cached_property
     def _programs(self) -> str | None:
@@ -266,14 +306,16 @@ def describe(python: str) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def installed_from(pythons: tuple[str, ...], root: str) -> tuple[str, ...]:
-    """Return the folders below a root, relative to it, where interpreters look for modules.
+def installed_from(
+    pythons: tuple[str, ...], root: str, modules: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the folders below a root, relative to it, where interpreters find modules.
 
     Those are of what is installed as it is developed; environments that lie there do not count.
     """
     found: dict[str, None] = {}
     for python in pythons:
-        for entry in _probed(python, "path") or ():
+        for entry in _probed(python, "path", *modules) or ():
             inside = f"{entry}/".startswith(f"{root}/")
             if inside and not any(part in f"{entry}/" for part in _OF_ENVIRONMENTS):
                 found[os.path.relpath(entry, root)] = None

@@ -6,6 +6,7 @@ Python from 3.9, nothing of ork.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -40,18 +41,28 @@ def describe() -> dict[str, Json]:
     }
 
 
-def search_path() -> list[str]:
-    """Return where modules are looked for, also what is installed from where it is developed."""
-    found = sys.path[1:]  # without the folder of this file
-    for finder in sys.meta_path:
-        made_by = sys.modules.get(getattr(finder, "__module__", ""))  # setuptools, for one
-        mapping = getattr(made_by, "MAPPING", None)
-        found += map(os.path.dirname, mapping.values()) if isinstance(mapping, dict) else ()
-    return found
+def search_path(names: list[str]) -> list[str]:
+    """Return where those modules really lie that have these names, then where all are looked for.
+
+    What is installed from where it is developed may be found by links, or by a finder of its own.
+    """
+    found = []
+    for name in names:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            continue
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        if places and spec and spec.has_location and spec.origin:  # its files alone may be links
+            places = [os.path.dirname(os.path.realpath(spec.origin))]
+        elif spec and spec.has_location and spec.origin:
+            places = [spec.origin]
+        found += [os.path.dirname(os.path.realpath(place)) for place in places]
+    return [*found, *sys.path[1:]]  # without the folder of this file
 
 
 if __name__ == "__main__":
     import json
 
-    asked = search_path if sys.argv[1:] == ["path"] else describe
-    print(json.dumps(asked()))  # noqa: T201 - the answer
+    answer = search_path(sys.argv[2:]) if sys.argv[1:2] == ["path"] else describe()
+    print(json.dumps(answer))  # noqa: T201 - the answer

@@ -403,12 +403,19 @@ FAULTS = (
     Fault(
         "a program in a checkout finds the code that the project has now",
         "ork/runner/workplace.py",
-        "if below:",
-        "if False:",
+        'found["PYTHONPATH"] = _joined(found["PYTHONPATH"], *ours)',
+        "pass",
         (
             "runner/test_installed.py::"
             "test_what_is_installed_from_the_project_is_captured_and_executed_as_it_was[src]",
         ),
+    ),
+    Fault(
+        "a program in a checkout goes by a PYTHONPATH that leads to the project",
+        "ork/runner/workplace.py",
+        "folders[number] = os.path.join(place.folder, start)",
+        "folders[number] = os.path.join(folder)",
+        ("runner/test_installed.py::test_the_environment_of_ork_leads_to_the_checkout_as_well",),
     ),
     Fault(
         "what takes the output of a skipped task is started",
