@@ -29,7 +29,7 @@ NODES_MAX = 100_000  # files of one task, in all circumstances in which it execu
 FOLDERS_MAX = 64  # that lie in one another
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
-_ENVIRONMENT = "pyvenv.cfg"
+_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
 
 
 class Reach(Value, frozen=True, kw_only=True):
@@ -512,8 +512,9 @@ class _Walk:
         folders = path.split("/")[:-1]
         if "node_modules" in folders:
             return True
-        above = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
-        return any(self.kind(f"{folder}/{_ENVIRONMENT}") == "file" for folder in above)
+        above = ["/".join(folders[:end]) for end in range(1, len(folders) + 1)]
+        marks = (f"{folder}/{mark}" for folder in above for mark in _ENVIRONMENTS)
+        return any(self.kind(mark) in ("file", "folder") for mark in marks)
 
 
 def _code_of(task: Task) -> Code:

@@ -398,12 +398,17 @@ def test_what_a_task_itself_is_cannot_be_data(root: Path) -> None:
         assert problem(root, task, head="exclude: [tasks]\n").message == message
 
 
-def test_an_environment_of_python_below_the_root_is_none_of_its_code(root: Path) -> None:
-    write(root, ".venv/pyvenv.cfg")
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "conda-meta/history"])
+def test_an_environment_of_python_below_the_root_is_none_of_its_code(root: Path, mark: str) -> None:
+    write(root, f".venv/{mark}")
     write(root, ".venv/bin/tool", "#!/bin/sh")
+    write(root, ".venv/bin/python", b"\x7fELF")
     write(root, "x.py")
-    command = "executor: process, command: '.venv/bin/tool a; .venv/bin/python x.py'"
-    assert paths(root, command) == ["x.py"]
+    for command in (
+        "'.venv/bin/tool a; .venv/bin/python x.py'",
+        "PATH=$PWD/.venv/bin:$PATH python x.py",
+    ):
+        assert paths(root, f"executor: process, command: {command}") == ["x.py"]
 
 
 def test_literal_pythonpath_entries_are_searched(root: Path) -> None:
