@@ -27,6 +27,7 @@ from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
 _ENDS: dict[str | None, str] = {"notebook": ".ipynb", "script": ".py", "python": ".py"}
 # Variables that mean an interpreter, whichever that is.
 _MEANT = {"PYTHON": "python", "PYTHON3": "python", "PY": "python", "BASH": "bash", "SHELL": "sh"}
+STARTS_MAX = 40  # commands that start one another
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
 
@@ -134,38 +135,36 @@ class Commands(ABC):
 
     # -- what commands do
 
-    def run(self, command: Command, *, by_shell: bool = True) -> None:
-        """Note what a simple command executes, enters, sets and writes."""
-        split = command.words[0].split_values if command.words else frozenset()
-        if split and len(command.words[0].values) > 1:
-            # Such as ${DRY_RUN:+echo}, after which the command may be that or the next word.
-            others = command.words[0].values - split
-            for one in (*({value} for value in sorted(map(str, split))), others):
-                first = command.words[0]._replace(values=frozenset(one))
-                if first.values - UNKNOWN:
-                    self.run(replace(command, words=[first, *command.words[1:]]), by_shell=by_shell)
+    def run(self, command: Command, *, by_shell: bool = True, depth: int = 0) -> None:
+        """Note what a simple command executes, enters, sets and writes.
+
+        `depth` is how many others it stands in, such as that of `env`.
+        """
+        words = command.words
+        if depth > STARTS_MAX:
+            self.say("unclear", words[0].start if words else 0)
             return
-        words = [part for word in command.words for part in word.split()]
-        while words:
-            name = self.program(words[0], command)
-            if name is None:
-                return
-            base = name.rpartition("/")[2]
-            if by_shell and self.builtin(name, words, command):
-                return
-            if base not in PREFIXES:
-                break
-            words, entered = _after_prefix(base, words, command)
-            if entered:
-                # The shell itself stays where it is.
-                within = replace(command, words=words)
-                kept = self.folders
-                self.folders = frozenset(joined(f, v) for f in kept for v in entered)
-                self.run(within, by_shell=False)
-                self.folders = kept
-                return
-            by_shell = by_shell and base in ("command", "builtin", "time", "exec")
-        if not words or self.notebooks(base, words, command):
+        if words and len(words[0].values) > 1 and (split := words[0].split_values):
+            # Such as ${DRY_RUN:+echo}, after which the command may be that or the next word.
+            others = words[0].values - split
+            for one in (*({value} for value in sorted(map(str, split))), others):
+                first = words[0]._replace(values=frozenset(one))
+                if first.values - UNKNOWN:
+                    within = replace(command, words=[first, *words[1:]])
+                    self.run(within, by_shell=by_shell, depth=depth + 1)
+            return
+        if any(word.is_split for word in words):
+            words = [part for word in words for part in word.split()]
+        name = self.program(words[0], command) if words else None
+        if name is None:
+            return
+        base = name.rpartition("/")[2]
+        if by_shell and self.builtin(name, words, command):
+            return
+        if base in PREFIXES:
+            self.start(base, words, command, by_shell=by_shell, depth=depth)
+            return
+        if self.notebooks(base, words, command):
             return
         self.written(base, words)
         if base in LOADERS:
@@ -173,7 +172,20 @@ class Commands(ABC):
         if spec := interpreter_named(base):
             self.interpret(spec, words, command)
         elif base == "find":
-            self.found(words, command)
+            self.found(words, command, depth)
+
+    def start(
+        self, base: str, words: list[Word], command: Command, *, by_shell: bool, depth: int
+    ) -> None:
+        """Note what a program starts that is given a command."""
+        words, entered = _after_prefix(base, words, command)
+        kept = self.folders
+        if entered:
+            self.folders = frozenset(joined(f, v) for f in kept for v in entered)
+        by_shell = by_shell and base in ("command", "builtin", "time", "exec")
+        self.run(replace(command, words=words), by_shell=by_shell, depth=depth + 1)
+        if entered:
+            self.folders = kept  # the shell itself stays where it is
 
     def program(self, word: Word, command: Command) -> str | None:
         """Note a program that is named by its path; return its name if it is known."""
@@ -360,16 +372,17 @@ class Commands(ABC):
             joined(folder, entry) for entry in entries if entry != "" for folder in self.folders
         )
 
-    def found(self, words: list[Word], command: Command) -> None:
+    def found(self, words: list[Word], command: Command, depth: int) -> None:
         """Note what `find -exec` executes."""
-        texts = [word.only for word in words]
-        for at, text in enumerate(texts):
-            if text in ("-exec", "-execdir", "-ok", "-okdir"):
-                rest = words[at + 1 :]
-                ends = (n for n, word in enumerate(rest) if word.text in (";", "+"))
-                below = rest[: next(ends, len(rest))]
-                below = [_filled(word, "{}") for word in below]
-                self.run(replace(command, words=below), by_shell=False)
+        at = 0
+        while at < len(words):
+            at += 1
+            if words[at - 1].text in ("-exec", "-execdir", "-ok", "-okdir"):
+                ends = (n for n in range(at, len(words)) if words[n].text in (";", "+"))
+                end = next(ends, len(words))
+                below = [_filled(word, "{}") for word in words[at:end]]
+                self.run(replace(command, words=below), by_shell=False, depth=depth + 1)
+                at = end
 
     def written(self, base: str, words: list[Word]) -> None:
         """Note the files that arguments tell to write."""

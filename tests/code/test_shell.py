@@ -376,6 +376,11 @@ def test_any_text_comes_to_an_end(line: str) -> None:
         "if x; then " * 4_000 + "fi;" * 4_000,
         "sh -c '" * 4_000,
         "a$((1",
+        "env -C a " * 20_000,
+        "xargs " * 20_000 + "sh",
+        "find . -exec " * 20_000 + "sh {} ;",
+        "A='a b'; " + "$A " * 20_000,
+        f"PATH={'d:' * 5_000}; " + "t; " * 2_000,
     ],
     ids=lambda text: text[:12],
 )
