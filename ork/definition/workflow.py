@@ -26,7 +26,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.objects.value import replace
 from ork.progress import counted
-from ork.yaml import nodes, pieces, reader
+from ork.yaml import forms, nodes, pieces, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
@@ -93,7 +93,7 @@ def parse(text: bytes, *, file: str, before: Definition | None = None) -> Defini
         reader.check_characters(content, problems)
         if before and (definition := _edited(content, before, file)):
             return definition
-        if root := nodes.read_unplaced(content):
+        if root := forms.read_unplaced(content, "tasks"):
             with suppress(nodes.Unplaced):  # there is something to say: of which place?
                 return _Workflow(root, content, Problems(file, content)).definition()
         return _Workflow(nodes.read(content, problems), content, problems).definition()
@@ -125,7 +125,7 @@ def _edited(text: str, before: Definition, file: str) -> Definition | None:
         return None
     last = next(reversed(new.entries))
     read = {n: task for n, task in new.entries.items() if n == last or task != old.entries[n]}
-    root = nodes.read_unplaced("".join((new.before, *read.values(), new.after)))
+    root = forms.read_unplaced("".join((new.before, *read.values(), new.after)), "tasks")
     kept = {name: task for name, task in before.tasks.items() if name not in read}
     with suppress(nodes.Unplaced, InvalidInput):  # which may be said of other places: read it all
         if root is None:

@@ -11,11 +11,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
+from ork.objects.value import Value
 from ork.progress import counting
 from ork.yaml.mistakes import ALIAS_HINT, BRACE_HINT
 from ork.yaml.problems import Problems
@@ -39,19 +39,18 @@ _NUMBER_LENGTH_MAX = 400  # no double needs more digits
 
 Scalar: TypeAlias = bool | int | float | str | None
 Entries: TypeAlias = "dict[str, tuple[Node, Node]]"  # text of the key -> (key, value)
+Word: TypeAlias = "Callable[[str], Node]"
 
 
 class Unplaced(Exception):
     """A place is asked for that was not kept: read the text again, with its places."""
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(Value, frozen=True, eq=False):
     """One value of the text and where it begins, both counted from 1.
 
     `value` is a scalar, a list of nodes, or a dict from key to (key node, value node). The value
-    of an alias is shared with its anchor, and without places equal scalars are one node, so nobody
-    changes it.
+    of an alias is shared with its anchor, and without places equal scalars are one node.
     """
 
     value: Scalar | list[Node] | Entries
@@ -102,20 +101,19 @@ def read(text: str, problems: Problems) -> Node:
     return _Builder(problems, known).build(slow_events(text, problems), text)
 
 
-def read_unplaced(text: str) -> Node | None:
+def read_unplaced(text: str) -> tuple[Node, Word] | None:
     """Return what `read` does, in less time, of a text that it would say nothing of; or None.
 
-    Who asks such a node for its place gets Unplaced.
+    Who asks such a node for its place gets Unplaced. With it comes what gives the node of any word.
     """
-    problems = Problems("")
     with suppress(Unplaced, InvalidInput, Unreadable):
         known: Mapping[str, str] = {}
         if (events := json_events(text)) is None:
-            check_directives(text, problems)
+            check_directives(text, Problems(""))
             known, events = stand_ins(text), fast_events(text)
         if events is not None:
-            root = _Builder(problems, known, placed=False).build(events, text)
-            return None if problems.count else root
+            builder = _Builder(Problems(""), known, placed=False)
+            return builder.build(events, text), builder.word
     return None
 
 
@@ -145,10 +143,8 @@ TOLD_DEPTH = 2  # of what ends when a task does
 _COLUMN_MAX = (1 << _COLUMN_BITS) - 1
 
 
-class _MergeKey(Node):
+class _MergeKey(Node, frozen=True, eq=False):
     """A plain `<<`, which merges where it is a key and is a text elsewhere."""
-
-    __slots__ = ()
 
 
 class _Builder:
@@ -275,8 +271,15 @@ class _Builder:
         if event.anchor is not None:
             self.anchors[event.anchor] = (node, 1, 0)
         if not self.placed:
-            (self.quoted if event.style else self.bare)[written] = node
+            (self.quoted if event.style else self.bare).setdefault(written, node)
         return node
+
+    def word(self, text: str) -> Node:
+        """Return the node of a scalar as it is written, in quotes or not, without a place."""
+        if text[0] in "\"'":
+            quoted = self.scalar(None, None, None, text[1:-1], style=text[0])
+            return self.quoted.get(quoted.value) or self._scalar(quoted)
+        return self.bare.get(text) or self._scalar(self.scalar(None, None, None, text))
 
     def _begin(self, event: Any) -> None:
         if self.placed:
@@ -369,6 +372,8 @@ class _Builder:
         self._say(event, f"the tag {event.tag} is not allowed", "delete it; quotes make a text")
 
     def _say(self, event: Any, message: str, hint: str | None = None) -> None:
+        if not self.placed:
+            raise Unplaced
         mark = event.start_mark
         self.problems.add(mark.line + 1, mark.column + 1, message, hint)
 

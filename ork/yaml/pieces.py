@@ -22,19 +22,21 @@ def cut(text: str, key: str) -> Pieces | None:
     it is always between two entries where a piece begins, and there is no alias: so what a piece
     means depends on no other one, and the last with `after` on no other one too.
     """
-    if not _SURE.isdisjoint(text) or ("*" in text and _ALIAS.search(text)):
+    if any(sign in text for sign in _UNSURE) or ("*" in text and _ALIAS.search(text)):
         return None
     # The root is a mapping in column 0, for nothing is before its first key; and so each of its
     # keys is at the beginning of a line.
     top = list(_TOP.finditer(text))
+    if top and top[0][0].rstrip(" ") == "---":
+        del top[0]
     names = [found and found[1] for found in (_KEY.match(line[0]) for line in top)]
-    if None in names or names.count(key) != 1 or _INDENT.search(text, 0, top[0].start()):
+    if None in names or names.count(key) != 1 or INDENT.search(text, 0, top[0].start()):
         return None
     at = names.index(key)
     # And below is one too: there is nothing behind the key, and the next thing is another key.
     begin = top[at].end() + 1
     end = top[at + 1].start() if at + 1 < len(top) else len(text)
-    indent = _INDENT.search(text, begin, end)
+    indent = INDENT.search(text, begin, end)
     if indent is None or top[at][0].rstrip(" ") != f"{key}:":
         return None
     width = len(indent[1])
@@ -52,9 +54,9 @@ def cut(text: str, key: str) -> Pieces | None:
 
 
 # Line ends and white space that are not alike everywhere.
-_SURE = frozenset("\t\r\x85\u2028\u2029\ufeff")
+_UNSURE = "\t\r\x85\u2028\u2029\ufeff"
 # Where an alias can begin.
 _ALIAS = re.compile(r"(?:^|[-:?,\[{]) *\*[^ \n]", re.MULTILINE)
 _TOP = re.compile(r"^[^ \n#].*", re.MULTILINE)
 _KEY = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*):(?![^ \n])")
-_INDENT = re.compile(r"^( +)[^ \n#]", re.MULTILINE)
+INDENT = re.compile(r"^( +)[^ \n#]", re.MULTILINE)

@@ -17,7 +17,7 @@ from ork.definition.written import as_written
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, decode_object, encode_object
-from ork.yaml import nodes
+from ork.yaml import forms
 from ork.yaml.problems import PROBLEMS_MAX
 from tests.definition import schema
 from tests.scale import examples
@@ -361,7 +361,7 @@ def test_what_is_wrong_is_told_alike_whether_places_were_kept_or_not(
     text = "".join(words)
     found = outcome(text)
     with monkeypatch.context() as patch:
-        patch.setattr(nodes, "read_unplaced", lambda text: None)
+        patch.setattr(forms, "read_unplaced", lambda text, key: None)
         assert found == outcome(text)
 
 

@@ -31,6 +31,11 @@ def tree(text: str) -> Node:
     return root
 
 
+def unplaced(text: str) -> Node | None:
+    found = nodes.read_unplaced(text)
+    return found and found[0]
+
+
 def complaints(text: str) -> list[Problem]:
     with pytest.raises(InvalidInput) as caught:
         tree(text)
@@ -193,7 +198,7 @@ def test_nodes_know_where_they_begin() -> None:
 
 @needs_c
 def test_what_is_read_without_places_says_that_it_has_none() -> None:
-    root = nodes.read_unplaced(SEED)
+    root = unplaced(SEED)
     assert root is not None
     with pytest.raises(nodes.Unplaced):
         _ = root.line
@@ -201,7 +206,7 @@ def test_what_is_read_without_places_says_that_it_has_none() -> None:
 
 @needs_c
 def test_without_places_equal_scalars_are_one_node_but_a_quoted_number_is_a_text() -> None:
-    root = nodes.read_unplaced("[1, '1', \"1\", 1, <<, '<<', &a 1, *a, &b ~, *b]")
+    root = unplaced("[1, '1', \"1\", 1, <<, '<<', &a 1, *a, &b ~, *b]")
     assert root is not None and isinstance(root.value, list)
     assert nodes.plain(root) == [1, "1", "1", 1, "<<", "<<", 1, 1, None, None]
     assert root.value[0] is root.value[3]
@@ -389,7 +394,7 @@ def outcome(text: str) -> object:
     except InvalidInput as error:
         assert is_forbidden(text) or nodes.read_unplaced(text) is None
         return error.problems
-    bare = nodes.read_unplaced(text)
+    bare = unplaced(text)
     assert bare is None or repr(nodes.plain(bare)) == repr(nodes.plain(root))
     # A workflow is a mapping; of other roots the parsers may think differently.
     return places(root) if isinstance(root.value, dict) else "not a mapping"
