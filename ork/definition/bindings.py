@@ -150,23 +150,24 @@ def _binding(
     field: str, node: Node, wanted: Json, scope: Scope, problems: Problems
 ) -> dict[str, Json] | None:
     entries = node.value
+    if isinstance(entries, dict) and len(entries) == 1:
+        ((word, (_, value)),) = entries.items()
+        if word == "const":
+            return {"const": _constant(field, value, problems, wanted=wanted)}
+        if word == "ref":
+            return _reference(value, wanted, scope, problems)
     if isinstance(entries, dict) and entries.keys() == {"ref", "else"}:
         return _with_else(
             entries, partial(_constant, field, wanted=wanted), wanted, scope, problems
         )
-    if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
-        hint = f"write {_FORM}"
-        if isinstance(entries, str) and (ref := _meant(entries, scope)):
-            hint = f"write {{ref: {ref}}}"
-        elif not isinstance(entries, (dict, list)) and not str(entries).startswith(_SOURCES):
-            hint = f"write {{const: {entries}}}"
-        message = f"inputs: `{field[:60]}` is neither a constant nor a reference"
-        problems.at(node, message, hint[:200])
-        return None
-    ((word, (_, value)),) = entries.items()
-    if word == "const":
-        return {"const": _constant(field, value, problems, wanted=wanted)}
-    return _reference(value, wanted, scope, problems)
+    hint = f"write {_FORM}"
+    if isinstance(entries, str) and (ref := _meant(entries, scope)):
+        hint = f"write {{ref: {ref}}}"
+    elif not isinstance(entries, (dict, list)) and not str(entries).startswith(_SOURCES):
+        hint = f"write {{const: {entries}}}"
+    message = f"inputs: `{field[:60]}` is neither a constant nor a reference"
+    problems.at(node, message, hint[:200])
+    return None
 
 
 def _with_else(

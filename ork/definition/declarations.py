@@ -21,6 +21,7 @@ class Declarations:
         self._aliases = aliases
         self._problems = problems
         self._resolved: dict[str, tuple[Json, int, int]] = {}  # the type, its nodes, its height
+        self._known: dict[Node, tuple[Json, int, int]] = {}  # of nodes that were good
         self._open: list[str] = []  # the aliases being resolved now
         self._expanded = 0
         for name, (key, _) in aliases.items():
@@ -32,7 +33,11 @@ class Declarations:
 
     def read(self, node: Node) -> Json:
         """Return the type that a node says, without aliases; None after a complaint."""
-        kind, nodes, _ = self._read(node, 1)
+        if (found := self._known.get(node)) is None:
+            found = self._read(node, 1)
+            if found[0] is not None:
+                self._known[node] = found
+        kind, nodes, _ = found
         self._expanded += nodes
         if self._expanded > EXPANDED_NODES_MAX:
             self._problems.at(node, "the types of this file, aliases written out, are too large")

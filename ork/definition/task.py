@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
 
 from ork.code.words import outside
 from ork.definition import fields
@@ -30,6 +30,9 @@ from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task
 from ork.objects.value import Value
 from ork.yaml.nodes import Node
 from ork.yaml.problems import VALUE_LINES_MAX, Problems
+
+READ_MAX = 1000  # different values of a key that are kept at hand
+Readers: TypeAlias = Mapping[str, Callable[[Node], Any]]  # of values, by their keys
 
 _KEYS = """executor file module command shell function timeout retries retry_delay retry_backoff
     fresh depends_on when input_type output_type inputs env on_upstream_failure"""
@@ -98,7 +101,18 @@ class Draft:
         return f"the task `{self.name[:60]}`"
 
 
-def read_draft(key: Node, node: Node, *, types: Declarations, problems: Problems) -> Draft:
+def readers(problems: Problems, *, once: bool) -> Readers:
+    """Return what reads the values of a task that need nothing but themselves; each node `once`.
+
+    That is for nodes which many tasks share, and of which there is nothing to say.
+    """
+    every = {key: partial(read, what=key, problems=problems) for key, read in _READ.items()}
+    return {key: lru_cache(READ_MAX)(read) for key, read in every.items()} if once else every
+
+
+def read_draft(
+    key: Node, node: Node, *, read: Readers, types: Declarations, problems: Problems
+) -> Draft:
     """Return one task read by itself."""
     name = str(key.value)
     fields.name(key, "the name of a task", problems)
@@ -108,7 +122,10 @@ def read_draft(key: Node, node: Node, *, types: Declarations, problems: Problems
     draft = Draft(name, key, {})
     draft.nodes = fields.mapping(node, draft.title, TASK_KEYS, problems, _OTHER_KEYS)
     if isinstance(node.value, dict):
-        draft.executor = _executor(draft, problems)
+        if at := draft.nodes.pop("executor", None):
+            draft.executor = read["executor"](at)
+        else:
+            _ask_for_executor(draft, problems)
         _check_code(draft, problems)
     if "input_type" in draft.nodes:
         at = draft.nodes["input_type"]
@@ -152,6 +169,7 @@ class Shared(Value, frozen=True, kw_only=True):
     params: Params
     env: Env
     shell: tuple[str, ...] | None
+    read: Readers
 
 
 def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
@@ -160,7 +178,7 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
     scope = Scope(draft.name, draft.needs, shared.outputs, shared.params, draft.input_type)
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
 
-    given = {key: read(nodes[key], key, problems) for key, read in _READ.items() if key in nodes}
+    given = {key: read(nodes[key]) for key, read in shared.read.items() if key in nodes}
     shell = None
     if isinstance(command := given.get("command"), str):
         shell = fields.each(nodes, "shell", fields.shell, problems) or shared.shell
@@ -304,8 +322,15 @@ def _timeout(node: Node, what: str, problems: Problems) -> int | None:
     return fields.duration(node, what, problems, unit=SECOND, least=0, above=True)
 
 
+def _executor(node: Node, what: str, problems: Problems) -> str | None:
+    if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
+        return EXECUTOR_ALIASES[node.value]
+    return fields.choice(node, what, problems, words=EXECUTORS, other=_OTHER_EXECUTORS)
+
+
 # How the values that need nothing but themselves are read.
-_READ: dict[str, Callable[[Node, str, Problems], Any]] = {
+_READ: dict[str, Callable[..., Any]] = {
+    "executor": _executor,
     "file": fields.path,
     "module": fields.dotted,
     "command": fields.command,
@@ -319,19 +344,13 @@ _READ: dict[str, Callable[[Node, str, Problems], Any]] = {
 }
 
 
-def _executor(draft: Draft, problems: Problems) -> str | None:
-    node = draft.nodes.get("executor")
-    if node is None:
-        hint = "add `executor: python`, `process` or `library`"
-        if "command" in draft.nodes or "shell" in draft.nodes:
-            hint = "add `executor: process`"
-        elif "module" in draft.nodes or "function" in draft.nodes:
-            hint = "add `executor: python`"
-        problems.at(draft.key, f"{draft.title} has no executor", hint)
-        return None
-    if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
-        return EXECUTOR_ALIASES[node.value]
-    return fields.choice(node, "executor", problems, words=EXECUTORS, other=_OTHER_EXECUTORS)
+def _ask_for_executor(draft: Draft, problems: Problems) -> None:
+    hint = "add `executor: python`, `process` or `library`"
+    if "command" in draft.nodes or "shell" in draft.nodes:
+        hint = "add `executor: process`"
+    elif "module" in draft.nodes or "function" in draft.nodes:
+        hint = "add `executor: python`"
+    problems.at(draft.key, f"{draft.title} has no executor", hint)
 
 
 def _check_code(draft: Draft, problems: Problems) -> None:

@@ -18,7 +18,16 @@ from ork.alike import alike
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
-from ork.definition.task import ALIKE, TASK_KEYS, Draft, Shared, finish, read_draft, read_needs
+from ork.definition.task import (
+    ALIKE,
+    TASK_KEYS,
+    Draft,
+    Shared,
+    finish,
+    read_draft,
+    read_needs,
+    readers,
+)
 from ork.definition.types import convert, describe, show
 from ork.errors import InvalidInput
 from ork.graph.order import find_cycle
@@ -441,14 +450,16 @@ class _Workflow:
             problems.at(node, "tasks must be a mapping of at least one task", hint)
             return params, {}
         self._check_sizes(node, len(node.value), env)
+        # Who says something of a node without a place ends the reading.
+        read = readers(problems, once=node.place is None)
         drafts = {}
         entries = self._indent_keys(node.value)
         for name in self._noting(counted("reading tasks", entries, len(entries))):
             key, value = entries[name]
-            drafts[name] = read_draft(key, value, types=types, problems=problems)
+            drafts[name] = read_draft(key, value, read=read, types=types, problems=problems)
         outputs = {name: known.output_type for name, known in (self.kept | drafts).items()}
         self._check_graph(drafts, outputs)
-        shared = Shared(outputs=outputs, params=params, env=env, shell=shell)
+        shared = Shared(outputs=outputs, params=params, env=env, shell=shell, read=read)
         names = counted("checking tasks", sorted(drafts), len(drafts))
         tasks = {name: finish(drafts[name], shared, problems) for name in self._noting(names)}
         return params, dict(sorted((self.kept | tasks).items()))
