@@ -61,12 +61,10 @@ def check_functions(
     fit = set()  # calls of which there is nothing to say: most tasks make the same few
     told: dict[tuple[str, str | None], list[tuple[Node, str, Task]]] = {}
     for name, task in definition.tasks.items():
-        if (found := module_of(task)) is None:
+        call = task.executor, task.module, task.file, task.function, *task.inputs
+        if call in fit or (found := module_of(task)) is None:
             continue
         path, module = found
-        call = path, task.function, *task.inputs
-        if call in fit:
-            continue
         complaints = list(_check(task, path, module, partial(_place, definition, name), problems))
         if not complaints:
             fit.add(call)

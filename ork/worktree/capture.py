@@ -130,7 +130,7 @@ class _Capture:
         for name, trail in found.items():
             task = tasks[name]
             key = "module" if task.module else "file" if task.file else "command"
-            named = task.executor, task.module, task.file, *python_path(task)
+            named = task.executor, task.module, task.file, str(task.env.get("PYTHONPATH"))
             if named not in good:
                 before = self.problems.count
                 self._check_named(name, task)
