@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from ork.code.programs import language_of
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
+from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 from ork.progress import counted
@@ -21,15 +22,17 @@ from ork.progress import counted
 # file, folder, outside (a link leads out), data (excluded, there or not), or None
 Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
-Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python, package, notebook
 
 STDLIB = sys.stdlib_module_names
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
 FOLDERS_MAX = 64  # that lie in one another
+REMEMBERED_MAX = 4096  # files whose code is known from another workflow or snapshot
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
+
+_known: dict[tuple[Oid, str], Code | Unreadable] = {}
 
 
 class Reach(Value, frozen=True, kw_only=True):
@@ -77,7 +80,19 @@ class Trail(NamedTuple):
 
 
 def read_code(data: bytes, language: str) -> Code | Unreadable:
-    """Return what a file executes: shell, python, notebook, or package for an `__init__.py`."""
+    """Return what a file executes: shell, python, notebook, or package for an `__init__.py`.
+
+    Workflows share code, and so do snapshots: it is remembered, of the file only the hash.
+    """
+    key = hash_bytes(data), language
+    if key not in _known:
+        if len(_known) >= REMEMBERED_MAX:
+            _known.clear()
+        _known[key] = _read_code(data, language)
+    return _known[key]
+
+
+def _read_code(data: bytes, language: str) -> Code | Unreadable:
     if language == "shell":
         return read_shell(data.decode("utf-8", "replace"))
     if language == "notebook":
@@ -89,16 +104,14 @@ def read_code(data: bytes, language: str) -> Code | Unreadable:
     return read_python(data, is_package=language == "package")
 
 
-def reach(
-    tasks: Mapping[str, Task], *, read: Read, kind: Kind, parse: Parse = read_code
-) -> dict[str, Reach]:
+def reach(tasks: Mapping[str, Task], *, read: Read, kind: Kind) -> dict[str, Reach]:
     """Return for each task the files that it executes."""
     return {
         name: Reach(
             files=frozenset(path for path in trail.files if kind(path) == "file"),
             complete=not trail.open,
         )
-        for name, trail in trails(tasks, read, kind, parse, installed=True).items()
+        for name, trail in trails(tasks, read, kind, installed=True).items()
     }
 
 
@@ -106,7 +119,6 @@ def trails(
     tasks: Mapping[str, Task],
     read: Read,
     kind: Kind,
-    parse: Parse = read_code,
     *,
     installed: bool,
 ) -> dict[str, Trail]:
@@ -115,19 +127,19 @@ def trails(
     What one of the commands writes is data, even where another one executes it. Where the root may
     be `installed` as it is developed, what an import finds nowhere else may be a package of it.
     """
-    walk = _Walk(read, kind, parse, installed=installed)
+    walk = _Walk(read, kind, installed=installed)
     told = counted("reading code", tasks.items(), len(tasks))
     found = {name: walk.task(task) for name, task in told}
     written = frozenset(path for trail in found.values() for path in trail.writes)
     if written.isdisjoint(path for trail in found.values() for path in trail.files):
         return found
-    walk = _Walk(read, kind, parse, written, installed=installed)
+    walk = _Walk(read, kind, written, installed=installed)
     return {name: walk.task(task) for name, task in tasks.items()}
 
 
 def own_files(task: Task, kind: Kind) -> list[str]:
     """Return the files that a task names itself: its file, or those of its command."""
-    walk = _Walk(lambda path: None, kind, read_code)
+    walk = _Walk(lambda path: None, kind)
     return list(walk.task(task).files)
 
 
@@ -226,12 +238,11 @@ class _Walk:
         self,
         read: Read,
         kind: Kind,
-        parse: Parse,
         written: frozenset[str] = frozenset(),
         *,
         installed: bool = False,
     ) -> None:
-        self.read, self.kind, self.parse = read, kind, parse
+        self.read, self.kind = read, kind
         self.installed = installed
         self.written = written
         self.steps: dict[_Node, _Step] = {}
@@ -328,7 +339,7 @@ class _Walk:
                 language = "package"
             elif node.file.endswith(".ipynb"):
                 language = "notebook"
-        code = self.parse(data, language)
+        code = read_code(data, language)
         if isinstance(code, Unreadable):
             yield Open(node.file, Use("unclear", line=code.line), unreadable=code)
         else:

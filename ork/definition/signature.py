@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -145,6 +145,7 @@ def modules_of(sources: Mapping[str, bytes]) -> ModuleOf:
     return module_of
 
 
+@lru_cache(maxsize=64)  # as most tasks, and workflows, name the same few files
 def read_module(source: bytes) -> Module | None:
     """Return what a Python source defines; None when it cannot be read."""
     try:
@@ -171,6 +172,8 @@ def read_module(source: bytes) -> Module | None:
         elif _sets_names(node):
             complete = False
     once = {name: function for name, function in functions.items() if bound[name] == 1}
+    for function in once.values():
+        function.body.clear()  # nothing is asked of it, and a Module is kept
     complete = complete and not {"*", "__getattr__"} & bound.keys()
     return Module(frozenset(bound), once, complete, source)
 

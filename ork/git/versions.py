@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.reach import read_code
 from ork.definition.secrets import secret_problems
 from ork.definition.workflow import Definition, parse
 from ork.errors import InvalidInput, Problem
@@ -24,7 +23,7 @@ from ork.worktree.capture import capture
 from ork.worktree.folder import root_below
 from ork.worktree.load import TEXT_BYTES_MAX, Loaded, secrets_in
 
-REMEMBERED_MAX = 4096  # files whose imports, or secrets, are known from an earlier commit
+REMEMBERED_MAX = 4096  # files that are known to have no secrets, from an earlier commit
 
 
 class Skipped(Value, frozen=True, kw_only=True):
@@ -62,7 +61,6 @@ class Versions:
         self._blobs = blobs
         self._files = [_File(n, one, one.first) for n, one in enumerate(names)]
         self._after = after  # of each file: the number of the last commit that is not wanted
-        self._parse = lru_cache(REMEMBERED_MAX)(read_code)
         self._clean = lru_cache(REMEMBERED_MAX)(lambda data: not secret_problems(data, file=""))
 
     def of(self, number: int, commit: str, changes: list[Change]) -> Iterator[Version | Skipped]:
@@ -116,7 +114,7 @@ class Versions:
                 raise InvalidInput("its root lies outside of the repository")
             file.seen = CommittedFiles(self._tree, root, self._blobs)
             file.seen.look_at(path)
-        captured = capture(definition, file.seen, file=path, parse=self._parse)
+        captured = capture(definition, file.seen, file=path)
         built = snapshot.build(definition.tasks, captured.files, definition.params)
         return Loaded(
             path=Path(path), text=text, definition=definition, built=built, captured=captured

@@ -10,13 +10,13 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ork.alike import alike
 from ork.code.use import Unreadable, Use
-from ork.definition.reach import Open, Parse, Trail, find_module, python_path, read_code, trails
+from ork.definition.reach import Open, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import HOOKS, Definition
 from ork.definition.written import hook_command
 from ork.errors import InvalidInput, Problem
@@ -72,7 +72,6 @@ def capture(
     root: Path | Files,
     *,
     file: str,
-    parse: Parse = read_code,
     problems: Problems | None = None,
 ) -> Captured:
     """Return the code that a Definition needs, sorted by path; raise InvalidInput with all errors.
@@ -83,7 +82,7 @@ def capture(
     """
     told = problems or Problems(file, definition.text)
     root = Root(root) if isinstance(root, Path) else root
-    taking = _Capture(definition, root, file, parse, told)
+    taking = _Capture(definition, root, file, told)
     found = taking.tasks(definition.tasks)
     for pattern in definition.include:
         taking.include(pattern)
@@ -101,13 +100,10 @@ def shown_root(file: str, definition: Definition) -> Path:
 
 
 class _Capture:
-    def __init__(
-        self, definition: Definition, root: Files, file: str, parse: Parse, problems: Problems
-    ) -> None:
+    def __init__(self, definition: Definition, root: Files, file: str, problems: Problems) -> None:
         self.places, self.text = definition.places, definition.text
         self.settings, self.defined = definition.settings, definition.tasks
         self.shown = shown_root(file, definition)
-        self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
         self.problems = problems
@@ -121,7 +117,7 @@ class _Capture:
 
     def _trails(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         installed = any(self.kind(name) == "file" for name in PACKAGED_BY)
-        return trails(tasks, self._read, self.kind, self.parse, installed=installed)
+        return trails(tasks, self._read, self.kind, installed=installed)
 
     def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         """Take what all tasks execute."""
@@ -317,7 +313,7 @@ class _Capture:
         """Return a complaint about a file that is read and is no Python, or None."""
         file = self.files.get(path)
         language = "package" if path.endswith("/__init__.py") else "python"
-        found = self.parse(file.data, language) if file else None
+        found = read_code(file.data, language) if file else None
         if not isinstance(found, Unreadable):
             return None
         return Problem(

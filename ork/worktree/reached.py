@@ -10,19 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ork.errors import NotFound
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import FileMap
 from ork.store.store import Store
 from ork.worktree.globs import excluding
 
 if TYPE_CHECKING:  # what reads code is loaded where some is read
-    from ork.code.use import Code, Unreadable
     from ork.definition.reach import Reach
-
-REMEMBERED_MAX = 1024  # files whose code is known from another snapshot
-
-_known: dict[tuple[Oid, str], Code | Unreadable] = {}
 
 
 def reached(
@@ -43,7 +38,7 @@ def reached(
     def read(path: str) -> bytes | None:
         return store.blob(files[path].blob) if path in files else None
 
-    return reach(tasks, read=read, kind=excluding(kind, exclude), parse=_parse)
+    return reach(tasks, read=read, kind=excluding(kind, exclude))
 
 
 def lacks_code(store: Store, deploy: Deploy | None) -> bool:
@@ -73,14 +68,3 @@ def refuse_without_code(store: Store, oid: Oid | None) -> None:
 def _is_there(path: str) -> str | None:
     """Return the kind of a path where all code is, and none of it belongs to an environment."""
     return None if path.endswith("pyvenv.cfg") else "file"
-
-
-def _parse(data: bytes, language: str) -> Code | Unreadable:
-    from ork.definition.reach import read_code
-
-    key = hash_bytes(data), language  # of a file only its name is kept, not its contents
-    if key not in _known:
-        if len(_known) >= REMEMBERED_MAX:
-            _known.clear()
-        _known[key] = read_code(data, language)
-    return _known[key]

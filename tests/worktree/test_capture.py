@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ork.code.use import Code, Unreadable
 from ork.definition.reach import read_code
+from ork.definition.signature import read_module
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
 from ork.objects.snapshot import CodeFile
@@ -214,19 +214,11 @@ def test_tasks_of_one_file_share_it(root: Path) -> None:
 # -- process and library tasks
 
 
-def test_a_file_is_parsed_once_whatever_names_it(root: Path) -> None:
-    write(root, "tasks/etl.py", "import other")
-    write(root, "tasks/other.py")
-    asked = []
-
-    def parsed(data: bytes, language: str) -> Code | Unreadable:
-        asked.append(data)
-        return read_code(data, language)
-
-    lines = f"  a: {{{PYTHON}}}\n  b: {{{PYTHON}, function: f}}\n"
-    definition = parse(f"name: n\ntasks:\n{lines}".encode(), file="w/etl.yaml")
-    capture(definition, root, file="w/etl.yaml", parse=parsed)
-    assert sorted(asked) == [b"", b"import other"]
+def test_code_is_read_once_whatever_names_it() -> None:
+    code, same = b"import other", b"import " + b"other"
+    assert read_code(code, "python") is read_code(same, "python")
+    assert read_code(code, "shell") is not read_code(code, "python")
+    assert read_module(code) is read_module(same)
 
 
 def test_a_process_task_takes_its_file(root: Path) -> None:
