@@ -20,11 +20,14 @@ class FolderLeases:
 
     def take(self, name: str) -> FileLease | None:
         """Take a lease; None when this process or another has it."""
+        store = self._folder.parent
         try:
-            os.stat(self._folder.parent)  # which is not made: who removed it wants no lease
-            with open_folder(self._folder.parent, [self._folder.name], make=0o700) as at:
+            os.stat(store)  # which is not made: who removed it wants no lease
+            with open_folder(store, [self._folder.name], make=0o700) as at:
                 descriptor = take_lock(name, at=at)
         except OSError as error:
+            if not os.path.lexists(store):
+                raise StoreError(f"there is no store in {store}: {error.strerror}") from None
             path = self._folder / name
             raise StoreError(
                 f"the lock {path} cannot be used: {error.strerror}",
