@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -102,7 +102,7 @@ def shown_root(file: str, definition: Definition) -> Path:
 class _Capture:
     def __init__(self, definition: Definition, root: Files, file: str, problems: Problems) -> None:
         self.places, self.text = definition.places, definition.text
-        self.settings, self.defined = definition.settings, definition.tasks
+        self.settings = definition.settings
         self.shown = shown_root(file, definition)
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
@@ -111,6 +111,7 @@ class _Capture:
         self.files: dict[str, CodeFile] = {}
         self.refused: set[str] = set()
         self.reasons: dict[str, list[Reason]] = {}
+        self.not_executable: list[tuple[str, str]] = []  # of a program: the task, the path
         self.parsed: set[str] = set()
         self.bytes = 0
         self.is_full = False
@@ -135,6 +136,9 @@ class _Capture:
             for path, (role, by) in trail.files.items():
                 if self._take(path, ("tasks", name, key)):
                     self.reasons.setdefault(path, []).append(Reason(name, role, by))
+                    starts = task.executor == "process" and role in ("program", "file") and not by
+                    if starts and not self.files[path].executable:
+                        self.not_executable.append((name, path))
         return found
 
     def include(self, pattern: str) -> None:
@@ -176,8 +180,10 @@ class _Capture:
         for path in included:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
-        for at, path in self._not_executable(found):
-            line, column = self._place_of(at, Use("program", text=path), texts[""])
+        # Unless a task makes it executable.
+        for name, path in self.not_executable if "chmod" not in self.text else ():
+            use = Use("program", text=path)
+            line, column = self._place_of(("tasks", name), use, texts[""])
             message = f"{path} is not executable"
             hint = f"`chmod +x {shlex.quote(path)}`, or let an interpreter execute it"
             told[True][texts[""].problem(line, column, message, hint)] = None
@@ -208,17 +214,6 @@ class _Capture:
                 hint = f"name it from the root: {below}"
             told[is_told][texts[by].problem(line, column, message, hint)] = None
         return tuple(told[True]), tuple(told[False])
-
-    def _not_executable(self, found: Mapping[str, Trail]) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield where a task itself starts a program that may not be executed, as it is now."""
-        if "chmod" in self.text:
-            return  # a task makes it executable
-        for name, trail in found.items():
-            roles = ("program", "file") if self.defined[name].executor == "process" else ()
-            for path, (role, by) in trail.files.items():
-                file = self.files.get(path)
-                if role in roles and not by and file and not file.executable:
-                    yield ("tasks", name), path
 
     def _hooks(self) -> dict[str, Task]:
         commands = ((hook, hook_command(self.settings, hook)) for hook in HOOKS)
