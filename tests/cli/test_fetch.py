@@ -203,3 +203,17 @@ def test_what_was_renamed_there_is_known_by_its_former_name(ran, team):
     assert ran("diff", "etl...origin/load").code == 0
     assert ran("pull").code == 0
     assert "behind" not in ran("status").out
+
+
+def test_a_clone_without_a_target_has_the_name_of_the_other(ran, tmp_path, monkeypatch):
+    source = Path.cwd()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    cloned = ran("clone", str(source))
+    assert cloned.code == 0
+    assert f"`ork -C {source.name} restore" in cloned.err
+    assert "workflows/etl" in refs(Path(source.name, ".ork"))
+    assert ran("clone", str(source)).code == 3, "there is one by now"
+    of_url = ran("clone", "sqlite:../x.db")
+    assert of_url.code == 2
+    assert "hint: `ork clone URL FOLDER`" in of_url.err

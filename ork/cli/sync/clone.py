@@ -22,8 +22,13 @@ def clone(
         str, typer.Argument(metavar="SOURCE", help="The folder of a project, or a URL.")
     ],
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A folder without a store, or a URL.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="A folder without a store, or a URL; when left out, a folder here with the name"
+            " of the other one.",
+        ),
+    ] = None,
     url: Annotated[
         str, typer.Option("--store", metavar="URL", help="In a folder: lmdb:, sqlite: or files:.")
     ] = "lmdb:",
@@ -40,6 +45,7 @@ def clone(
 
     \b
     Example:
+        ork clone ../team
         ork clone ../team mine
         ork clone ../team sqlite:../copy.db
     """
@@ -53,6 +59,9 @@ def clone(
         raise UsageError(
             f"--store {url}: say lmdb:, sqlite: or files:", hint="TARGET may be a URL itself"
         )
+    if target is None and is_url(source):
+        raise UsageError("say where to: a URL has no name for it", hint="`ork clone URL FOLDER`")
+    target = target or Path(source).resolve().name
     done = clone(
         source,
         target,
