@@ -511,8 +511,8 @@ def test_the_project_itself_by_an_absolute_path_is_warned_of(
         (f"sh {root}/lib/../x.sh", "x.sh"),
         (f"cd {root} && sh x.sh", "x.sh"),
         (f"cd {root}; python -m lib.h", "."),
-        ("sh ~/root/x.sh", "x.sh"),
-        ('cd "$HOME/root" && ./x.sh', "x.sh"),
+        (f"sh ~/{root.name}/x.sh", "x.sh"),
+        (f'cd "$HOME/{root.name}" && ./x.sh', "x.sh"),
         (f"PYTHONPATH={root}/lib:/opt python -c 'import h'", "lib"),
         ("python tasks/etl.py", "lib/h.py"),
     ):
