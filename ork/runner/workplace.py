@@ -210,14 +210,20 @@ class Workplace:
 
     def _moved(self, listed: str | None, place: Place) -> str:
         """Return a list of folders, of which those of the project that have code are here."""
-        roots = {f"{self._root}/", f"{os.path.realpath(self._root or '')}/"}
         folders = (listed or "").split(":")
         for number, folder in enumerate(folders):
-            below = {f"{folder}/"[len(root) :] for root in roots if f"{folder}/".startswith(root)}
+            below = {
+                f"{folder}/"[len(root) :] for root in self._roots if f"{folder}/".startswith(root)
+            }
             for start in below:
                 if any(path.startswith(start) for path in self._paths):
                     folders[number] = os.path.join(place.folder, start).rstrip("/")
         return ":".join(folders)
+
+    @cached_property
+    def _roots(self) -> set[str]:
+        """How the paths below the project's folder begin, as they are given and without links."""
+        return {f"{self._root}/", f"{os.path.realpath(self._root or '')}/"}
 
     @cached_property
     def _inherited(self) -> dict[str, str]:
