@@ -25,6 +25,8 @@ import bench
 from measure import Row, Times, clean_environment, interleaved, number, row
 from running import PEERS, TASKS, further, run_noop
 
+from ork.errors import count
+
 DOIT_AT_MOST = 2.0
 REDUN_AT_LEAST = 8.0
 ROUNDS = 3
@@ -330,7 +332,7 @@ def _further(folder: Path, until: float) -> Iterator[Row]:
     )
     for name in names:
         few, mode, least = PEER[name].few, PEER[name].mode, PEER[name].at_least
-        what = f"{name}: one more ({2 * few:,} minus {few:,}, {rounds} rounds; {mode})"
+        what = f"{name}: one more ({2 * few:,} minus {few:,}, {count(rounds, 'round')}; {mode})"
         if name in unable:
             yield Row(what=what, ratio=unable[name])
             continue
