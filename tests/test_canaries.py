@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import ork as api
-from ork.executors.mask import Masker
 from ork.logs.reading import pieces
+from ork.mask import Masker
 from ork.objects.canonical import Json
 from ork.objects.value import as_line
 from ork.runner.events import RunFinished, TaskFinished

@@ -35,6 +35,7 @@ ROOMS: dict[str, str] = {
     "zone": "",
     "worker": "",
     "objects": "errors files progress",
+    "mask": "objects",
     "graph": "errors files",
     "yaml": "errors alike files progress objects",
     "code": "objects",
@@ -50,14 +51,14 @@ ROOMS: dict[str, str] = {
     "history": "errors alike files objects graph yaml definition differences store worktree search",
     "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
     " backends store worktree history",
-    "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
-    " executors runner",
+    "upkeep": "errors files failpoints progress objects mask backends store logs worktree history"
+    " heads runner",
     "sync": "errors files failpoints progress objects graph backends store logs upkeep runner",
     "git": "errors alike files progress objects graph yaml definition differences store worktree"
     " history heads",
     "orkdb": "errors alike files failpoints progress objects yaml schedule definition differences"
     " backends servers store logs history",
-    "executors": "errors files failpoints objects definition worker",
+    "executors": "errors files failpoints objects mask definition worker",
     "runner": "errors alike files failpoints objects graph definition differences backends store"
     " logs worktree history heads executors worker",
     "daemon": "errors files failpoints objects graph schedule definition backends store logs"
@@ -89,7 +90,7 @@ PURE = tuple(
     for room in ("objects", "graph", "yaml", "code", "schedule", "definition", "differences")
 )
 # The rooms that hold implementations: elsewhere only their contract is known.
-SEAMS = {"backends": ("base", "anchor", "address"), "executors": ("base", "mask")}
+SEAMS = {"backends": ("base", "anchor", "address"), "executors": ("base",)}
 CLI_FILES = ("session", "options")  # what every room of the command line may use
 
 # Library -> the only places that may import it.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ork.executors.base import Ending, Job, Outcome
 from ork.executors.logfile import Log
-from ork.executors.mask import Masker
+from ork.mask import Masker
 from ork.objects.canonical import Json
 
 ERROR_CHARACTERS_MAX = 20_000

@@ -11,8 +11,8 @@ import json
 import os
 
 from ork.executors.base import OUTPUT_BYTES_MAX
-from ork.executors.mask import Masker
 from ork.files import open_append, open_folder
+from ork.mask import Masker
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much

@@ -17,10 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from ork import files
+from ork import files, mask
 from ork.backends import anchor
 from ork.errors import NotFound, StoreError, UsageError, count
-from ork.executors import mask
 from ork.objects import redact
 from ork.objects.canonical import Oid, unframe
 from ork.objects.kinds import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ork.executors import logfile
 from ork.executors.logfile import Answer, Log
-from ork.executors.mask import Masker
+from ork.mask import Masker
 from tests.executors.suite import Place, Served, eventually, run
 from tests.scale import examples, size
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ork.errors import StoreError, UsageError
-from ork.executors.mask import find
+from ork.mask import find
 from ork.store import location
 from ork.store.store import Stamp
 from ork.upkeep import forget as module

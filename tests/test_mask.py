@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ork.executors.mask import MASK, Masker
+from ork.mask import MASK, Masker
 from tests.scale import examples
 
 TOKEN = "s3cret/Tok+en é\"'\\ 42"
