@@ -580,7 +580,7 @@ def gone(store: Store, folders: Sequence[Path]) -> dict[str, Path]:
     """
     below, project = [folder.resolve() for folder in folders], store.project.resolve()
     found = {}
-    for name, deploy in store.get_all(Deploy, heads(store)[0]).items():
+    for name, deploy in store.get_all(Deploy, heads(store)).items():
         path = Path(os.path.normpath(project / deploy.source.path))
         inside = any(path.is_relative_to(folder) for folder in below)
         if inside and not deploy.is_without_code and not path.exists():
@@ -590,12 +590,12 @@ def gone(store: Store, folders: Sequence[Path]) -> dict[str, Path]:
 
 def _deployed_files(store: Store) -> dict[str, str]:
     """Return the files that all heads came from; a head that goes meanwhile is in nobody's way."""
-    there = heads(store)[0]
+    there = heads(store)
     while True:
         try:
             return _files_of(store, there)
         except Corrupt:  # gc may have removed it since
-            if (now := heads(store)[0]) == there:
+            if (now := heads(store)) == there:
                 raise
             there = now
 

@@ -245,7 +245,7 @@ def deploys_between(
 
 def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
     if revision is None:
-        there, _ = heads(store)
+        there = heads(store)
         if not there:
             from ork.store.suggestions import nothing_deployed  # what only an error needs
 

@@ -88,7 +88,7 @@ class _Place(NamedTuple):
 
 def _newest(store: Store) -> Iterator[Resolved]:
     """Yield the newest version of each workflow; what leads to their tasks is read together."""
-    left = iter(heads(store)[0].items())
+    left = iter(heads(store).items())
     while page := dict(islice(left, TOGETHER)):
         deploys = store.get_all(Deploy, page)
         snapshots = store.get_all(Snapshot, {name: one.snapshot for name, one in deploys.items()})

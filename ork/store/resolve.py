@@ -200,13 +200,13 @@ def _is_part(found: Resolved) -> bool:
 
 def workflows(store: Store) -> list[str]:
     """Return the names of all deployed workflows that are not archived, sorted."""
-    return list(heads(store)[0])
+    return list(heads(store))
 
 
-def heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
-    """Return the heads of workflows that are not archived, by name, and the names of the others."""
+def heads(store: Store) -> dict[str, Oid]:
+    """Return the heads of workflows that are not archived, by name."""
     every, put_away = all_heads(store)
-    return {name: oid for name, oid in every.items() if name not in put_away}, put_away
+    return {name: oid for name, oid in every.items() if name not in put_away}
 
 
 def all_heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
@@ -473,7 +473,7 @@ def _with_a_file_here(store: Store) -> list[str]:
     """Return the workflows whose files lie in the folder where the user is."""
     if store.here is None:
         return []
-    deploys = store.get_all(Deploy, heads(store)[0])
+    deploys = store.get_all(Deploy, heads(store))
     paths = {name: (store.project / one.source.path).resolve() for name, one in deploys.items()}
     return [name for name, path in paths.items() if path.parent == store.here and path.is_file()]
 

@@ -83,7 +83,7 @@ def _meant(store: Store, text: str, now: datetime) -> Resolved | None:
 
 
 def _parts(store: Store, wanted: str) -> Iterator[PartFound]:
-    there = dict(islice(heads(store)[0].items(), WORKFLOWS_LOOKED_INTO_MAX))
+    there = dict(islice(heads(store).items(), WORKFLOWS_LOOKED_INTO_MAX))
     for name, deploy in store.get_all(Deploy, there).items():
         snapshot = store.snapshot(deploy.snapshot)
         for kind, parts in (("task", snapshot.tasks), ("file", snapshot.files)):
@@ -99,7 +99,7 @@ def _deploys(store: Store, wanted: str) -> tuple[list[LogEntry], int, Deploy | N
     """
     found: list[LogEntry] = []
     looked_at, last = 0, None
-    deploys = histories(store, heads(store)[0])
+    deploys = histories(store, heads(store))
     for oid, deploy in deploys:
         if looked_at == DEPLOYS_LOOKED_AT_MAX or len(found) == FOUND_MAX:
             return found, looked_at, last, False
