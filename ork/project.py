@@ -28,7 +28,7 @@ from ork.heads.workflows import WorkflowEntry, workflow_list
 from ork.history.blame import Blame, blame
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.compare_runs import RunDiff, diff_runs, last_failure
-from ork.history.details import RunDetails, TaskDetails, details_of, run_details
+from ork.history.details import RunDetails, TaskDetails, details_of, outputs, run_details
 from ork.history.log import LogEntry, log
 from ork.history.tasks import TaskRow, refuse_unknown, task_rows, workflow_and_task
 from ork.logs.ends import end_of_log
@@ -43,7 +43,7 @@ from ork.runner.loop import Control
 from ork.runner.record import cancel
 from ork.runner.start import Caller, Options, WouldRun
 from ork.search.grep import pattern_of
-from ork.store.contents import SnapshotDetails, find_run, outputs, run_and_task, snapshot_details
+from ork.store.contents import SnapshotDetails, find_run, snapshot_details
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_span
@@ -1064,14 +1064,18 @@ class Project:
 
         remove(self.store, waiting)
 
-    def outputs(self, what: AnyRevision) -> dict[str, Any]:
-        """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one.
+    def outputs(self, what: AnyRevision) -> Any:
+        """Return the outputs of a run, task -> value, or of one task, "etl#1:load", its value.
+
+        Of "etl#1:load.tables[0].rows" it is that part of the value.
 
         >>> project.outputs("etl#1")
         {'extract': {'rows': 3}, 'load': {'loaded': 3}}
+        >>> project.outputs("etl#1:load.loaded")
+        3
         """
-        run, task = run_and_task(self.store, as_revision(what), now=now_here())
-        return outputs(self.store, run, task)
+        values, value = outputs(self.store, as_revision(what), now=now_here())
+        return dict(values) if value is values else value
 
     def rollback(
         self,

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import pickle
 import re
 import subprocess
@@ -764,6 +765,19 @@ def test_a_run_in_a_pickle_has_all_of_its_values(project):
     assert list(again.tasks) == ["extract", "load"]
     assert repr(again) == str(again) == repr(run)
     assert pickle.loads(pickle.dumps(again)) == again  # noqa: S301 - our own
+
+
+def test_outputs_are_those_that_the_command_prints(etl):
+    etl("run", "etl.yaml")
+    etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
+    etl("run", "etl.yaml")
+    with library.open() as project:
+        for part in ("etl#1", "etl#1:load", "etl#1:load.loaded", "etl#2"):
+            assert project.outputs(part) == json.loads(etl("outputs", part).out)
+        for part in ("etl#2:load", "etl#1:load.lod", "etl#1:lod"):
+            with pytest.raises(library.NotFound) as refused:
+                project.outputs(part)
+            assert str(refused.value) in etl("outputs", part).err
 
 
 def test_an_operation_keeps_no_password_and_no_half_a_character():

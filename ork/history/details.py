@@ -22,7 +22,7 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value
-from ork.store.contents import needs_of, task_runs
+from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
@@ -381,6 +381,22 @@ class Outputs(Mapping[str, Json]):
 def _first(name: str, texts: Iterator[str]) -> str:
     """Return a line about a mapping, whose values may be more than the memory holds."""
     return line(name, [*islice(texts, SHOWN), *("..." for _ in islice(texts, 1))])
+
+
+def outputs(store: Store, text: str, *, now: datetime) -> tuple[Outputs, Json | Outputs]:
+    """Return the outputs of a run, or of its one task, and what of them is meant.
+
+    That is all of RUN, the value of RUN:TASK, and the part of it where RUN:TASK.FIELD leads.
+    """
+    run, task, path = run_and_place(store, text, now=now)
+    states = task_runs(store, run)
+    found = Outputs(store, run, states.ordered([task]) if task else states)
+    if task is None:
+        return found, found
+    if not found:
+        name = f"{run.name}:{task}"
+        raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
+    return found, value_at(found[task], path)
 
 
 def value_at(value: Json, path: str) -> Json:

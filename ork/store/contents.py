@@ -10,7 +10,7 @@ from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, count, some
 from ork.graph import order as graph
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import (
     FileEntry,
@@ -261,10 +261,3 @@ def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:
     if isinstance(entry, FileEntry):
         return Entry(kind="blob", oid=entry.blob, name=name, executable=entry.executable)
     return Entry(kind=kind_of(store.read(entry)), oid=entry, name=name)
-
-
-def outputs(store: Store, run: Run, task: str | None = None) -> dict[str, Json]:
-    """Return task name -> output of a run, or of its one task."""
-    states = task_runs(store, run)
-    names = states if task is None else states.keys() & {task}
-    return {name: store.output(t.output) for name in names if (t := states[name]).output}

@@ -185,6 +185,8 @@ def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
         assert json.loads(ork("outputs", f"w#1:fit{path}").out) == part
     found = json.loads(ork("outputs", "w:fit.rmse", "--json").out)
     assert found == {"schema": "ork.outputs.v1", "data": {"fit.rmse": 0.5}}
+    found = json.loads(ork("outputs", "w@{2026-11-01T13:00}:fit.rmse", "--json").out)
+    assert found["data"] == {"fit.rmse": 0.5}
     for path, told in (
         (".rmsee", "no rmsee in it\nhint: did you mean rmse?"),
         (".sizes[2]", "no [2] among 2 elements"),

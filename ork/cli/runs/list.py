@@ -234,29 +234,23 @@ def outputs(
         ork outputs etl#1:extract.rows
     """
     from ork.cli.screen.line import json_parts
-    from ork.history.details import Outputs, value_at
-    from ork.store.contents import run_and_place, task_runs
+    from ork.history.details import outputs
+    from ork.store.revision import split_part
 
     session: Session = ctx.obj
     store = session.store
-    run, task, path = run_and_place(store, revision, now=session.now())
-    states = task_runs(store, run)
-    if task:
-        states = states.ordered([task])
-    values = Outputs(store, run, states)
-    if task and not values:
-        name = f"{run.name}:{task}"
-        raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
+    values, value = outputs(store, revision, now=session.now())
+    run = values.run
     workflow = present_name(store, run.workflow)
     newest = store.ref(f"workflows/{workflow}") if "#" not in revision else None
     if newest and store.get(Deploy, newest).snapshot != run.snapshot:
         session.say(note_line(f"{run.name} executed another version than the newest of {workflow}"))
-    for name, changed in tainted(states).items():
+    for name, changed in tainted(values.states).items():
         if name in values:
             session.say(note_line(f"{name}: {taint_text(changed)}"))
-    value = value_at(values[task], path) if task else values
     if as_json:
-        session.print_json("outputs", {revision.partition(":")[2]: value} if path else values)
+        part = split_part(revision)[1]
+        session.print_json("outputs", {part: value} if part else values)
         return
     sys.stdout.writelines(json_parts(value, ascii=sys.stdout.isatty()))
     sys.stdout.write("\n")
