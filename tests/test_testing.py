@@ -33,6 +33,19 @@ tasks:
     executor: process
     command: cat data/all.txt && cat secret.txt
 """
+MODES = """
+name: modes
+env: {MODE: slow}
+tasks:
+  say:
+    executor: process
+    command: echo "$MODE, $TOKEN"
+    env: {TOKEN: {secret: API_TOKEN}}
+  again:
+    executor: process
+    command: echo "again $MODE" && cat data/all.txt
+    depends_on: [say]
+"""
 CLEAN = """
 import os
 
@@ -90,10 +103,23 @@ def test_a_task_that_fails(run_task):
     ("clean", {"inputs": {"row": 1}}, "clean has no input row; it has day, rows"),
     ("clean", {"inputs": {"rows": ["a"]}}, "the input rows of clean: .*expected int"),
     ("clean", {**CLEAN, "inputs": {"rows": []}, "params": {}}, "the parameter day has no default"),
+    ("clean", {"inputs": [1]}, "inputs are names with values, and no list"),
+    ("echo", {"env": {"A B": "", "MODE": 1}}, "'A B' is not a name of a variable\\nenv: MODE must"),
+    ("echo", {"env": {"ORK_RUN_ID": "1"}}, "ork itself gives the variable ORK_RUN_ID"),
+    ("echo", {"env": ["MODE"]}, "env is names with texts, and no list"),
 ])
 def test_what_is_wrong_is_said(run_task, task, given, says):
     with pytest.raises(ork.OrkError, match=says):
         run_task("etl.yaml", task, **given)
+
+def test_variables_stand_for_those_of_the_file(run_workflow, run_task, monkeypatch):
+    env = {"MODE": "fast", "TOKEN": "mine"}
+    assert run_task("modes.yaml", "say", env=env).logs == "fast, mine\\n"
+    assert run_workflow("modes.yaml", env=env, files="data").logs == (
+        "fast, mine\\nagain fast\\nall of it\\n"
+    )
+    monkeypatch.setenv("API_TOKEN", "hush")
+    assert run_workflow("modes.yaml", files="data").logs == "slow, ***\\nagain slow\\nall of it\\n"
 
 def test_a_workflow(run_workflow, ork_project):
     result = run_workflow("etl.yaml", params={"day": "2026-11-01", "unused": 1}, files=["data"])
@@ -113,6 +139,7 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
     shutil.copytree(EXAMPLES / "penguins", pytester.path / "penguins")
     for name, text in {
         "etl.yaml": WORKFLOW,
+        "modes.yaml": MODES,
         "code/clean.py": CLEAN,
         "data/all.txt": "all of it\n",
         "secret.txt": "beside it\n",
@@ -122,7 +149,7 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
         (pytester.path / name).write_text(text)
     before = sorted(pytester.path.rglob("*"))
     # Not in this process, which pytester would leave with half of the modules.
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=16)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=21)
     made = set(pytester.path.rglob("*")) - set(before)
     # What pytester itself leaves, and the folders of those tests.
     apart = {"__pycache__", "stdout", "stderr", "runpytest-0", "runpytest-current"}

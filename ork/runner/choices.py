@@ -49,8 +49,9 @@ def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[st
     They may be what a task may return. Raises InvalidInput with all that have no such form.
     """
     if not isinstance(params, Mapping):
-        hint = 'write params={"day": "2026-11-01"}'
-        raise UsageError(f"params are names with values, and no {type(params).__name__}", hint=hint)
+        word = "params" if what == "parameter" else f"{what}s"
+        told = f"{word} are names with values, and no {type(params).__name__}"
+        raise UsageError(told, hint=f'write {word}={{"day": "2026-11-01"}}')
     found: dict[str, Json] = {}
     problems = []
     for name, value in params.items():

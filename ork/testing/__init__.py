@@ -6,7 +6,7 @@ asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,7 +29,12 @@ class RunWorkflow(Protocol):
     """The type of the fixture `run_workflow`."""
 
     def __call__(
-        self, path: str | Path, *, params: Mapping[str, Any] = {}, files: Sequence[str] = ()
+        self,
+        path: str | Path,
+        *,
+        params: Mapping[str, Any] = {},
+        env: Mapping[str, str] = {},
+        files: str | Collection[str] = (),
     ) -> Result: ...
 
 
@@ -44,7 +49,7 @@ class RunTask(Protocol):
         inputs: Mapping[str, Any] = {},
         params: Mapping[str, Any] = {},
         env: Mapping[str, str] = {},
-        files: Sequence[str] = (),
+        files: str | Collection[str] = (),
     ) -> Result: ...
 
 

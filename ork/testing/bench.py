@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ork.alike import meant_or_known
-from ork.definition.bindings import refs_of, split_param, split_ref
+from ork.definition.bindings import given_by_ork, refs_of, split_param, split_ref
+from ork.definition.fields import is_variable
 from ork.definition.types import convert
 from ork.errors import NotFound, OrkError, UsageError
 from ork.history.details import RunDetails
@@ -22,7 +23,7 @@ from ork.objects.canonical import Json, settled
 from ork.objects.kinds import Task
 from ork.objects.value import Value, replace
 from ork.project import Project
-from ork.runner.choices import json_of
+from ork.runner.choices import as_names, json_of
 from ork.store import location
 from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.load import Loaded, check
@@ -105,15 +106,27 @@ class Bench:
 
     @at_the_call
     def run_workflow(
-        self, path: str | Path, *, params: Mapping[str, Any] = {}, files: Sequence[str] = ()
+        self,
+        path: str | Path,
+        *,
+        params: Mapping[str, Any] = {},
+        env: Mapping[str, str] = {},
+        files: str | Collection[str] = (),
     ) -> Result:
         """Run a workflow file to its end, without its hooks.
 
         The code that it calls and what its `include` means are there; of data only those `files`
-        and folders, relative to its root.
+        and folders, relative to its root. Each task gets the variables of `env`, which stand for
+        what the file binds to these names; what runs then is not deployed, being another workflow.
         """
         loaded = self._copied(path, files)
-        return self._ended(self.project.run(loaded.path, params=params, hooks=False))
+        if env:
+            tasks = {
+                name: with_variables(task, env) for name, task in loaded.definition.tasks.items()
+            }
+            loaded = of_tasks(loaded, tasks)
+        run = self.project.run(loaded, params=params, no_deploy=bool(env), hooks=False)
+        return self._ended(run)
 
     @at_the_call
     def run_task(
@@ -124,7 +137,7 @@ class Bench:
         inputs: Mapping[str, Any] = {},
         params: Mapping[str, Any] = {},
         env: Mapping[str, str] = {},
-        files: Sequence[str] = (),
+        files: str | Collection[str] = (),
     ) -> Result:
         """Run one task of a workflow file, and none before it; the files are as for a workflow.
 
@@ -136,12 +149,12 @@ class Bench:
         run = self.project.run(loaded, params=params, no_deploy=True, hooks=False)
         return self._ended(run, task)
 
-    def _copied(self, path: str | Path, files: Sequence[str]) -> Loaded:
+    def _copied(self, path: str | Path, files: str | Collection[str]) -> Loaded:
         """Copy a workflow file, its code and these files into the project of the test; read it."""
         found = check(self._find(path))
         to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
         packaged = (part for part in PACKAGED_BY if (found.root / part).is_file())
-        for part in (*found.files, *files, *packaged, str(name)):
+        for part in (*found.files, *as_names(files), *packaged, str(name)):
             is_inside = (to / part).resolve().is_relative_to(to.resolve())
             if not is_inside or not (found.root / part).exists():
                 raise NotFound(f"no file or folder {part} in {found.root}", hint=_ROOT)
@@ -185,15 +198,39 @@ def alone(
         raise NotFound(f"no task named {name!r}", hint=meant_or_known(name, definition.tasks))
     task = definition.tasks[name]
     bindings = {**task.inputs, **_constants(task, name, inputs)}
-    task = replace(task, inputs=bindings, env={**task.env, **env}, depends_on=(), when=None)
+    task = replace(with_variables(task, env), inputs=bindings, depends_on=(), when=None)
     refs = list(refs_of(task))
     if missing := [*_missing("inputs", task.inputs), *_missing("env", task.env)]:
         raise UsageError("\n".join(f"{name} needs {one}" for one in missing))
     used = {split[0] for ref in refs if (split := split_param(ref))} | params.keys()
     kept = {param: it for param, it in definition.params.items() if param in used}
-    definition = dataclasses.replace(definition, tasks={name: task}, params=kept)
-    built = snapshot.build(definition.tasks, loaded.files, kept)
+    definition = dataclasses.replace(definition, params=kept)
+    return of_tasks(replace(loaded, definition=definition), {name: task})
+
+
+def of_tasks(loaded: Loaded, tasks: dict[str, Task]) -> Loaded:
+    """Return a workflow with other tasks than its file has."""
+    definition = dataclasses.replace(loaded.definition, tasks=tasks)
+    built = snapshot.build(tasks, loaded.files, definition.params)
     return replace(loaded, definition=definition, built=built)
+
+
+def with_variables(task: Task, env: Mapping[str, str]) -> Task:
+    """Return a task that gets these variables; raise UsageError with all that can be none."""
+    if not isinstance(env, Mapping):
+        wrong = f"env is names with texts, and no {type(env).__name__}"
+        raise UsageError(wrong, hint='write env={"MODE": "fast"}')
+    wrongs = []
+    for name, value in env.items():
+        if not isinstance(name, str) or not is_variable(name):
+            wrongs.append(f"{name!r} is not a name of a variable")
+        elif given_by_ork(name):
+            wrongs.append(f"ork itself gives the variable {name} to each task")
+        elif not isinstance(value, str):
+            wrongs.append(f"env: {name} must be a text, not {value!r}")
+    if wrongs:
+        raise UsageError("\n".join(wrongs))
+    return replace(task, env={**task.env, **env})
 
 
 def _missing(where: str, bindings: Mapping[str, Json]) -> Iterator[str]:
