@@ -113,7 +113,7 @@ class Bisected(Drawn, frozen=True, kw_only=True):
 
 
 def _cells(step: Trial | Testing) -> dict[str, object]:
-    return {"deploy": step.deploy[:12], "message": step.entry.message}
+    return {"deploy": step.deploy[:12], "message": step.entry.cells()["message"]}
 
 
 Step: TypeAlias = Trial | Testing | Bisected

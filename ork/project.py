@@ -878,7 +878,7 @@ class Project:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.
 
         >>> project.schedules()
-        [<Listed etl, 2...>]
+        [<Listed etl, next 2...>]
         """
         from ork.daemon.fires import Listed, listed
 

@@ -14,6 +14,7 @@ from ork.daemon.lines import Line, Passed
 from ork.errors import InvalidInput, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
+from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.schedule.policy import left_out
 from ork.store.operations import operations
@@ -30,7 +31,7 @@ class Paused(Value, frozen=True, kw_only=True):
     operation: Oid
 
     def cells(self) -> dict[str, object]:
-        return {"workflow": self.workflow, "by": self.author, "since": self.since}
+        return {"workflow": self.workflow, "by": name_of(self.author), "since": self.since}
 
 
 class Resumed(Value, frozen=True, kw_only=True):

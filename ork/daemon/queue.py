@@ -14,6 +14,7 @@ from ork.errors import Conflict, Corrupt, UsageError
 from ork.heads.deploy import Deployed
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, to_json
+from ork.objects.rows import name_of
 from ork.objects.value import Value, field, of_line, replace
 from ork.runner import start
 from ork.runner.choices import Selection
@@ -59,7 +60,11 @@ class Queued(Value, frozen=True, kw_only=True):
         return self.id
 
     def cells(self) -> dict[str, object]:
-        return {"workflow": self.workflow, "by": self.entry.author, "since": self.entry.time}
+        return {
+            "workflow": self.workflow,
+            "by": name_of(self.entry.author),
+            "since": self.entry.time,
+        }
 
 
 def put(

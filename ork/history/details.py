@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any, TypeAlias
 
 from ork.alike import meant_or_known
@@ -26,6 +26,7 @@ from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
+from ork.store.verdict import taint_text, tainted
 
 # Of a path, as changes have it: `tables[0].rows`, `"a b".c`.
 _STEP = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|\[\d+\]|[^.\[\]"]+')
@@ -132,7 +133,12 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
         failed = sum(1 for one in states if one.state == "failed")
         tasks = count(len(states), "task")
         tasks = f"{failed} of {tasks} failed" if failed else tasks
-        return {**self.run.cells(), "tasks": tasks}
+        changed = tainted(self.tasks.states)
+        return {
+            **self.run.cells(),
+            "tasks": tasks,
+            "tainted": taint_text(sorted(set(chain(*changed.values())))) if changed else None,
+        }
 
     def _columns(self) -> Iterable[str]:
         return self.tasks._columns()

@@ -10,6 +10,7 @@ Without `from __future__ import annotations`: msgspec would compile each of them
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -21,6 +22,7 @@ from msgspec import Meta
 from ork.errors import Corrupt, InvalidInput
 from ork.objects import canonical
 from ork.objects.canonical import INTEGER_MAX, Json, Oid
+from ork.objects.rows import name_of
 from ork.objects.value import Value
 
 ZERO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,6 +133,12 @@ class Task(Kind, frozen=True, kw_only=True):
                 _check_binding(entry)
             elif isinstance(entry, dict) and type(entry["secret"]) is not str:
                 raise ValueError("a secret has the name of a variable")
+
+    def cells(self) -> dict[str, object]:
+        command = self.command if isinstance(self.command, str) else shlex.join(self.command or ())
+        place = ":".join(filter(None, (self.file or self.module, self.function)))
+        after = f"after {', '.join(self.depends_on)}" if self.depends_on else None
+        return {"executor": self.executor, "executes": command or place, "after": after}
 
     @property
     def secrets(self) -> list[str]:
@@ -498,8 +506,8 @@ class Deploy(Kind, frozen=True, kw_only=True):
         return {
             "workflow": self.workflow,
             "time": self.time,
-            "author": self.author,
-            "message": self.message,
+            "author": name_of(self.author),
+            "message": self.message.partition("\n")[0],
         }
 
 
@@ -588,7 +596,7 @@ class Operation(Kind, frozen=True, kw_only=True):
         return f"project.{method}({', '.join(given)})"
 
     def cells(self) -> dict[str, object]:
-        return {"command": self.command, "author": self.author, "time": self.time}
+        return {"command": self.command, "author": name_of(self.author), "time": self.time}
 
 
 class Tombstone(Kind, frozen=True, kw_only=True):

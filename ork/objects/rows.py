@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
@@ -17,6 +19,8 @@ T = TypeVar("T", bound=Value)
 
 ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
+PARAM = "params."  # begins the title of a parameter
+NAMED = ("next", "since", "slot")  # times that are not when a thing began or was made
 FIRST = ("workflow", "number", "state", "created", "seconds")  # columns of a data frame
 
 
@@ -92,6 +96,35 @@ def line(name: str, cells: Iterable[object]) -> str:
     return f"<{name} {', '.join(filter(None, map(shown, cells)))}>".replace(" >", ">")
 
 
+def told(cells: Mapping[str, object]) -> Iterator[object]:
+    """Yield what a line says of cells: of parameters, and of some times, with their names."""
+    for title, value in cells.items():
+        if title.startswith(PARAM):
+            text = json.dumps(value, ensure_ascii=False)
+            yield f"{title.removeprefix(PARAM)}={text}"
+        elif isinstance(value, datetime) and title in NAMED:
+            yield f"{title} {shown(value)}"
+        else:
+            yield value
+
+
+def record(name: str, fields: Iterable[tuple[str, object]]) -> str:
+    """Return fields as a shell shows them: "Side(text='etl', deploy='05b037223798')"."""
+    texts = (f"{field}={_short(value)}" for field, value in fields)
+    return f"{name}({', '.join(texts)})"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, datetime):
+        return shown(value)
+    return shown(re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", repr(value)))
+
+
+def name_of(author: str) -> str:
+    """Return the name of an author without the address, which may be all there is."""
+    return author.partition(" <")[0] or author
+
+
 def table(rows: Iterable[Mapping[str, object]], count: int, *, caption: str = "") -> str:
     """Return the first of so many rows as a table in HTML; the others are not looked at.
 
@@ -99,16 +132,17 @@ def table(rows: Iterable[Mapping[str, object]], count: int, *, caption: str = ""
     """
     from html import escape
 
-    first = list(islice(rows, ROWS_MAX))
-    titles = list(dict.fromkeys(title for row in first for title in row))
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(shown(row.get(title)))}</td>' for title in titles)}</tr>\n"
-        for row in first
-    )
+    first = [{title: shown(it) for title, it in row.items()} for row in islice(rows, ROWS_MAX)]
+    titles = list(dict.fromkeys(title for row in first for title, text in row.items() if text))
+    head = _row("th", map(escape, titles))
+    body = "".join(_row("td", (escape(row.get(title, "")) for title in titles)) for row in first)
     rest = f"<p>and {count - ROWS_MAX} more</p>" if count > ROWS_MAX else ""
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{above}\n<tr>{head}</tr>\n{body}</table>{rest}"
+    return f"<table>{above}\n{head}{body}</table>{rest}"
+
+
+def _row(tag: str, texts: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>\n"
 
 
 def shown(value: object) -> str:

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
-from ork.errors import Corrupt
+from ork.errors import Corrupt, some
 from ork.objects import tree
 from ork.objects.canonical import Oid, unpack
 from ork.objects.kinds import Blob, FileEntry, Packed, Param, Snapshot, Task, TaskRun, decode_object
@@ -17,6 +17,7 @@ from ork.objects.tree import Entry, Read
 from ork.objects.value import Value
 from ork.progress import counted
 
+SHOWN = 10  # names of tasks, in a line about them
 T = TypeVar("T", Oid, FileEntry)
 
 
@@ -166,6 +167,9 @@ class PackedTasks(Mapping[str, Task]):
 
     def __len__(self) -> int:
         return len(self._oids)
+
+    def __repr__(self) -> str:
+        return f"<Tasks {some(self, SHOWN)}>"
 
 
 def build(

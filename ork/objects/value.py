@@ -8,6 +8,7 @@ msgspec reads and writes it in C.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sized
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,16 +36,26 @@ class Value(
         return fields_of(self)
 
     def __repr__(self) -> str:
-        from ork.objects.rows import line
+        from ork.objects.rows import line, record, told
 
-        cells = self.cells()
-        return line(type(self).__name__, cells.values()) if cells else super().__repr__()
+        name, cells = type(self).__name__, self.cells()
+        return line(name, told(cells)) if cells else record(name, given_of(self))
 
     def _repr_html_(self) -> str | None:
         from ork.objects.rows import table
 
         cells = self.cells()
         return table([cells], 1) if cells else None
+
+
+def given_of(value: Value) -> Iterator[tuple[str, object]]:
+    """Yield the fields of a value that are not as always, and not empty."""
+    names, usual = value.__struct_fields__, value.__struct_defaults__
+    for name, default in zip(names, (*(len(names) - len(usual)) * [...], *usual), strict=True):
+        given = getattr(value, name)
+        empty = given is None or (isinstance(given, Sized) and not len(given))
+        if not empty and given != default:
+            yield name, given
 
 
 def fields_of(value: Value) -> dict[str, object]:

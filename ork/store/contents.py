@@ -26,13 +26,11 @@ from ork.objects.kinds import (
     kind_of,
     oid_of,
 )
-from ork.objects.snapshot import Contents
+from ork.objects.snapshot import SHOWN, Contents
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
 from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Store
-
-SHOWN = 10  # names of tasks, in a line about them
 
 
 class Entry(Value, frozen=True, kw_only=True):

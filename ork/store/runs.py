@@ -86,9 +86,15 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     failed_hooks: tuple[Which, ...] = ()
 
     def cells(self) -> dict[str, object]:
-        cells = self.run.cells()
-        reason = cells.pop("reason")
-        return {**cells, **self._params(), "reason": reason}
+        from ork.store.verdict import taint_text
+
+        return {
+            **self.run.cells(),
+            "tainted": taint_text(self.tainted) if self.tainted else None,
+            "hooks": ", ".join(f"hook {which} failed" for which in self.failed_hooks),
+            "tags": " ".join(f"@{tag}" for tag in self.tags),
+            **self._params(),
+        }
 
     def _params(self) -> dict[str, object]:
         params = self.params if isinstance(self.params, dict) else {}

@@ -38,7 +38,8 @@ class Tally(Value, frozen=True, kw_only=True):
     last: int | None = None
 
     def cells(self) -> dict[str, object]:
-        return {word: f"{number} {word}" for word, number in sorted(self.counts.items())}
+        words = {word: "succeeded" if word == "success" else word for word in sorted(self.counts)}
+        return {word: f"{self.counts[word]} {told}" for word, told in words.items()}
 
 
 def verdict(store: Store, run: Run) -> Verdict | None:

@@ -8,8 +8,9 @@ import pytest
 
 import ork as library
 from ork.cli.report.page import Page
-from ork.objects.rows import ROWS_MAX, Rows, line, shown, table
+from ork.objects.rows import ROWS_MAX, Rows, line, shown, table, told
 from ork.objects.value import Value
+from tests.runs import taint
 
 
 class Inner(Value, frozen=True, kw_only=True):
@@ -21,6 +22,14 @@ class Outer(Value, frozen=True, kw_only=True):
     oid: str
     inner: Inner
     state: str = "outer"
+
+
+class Kept(Value, frozen=True, kw_only=True):
+    oid: str
+    at: datetime
+    text: str
+    empty: tuple[str, ...]
+    size: int = 3
 
 
 class Told(Value, frozen=True, kw_only=True):
@@ -51,6 +60,20 @@ def test_a_value_is_a_short_line():
     many = Rows([Told(text="a")] * (ROWS_MAX + 3))
     assert repr(many).endswith(",\n ... and 3 more]")
     assert "<p>and 3 more</p>" in many._repr_html_()
+
+
+def test_a_record_has_its_fields_short():
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    found = repr(Kept(oid="0123456789ab" + "c" * 52, at=at, text="x" * 200, empty=()))
+    assert found == f"Kept(oid='0123456789ab', at={shown(at)}, text='{'x' * 76}...)"
+
+
+def test_a_line_names_parameters_and_times_to_come():
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    cells = {"began": at, "next": at, "params.day": "2026-11-01", "params.n": 2}
+    assert line("Run", told(cells)) == (
+        f'<Run {shown(at)}, next {shown(at)}, day="2026-11-01", n=2>'
+    )
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202eabc", "\x00"])
@@ -84,7 +107,7 @@ def test_a_table_takes_nothing_for_a_tag():
 def test_what_a_project_returns_is_short(project):
     shorts = {
         "runs": r"\[<RunEntry etl#1, success, 2\S+ \S+, \S+ m?s>\]",
-        "log": r"\[<LogEntry \w{12}, etl, 2\S+ .*, <b>Second</b>, 1 success>,\n <LogEntry .*>\]",
+        "log": r"\[<LogEntry \w{12}, etl, 2\S+ .*, <b>Second</b>, 1 succeeded>,\n <LogEntry .*>\]",
         "status": r"\[<FileStatus etl.yaml, etl, unchanged>\]",
     }
     for name, pattern in shorts.items():
@@ -140,6 +163,31 @@ def test_pandas_has_a_column_for_each_parameter(project, edit):
     project.run("etl.yaml", params={"n": 2})
     runs = project.runs().to_pandas()
     assert list(runs["params.n"].dropna()) == [2] and runs["params.day"][0] == "monday"
+    assert re.fullmatch(r'<RunEntry etl#2, .*, day="monday", n=2>', repr(project.runs()[0]))
+    assert "<th>params.day</th>" in project.runs()._repr_html_()
+
+
+def test_a_run_tells_what_changed_under_it_its_tags_and_hooks_that_failed(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        on_success: {command: exit 1}
+        tasks:
+          a: {executor: process, command: echo a}
+        """,
+    )
+    with library.open(create=True) as project:
+        project.run("w.yaml")
+        project.tag("v1")
+        taint(project.store, "w", 1, a=("a.sh",))
+        (entry,) = project.runs()
+        assert repr(project.show("w#1")).endswith(", 1 task, tainted: a.sh changed while it ran>")
+        assert repr(entry).endswith(
+            ", tainted: a.sh changed while it ran, hook on_success failed, @v1>"
+        )
+        table = project.runs()._repr_html_()
+        assert "<th>tainted</th>" in table and "reason" not in table
 
 
 def test_a_part_of_rows_is_rows(project):

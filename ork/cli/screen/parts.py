@@ -11,6 +11,7 @@ from ork.cli.screen.fit import columns as columns_of
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, plain
 from ork.objects.canonical import Json
+from ork.objects.rows import name_of
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
@@ -74,7 +75,7 @@ def author_room(width: int | None) -> int:
 
 def person(author: str, room: int) -> str:
     """Return the name of an author without the address, which may be all there is; its start."""
-    name = author.partition(" <")[0] or author
+    name = name_of(author)
     return name if len(name) <= room else name[: room - 3] + "..."
 
 
