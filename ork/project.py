@@ -341,7 +341,7 @@ class Project:
         A change is A..B, or what `diff` has returned.
 
         `print` draws it, and a notebook shows it as SVG, where many tasks that are alike are one
-        box.
+        box. `to_text("mermaid")` of it, or "dot" or "svg", is for a file.
 
         >>> print(project.graph("etl"))
         ● extract
@@ -771,8 +771,18 @@ class Project:
 
         return with_hooks(self.store, events, caller)
 
-    def logs(self, what: AnyRevision) -> str:
+    def logs(
+        self,
+        what: AnyRevision,
+        *,
+        failed: bool = False,
+        attempt: int | None = None,
+        tail: int | None = None,
+    ) -> str:
         """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text.
+
+        Of each it is what its last attempt printed, or that `attempt`; with `failed` only of those
+        that failed, and of each log at most `tail` lines at its end.
 
         >>> print(project.logs("etl#1:load"))
         loading {"rows": 3}
@@ -783,10 +793,11 @@ class Project:
         from ork.store.revision import split_part
 
         name = as_revision(what)
-        found = logs(self.store, name, now=now_here())
+        found = logs(self.store, name, now=now_here(), failed=failed, attempt=attempt)
         if split_part(name)[1] and not any(one.attempt for one in found):
             raise NotFound(f"{name} has no log: {found[0].reason}")
-        data = b"".join(piece for one in found for piece in pieces(self.store, one.log))
+        tail = _at_most(tail, "tail")
+        data = b"".join(piece for one in found for piece in pieces(self.store, one.log, tail=tail))
         return data.decode("utf-8", "replace")
 
     def bisect(

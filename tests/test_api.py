@@ -780,6 +780,33 @@ def test_outputs_are_those_that_the_command_prints(etl):
             assert str(refused.value) in etl("outputs", part).err
 
 
+def test_logs_are_of_an_attempt_and_of_what_failed(etl):
+    etl.write("load.sh", '#!/bin/sh\necho "attempt $ORK_ATTEMPT"\necho again\nexit 3\n')
+    (etl.folder / "load.sh").chmod(0o755)
+    etl("run", "etl.yaml")
+    etl("retry", "etl#1")
+    with library.open() as project:
+        assert project.logs("etl#1:load") == "attempt 2\nagain\n"
+        assert project.logs("etl#1:load", attempt=1, tail=2) == "attempt 1\nagain\n"
+        assert project.logs("etl#1", failed=True, tail=1) == "again\n"
+        assert project.logs("etl#1").startswith("extracting\n")
+        with pytest.raises(library.NotFound, match="has no attempt 7"):
+            project.logs("etl#1", attempt=7)
+        with pytest.raises(library.UsageError, match="tail=-1: say how many at most"):
+            project.logs("etl#1", tail=-1)
+
+
+def test_a_graph_is_written_as_the_command_writes_it(etl):
+    etl("deploy", "etl.yaml")
+    with library.open() as project:
+        graph = project.graph("etl")
+        for form in ("mermaid", "dot", "svg", "json"):
+            assert f"{graph.to_text(form)}\n" == etl("graph", "etl", "--format", form).out
+        assert graph.to_text("text") == str(graph)
+        with pytest.raises(library.UsageError, match="no format named 'png'"):
+            graph.to_text("png")
+
+
 def test_an_operation_keeps_no_password_and_no_half_a_character():
     word = "secret"
     argv = stamp_of("Ada", "pull", f"postgresql://ada:{word}@host/db", "\udcff").argv

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,10 +11,6 @@ from ork.cli.options import at_most_one, files_of, only_file
 from ork.cli.session import Session
 from ork.errors import UsageError
 
-if TYPE_CHECKING:
-    from ork.cli.pictures.graph import Graph
-
-FORMATS = ("text", "mermaid", "dot", "svg", "json")
 ENDINGS = {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".json": "json"}
 
 
@@ -48,6 +44,7 @@ def command(
         ork graph etl~1..etl
     """
     from ork.cli.pictures.change import graph_of, lanes
+    from ork.cli.pictures.graph import written
     from ork.cli.screen.line import has_boxes, plain
     from ork.worktree.lookup import as_revision
 
@@ -66,7 +63,7 @@ def command(
             return
         text: Iterable[str] = (plain(line) for line in drawn)
     else:
-        text = _text(graph, form)
+        text = written(graph, form)
     if output is None:
         sys.stdout.writelines(f"{line}\n" for line in text)
         return
@@ -78,6 +75,8 @@ def command(
 
 def _format(asked: str | None, output: Path | None) -> str:
     """Return the format that is asked for, else that of the file's ending, else text."""
+    from ork.cli.pictures.graph import FORMATS
+
     if asked not in (None, *FORMATS):
         raise UsageError(f"--format {asked}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     by_name = ENDINGS.get(output.suffix.lower()) if output else None
@@ -100,18 +99,3 @@ def _named(session: Session, revision: str) -> str:
         return f"file:{files_of(session, None)[0]}"
     only = None if workflows(session.store) else only_file(session)
     return f"file:{only}" if only else revision
-
-
-def _text(graph: "Graph", form: str) -> Iterable[str]:
-    from ork.cli.pictures.graph import as_json, dot, mermaid
-    from ork.cli.screen.line import json_text
-
-    if form == "mermaid":
-        return mermaid(graph)
-    if form == "dot":
-        return dot(graph)
-    if form == "svg":
-        from ork.cli.pictures.svg import svg
-
-        return svg(graph)
-    return [json_text("graph", as_json(graph))]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line, plain, visible
-from ork.errors import count
+from ork.errors import UsageError, count
 from ork.graph.lanes import LANES_MAX, Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
@@ -17,6 +17,7 @@ from ork.store.verdict import taint, taint_text
 # What stands for a task in each state, with slashes and with lines.
 NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
 OTHER_NODE = "-◌"
+FORMATS = ("text", "mermaid", "dot", "svg", "json")
 REMARK_COLUMNS = 24  # beside the lanes and the name: a state, a time, how many lanes are folded
 WIDE_MAX = 60  # lanes; nobody follows one among more
 
@@ -67,6 +68,12 @@ class Graph(Value, frozen=True, kw_only=True):
 
         return "\n".join(svg(folded(self)))
 
+    def to_text(self, form: str) -> str:
+        """Return it as `ork graph --format` does: "text", "mermaid", "dot", "svg" or "json"."""
+        if form not in FORMATS:
+            raise UsageError(f"no format named {form!r}", hint=f"there are {', '.join(FORMATS)}")
+        return str(self) if form == "text" else "\n".join(written(self, form))
+
     def state(self, name: str) -> str | None:
         """Return the state of a task: pending when it has not started, None without a run."""
         if self.states is None:
@@ -105,6 +112,16 @@ class Graph(Value, frozen=True, kw_only=True):
     def rest(self) -> str | None:
         """How many tasks the picture does not show, in words."""
         return f"and {self.others:,} other{'s' * (self.others != 1)}" if self.others else None
+
+
+def written(graph: Graph, form: str) -> Iterable[str]:
+    """Return the lines of a graph in a format other than text."""
+    from ork.cli.pictures.svg import svg
+    from ork.cli.screen.line import json_text
+
+    if form == "json":
+        return [json_text("graph", as_json(graph))]
+    return {"mermaid": mermaid, "dot": dot, "svg": svg}[form](graph)
 
 
 def node_mark(state: str, *, box: bool) -> str:
