@@ -1,4 +1,4 @@
-"""A project in Python: everything that a command does is a method.
+"""A project in Python: what commands do, as methods.
 
 The commands pass the moment and the author explicitly; here both have defaults.
 """
@@ -103,7 +103,7 @@ class OrkWarning(UserWarning):
 
 
 class Project:
-    """A project and its store: what every command does, as a method.
+    """A project and its store: what commands do, as methods.
 
     It comes from `ork.open` and is closed at the end of its `with` block, or by `close`. Every
     method raises the errors of `ork.errors`; paths of files are relative to the working directory.
