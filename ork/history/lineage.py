@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from ork.differences.files import renamed_files
@@ -15,13 +14,13 @@ from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
 from ork.objects.canonical import Oid
 from ork.objects.kinds import FileEntry, Task
 from ork.objects.snapshot import FileMap, OidMap, changes
+from ork.objects.value import Value
 from ork.store.store import Store
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[T]):
+class Step(Value, Generic[T], frozen=True):
     """A task or code file that differs from one definition to the next; None where it is absent."""
 
     name: str

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from ork.code.words import HOME
 from ork.errors import InvalidInput
 from ork.files import NotRegular, open_file, open_folder
 from ork.objects.canonical import Json
@@ -91,8 +90,11 @@ class Root:
             raise InvalidInput(f"cannot read {path}: {reason}") from None
 
     def _at(self, path: str) -> Path:
-        if path.startswith(f"{HOME}/"):
-            path = os.path.expanduser("~") + path[len(HOME) :]
+        if path.startswith("/"):
+            from ork.code.words import HOME  # what does not read code does without that room
+
+            if path.startswith(f"{HOME}/"):
+                path = os.path.expanduser("~") + path[len(HOME) :]
         return Path(self.folder, path)
 
     def _kind(self, path: str) -> str | None:
