@@ -24,7 +24,7 @@ from types import FrameType
 from typing import NamedTuple
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
-_OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)"
+_OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
 _ARGUMENTS = {
     "from": "start",
     "except": "without",
@@ -149,6 +149,8 @@ def in_python(words: str) -> str:
         if not (option := (found[1] or found[3] or "").lstrip("-")):
             return found[0]
         name = _ARGUMENTS.get(option, option.replace("-", "_"))
+        if found[4]:
+            return f"`{name}={{{found[4]!r}: VALUE}}`"
         return f"`{name}={found[2]!r}`" if found[2] else f"`{name}`"
 
     return re.sub(_OPTION, argument, words)

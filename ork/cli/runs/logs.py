@@ -24,6 +24,7 @@ from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.objects.value import replace
 from ork.store.contents import run_and_task, task_runs
+from ork.store.revision import split_part
 from ork.store.runs import going_on
 from ork.store.verdict import taint_text
 
@@ -99,7 +100,7 @@ def logs(
     if as_json:
         session.print_json("logs", (_fields(session.store, log, tail) for log in found))
         return
-    one = ":" in revision.removeprefix("run:")
+    one = split_part(revision)[1] is not None
     silent = 0
     for log in found:
         data = pieces(session.store, log.log, tail=tail)
