@@ -39,7 +39,7 @@ class Affected(Value, frozen=True, kw_only=True):
 
 def by_reason(affected: Iterable[Affected]) -> list[tuple[Affected, ...]]:
     """Return the tasks in their order, several that are affected by the same together."""
-    return list(together(affected, lambda one: repr((one.why, one.via))))
+    return list(together(affected, lambda one: (one.why, one.via)))
 
 
 class Impact(Drawn, frozen=True, kw_only=True):

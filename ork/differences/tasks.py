@@ -16,7 +16,7 @@ from ork.differences.values import FieldChange, leaves, object_changes, same, se
 from ork.objects import canonical
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task, encode_object, to_json
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, as_line, replace
 
 PERCENT_MIN = 60  # of similarity, to call a task renamed
 ALIKE_MIN = 3  # equal changes that are told once
@@ -54,10 +54,11 @@ def alike(changes: Iterable[TaskChange]) -> Iterator[tuple[TaskChange, ...]]:
     Where too few are the same, numbers in texts that the name of the task has do not count.
     """
     changes = list(changes)
-    same = Counter(map(_told, changes))
+    same = Counter(as_line(_told(change)) for change in changes)
 
-    def key(change: TaskChange) -> str:
-        return _told(change) if same[_told(change)] >= ALIKE_MIN else _told(_starred(change))
+    def key(change: TaskChange) -> object:
+        told = _told(change)
+        return told if same[as_line(told)] >= ALIKE_MIN else _told(_starred(change))
 
     return together(changes, key)
 
@@ -68,14 +69,13 @@ def in_common(group: Sequence[TaskChange]) -> TaskChange:
     return group[0] if is_same else _starred(group[0])
 
 
-def _told(change: TaskChange) -> str:
+def _told(change: TaskChange) -> object:
     """Return what changes have in common that are told together."""
     if change.old_name is None:
-        return f"{change.kind} {change.fields!r}" if change.fields else change.name
+        return (change.kind, change.fields) if change.fields else change.name
     if renames.numbers(change.old_name) != renames.numbers(change.name):
         return change.name
-    names = renames.family(change.old_name), renames.family(change.name)
-    return f"{names} {change.fields!r}"
+    return renames.family(change.old_name), renames.family(change.name), change.fields
 
 
 def _starred(change: TaskChange) -> TaskChange:
@@ -95,15 +95,15 @@ def _starred(change: TaskChange) -> TaskChange:
     return replace(change, fields=tuple(fields)) if own else change
 
 
-def together(items: Iterable[T], key: Callable[[T], str]) -> Iterator[tuple[T, ...]]:
+def together(items: Iterable[T], key: Callable[[T], object]) -> Iterator[tuple[T, ...]]:
     """Yield the items in their order, those with the same key together where the first stood.
 
     Fewer than ALIKE_MIN are not put together.
     """
-    groups: dict[str, list[T]] = {}
+    groups: dict[bytes, list[T]] = {}
     keys = []
     for item in items:
-        keys.append((key(item), item))
+        keys.append((as_line(key(item)), item))
         groups.setdefault(keys[-1][0], []).append(item)
     for found, item in keys:
         group = groups[found]

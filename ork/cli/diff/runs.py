@@ -367,7 +367,7 @@ def _families(
     tasks: Iterable[TaskDiff], told: Callable[[TaskDiff], object]
 ) -> Iterator[tuple[TaskDiff, ...]]:
     """Yield the tasks, together those that a loop has made and of which the same is told."""
-    return together(tasks, lambda task: repr((family(task.name), told(task))))
+    return together(tasks, lambda task: (family(task.name), told(task)))
 
 
 def _label(group: Sequence[TaskDiff]) -> str:

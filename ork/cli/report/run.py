@@ -158,8 +158,8 @@ def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
                 Failure(name=name, state=taskrun.state, reason=reason, error=error, log=log)
             )
 
-    def key(one: Failure) -> str:
-        return repr((one.state, one.reason, one.error or one.log))
+    def key(one: Failure) -> object:
+        return one.state, one.reason, one.error or one.log
 
     return list(together(failures, key))
 
