@@ -300,7 +300,8 @@ def retry(
     The run keeps its snapshot and its number. A selection is run again even where it succeeded, and
     so is what was tainted; of a run that succeeded, in a new run. With `latest` a new run of the
     newest definition begins, which keeps what is unchanged.
-    Raises Conflict when another process goes on with the same run.
+    Raises UsageError when it succeeded and nothing would run again, Conflict when another process
+    goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
     ready = prepare_retry(store, what, options=options, caller=caller, latest=latest)
@@ -342,6 +343,10 @@ def prepare_retry(
     if latest:
         same = still_valid(store, before, found, params=params, again=asked, now=caller.now)
         oids = store.snapshot(target.snapshot).tasks
+        is_as_before = before.state == "success" and before.snapshot == target.snapshot
+        if is_as_before and len(same) == len(oids):
+            hint = "`ork deploy` keeps what was changed since; "
+            raise _nothing_to_do(before, " with the newest definition", hint)
         made = made_by(store, before, found, same, now=caller.now)
         kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
@@ -524,10 +529,7 @@ def _go_on(
         }
         return Terms(resume=(oid, before), before=kept)
     if not names:
-        raise UsageError(
-            f"{before.name} succeeded: there is nothing to go on with",
-            hint=f"`ork run {before.name}` runs all of it again",
-        )
+        raise _nothing_to_do(before)
     tasks = store.snapshot(target.snapshot).tasks
     states, _, older = stand_ins(
         store, needs, tasks, names, before.workflow, before, {}, new=found, now=now
@@ -535,6 +537,13 @@ def _go_on(
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, older=older, selected=selected)
+
+
+def _nothing_to_do(before: Run, how: str = "", hint: str = "") -> UsageError:
+    return UsageError(
+        f"{before.name} succeeded{how}: there is nothing to go on with",
+        hint=f"{hint}`ork run {before.name}` runs all of it again",
+    )
 
 
 def _kept_values(

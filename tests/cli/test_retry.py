@@ -48,6 +48,22 @@ def test_there_is_nothing_to_retry_after_a_success(etl, golden) -> None:
     golden("retry/nothing.txt", done.err)
 
 
+def test_there_is_nothing_to_retry_where_the_newest_definition_succeeded(
+    etl, edit, golden, opened
+) -> None:
+    etl("run", "etl.yaml")
+    before = opened().backend.sequence()
+    done = etl("retry", "--latest")
+    assert (done.code, done.out) == (2, "")
+    golden("retry/nothing_newer.txt", done.err)
+    assert etl("retry", "--latest", "--dry-run").err == done.err
+    assert opened().backend.sequence() == before
+    assert etl("retry", "--latest", "--only", "load").code == 0
+    edit("load.sh", "3", "4")
+    etl("deploy", "etl.yaml")
+    assert etl("retry", "etl#1", "--latest").code == 0
+
+
 def test_from_runs_again_although_it_succeeded(etl) -> None:
     etl("run", "etl.yaml")
     assert etl("retry", "etl#1", "--from", "load").code == 0

@@ -95,9 +95,9 @@ def retry(
     Several runs go on one after the other, the oldest first, whether or not those before them
     succeed. --failed --since 01:30 takes all that failed or were cut off since then.
 
-    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run, or as many go
-    on as `max_active_runs` allows; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C, TERM. Of
-    several runs the highest.
+    Exit codes: 0 success; 1 a task failed; 2 it succeeded, and nothing would run again; 5 another
+    process goes on with this run, or as many go on as `max_active_runs` allows; 124 --timeout; 129,
+    130, 143 stopped by HUP, Ctrl-C, TERM. Of several runs the highest.
 
     \b
     Example:
