@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
 from ork.objects.canonical import Oid, pack
-from ork.objects.kinds import Deploy, Origin, Packed, oid_of
+from ork.objects.kinds import Deploy, Origin, Packed, Snapshot, oid_of
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
@@ -220,17 +221,26 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 
 
 def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
-    """Raise InvalidInput when a file was deployed under another name, and the one it has is new."""
+    """Raise InvalidInput when a file was deployed under another name, and the one it has is new.
+
+    That it was under another path as well is seen by its tasks: see `_gone`.
+    """
     new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
     known = _deployed_files(store) if new else {}
+    left = _gone(store, known, besides={one.definition.name for one in files}) if known else {}
 
     def look(loaded: Loaded) -> None:
         path = relative(store, loaded.path)
-        if was := known.get(path):
-            name = loaded.definition.name
-            hint = naming_hint(store, was, name, path)
-            problem = name_problem(loaded, f"this file is deployed as {was}", hint)
-            raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
+        before = path if path in known else left.get(loaded.built.snapshot.tasks)
+        if before is None:
+            return
+        was, name = known[before], loaded.definition.name
+        told = f"this file is deployed as {was}"
+        if before != path:
+            shown = os.path.relpath(store.project / before)
+            told = f"{was} was deployed from {shown}, which is gone: this looks like a rename"
+        problem = name_problem(loaded, told, naming_hint(store, was, name, str(loaded.path)))
+        raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
 
     each_good(new, _path, look)
 
@@ -284,9 +294,14 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
         found.append(one)
     deployed = {one.workflow: one.deploy for one in found if one.workflow and one.deploy}
     labels, remotes = _labels(store, deployed), standings(store, deployed)
+    left = _gone(store, known, besides={one.workflow for one in found if one.snapshot})
+    renamed = {one.path: before for one in found if (before := _before(store, one, left))}
+    moved.update(renamed.values())
     for one in found:
         if one.path in moved or one.workflow in put_away:
             continue
+        if before := renamed.get(one.path):
+            one = replace(one, state="renamed", other=known[before])
         name = one.workflow if one.workflow and one.deploy else ""
         yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
 
@@ -603,6 +618,33 @@ def _deployed_files(store: Store) -> dict[str, str]:
 def _files_of(store: Store, there: Mapping[str, Oid]) -> dict[str, str]:
     """Return the files that heads came from, each with its workflow."""
     return {deploy.source.path: name for name, deploy in store.get_all(Deploy, there).items()}
+
+
+def _gone(
+    store: Store, known: Mapping[str, str], *, besides: Collection[str | None]
+) -> dict[Oid, str]:
+    """Return the files that are gone of which workflows were deployed, each by its tasks.
+
+    Not where several had the same, nor what an import has brought without a file. `besides` are
+    workflows that have another file.
+    """
+    away = {path: name for path, name in known.items() if name not in besides}
+    lost = {path: name for path, name in away.items() if not (store.project / path).exists()}
+    oids = {path: store.ref(f"workflows/{name}") for path, name in lost.items()}
+    with suppress(Corrupt):  # what is damaged stands in nobody's way
+        deploys = store.get_all(Deploy, {path: oid for path, oid in oids.items() if oid})
+        content = {path: it.snapshot for path, it in deploys.items() if not it.is_without_code}
+        tasks = {path: it.tasks for path, it in store.get_all(Snapshot, content).items()}
+        times = Counter(tasks.values())
+        return {oid: path for path, oid in tasks.items() if times[oid] == 1}
+    return {}
+
+
+def _before(store: Store, one: FileStatus, left: Mapping[Oid, str]) -> str | None:
+    """Return the path that a file which is not deployed seems to have had under another name."""
+    if one.state != "new" or not left or one.snapshot is None:
+        return None
+    return left.get(store.get(Snapshot, one.snapshot).tasks)
 
 
 def _labels(store: Store, deployed: Mapping[str, Oid]) -> dict[str, tuple[str, ...]]:

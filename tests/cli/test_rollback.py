@@ -58,7 +58,7 @@ def test_without_a_name_the_only_workflow_with_a_file_here_is_meant(ran):
     assert ran("rev-parse", "@").out == ran("rev-parse", "etl").out
     assert ran("rollback").out.startswith("etl ")
     ran.write("more.yaml", text.replace("NAME", "more"))
-    assert ran("deploy", "more.yaml").code == 0
+    assert ran("deploy", "more.yaml", "--new").code == 0
     assert "several workflows" in ran("show").err
     assert ran("-C", "below", "rev-parse", "@").out == ran("rev-parse", "r").out
 

@@ -5,7 +5,7 @@ import json
 
 def test_each_state_of_a_file(history, broken, edit, golden):
     history.write("below/new.yaml", "name: fresh\ntasks: {a: {executor: process, command: ls}}\n")
-    history.write("gone.yaml", "name: gone\ntasks: {a: {executor: process, command: ls}}\n")
+    history.write("gone.yaml", "name: gone\ntasks: {a: {executor: process, command: pwd}}\n")
     history("deploy", "gone.yaml")
     (history.folder / "gone.yaml").unlink()
     edit("etl.yaml", "600", "900")

@@ -128,6 +128,35 @@ def test_a_changed_name_may_mean_two_things(flows, golden):
     assert flows("log", "load", "--oneline").code == flows("deploy", "etl.yaml").code == 0
 
 
+def test_a_file_of_another_path_and_name_may_mean_two_things(flows, golden, monkeypatch):
+    """Where one workflow has lost its file, and the new one has the same tasks."""
+    (flows.folder / "etl.yaml").unlink()
+    flows.write("sub/load.yaml", FLOW.format(name="load", schedule="", command="exit 1"))
+    there = flows("-C", "sub", "deploy", "load.yaml")
+    assert "`ork -C sub deploy --new load.yaml` makes another workflow" in there.err
+    monkeypatch.chdir(flows.folder)
+    story = ("status", "deploy sub/load.yaml", "run sub/load.yaml", "mv etl load")
+    story += ("deploy sub/load.yaml --move", "status")
+    told = []
+    for line in story:
+        result = flows(*line.split())
+        told.append(f"$ ork {line}\n{result.out}{result.err}")
+    golden("workflows/path_and_name.txt", "".join(told))
+    (flows.folder / "sub/load.yaml").unlink()
+    flows.write("other.yaml", FLOW.format(name="other", schedule="", command="exit 1"))
+    assert flows("deploy", "other.yaml").code == 3
+    flows.write("load.yaml", FLOW.format(name="load", schedule="", command="exit 1"))
+    assert flows("deploy", "load.yaml", "other.yaml").code == 0
+    (flows.folder / "load.yaml").unlink()
+    flows.write("next.yaml", FLOW.format(name="next", schedule="", command="exit 1"))
+    assert flows("deploy", "next.yaml").code == 3
+    assert flows("deploy", "next.yaml", "--new").code == 0
+    for name in ("by_hand", "report"):
+        (flows.folder / f"{name}.yaml").unlink()
+    flows.write("third.yaml", FLOW.format(name="third", schedule="", command="true"))
+    assert flows("deploy", "third.yaml").code == 0, "either may be meant, or none"
+
+
 def test_none(ork):
     ork("init")
     assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")

@@ -210,7 +210,8 @@ def deploy(
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
     the place of the first; a file that was only renamed needs no --move. Where its `name:` is
-    another than before, `ork mv` renames the workflow, and --new begins another one.
+    another than before, `ork mv` renames the workflow, and --new begins another one; so too where
+    the file has another path as well, and still the same tasks.
 
     \b
     Example:
