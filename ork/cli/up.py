@@ -81,7 +81,7 @@ def up(
     page again; when its terminal is closed, ork up ends.
 
     Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal; 2 --listen is no address, or
-    none that is free here.
+    none that is free here, or --host no name.
 
     \b
     Example:
@@ -91,10 +91,12 @@ def up(
     if no_web and no_schedule:
         raise UsageError("--no-web and --no-schedule leave nothing to do")
     grace_s = _seconds(grace)
-    if listen is not None:
-        from ork.daemon.page import split_address
+    from ork.daemon.page import refuse_host, split_address
 
+    if listen is not None:
         split_address(listen)
+    for name in host or ():
+        refuse_host(name)
     if not (no_web or systemd):
         _need_web()
     folder = session.folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,6 +33,9 @@ _PROGRAM = (  # `python -m ork.cli.web`, and see ROOT
     " runpy.run_module('ork.cli.web', run_name='__main__', alter_sys=True)"
 )
 
+HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?", re.ASCII)
+_EVERYWHERE = ("0.0.0.0", "::", "[::]")  # all addresses of a machine, and no name of one
+
 # What is wrong with an address that is one, by what the system says.
 _REFUSED = {
     errno.EADDRINUSE: "somebody listens there already",
@@ -50,6 +54,24 @@ def split_address(text: str) -> tuple[str, int]:
             hint="write 127.0.0.1:8080, or [::1]:8080",
         )
     return name, int(port)
+
+
+def split_host(text: str) -> str:
+    """Return the name of a host without a port: whichever leads here is fine."""
+    if (found := HOST.fullmatch(text.lower())) is None:
+        raise UsageError(f"--host {text!r}: no name of a host", hint="write ork.example.org")
+    return found[1]
+
+
+def refuse_host(text: str) -> None:
+    """Raise UsageError for a name by which nobody can ask, such as an address to listen at."""
+    if text in _EVERYWHERE:
+        raise UsageError(
+            f"--host {text}: by this name nobody asks for the page; --listen says where it answers",
+            hint="`ssh -L 8080:127.0.0.1:8080 MACHINE` on another machine brings it there;"
+            " `--listen 0.0.0.0:8080` is for whoever can reach this one, without HTTPS",
+        )
+    split_host(text)
 
 
 def listening(text: str) -> socket.socket:

@@ -99,6 +99,20 @@ def test_where_it_cannot_listen_it_ends_before_anything_is_fired(
     assert words in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("0.0.0.0", "--listen says where it answers\nhint: `ssh -L 8080:127.0.0.1:8080 MACHINE`"),
+        ("::", "--listen says where it answers"),
+        ("a b", "no name of a host\nhint: write ork.example.org"),
+    ],
+)
+def test_a_host_that_is_no_name_is_refused(deployed: Ork, host: str, words: str) -> None:
+    for more in ([], ["--systemd"]):
+        done = deployed("up", "--host", host, *more)
+        assert (done.code, done.out, words in done.err) == (2, "", True)
+
+
 def test_a_unit_has_no_address_that_is_none(deployed: Ork) -> None:
     assert deployed("up", "--systemd", "--listen", "nowhere").code == 2
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import os
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from ork.errors import OrkError, UsageError
+from ork.daemon.page import HOST, split_host
+from ork.errors import OrkError
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?", re.ASCII)
 
 
 class Refused(OrkError):
@@ -70,17 +69,10 @@ class Visitor(Value, frozen=True, kw_only=True):
 
 
 def rules(token: str | None, hosts: tuple[str, ...], port: int) -> Rules:
-    """Return the rules for a token; without one cookies are good for this process only.
-
-    A port behind the name of a host means nothing: whichever leads here is fine.
-    """
+    """Return the rules for a token; without one cookies are good for this process only."""
     key = token.encode("utf-8", "surrogatepass") if token is not None else os.urandom(32)
-    known = [*LOOPBACK]
-    for host in hosts:
-        if (found := _HOST.fullmatch(host.lower())) is None:
-            raise UsageError(f"--host {host!r}: no name of a host", hint="write ork.example.org")
-        known.append(found[1])
-    return Rules(token=token, hosts=tuple(known), port=port, key=sha256(b"ork up\n" + key).digest())
+    known = (*LOOPBACK, *map(split_host, hosts))
+    return Rules(token=token, hosts=known, port=port, key=sha256(b"ork up\n" + key).digest())
 
 
 class Guard:
@@ -121,7 +113,7 @@ class Guard:
         The very address that a request came in at is fine: nobody can let that point elsewhere.
         """
         host = request.headers.get("host", "").lower()
-        if (found := _HOST.fullmatch(host)) is None:
+        if (found := HOST.fullmatch(host)) is None:
             return PlainTextResponse("a request says for which host it is\n", 421 if host else 400)
         server = request.scope.get("server")
         at = server[0] if server else ""
@@ -170,7 +162,7 @@ class Guard:
         if origin is None:
             return True
         scheme, _, there = origin.lower().partition("://")
-        if scheme not in ("http", "https") or not (found := _HOST.fullmatch(there)):
+        if scheme not in ("http", "https") or not (found := HOST.fullmatch(there)):
             return False
         # A proxy may ask by another name than the one that people see.
         foreign = found[1] in self._rules.hosts and found[1] not in LOOPBACK
