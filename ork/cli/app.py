@@ -156,7 +156,7 @@ OTHER_OPTIONS |= {
     for line in """\
 diff --cached --staged: nothing is staged here: `ork diff` compares the file with the head
 blame -L: `ork blame REVISION:PATH` has all lines, each with its number
-tag -m: a tag has no message of its own: `ork deploy -m` gives one to a deploy
+tag -m -a: a tag is a name alone, `ork tag LABEL`; messages are of deploys: `ork deploy -m`
 remote -v: `ork remote` lists each name with its place
 push -f: it is written out: `--force`
 pull -f: it is written out: `--force`

@@ -178,6 +178,17 @@ def test_an_empty_message_is_none(etl):
     assert "First deploy of 2 tasks" in etl("deploy", "etl.yaml", "-m", "").out
 
 
+def test_a_message_that_no_deploy_has_is_told(etl, edit):
+    assert "note: nothing" not in etl("deploy", "etl.yaml", "-m", "First").err
+    note = "note: nothing was deployed: the message is not kept; `ork tag LABEL` marks a version"
+    assert etl("deploy", "etl.yaml", "-m", "why").err == f"{note} that is there\n"
+    assert etl("deploy", "etl.yaml").err == etl("deploy", "etl.yaml", "-m", "").err == ""
+    etl.write("new.yaml", "name: new\ntasks: {a: {executor: process, command: ls}}\n")
+    assert note not in etl("deploy", "etl.yaml", "new.yaml", "-m", "why").err
+    (etl.folder / "new.yaml").rename(etl.folder / "moved.yaml")
+    assert note not in etl("deploy", "moved.yaml", "-m", "why").err
+
+
 def test_bytes_that_are_no_utf8_are_refused_or_spelt_out(etl, edit):
     result = etl("deploy", "etl.yaml", "-m", os.fsdecode(b"caf\xe9"))
     made = "note: made an empty store in .ork\n"

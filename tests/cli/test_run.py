@@ -172,7 +172,7 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
 
 
 def test_a_message_that_no_deploy_has_is_told(etl, edit):
-    note = "note: nothing was deployed: the message is not kept\n"
+    note = "note: nothing was deployed: the message is not kept; `ork tag LABEL` marks a"
     assert etl("init").code == 0
     assert "note" not in etl("run", "etl.yaml", "-m", "First").err
     for words in (("etl.yaml",), ("etl",), ("etl.yaml", "--no-deploy"), ("etl.yaml", "--queue")):

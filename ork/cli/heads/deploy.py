@@ -254,6 +254,7 @@ def deploy(
     session.print(deploy_line(one, store) for one in done)
     for one in done:
         session.say(*warnings_of(one))
+    session.say(*without_message(done, message))
     if folders := [path for path in files or () if path.is_dir()]:
         for name, path in gone(store, folders).items():
             told = f"{name} stays deployed, {os.path.relpath(path)} is gone"
@@ -277,6 +278,13 @@ def warnings_of(done: "Deployed") -> "Iterator[Line]":
         from ork.cli.screen.errors import warnings_view
 
         yield from warnings_view(done.warnings)
+
+
+def without_message(done: "Iterable[Deployed]", message: str | None) -> Iterator[Line]:
+    """Yield a note where nothing was deployed that could have the message, and what marks one."""
+    if message and not any(one.changed or one.moved for one in done):
+        told = "nothing was deployed: the message is not kept"
+        yield note_line(f"{told}; `ork tag LABEL` marks a version that is there")
 
 
 def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iterator[Line]:

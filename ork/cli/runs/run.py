@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ork.cli import options as shared
-from ork.cli.heads.deploy import deploy_line, warnings_of
+from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
 from ork.cli.runs.queued import take_all_back, taken_back
 from ork.cli.screen.line import Line, hint_line, note_line
@@ -313,8 +313,7 @@ def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> I
     if deployed and (deployed.changed or deployed.moved):
         yield deploy_line(deployed, store)
         yield from warnings_of(deployed)
-    elif message is not None:
-        yield note_line("nothing was deployed: the message is not kept")
+    yield from without_message([deployed] if deployed else [], message)
 
 
 def _beside(others: Sequence[Run]) -> Iterator[Line]:
