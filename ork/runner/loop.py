@@ -103,11 +103,13 @@ class Loop:
         environ: Mapping[str, str],
         control: Control,
         *,
+        began: float,
         slots: int,
         hidden: Collection[str] = (),
     ) -> None:
+        """`began` is when the run was asked for, by a clock that never goes back."""
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
-        self.control = control
+        self.control, self.began = control, began
         oids = _task_oids(store, target.snapshot)
         self.tasks = store.get_all(Task, oids)
         self.workplace = Workplace(
@@ -157,9 +159,11 @@ class Loop:
         """Make the pin durable, then the place."""
         target, terms = self.target, self.terms
         environment = self._keep(describe(self.workplace.python))
-        self.clock = time.monotonic()
+        now = time.monotonic()
+        if terms.resume:  # when another attempt began no record says
+            self.began = now
         if terms.timeout_s is not None:
-            self.brake.end_at = self.clock + terms.timeout_s
+            self.brake.end_at = now + terms.timeout_s
         pin = Run(
             id="",
             workflow=target.workflow,
@@ -232,7 +236,7 @@ class Loop:
             self.record.run,
             state=state,
             reason=reason,
-            duration=(before or 0) + micros(time.monotonic() - self.clock),
+            duration=(before or 0) + micros(time.monotonic() - self.began),
             ended=datetime.now(UTC),
         )
         oid = self.record.end(ended, self.states, self.objects)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -157,6 +158,7 @@ class Caller(Value, frozen=True, kw_only=True):
 
     stamp: Stamp | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)  # the same moment: durations begin here
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     control: Control | None = None
     token: str | None = None
@@ -413,7 +415,16 @@ def _run(
     """
     slots = options.jobs or at_once()
     control = caller.control or Control()
-    loop = Loop(store, target, terms, caller.environ, control, slots=slots, hidden=caller.hidden)
+    loop = Loop(
+        store,
+        target,
+        terms,
+        caller.environ,
+        control,
+        began=caller.clock,
+        slots=slots,
+        hidden=caller.hidden,
+    )
     try:
         yield from loop.begin(caller.signed(), host(), caller.ending())
         while not loop.done:

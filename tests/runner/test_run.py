@@ -29,7 +29,7 @@ from ork.objects.value import replace
 from ork.runner.choices import Selection
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.loop import Control, retry_delay
-from ork.runner.start import Caller, Options, start
+from ork.runner.start import Caller, Options, retry, start
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
@@ -122,6 +122,20 @@ def test_the_pin_is_durable_before_the_first_task_starts(project: Project) -> No
     assert begun.read_bytes() == b""
     assert isinstance(next(events), TaskStarted)
     list(events)
+
+
+def test_the_time_of_a_run_begins_when_it_was_asked_for(project: Project) -> None:
+    """As its record says, and as those count who watch it; of a later attempt none says that."""
+    flow = project.workflow(shell("one", "test -e there"))
+    before = Caller(clock=time.monotonic() - 1000)
+    *_, finished = start(project.store, str(flow), caller=before).events
+    assert finished.run.seconds >= 1000
+    project.write("there", "")
+    *_, finished = retry(project.store, "flow#1", caller=before).events
+    assert 1000 < finished.run.seconds < 2000
+    options = Options(timeout_s=500)
+    *_, finished = start(project.store, str(flow), caller=before, options=options).events
+    assert finished.run.state == "success", "which is for what it executes"
 
 
 def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
