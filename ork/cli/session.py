@@ -74,6 +74,17 @@ class Session:
         """
         return self._open(create=True)
 
+    def new_store_for(self, act: Callable[[Store], object]) -> Store:
+        """Return the store; where there is none, make it once this went well in an empty one.
+
+        That one is in memory, and what is refused leaves no store behind.
+        """
+        from ork.store import location
+
+        if not self.has_store():
+            act(location.not_yet_made(self._place, environ=self.world.environ))
+        return self.new_store
+
     @property
     def folder(self) -> Path:
         """The folder of the store, for what does not open it; raises NotFound as `store` does."""
@@ -100,6 +111,13 @@ class Session:
         from ork.store import location
 
         return self.chosen or location.find(Path.cwd(), environ={})
+
+    @property
+    def _place(self) -> Path:
+        """The folder of the store that is there, or would be made."""
+        from ork.store import location
+
+        return self._found or location.project_of(Path.cwd()) / location.NAME
 
     @property
     def project(self) -> Path | None:
@@ -293,17 +311,15 @@ class Session:
             return self._store
         from ork.store import location
 
-        environ, folder = self.world.environ, self._found
+        environ = self.world.environ
+        folder = self._place if create else self.folder
         if create:
-            folder = folder or location.project_of(Path.cwd()) / location.NAME
             is_ours = not location.is_distant(folder, environ=environ)
             if is_ours and not location.is_there(folder, environ=environ):
                 made = location.make(folder, environ=environ)
                 if made and not self.quiet:
                     place = location.elsewhere(folder, environ=environ) or os.path.relpath(folder)
                     self.say(note_line(f"made an empty store in {place}"))
-        else:
-            folder = self.folder
         self._store = location.open_store(folder, environ=environ)
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"

@@ -381,14 +381,24 @@ def lacks(store: Store, told: Anchor) -> str | None:
 def open_unchecked(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Store:
     """Open a store without looking at its anchor, for reading only on request."""
     there = elsewhere(folder, environ=environ)
-    is_of_url = folder.parent == _state(environ)
     return Store(
         open_backend(folder, environ=environ, readonly=readonly),
         folder=folder.resolve(),
-        project=project_of(Path.cwd()) if is_of_url else None,
+        project=_project_of_url(folder, environ=environ),
         shared=there is not None,
         keys=KEYS.get(there.scheme, ()) if there else (),
     )
+
+
+def not_yet_made(folder: Path, *, environ: Mapping[str, str]) -> Store:
+    """Return an empty store in memory, of the project of which one in this folder would be."""
+    project = _project_of_url(folder, environ=environ) or folder.resolve().parent
+    return Store(class_of(MEMORY).open(""), project=project)
+
+
+def _project_of_url(folder: Path, *, environ: Mapping[str, str]) -> Path | None:
+    """Return the project of a store that a URL names, None where it is that around the folder."""
+    return project_of(Path.cwd()) if folder.parent == _state(environ) else None
 
 
 def open_url(text: str, *, environ: Mapping[str, str]) -> Store:

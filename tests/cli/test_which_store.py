@@ -82,3 +82,38 @@ def test_what_writes_nothing_makes_no_store_where_one_is_named(ork: Ork, words: 
     ork.write("other/second.yaml", FIRST.format("second"))
     done = ork("--store", "nowhere", *words.split())
     assert (done.code, (ork.folder / "nowhere").exists()) == (0 if "yaml" in words else 3, False)
+
+
+KEY = "AKIA" + "IOSFODNN7EXAMPLE"  # apart: this file has no key
+WRONG = {
+    "run up.yaml": "root leads out of the project",
+    "deploy up.yaml": "root leads out of the project",
+    "deploy good.yaml up.yaml": "root leads out of the project",
+    "run key.yaml": "keep it out of the file",
+    "run key.yaml --no-deploy": "keep it out of the file",
+    "deploy key.yaml": "keep it out of the file",
+    "run good.yaml": "the parameter day has no default",
+    "run good.yaml -i day=1": "the secret NOWHERE is not set",
+    "run good.yaml -i day=1 --no-deploy": "the secret NOWHERE is not set",
+    "run good.yaml -i day=1 --only b": "no task named 'b'",
+    "run good.yaml -i day=1 --only a --base good#1": "no run good#1",
+    "run good.yaml --queue": "the parameter day has no default",
+    "run good.yaml --queue -i day=1 --no-deploy": "--queue excludes",
+    "run good.yaml -i day=1 --watch --only b": "no task named 'b'",
+    f"run good.yaml -i day={KEY}": "has what looks like",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_is_refused_makes_no_store(ork: Ork, words: str) -> None:
+    tasks = "tasks:\n  a: {executor: process, command: ls, env: {K: VALUE}}\n"
+    good = tasks.replace("VALUE", "{secret: NOWHERE}")
+    ork.write("good.yaml", f"name: good\nparams: {{day: str}}\n{good}")
+    ork.write("up.yaml", f"name: up\nroot: ..\n{tasks}")
+    ork.write("key.yaml", f"name: key\n{tasks.replace('VALUE', KEY)}")
+    done = ork(*words.split())
+    assert (done.code in (2, 3), WRONG[words] in done.err) == (True, True), done.err
+    assert "made an empty store" not in done.err
+    assert not (ork.folder / ".ork").exists()
+    done = ork("run", "good.yaml", "-i", "day=1", "--queue")
+    assert (done.code, "note: made an empty store in .ork\n" in done.err) == (0, True)

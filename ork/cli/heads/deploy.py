@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -235,19 +236,25 @@ def deploy(
     checked = each_good(paths, lambda path: path, look)
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
-    store = session.new_store
-    for loaded in checked:
-        store.hold(loaded.built.objects)
-    done = deploy_all(
-        store,
-        checked,
-        stamp=session.stamp(),
-        message=message,
-        allow_secret=allow_secret,
-        move=move,
-        new=new,
-        skip_behind=skip_behind,
-    )
+    stamp = session.stamp()
+
+    def keep(store: "Store", *, dry: bool = False) -> "list[Deployed]":
+        for loaded in checked:
+            store.hold(loaded.built.objects)
+        return deploy_all(
+            store,
+            checked,
+            stamp=stamp,
+            message=message,
+            allow_secret=allow_secret,
+            move=move,
+            new=new,
+            skip_behind=skip_behind,
+            dry=dry,
+        )
+
+    store = session.new_store_for(partial(keep, dry=True))
+    done = keep(store)
     if as_json:
         session.print_json("deploy", done)
         return

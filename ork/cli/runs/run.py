@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from ork.runner.events import RunFinished
 from ork.store.resolve import only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
-from ork.store.store import Store
+from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
 
@@ -129,11 +130,13 @@ def run(
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if dry and what.startswith("file:"):
         session.need_no_store()
-    store, source = _opened(session, what)
+    if queue and (no_deploy or no_hooks or watch):
+        raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
+    source = _read(session, what)
     if source == "@":
-        source = only_workflow(store)
-    if not (as_json or quiet) and source in workflows(store):
-        session.say(*edited(session, str(source), "`ork run {}` runs with that"))
+        source = only_workflow(session.store)
+    if isinstance(source, str) and not (as_json or quiet) and source in workflows(session.store):
+        session.say(*edited(session, source, "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -157,12 +160,14 @@ def run(
         from ork.cli.runs import dry_run
 
         caller = shared.caller_of(session)
-        ready = start.prepare(store, source, caller=caller, no_deploy=no_deploy, dry=True, **how)
+        ready = start.prepare(
+            session.store, source, caller=caller, no_deploy=no_deploy, dry=True, **how
+        )
         dry_run.show(session, ready, as_json=as_json)
         return
+    if isinstance(source, Loaded):
+        _make_store(session, source, {"no_deploy": no_deploy, "elsewhere": queue, **how})
     if queue:
-        if no_deploy or no_hooks or watch:
-            raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
         _queue(session, source, how, as_json=as_json)
         return
     how["no_deploy"] = no_deploy
@@ -172,6 +177,7 @@ def run(
 
         if not what.startswith("file:"):
             hint = None
+            store = session.store
             if head := store.ref(f"workflows/{source}"):
                 path = os.path.relpath(store.project / store.get(Deploy, head).source.path)
                 hint = f"`ork run {shlex.quote(path)} --watch`"
@@ -283,17 +289,19 @@ def _file_in(session: Session, what: str) -> str:
     return str(Path(what) / found[0])
 
 
-def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
-    """Return the store, and what is to run in it.
+def _read(session: Session, what: str) -> str | Loaded:
+    """Return what is to run; a file for which there is no store yet is read, before one is made."""
+    is_file = what.startswith("file:") or what.endswith(ENDINGS)
+    return what if session.has_store() or not is_file else check(what.removeprefix("file:"))
 
-    A file for which there is no store yet is read first: one that is wrong leaves no empty store.
-    """
-    if session.has_store():
-        return session.store, what
-    if not what.startswith("file:") and not what.endswith(ENDINGS):
-        return session.store, what  # which says that there is none
-    loaded = check(Path(what.removeprefix("file:")))
-    return session.new_store, loaded
+
+def _make_store(session: Session, loaded: Loaded, how: Mapping[str, Any]) -> None:
+    """Make the store in which a file is to run first, if nothing that was asked for is wrong."""
+    stamp = Stamp(time=datetime.now(UTC), author=session.author())
+    caller = start.Caller(stamp=stamp, environ=session.world.environ)
+    session.new_store_for(
+        lambda store: start.prepare(store, loaded, caller=caller, dry=True, **how)
+    )
 
 
 def _queue(session: Session, what: str | Loaded, how: Mapping[str, Any], *, as_json: bool) -> None:
