@@ -253,13 +253,16 @@ def test_backfill(flow, golden):
     assert "every day at 06:00 and 18:00, UTC, with day=slot" in flow("schedule", "day").out
 
 
-def test_all_that_wait_are_taken_back(two):
+def test_all_that_wait_are_taken_back(two, golden):
     for _ in range(2):
         two("schedule", "fire", "etl")
     two("schedule", "fire", "report")
+    name = ID.search(two("schedule", "fire", "report").out)[0]
+    taken = json.loads(two("cancel", name, "--json").out)["data"]
+    assert [one["id"] for one in taken["queued"]] == [name]
     assert two("cancel", "--queue", "etl").out == "etl: took 2 runs out of the queue\n"
     assert two("cancel", "--queue", "etl").out == "no run of etl waits\n"
-    assert two("cancel", "--queue").out == "report: took 1 run out of the queue\n"
+    golden("cancel/queue.json", two("cancel", "--queue", "--json").out)
     assert two("cancel", "--queue").out == "no run waits\n"
     assert two("cancel", "--queue", "nowhere").code == 3
 

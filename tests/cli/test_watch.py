@@ -255,6 +255,8 @@ def test_the_list_says_how_long_a_run_has_gone_on(ork, going, spawn):
     until(spawn("retry", "gated#1").stderr, "start    fetch")
     assert shown(["runs"], r" running .* \d+(\.\d)?m?s  2 attempts\n")
     assert shown(["show", "gated#1"], r", goes on for \d+(\.\d)?m?s in 2 attempts\n")
+    asked = json.loads(ork("cancel", "--no-wait", "--json").out)["data"]
+    assert (asked["run"]["state"], asked["queued"]) == ("running", [])
 
 
 def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
@@ -264,7 +266,8 @@ def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
         assert (done.code, done.out) == (2, "")
         assert "2 runs go on: gated#1, gated#2" in done.err
     until(spawn("watch", "gated#2").stderr, "start    fetch")
-    assert ork("cancel", "gated#2", "--now").out == "gated#2 cancelled\n"
+    stopped = json.loads(ork("cancel", "gated#2", "--now", "--json").out)["data"]["run"]
+    assert (stopped["number"], stopped["state"]) == (2, "cancelled")
     assert ork("cancel", "gated", "--now").out == "gated#1 cancelled\n"
 
 

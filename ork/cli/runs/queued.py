@@ -39,35 +39,39 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     session.say(next_line(f"{soon}, or `ork cancel {queued.id}`"))
 
 
-def taken_back(session: Session, name: str) -> bool:
-    """Take a run out of the queue, if one waits there under this id."""
-    if (queued := find_queued(session.store, name)) is None:
-        return False
+def take_back(store: "Store", name: str) -> "list[Queued]":
+    """Take a run out of the queue, if one waits there under this id; return it."""
+    if (queued := find_queued(store, name)) is None:
+        return []
     from ork.daemon.queue import remove
 
-    remove(session.store, queued)
-    session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
-    return True
+    remove(store, queued)
+    return [queued]
 
 
-def take_all_back(session: Session, workflow: str) -> None:
-    """Take all runs of a workflow out of the queue, of every workflow for `@`."""
+def take_all_back(store: "Store", workflow: str) -> "list[Queued]":
+    """Take all runs of a workflow out of the queue, of every workflow for `@`; return them."""
     from ork.daemon.queue import remove, waiting
     from ork.store.resolve import head
 
     if workflow != "@":
-        head(session.store, workflow)
-    found = [one for one in waiting(session.store) if workflow in ("@", one.workflow)]
-    taken: Counter[str] = Counter()
-    for one in found:
+        head(store, workflow)
+    taken = []
+    for one in waiting(store):
         with suppress(Conflict):  # its run has begun, or somebody else has taken it back
-            remove(session.store, one)
-            taken[one.workflow] += 1
-    for name, count in taken.items():
-        words = f": took {human.count(count, 'run')} out of the queue"
-        session.print([[(name, "name"), words]])
-    if not taken:
-        session.print([["no run waits" if workflow == "@" else f"no run of {workflow} waits"]])
+            if workflow in ("@", one.workflow):
+                remove(store, one)
+                taken.append(one)
+    return taken
+
+
+def taken_view(taken: "Iterable[Queued]", workflow: str) -> Iterator[Line]:
+    """Yield how many runs of each workflow were taken out of the queue."""
+    counts = Counter(one.workflow for one in taken)
+    for name, count in counts.items():
+        yield [(name, "name"), f": took {human.count(count, 'run')} out of the queue"]
+    if not counts:
+        yield ["no run waits" if workflow == "@" else f"no run of {workflow} waits"]
 
 
 def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line]:

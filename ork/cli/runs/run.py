@@ -13,7 +13,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
-from ork.cli.runs.queued import take_all_back, taken_back
+from ork.cli.runs.queued import take_all_back, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import UsageError, some
@@ -209,6 +209,7 @@ def cancel(
     queue: Annotated[
         bool, typer.Option("--queue", help="All runs that wait, or those of one workflow.")
     ] = False,
+    as_json: shared.Json = False,
 ) -> None:
     """Stop a run, from any terminal.
 
@@ -225,19 +226,21 @@ def cancel(
     """
     session: Session = ctx.obj
     store = session.store
-    if queue:
-        take_all_back(session, revision)
-        return
-    if taken_back(session, revision):
-        return
-    found = resolve(store, going_on(store, revision), now=session.now())
-    run = record.cancel(store, found, author=session.author(), now=now)
-    name = run.name
-    if no_wait:
-        session.print([["asked ", (name, "name"), " to stop"]])
-        return
-    last = record.wait(store, run)
-    session.print([[(name, "name"), " ", (last.state, last.state)]])
+    run, taken = None, take_all_back(store, revision) if queue else take_back(store, revision)
+    if not (queue or taken):
+        found = resolve(store, going_on(store, revision), now=session.now())
+        run = record.cancel(store, found, author=session.author(), now=now)
+        run = run if no_wait else record.wait(store, run)
+    if as_json:
+        session.print_json("cancel", {"run": run, "queued": taken})
+    elif run and no_wait:
+        session.print([["asked ", (run.name, "name"), " to stop"]])
+    elif run:
+        session.print([[(run.name, "name"), " ", (run.state, run.state)]])
+    elif queue:
+        session.print(taken_view(taken, revision))
+    else:
+        session.print([[(taken[0].workflow, "name"), f" does not wait any more: {revision}"]])
 
 
 def _run(
