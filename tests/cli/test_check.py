@@ -14,6 +14,7 @@ import pytest
 from ork.cli.heads import cores
 from ork.heads import check
 from ork.worktree.load import MORE
+from tests.cli.screen import TERMINAL, on_terminal
 
 
 def test_a_good_file_needs_no_store(etl):
@@ -65,6 +66,17 @@ def test_code_that_is_missing_or_no_python(etl, edit, golden):
     assert source == "    1 | def extract(:"
     assert caret.index("^") == source.index(":")
     assert more == MORE
+
+
+def test_a_long_line_is_cut_around_its_mark_in_a_narrow_terminal(ork):
+    task = 'a: {executor: process, command: "echo one two three four five six", timout: 5}'
+    ork.write("long.yaml", f"name: long\ntasks:\n  {task}\n")
+    ork.environ |= TERMINAL
+    for wide in (40, 60, 80):
+        window = on_terminal(ork, wide, "check", "long.yaml")
+        source, mark = (line for line in window.text.splitlines() if "| " in line)
+        assert max(len(source), len(mark)) <= wide
+        assert source[mark.index("^") :].startswith("timout: 5}")
 
 
 ALL_AT_ONCE = """\

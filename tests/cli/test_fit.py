@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.screen.fit import Verbatim, abreast, columns, cut, fitted_lines
+from ork.cli.screen.fit import Pointed, Verbatim, abreast, columns, cut, fitted_lines
 from ork.cli.screen.line import PRINTED, plain
 
 PIECES = st.tuples(st.text("ab é漢", max_size=30), st.sampled_from(["", "name", "oid"]))
@@ -22,6 +22,17 @@ def test_no_letter_is_lost_and_nothing_is_wider(pieces, width):
     short = cut(line, width)
     assert columns(plain(short)) <= width
     assert plain(line).startswith(plain(short).removesuffix("..."))
+
+
+@given(st.text("ab é漢", min_size=1, max_size=300), st.integers(20, 100), st.data())
+def test_a_mark_stands_below_its_letter_however_narrow_the_terminal_is(code, width, data):
+    at = data.draw(st.integers(1, len(code)))
+    source, mark = (plain(one) for one in fitted_lines([Pointed(7, code, at)], width))
+    assert columns(source) <= width and columns(mark) <= min(width, 80)
+    before, head = mark.index("^"), len("    7 | ")
+    shown = next(n for n in range(head, len(source)) if columns(source[:n]) == before)
+    assert source[head:] in code and source[shown] == code[at - 1]
+    assert source[shown:].startswith(code[at - 1 : at + 5])
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1), st.integers(30, 80))

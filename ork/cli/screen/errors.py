@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ork.cli.screen.fit import columns
+from ork.cli.screen.fit import Pointed
 from ork.cli.screen.line import Line, document, hint_line, to_json
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ork.cli.session import Session
 
 PROBLEMS_MAX = 50
-SOURCE_CHARS_MAX = 72  # so that the caret stands right in a terminal of 80 columns
-SOURCE_CHARS_BEHIND = 12  # the caret
 CANDIDATES_MAX = 20
 
 
@@ -78,20 +76,10 @@ def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
             place += f":{problem.line}:{problem.column}"
         yield [(place, "file"), ": ", problem.message]
         if problem.source is not None and problem.line:
-            yield from _caret(problem)
+            source = problem.source.rstrip("\r\n").replace("\t", " ")
+            yield Pointed(problem.line, source, problem.column)
         if problem.hint and (problem.hint not in hints or problem.hint.startswith("did you mean")):
             hints.add(problem.hint)
             yield ["    ", ("hint: ", "hint"), problem.hint]
     if len(problems) > PROBLEMS_MAX:
         yield [f"... and {len(problems) - PROBLEMS_MAX} more"]
-
-
-def _caret(problem: Problem) -> Iterator[Line]:
-    source = (problem.source or "").rstrip("\r\n").replace("\t", " ")
-    column = max(problem.column, 1)
-    end = min(len(source), max(SOURCE_CHARS_MAX, column + SOURCE_CHARS_BEHIND))
-    start = max(0, end - SOURCE_CHARS_MAX)
-    number = f"{problem.line:>5} "
-    yield [(number + "| ", "dim"), source[start:end]]
-    before = " " * columns(source[start : column - 1])
-    yield [(" " * len(number) + "| ", "dim"), before, ("^", "error")]

@@ -9,6 +9,8 @@ from itertools import chain, zip_longest
 from ork.cli.screen.line import PRINTED, Line, plain, visible
 
 WIDTH_MIN = 20  # narrower than this nothing is fitted
+CODE_COLUMNS_MAX = 72  # of a line of code that has a mark: all of it fits in 80
+CODE_COLUMNS_BEHIND = 12  # the mark
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
 _ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d(?:[\d,]*\d)? [a-z]+"
@@ -18,6 +20,29 @@ ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 
 class Verbatim(list[str | tuple[str, str]]):
     """A line that stays as it is, however wide, such as one of code."""
+
+
+class Pointed(list[str | tuple[str, str]]):
+    """A line of code and a mark below one of its letters, cut around that where it has no room."""
+
+    def __init__(self, number: int, code: str, column: int) -> None:
+        """`column` is the letter that is meant; the first is 1."""
+        self._head = f"{number:>5} "
+        self._code, self._before = visible(code), len(visible(code[: max(column, 1) - 1]))
+        super().__init__([(f"{self._head}| ", "dim"), self._code])
+
+    def lines(self, width: int | None) -> Iterator[Line]:
+        """Yield both lines, for a terminal of this width."""
+        code, bar = self._code, "| "
+        room = CODE_COLUMNS_MAX
+        if width is not None and width >= WIDTH_MIN:
+            room = min(room, width - len(self._head) - len(bar))
+        behind = len(_start(code[self._before :], CODE_COLUMNS_BEHIND))
+        end = max(len(_start(code, room)), self._before + behind)
+        start = end - len(_start(code[:end][::-1], room))
+        yield [(self._head + bar, "dim"), code[start:end]]
+        blank = " " * columns(code[start : self._before])
+        yield [(" " * len(self._head) + bar, "dim"), blank, ("^", "error")]
 
 
 def columns(text: str) -> int:
@@ -54,10 +79,13 @@ def after(before: Line, line: Line) -> Line:
 def fitted_lines(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
     """Yield the lines, those that are wider than the terminal wrapped between words.
 
-    What goes on stands under where the text began that had no room; code stays as it is.
+    What goes on stands under where the text began that had no room; code stays as it is, or is cut
+    around what is marked in it.
     """
     for line in lines:
-        if width is None or width < WIDTH_MIN or columns(plain(line)) <= width or _stays(line):
+        if isinstance(line, Pointed):
+            yield from line.lines(width)
+        elif width is None or width < WIDTH_MIN or columns(plain(line)) <= width or _stays(line):
             yield line
         else:
             yield from _wrapped(line, width)
