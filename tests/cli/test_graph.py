@@ -3,12 +3,14 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from itertools import product
 
 from ork.cli.pictures.change import lanes
 from ork.cli.pictures.graph import Graph, dot, mermaid
 from ork.cli.pictures.svg import svg
 from ork.cli.screen.line import plain
 from ork.graph.layers import layout
+from tests.cli.screen import TERMINAL, on_terminal
 
 HOSTILE = 'a"];x[<b>&\x1b[31m\u200b\\'
 
@@ -51,6 +53,22 @@ def test_lines_that_have_no_room_are_counted_and_that_is_explained(ork):
         lines_shown = [plain(line) for line in lanes(graph, box=True, columns=columns)]
         assert lines_shown[0].startswith("+1") == folds
         assert all(len(line) < (columns or 50) for line in lines_shown[folds:])
+
+
+def test_a_long_name_is_cut_in_its_middle_and_nothing_is_folded(ork):
+    long = f"extract_{'of_the_orders_' * 7}of_last_month"
+    text = "name: w\ntasks:\n  a: {executor: process, command: ls}\n"
+    task = f"  {long}: {{executor: process, command: ls, depends_on: [a]}}\n"
+    ork.write("w.yaml", f"{text}{task}")
+    assert ork("run", "w.yaml").code == 0
+    ork.write("w.yaml", f"{text}{task.replace('command: ls', 'command: pwd')}")
+    ork.environ |= TERMINAL
+    for wide, revision in product((40, 60, 100), ("w", "w#1", "w..file:w.yaml")):
+        rows = on_terminal(ork, wide, "graph", revision).text.splitlines()
+        assert all(len(row) <= wide for row in rows)
+        assert re.search(r" extract_\S*\.\.\.\S*onth\b", rows[-1])
+    assert "ok" in on_terminal(ork, 40, "graph", "w#1").text
+    assert f"* {long}" in ork("graph", "w").out
 
 
 def test_the_picture_goes_to_a_file(history):

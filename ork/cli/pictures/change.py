@@ -10,8 +10,17 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from ork.cli.pictures.graph import Graph, TaskMark, node_row, rows_of, text_view
+from ork.cli.pictures.graph import (
+    REMARK_COLUMNS,
+    Graph,
+    TaskMark,
+    name_of,
+    node_row,
+    rows_of,
+    text_view,
+)
 from ork.cli.pictures.looks import SIGNS
+from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
 from ork.errors import some
@@ -59,10 +68,10 @@ def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
 def lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Line]:
     """Yield the lines of any graph, drawn with slashes or, with `box`, with lines.
 
-    `columns` are those of a terminal, which may have room for more lanes.
+    `columns` are those of a terminal, which may have room for more lanes, or not for all of a name.
     """
     view = text_view if graph.marks is None else change_lanes
-    return view(graph, box=box, columns=columns)
+    return (cut(line, columns) for line in view(graph, box=box, columns=columns))
 
 
 def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> Change:
@@ -145,10 +154,9 @@ def change_lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iter
     """Yield the graph in lanes, each task with its mark, a word for it, and the reason."""
     rows, above = rows_of(graph, box=box, columns=columns)
     yield from above
-    names = {row.name: len(visible(row.name)) for row in rows if row.name is not None}
-    width = max(
-        (len(row.prefix) + 1 + names[row.name] for row in rows if row.name is not None), default=0
-    )
+    names = {row.name: name_of(row, columns, beside=REMARK_COLUMNS) for row in rows}
+    sizes = [len(row.prefix) + 1 + len(visible(names[row.name])) for row in rows if row.name]
+    width = max(sizes, default=0)
     for row in rows:
         if row.name is None or graph.marks is None:
             yield [(row.prefix, "dim")]
@@ -156,13 +164,13 @@ def change_lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iter
         mark = graph.marks[row.name]
         sign = SIGNS.get(mark.kind) or NODES[mark.kind][box]
         if mark.kind == "same":
-            yield [*node_row(row, sign, "dim"), (row.name, "dim")]
+            yield [*node_row(row, sign, "dim"), (names[row.name], "dim")]
             continue
-        room = width - len(row.prefix) - 1 - names[row.name]
+        room = width - len(row.prefix) - 1 - len(visible(names[row.name]))
         text = remark(graph, row.name)
         yield [
             *node_row(row, sign, mark.kind),
-            (row.name, "name"),
+            (names[row.name], "name"),
             " " * room,
             "  ",
             (f"{mark.kind:<8}" if text else mark.kind, mark.kind),

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
+from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import MARKS, Line, plain, visible
+from ork.cli.screen.parts import clip
 from ork.errors import UsageError, count
 from ork.graph.lanes import LANES_MAX, Row, draw
 from ork.objects.canonical import Json
@@ -144,7 +146,13 @@ def rows_of(graph: Graph, *, box: bool, columns: int | None) -> tuple[list[Row],
     room = (columns or 0) - names - REMARK_COLUMNS
     rows = list(draw(graph.needs, box=box, lanes_max=min(max(LANES_MAX, room // 2), WIDE_MAX)))
     told = "+1, +2...: so many more lines pass here than have room; `--format svg` draws all"
-    return rows, [[(told, "dim")]] if any(row.folded for row in rows) else []
+    above = fitted_lines([[(told, "dim")]], columns) if any(row.folded for row in rows) else ()
+    return rows, list(above)
+
+
+def name_of(row: Row, columns: int | None, *, beside: int = 0) -> str:
+    """Return the name of the task of a row, its middle left out where a terminal has no room."""
+    return clip(row.name or "", columns and columns - len(row.prefix) - 1 - beside)
 
 
 def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Line]:
@@ -153,9 +161,10 @@ def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterato
     yield from above
     if graph.states is None:
         for row in rows:
-            yield [row.prefix, " ", (row.name, "name")] if row.name else [row.prefix]
+            yield [row.prefix, " ", (name_of(row, columns), "name")] if row.name else [row.prefix]
         return
-    width = max((len(r.prefix) + 1 + len(r.name) for r in rows if r.name), default=0)
+    names = {row.name: name_of(row, columns, beside=REMARK_COLUMNS) for row in rows}
+    width = max((len(r.prefix) + 1 + len(names[r.name]) for r in rows if r.name), default=0)
     for row in rows:
         if row.name is None:
             yield [(row.prefix, "dim")]
@@ -166,7 +175,7 @@ def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterato
         attempts = taskrun.attempts if taskrun else ()
         line: Line = [
             *node_row(row, node_mark(state, box=box), state),
-            f"{row.name:<{room}}  ",
+            f"{names[row.name]:<{room}}  ",
             (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
         ]
         if taskrun and attempts:
