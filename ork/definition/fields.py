@@ -135,7 +135,7 @@ def duration(
     seconds = seconds_of(value)
     if seconds is None:
         hint = "write it without quotes, or " if is_number(value) else ""
-        hint += "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds such as 0.5"
+        hint += "as in `30s`, `5m`, `1h30m`, `2d`, `500ms`, or a number of seconds such as 0.5"
         hint += "; `none` is no limit" if what == "timeout" else ""
         problems.at(node, f"{what} cannot be {short(value)}", hint)
         return None

@@ -240,7 +240,9 @@ def test_quiet_prints_only_what_went_wrong(etl):
         assert f"--quiet and {other} exclude" in etl("run", "etl.yaml", "-q", other).err
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("0.5", 0.5), ("1h30m", 5400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("0.5", 0.5), ("500ms", 0.5), ("1h30m", 5400)]
+)
 def test_a_time_limit_is_written_as_in_a_file(text, seconds):
     assert options.seconds(text) == seconds
 

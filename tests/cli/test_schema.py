@@ -66,6 +66,11 @@ def test_what_has_another_form_is_marked(old, new):
     assert errors(GOOD.replace(old, new)) != []
 
 
+@pytest.mark.parametrize("time", ["500ms", "1m1.5s1ms", "90", "none"])
+def test_times_are_read_as_a_file_has_them(time):
+    assert errors(GOOD.replace("command: ls", f"command: ls, timeout: {time}")) == []
+
+
 def test_without_tasks_there_is_no_workflow():
     assert errors("name: n\ntasks: {}\n") != []
     assert errors("name: n\n") != []

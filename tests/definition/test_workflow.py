@@ -261,6 +261,8 @@ def test_no_command_is_longer_than_a_system_starts() -> None:
         ("2d", 172_800),
         ("1d1h1m1s", 90_061),
         ("0.5s", 0.5),
+        ("500ms", 0.5),
+        ("1m1s1ms", 61.001),
         ("90", 90),
     ],
 )

@@ -17,6 +17,7 @@ from ork.definition.task import CODE_KEYS, EXECUTOR_ALIASES, TASK_KEYS
 from ork.definition.workflow import RESERVED, WORKFLOW_KEYS
 from ork.objects.canonical import INTEGER_MAX
 from ork.objects.kinds import BACKOFF_UNIT, NAME_PATTERN, SCALARS, SECOND
+from ork.schedule import durations
 from ork.schedule.schedule import KEYS as SCHEDULE_KEYS
 from ork.schedule.schedule import WORDS
 
@@ -55,7 +56,6 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 OTHER_KEYS = {"python": ("function", "fresh"), "process": ("shell",), "library": ("fresh",)}
 ALL_CODE_KEYS = {key for of in (CODE_KEYS, OTHER_KEYS) for keys in of.values() for key in keys}
 SECONDS_MAX = INTEGER_MAX // SECOND
-DURATION_PATTERN = r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$"
 
 
 def schema(ctx: typer.Context) -> None:
@@ -99,12 +99,12 @@ def document() -> Schema:
                 "patternErrorMessage": "A name has letters, digits, `_`, `.` and `-`, at most 128.",
             },
             "duration": {
-                "description": "30s, 5m, 1h30m, 2d, or a number of seconds.",
+                "description": "500ms, 30s, 5m, 1h30m, 2d, or a number of seconds.",
                 "anyOf": [
                     {"type": "number", "minimum": 0, "maximum": SECONDS_MAX},
                     {
                         "type": "string",
-                        "pattern": DURATION_PATTERN,
+                        "pattern": f"^{durations.PATTERN}$",
                         "patternErrorMessage": "As in 30s, 5m, 1h30m or 2d.",
                         "minLength": 2,
                     },
