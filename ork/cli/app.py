@@ -166,13 +166,18 @@ deploy -a: nothing is staged here: a deploy takes the file and all that it calls
 log --all: without a name, `ork log` lists all workflows
 grep -n -E -r: each line has its number, all is searched, and a pattern is a regular expression
 runs --failed: `--status failed` lists these
+runs --workflow -w: `ork runs WORKFLOW` lists those of one
+runs --watch: `ork watch` follows a run to its end
+watch --exit-status: its exit code tells how the run has ended
+cancel --force -f: `--now` kills what runs, without a grace
 run -p --param --params --set --var -e: a parameter is given as `-i NAME=VALUE`
 retry -i: a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others
 run --resume: `ork retry RUN` goes on with a run that failed
+run --failed --only-failed --rerun: `ork retry RUN` goes on with what failed
 run --force: every run executes all its tasks: nothing is to be forced
 run --skip --exclude: `--except TASK` runs all but that task
 retry --status: `--failed` takes all runs that failed or were cut off
-retry --all-failed: `--failed --since TIME` takes all runs that failed since then
+retry --all --all-failed: `--failed --since TIME` takes all runs that failed since then
 retry --queue: `ork up` retries runs of schedules itself: `retries:`
 retry --except: `--only` and `--from` say which tasks run again
 run --no-cache: every run executes all its tasks: nothing is kept from an earlier one
@@ -188,21 +193,23 @@ run --env: `env:` in the file gives variables; ork's own reach each task as well
 run --cores --parallel: `-j N` is for that
 run -d --background --detach: `--queue` leaves it to `ork up`, and comes back at once
 logs --task: the log of a task is `ork logs RUN:TASK`
-log --limit -L: `-n N` shows at most so many
+log --limit --max-count -L: `-n N` shows at most so many
 runs --limit -L: `-n N` shows at most so many
 ops --limit -L: `-n N` shows at most so many
 log --format: `--json` is for programs
 runs --format: `--json` is for programs
 show --format: `--json` is for programs
 outputs --format: `--json` is for programs
-status --format: `--json` is for programs
+status --format --porcelain: `--json` is for programs
 restore --source: `ork restore REVISION` writes that version
-up --port: `--listen ADDRESS:PORT` says where the page answers
-gc --dry-run: without `--prune` nothing is removed
+up --port -p: `--listen ADDRESS:PORT` says where the page answers
+up --daemon --detach -d: `--systemd` prints a unit by which it keeps running
+gc --dry-run -n: without `--prune` nothing is removed
 undo --dry-run: `ork ops` lists what it would take back, and `--redo` takes it back
 rollback --dry-run: `ork undo` takes a rollback back; `ork diff A B` compares two
 deploy --dry-run: `ork status` and `ork diff` tell what a deploy would keep
 deploy --all: `ork deploy FOLDER` takes all workflow files in a folder
+deploy --amend: history only grows: `ork undo` takes the last deploy back, and keeps that
 deploy --force: what is refused names the option that allows it, such as `--move`
 """.splitlines()
     for words, _, told in [line.partition(": ")]
@@ -328,6 +335,8 @@ def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
         return f"a parameter is given as `-i {given[-1]}={word}`"
     if "inputs" in params and "=" in word:
         return f"a parameter is given as `-i {word}`"
+    if command == "run" and "." not in word:  # which is no file
+        return f"`--only {word}` runs that task alone, `--until {word}` what it needs as well"
     revision = params.get("revision")
     if command in ("logs", "outputs", "show") and revision and ":" not in revision:
         return f"a part is written with a colon: `ork {command} {revision}:{word}`"

@@ -398,7 +398,7 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     name = str(parsed.name)
     if parsed.remote is not None:
         return _fetched(store, parsed, parsed.remote, name)
-    if name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None):
+    if is_only(store, name):
         name = only_workflow(store)
     if parsed.number is not None:
         oid, run = run_of_number(store, name, parsed.number)
@@ -448,6 +448,11 @@ def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> Resolved
         f"{remote} had no workflow {name!r} when it was last looked at",
         hint=meant_or_known(name, known),
     )
+
+
+def is_only(store: Store, name: str | None) -> bool:
+    """Say whether a name means the only workflow: `@`, and HEAD where none is called so."""
+    return name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None)
 
 
 def only_workflow(store: Store) -> str:

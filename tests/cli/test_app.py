@@ -384,7 +384,11 @@ def typed(etl):
         ("show etl:load extract", "`ork show --help` explains it"),
         ("run etl -i day 2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
         ("run etl day=2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
-        ("run etl -i day=2026-01-01 load", "`ork run --help` explains it"),
+        (
+            "run etl -i day=2026-01-01 load",
+            "`--only load` runs that task alone, `--until load` what it needs as well",
+        ),
+        ("run etl.yaml other.yaml", "`ork run --help` explains it"),
     ],
 )
 def test_a_word_too_many_is_told_its_place(ran, words, hint):

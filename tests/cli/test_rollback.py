@@ -45,6 +45,11 @@ def test_the_head_has_that_content(counted, golden):
     ] == ("deploy")
 
 
+def test_the_head_of_the_only_workflow_may_be_called_as_in_git(ran):
+    assert ran("rollback", "HEAD~1").out.startswith("etl ")
+    assert ran("rollback", "HEAD", "HEAD~1").out.startswith("etl ")
+
+
 def test_without_a_name_the_only_workflow_with_a_file_here_is_meant(ran):
     """So does `ork run`: these are of one mind, wherever the other workflows are."""
     text = "name: NAME\ntasks: {a: {executor: process, command: ls}}\n"

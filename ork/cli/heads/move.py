@@ -14,7 +14,7 @@ from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.errors import UsageError, some
 from ork.objects.kinds import Deploy
-from ork.store.resolve import only_workflow, present_name
+from ork.store.resolve import is_only, only_workflow, present_name
 
 if TYPE_CHECKING:
     from ork.heads.rollback import RolledBack
@@ -64,7 +64,7 @@ def rollback(
     named = re.split("[~^@#]", workflow)[0]
     if revision is None and named != workflow != "@":  # a version, which says of which one
         workflow, revision = named or "@", workflow
-    name = only_workflow(store) if workflow == "@" else workflow
+    name = only_workflow(store) if is_only(store, workflow) else workflow
     done = rollback(
         store, name, revision, stamp=session.stamp(), now=session.now(), message=message
     )
