@@ -18,13 +18,12 @@ from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
 from ork.objects.canonical import Oid, pack
-from ork.objects.kinds import Deploy, Origin, Packed, Snapshot, oid_of
+from ork.objects.kinds import Deploy, Origin, Packed, Snapshot
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
 from ork.store.resolve import all_heads, archived_ref, head, heads, present_name
 from ork.store.store import Stamp, Store, Transaction
-from ork.worktree.folder import root_of
 from ork.worktree.load import (
     Loaded,
     Read,
@@ -32,14 +31,12 @@ from ork.worktree.load import (
     load,
     name_problem,
     read_ref,
-    read_text,
     refuse_root,
     secrets_in,
     what_was_read,
 )
 from ork.worktree.lookup import FILES_MAX, workflow_files
 from ork.worktree.origin import origin_of
-from ork.worktree.place import Project
 
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
@@ -307,20 +304,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
 
 
 def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
-    """Compare the head of a workflow with the file that it came from.
-
-    Nothing is parsed when the file and the code of the head are byte for byte what they were.
-    """
-    oid = head(store, workflow)
-    deploy = store.get(Deploy, oid)
-    path, snapshot = deploy.source.path, deploy.snapshot
-    with suppress(OrkError):
-        text = split_text(path, read_text(store.project / path), oid_of)
-        root = root_of(store.project / path, deploy.settings)
-        if text == deploy.source and not Project(root, store.snapshot(snapshot).files).wrong():
-            return FileStatus(
-                path=path, workflow=workflow, state="unchanged", deploy=oid, snapshot=snapshot
-            )
+    """Compare the head of a workflow with the file that it came from."""
+    path = store.get(Deploy, head(store, workflow)).source.path
     return _file_status(store, path, workflow, all_heads(store)[0], author)
 
 

@@ -285,7 +285,7 @@ def prepare(
         failpoint("deploy.after")
         if not dry:
             store.let_go(found.loaded.built.objects)  # a run can be long
-            target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
+            target = replace(target, deploy=deployed.deploy)
     return Prepared(target=target, terms=terms, deployed=deployed, notes=_older(terms))
 
 

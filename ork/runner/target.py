@@ -26,6 +26,7 @@ class Target(Value, frozen=True, kw_only=True):
     """A snapshot, where it came from, and the folder its tasks work in.
 
     `deploy` is None for a definition that no deploy has: the run is recorded as unattached.
+    `is_on_disk`: the snapshot was made of that folder a moment ago.
     """
 
     workflow: str
@@ -33,6 +34,7 @@ class Target(Value, frozen=True, kw_only=True):
     root: Path
     deploy: Oid | None = None
     settings: Mapping[str, Json] = {}
+    is_on_disk: bool = False
 
 
 class Terms(Value, frozen=True, kw_only=True):
@@ -57,7 +59,13 @@ def target_of(store: Store, found: Resolved) -> Target:
     snapshot = snapshot_of(found)
     if isinstance(found, ResolvedFile):
         loaded, its = found.loaded, found.loaded.definition
-        return Target(workflow=its.name, snapshot=snapshot, root=loaded.root, settings=its.settings)
+        return Target(
+            workflow=its.name,
+            snapshot=snapshot,
+            root=loaded.root,
+            settings=its.settings,
+            is_on_disk=True,
+        )
     run_oid = run_of(found)
     run = store.get(Run, run_oid) if run_oid else None
     if run is not None and run.deploy is None:

@@ -9,13 +9,14 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from ork.backends.address import public
 from ork.definition.bindings import given_by_ork
-from ork.errors import StoreError
+from ork.errors import OrkError, StoreError
 from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
 from ork.objects import canonical, kinds
@@ -26,6 +27,7 @@ from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.globs import excluded, expression
+from ork.worktree.load import check
 from ork.worktree.place import Checkout, Place, Project, interpreter
 
 PROBE_SECONDS_MAX = 20
@@ -350,15 +352,19 @@ def _joined(*parts: str | None) -> str:
 
 
 def _other_code(store: Store, target: Target, data: str) -> set[str]:
-    """Return the paths of code that only the workflow's newest version has, and that is no data.
+    """Return the paths of code that other versions have, and that is no data.
 
-    None for what was never deployed, since that is read from the disk.
+    These are the newest deploy of the workflow, and its file as it is now.
     """
     head = store.ref(f"workflows/{target.workflow}")
-    if head is None or target.deploy is None:
+    if head is None or target.is_on_disk:
         return set()
-    newest = store.get(Deploy, head).snapshot
-    others = set(store.snapshot(newest).files) - set(store.snapshot(target.snapshot).files)
+    newest = store.get(Deploy, head)
+    others = set(store.snapshot(newest.snapshot).files)
+    with suppress(OrkError):  # what is wrong with the file is said where it is deployed
+        edited = check(store.project / newest.source.path, store)
+        others.update(edited.files if edited.root == target.root else ())
+    others.difference_update(store.snapshot(target.snapshot).files)
     return {path for path in others if not re.fullmatch(data, path)}
 
 

@@ -254,3 +254,27 @@ def test_no_deploy_of_a_revision_is_refused_or_means_nothing(ork: Ork) -> None:
     ork("deploy", "flow.yaml")
     assert ork("run", "flow", "--no-deploy").code == 0
     assert run_of(ork, "flow#1")["deploy"] is not None
+
+
+@pytest.mark.parametrize("again", ["run {}", "run --checkout {}", "retry {}#1"])
+def test_code_that_was_never_deployed_is_not_there_for_what_was(ork: Ork, again: str) -> None:
+    included = (
+        "include: [sql/*.sql]\ntasks:\n  a: {executor: shell, command: 'cat sql/*.sql; false'}\n"
+    )
+    sourced = "tasks:\n  a: {executor: shell, command: 'sh a.sh; false'}\n"
+    ork.write("i.yaml", f"name: i\n{included}")
+    ork.write("s.yaml", f"name: s\n{sourced}")
+    ork.write("sql/1.sql", "one\n")
+    ork.write("a.sh", "test -f own.sh && . ./own.sh\necho one\n")
+    assert ork("deploy", "i.yaml", "s.yaml").code == 0
+    for name in "is":
+        assert ork("run", name).code == 1
+    ork.write("sql/2.sql", "two\n")
+    ork.write("own.sh", "echo two\n")
+    for name, new in (("i", "sql/2.sql"), ("s", "own.sh")):
+        done = ork(*again.format(name).split())
+        assert done.code == 1
+        assert f"note: {name} runs without what you changed: Add {new}" in done.err or "#1" in again
+        assert ork("logs", f"{name}:a").out == "one\n"
+    assert ork("run", "i.yaml").code == 1
+    assert ork("logs", "i:a").out == "one\ntwo\n"
