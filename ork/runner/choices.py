@@ -442,7 +442,7 @@ def _base(
     name = f"{workflow}#{other.number}"
     raise UsageError(
         f"no run of {workflow} with these parameters has {outputs}; {name} has, with"
-        f" {_in_words(recorded_params(store, other))}",
+        f" {in_words(recorded_params(store, other))}",
         hint=f"{hint}; `--base {name}` takes those of {name} all the same",
     )
 
@@ -475,7 +475,8 @@ def _own(store: Store, run: Run, params: Mapping[str, Json]) -> set[str]:
     return found
 
 
-def _in_words(params: Mapping[str, Json]) -> str:
+def in_words(params: Mapping[str, Json]) -> str:
+    """Return parameters for a sentence: `day="2026-11-01", n=3`."""
     given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in params.items())
     return ", ".join(given) or "none"
 

@@ -37,6 +37,7 @@ from ork.runner.choices import (
     again,
     chosen,
     exactly,
+    in_words,
     recorded_params,
     require_secrets,
     settle_params,
@@ -286,7 +287,8 @@ def prepare(
         if not dry:
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = replace(target, deploy=deployed.deploy)
-    return Prepared(target=target, terms=terms, deployed=deployed, notes=_older(terms))
+    notes = (*_other_values(store, options.base, terms, caller.now), *_older(terms))
+    return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
 def retry(
@@ -574,6 +576,19 @@ def _kept_values(
                 json.dumps(it, ensure_ascii=False) for it in (params[name], entry.default)
             )
             yield f"{name} is {kept} as in {before.name}; its default is {default} now"
+
+
+def _other_values(
+    store: Store, named: AnyRevision | None, terms: Terms, now: datetime
+) -> Iterator[str]:
+    """Yield a note of parameters with which the run that was named as the base had other values."""
+    if named is None or terms.base is None:
+        return
+    _, base = find_run(store, resolve(store, as_revision(named), now=now))
+    had = recorded_params(store, base)
+    other = {n: had[n] for n, it in terms.params.items() if n in had and not _is_one(had[n], it)}
+    if other:
+        yield f"the outputs of {base.name} were made with {in_words(other)}"
 
 
 def _is_one(value: Json, other: Json) -> bool:

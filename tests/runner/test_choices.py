@@ -174,7 +174,9 @@ def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -
     refused = ork("run", "flow", *part, "-i", "day=friday")
     assert refused.code == 2
     assert 'flow#5 has, with day="sunday"' in refused.err
-    assert ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#1").code == 0
+    done = ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#1")
+    assert done.code == 0
+    assert 'note: the outputs of flow#1 were made with day="monday"' in done.err
     assert outputs(ork, "flow#6")["b"] == "monday"
     refused = ork("run", "flow", *part, "-i", "day=friday")
     assert refused.code == 2, "what stood in flow#6 is of another day"
