@@ -28,6 +28,15 @@ def test_a_good_file_needs_no_store(etl):
     assert not (etl.folder / ".ork").exists()
 
 
+def test_strict_is_a_check_that_warnings_fail(etl):
+    assert etl("check", "etl.yaml", "--strict").code == 0
+    etl.write("warned.yaml", "name: w\ntasks:\n  a: {executor: shell, command: ./gone.sh}\n")
+    assert etl("check", "warned.yaml").code == 0
+    strict = etl("check", "warned.yaml", "etl.yaml", "--strict")
+    assert (strict.code, "w  warned.yaml: good" in strict.out) == (1, True)
+    assert "there is no file gone.sh" in strict.err
+
+
 def test_what_is_called_otherwise_and_has_no_tasks_is_no_workflow_file(etl):
     result = etl("check", "tasks/etl.py", "load.sh")
     hint = "    hint: one ends in .yaml, .yml or .json, and has `tasks:`\n"

@@ -52,6 +52,9 @@ def check(
             help="github and gitlab mark lines; junit is for tests, sarif a log.",
         ),
     ] = "text",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 1 where there are only warnings, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say all that is wrong in workflow files.
@@ -75,8 +78,8 @@ def check(
     warnings of scripts that are not there as well, of Python that is not valid in what a task
     imports or its command executes, and of inputs that a task does not get.
 
-    Exit codes: 0 all are good; 1 at least one is not; 2 no file is named, and none is here;
-    3 a file that is named is not there.
+    Exit codes: 0 all are good; 1 at least one is not or, with --strict, has a warning; 2 no file is
+    named, and none is here; 3 a file that is named is not there.
 
     \b
     Example:
@@ -118,7 +121,8 @@ def check(
             session.print([[MORE]])
     if gone:
         raise NotFound(f"no file {', '.join(map(str, gone))}", hint=file_meant(gone[0], ENDINGS))
-    raise typer.Exit(0 if all(one.ok for one in results) else 1)
+    good = all(one.ok and not (strict and one.warnings) for one in results)
+    raise typer.Exit(0 if good else 1)
 
 
 def _files(session: Session, named: list[Path] | None) -> list[Path]:
