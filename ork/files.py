@@ -44,7 +44,7 @@ def open_folder(
     """Open a folder below `top` part by part, so that no link can be put in between.
 
     Only `top` may be a link. With `make`, which is their mode, missing folders are made on the way,
-    and their paths below `top` are appended to `made`.
+    and their paths below `top` are appended to `made`. Those of root belong to who has `top`.
     """
     if make is not None:
         Path(top).mkdir(mode=make, parents=True, exist_ok=True)
@@ -53,17 +53,52 @@ def open_folder(
         so_far = ""
         for part in parts:
             so_far = f"{so_far}/{part}" if so_far else part
+            is_new = False
             if make is not None:
                 with suppress(FileExistsError):
                     os.mkdir(part, make, dir_fd=at)
+                    is_new = True
                     if made is not None:
                         made.append(so_far)
             below = _open(part, _FOLDER | os.O_NOFOLLOW, at)
+            if is_new and not os.listdir(below):  # else another is in its place by now
+                give(below, at)
             os.close(at)
             at = below
         yield at
     finally:
         os.close(at)
+
+
+def give(made: int, folder: Name | int) -> None:
+    """Give what root has made to the owner of its folder, who goes on with it after `sudo`."""
+    if os.geteuid() == 0:
+        there = os.stat(folder)
+        os.fchown(made, there.st_uid, there.st_gid)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner only: that of the folder it is in, if root makes it."""
+    path.mkdir(mode=0o700)
+    path.chmod(0o700)  # what the umask took away
+    with open_folder(path.parent, [path.name]) as made:
+        give(made, path.parent)
+
+
+def create(name: Name, flags: int, mode: int = 0o600, *, at: int | None = None) -> int:
+    """Open a file, made if need be; one that root makes belongs to the owner of its folder."""
+    while os.geteuid() == 0:
+        try:
+            made = os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=at)
+        except FileExistsError:
+            if flags & os.O_EXCL:
+                raise
+            with suppress(FileNotFoundError):  # it was removed at this moment
+                return os.open(name, flags & ~os.O_CREAT, dir_fd=at)
+        else:
+            give(made, Path(name).parent if at is None else at)
+            return made
+    return os.open(name, flags | os.O_CREAT, mode, dir_fd=at)
 
 
 def open_file(name: Name, *, at: int | None = None, follow: bool = False) -> BinaryIO:
@@ -93,9 +128,9 @@ def new_file(name: Name, *, at: int | None = None, mode: int = 0o666) -> Iterato
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
 
-    Permissions stay as they were. What is a link is replaced, not followed. What a process that was
-    killed has left beside it is removed; one that is still at work keeps a lock. A device or a pipe
-    is no file to be replaced: it gets the bytes.
+    Owner and permissions stay as they were. What is a link is replaced, not followed. What a
+    process that was killed has left beside it is removed; one that is still at work keeps a lock. A
+    device or a pipe is no file to be replaced: it gets the bytes.
     """
     if is_special(path):
         with open(path, "wb") as stream:
@@ -114,6 +149,8 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
                 with suppress(FileNotFoundError):
                     there = os.stat(path.name, dir_fd=at, follow_symlinks=False)
                     if stat.S_ISREG(there.st_mode):
+                        if os.geteuid() == 0:
+                            os.fchown(file.fileno(), there.st_uid, there.st_gid)
                         os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
                 file.flush()
                 os.fsync(file.fileno())
@@ -324,7 +361,9 @@ def take_lock(name: Name, *, at: int | None = None) -> int | None:
 def _open(name: Name, flags: int, at: int | None) -> int:
     """Open by descriptor; where that fails, say what is in the place."""
     try:
-        return os.open(name, flags, 0o600, dir_fd=at)
+        if flags & os.O_CREAT:
+            return create(name, flags, at=at)
+        return os.open(name, flags, dir_fd=at)
     except FileNotFoundError:
         raise
     except OSError as error:

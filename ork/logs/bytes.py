@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO, Protocol
 
 from ork import files
-from ork.errors import Corrupt
+from ork.errors import Corrupt, StoreError
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name, is_path
@@ -185,7 +185,14 @@ def logs_there(store: Store, workflow: str, run_id: str) -> list[str]:
                 names = os.listdir(at)
         except FileNotFoundError:
             names = ()
+        except OSError as error:
+            raise unreadable(f"{workflow}/{run_id}", error) from None
     return sorted(filter(is_log, names), key=str.encode)
+
+
+def unreadable(path: str, error: OSError) -> StoreError:
+    """Return our error for one of the system's, given a path below `logs/`."""
+    return StoreError(f"logs/{path} cannot be read: {error.strerror}")
 
 
 def is_there(store: Store, log: kinds.Log) -> bool:
@@ -195,6 +202,8 @@ def is_there(store: Store, log: kinds.Log) -> bool:
             return next(iter(store.refs(parts_ref(log.path))), None) is not None
         with _place(store, log.path) as (at, name):
             os.stat(name, dir_fd=at, follow_symlinks=False)
+    except PermissionError:
+        return True  # who reads it is told why it cannot be read
     except OSError:
         return False
     return True

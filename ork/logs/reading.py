@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from ork.errors import NotFound, StoreError
+from ork.errors import NotFound
 from ork.logs.begun import Beginnings
-from ork.logs.bytes import Bytes, is_there, open_bytes, opened
+from ork.logs.bytes import Bytes, is_there, open_bytes, opened, unreadable
 from ork.logs.drawn import LastStates, last_part
 from ork.objects import kinds
 from ork.objects.kinds import Run, TaskRun
@@ -195,7 +195,7 @@ class Growing:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise StoreError(f"a log cannot be read: {log.path}: {error.strerror}") from None
+            raise unreadable(log.path, error) from None
         self._at = log.offset + self._skip
         if self._tail is not None:
             self._at = tail_start(self._file, self._tail, log)

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.failpoints import failpoint
-from ork.files import new_file
+from ork.files import give, new_file
 from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
@@ -572,6 +572,7 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=at)
             with new_file(new, at=at, mode=0o600) as file:
+                give(file.fileno(), at)
                 file.writelines(log.pieces)
                 if log.changed:  # the last sign of life of an attempt that did not end
                     file.flush()

@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeVar
 from ork.backends.base import object_count
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError, count, some
 from ork.files import is_special, replace_file
-from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
+from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened, unreadable
 from ork.objects.canonical import Oid, is_whole, unpack
 from ork.objects.kinds import Blob, Object, Run, decode_object
 from ork.objects.value import Value
@@ -268,9 +268,12 @@ def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
         workflow, run_id, _ = place.split("/")
         for name in logs_there(store, workflow, run_id):
             path = f"{workflow}/{run_id}/{name}"
-            with suppress(FileNotFoundError), opened(store, path) as file:
-                length = file.size()
-                yield LogFile(path, length, _exactly(file, length, path), file.changed())
+            try:
+                with suppress(FileNotFoundError), opened(store, path) as file:
+                    length = file.size()
+                    yield LogFile(path, length, _exactly(file, length, path), file.changed())
+            except PermissionError as error:
+                raise unreadable(path, error) from None
 
 
 def _in_store(store: Store, places: Iterable[str]) -> Iterator[LogFile]:

@@ -191,13 +191,13 @@ class Checkout(Place):
     def _write(self, folder: str, paths: list[str]) -> None:
         """Write captured files of one folder; nobody else can write there before they are seen."""
         blobs = self._store.get_all(Blob, {path: self.captured[path].blob for path in paths})
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self._open(folder) as at:
             for path in paths:
                 name = path.rpartition("/")[2]
                 files.remove(name, at=at)
                 mode = 0o500 if self.captured[path].executable else 0o400
-                with open(os.open(name, flags, mode, dir_fd=at), "wb") as file:
+                with open(files.create(name, flags, mode, at=at), "wb") as file:
                     file.write(blobs[path].data)
                 self._seen[path] = _touch(self._paths[path])
                 self._unsure.discard(path)

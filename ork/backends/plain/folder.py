@@ -12,7 +12,16 @@ from pathlib import Path
 from ork.backends.gate import explaining
 from ork.backends.plain.listing import FIRST_BYTES, Listing, parsed, text_of
 from ork.errors import Corrupt, OtherFormat, StoreError
-from ork.files import NotRegular, lock, open_file, open_lock, read_file, sync_folder
+from ork.files import (
+    NotRegular,
+    create,
+    lock,
+    make_folder,
+    open_file,
+    open_lock,
+    read_file,
+    sync_folder,
+)
 from ork.objects.canonical import Oid
 
 FORMAT = b"ork files 3\n"
@@ -98,7 +107,7 @@ def holds(path: Path, data: bytes) -> bool:
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file that does not exist yet, safe on the disk but for its name."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = create(path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
     try:
         os.fchmod(descriptor, 0o600)  # what the umask took away
         at = 0
@@ -147,8 +156,7 @@ def complete(folder: Path) -> None:
     """Make what folders are missing: some tools copy none that is empty."""
     for name in (OBJECTS, NEW, REMOVED):
         with suppress(FileExistsError):
-            (folder / name).mkdir()
-            (folder / name).chmod(0o700)
+            make_folder(folder / name)
 
 
 def begun(folder: Path, listing: Listing) -> tuple[Oid, ...]:
@@ -178,8 +186,7 @@ def place_all(folder: Path, source: Path, oids: Collection[Oid]) -> None:
     shards = sorted({path_of(folder, oid).parent for oid in oids})
     for shard in shards:
         with suppress(FileExistsError):
-            shard.mkdir()
-            shard.chmod(0o700)
+            make_folder(shard)
     for oid in oids:
         os.rename(source / oid, path_of(folder, oid))
     for changed in (*shards, folder / OBJECTS) if shards else ():
@@ -232,7 +239,7 @@ def swap(folder: Path, new: Path, keep: Path) -> None:
         listing = read_listing(new / REFS)
         complete(folder)
         empty(folder / NEW)
-        keep.mkdir(mode=0o700)
+        make_folder(keep)
         with suppress(FileNotFoundError):
             _keep(folder / REFS, keep / REFS)
         added, other = [], []
