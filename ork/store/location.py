@@ -128,13 +128,14 @@ def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
         raise UsageError(f"{url} says no place", hint=f"{url}PATH, or `ork init --store {url}`")
     if (state := _state(environ)) is None:
         raise StoreError("there is no folder for what runs need on this machine", hint=_SET_STATE)
+    line = _store_line(str(there))
     # What one process has in memory is of no use to another.
     alone = f"{MEMORY}-{os.urandom(6).hex()}" if there.scheme == MEMORY else None
     folder = state / (alone or hash_bytes(str(there).encode())[:16])
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / CONFIGURATION).exists():
-            replace_file(folder / CONFIGURATION, [_configured(str(there))])
+            replace_file(folder / CONFIGURATION, [line])
     except OSError as error:
         raise StoreError(f"{folder} cannot be made: {error.strerror}", hint=_SET_STATE) from None
     return folder
@@ -223,10 +224,11 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
     if named is None or named.is_inside:
         create(folder, named.scheme if named else DEFAULT)
         return True
+    line = _store_line(_from_project(folder, named))
     made = _make_there(named)
     if named != known:
         class_of(named.scheme).open(named.at, readonly=not _is_writable(named.at)).close()
-        _remember(folder, named)  # not before: a place that cannot be opened is no store of it
+        _remember(folder, line)  # not before: a place that cannot be opened is no store of it
     return made
 
 
@@ -236,15 +238,20 @@ def _address(environ: Mapping[str, str]) -> Address | None:
     return parse_url(text, base=Path.cwd()) if is_url(text) else None
 
 
-def _remember(folder: Path, address: Address) -> None:
+def _from_project(folder: Path, address: Address) -> str:
+    """Return the URL by which the store in a folder names an address: a project can be moved."""
     project = folder.parent
     if isinstance(address.at, Path) and address.at.is_relative_to(project):
         address = replace(address, at=str(address.at.relative_to(project)))
+    return str(address)
+
+
+def _remember(folder: Path, line: bytes) -> None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         replace_file(folder / ".gitignore", [b"*\n"])
         kept = re.sub(_STORE_LINE, b"", _written(folder))
-        replace_file(folder / CONFIGURATION, [_configured(str(address)), kept])
+        replace_file(folder / CONFIGURATION, [line, kept])
         sync_folder(folder)
     except OSError as error:
         raise not_made(folder, error) from None
@@ -319,7 +326,15 @@ def not_made(place: Path, error: OSError) -> StoreError:
     )
 
 
-def _configured(url: str) -> bytes:
+def _store_line(url: str) -> bytes:
+    """Return what `config.toml` says of a store elsewhere; raise UsageError where it cannot."""
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{url} is not UTF-8, and no store elsewhere can have such a path",
+            hint="give the folder another name, or keep the store in the project",
+        ) from None
     return f"store = {json.dumps(url)}\n".encode()
 
 

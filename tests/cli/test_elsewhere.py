@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -97,6 +98,23 @@ def test_a_second_project_is_told_that_it_has_the_store_of_others(etl: Ork, tmp_
     assert etl("init", "--store", url).out == f"There is a store already in {url}\n"
     shutil.rmtree(etl.folder / ".ork")
     assert etl("init", "--store", url).out == f"From now on this project has the store in {url}\n"
+
+
+@pytest.mark.parametrize("by", ["init --store", "--store"])
+def test_a_path_that_is_not_utf8_is_refused_before_anything_is_made(
+    ork: Ork, tmp_path: Path, by: str
+) -> None:
+    folder = tmp_path / "odd\udcff"
+    folder.mkdir()
+    ork.environ["XDG_STATE_HOME"] = str(tmp_path / "state")
+    rest = ["log"] if by == "--store" else []
+    words = [sys.executable, "-m", "ork", *by.split(), f"sqlite:{folder}/x.db", *rest]
+    done = subprocess.run(words, env=ork.environ, capture_output=True, text=True)
+    assert (done.returncode, "is not UTF-8" in done.stderr) == (2, True), done.stderr
+    assert [*folder.iterdir(), *ork.folder.iterdir()] == []
+    assert not (tmp_path / "state").exists()
+    os.chdir(folder)
+    assert ork("init", "--store", "sqlite:x.db").code == ork("ops").code == 0
 
 
 def test_a_project_does_not_remember_a_store_that_could_not_be_made(
