@@ -456,7 +456,8 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         sys.stdout.flush()
         return _usage(session, error)
     except typer.Exit as error:
-        return error.exit_code
+        refused = _refused(session, session.lost[0]) if session.lost else 0
+        return error.exit_code or refused
     except (KeyboardInterrupt, typer.Abort):
         return signals.exit_code()
     except OSError as error:
@@ -520,7 +521,8 @@ def _refused(session: Session, error: OSError) -> int:
         words = f"{os.fsdecode(error.filename)}: {words}"
     elif error.errno in DISK_FAILED:
         words = f"cannot write: {words}"
-    _print_error(session, StoreError(words, hint=HINTS.get(error.errno or 0)))
+    with suppress(OSError):  # there may be no other stream that takes it
+        _print_error(session, StoreError(words, hint=HINTS.get(error.errno or 0)))
     return StoreError.exit_code
 
 

@@ -58,6 +58,7 @@ class Session:
         self.color = "auto"
         self.pager = True
         self.quiet = False  # nothing is said of what went well
+        self.lost: list[OSError] = []  # why something printed is lost, where that ended nothing
         self._store: Store | None = None
 
     @property

@@ -111,14 +111,15 @@ def follow(
 
     With `logs` what a task has printed is shown when it ends. What is `watched` may have happened
     long ago: it has the times of the events, not of the telling.
-    `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
+    `control` says whether a stop was asked for. If nobody reads any more, or a full disk takes no
+    more, the run goes on unseen; that output is lost is told at the end.
     """
     if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
         gc.freeze()  # objects that exist by now stay, so they need not be looked at
         gc.enable()
     try:
         if as_json:
-            return _json_lines(events, control or Control())
+            return _json_lines(session, events, control or Control())
         if session.quiet:
             *_, finished = events
             assert isinstance(finished, RunFinished)
@@ -158,7 +159,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
     if hook is None:
         return
     if as_json:
-        with unread_is_no_error():
+        with unread_is_no_error(session.lost):
             sys.stdout.write(event_text("ork.run.v1", hook, name="HookFinished") + "\n")
     elif hook.state != "success":
         name = run.name
@@ -180,28 +181,28 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
     if "failed" in finished.states:
         states = task_runs(session.store, run)
         failed = {task: states[task] for task in states if states[task].state == "failed"}
-    with unread_is_no_error():
+    with unread_is_no_error(session.lost):
         if ends and (more := len(failed) - _say_ends(session, failed)):
             session.say(
                 note_line(
                     f"the ends of {human.count(more, 'more log')}: `ork logs {name} --failed`"
                 )
             )
-    with unread_is_no_error():
+    with unread_is_no_error(session.lost):
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
         told = not failed or run.state != "failed" or finished.timed_out
         why = f"{run.reason.partition(chr(10))[0]}, " if told and run.reason else ""
         how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
-    with unread_is_no_error():
+    with unread_is_no_error(session.lost):
         if finished.tainted:
             session.say([("tainted: ", "warning"), human.how_tainted(name, finished.tainted)])
         if finished.cut_logs:
             session.say(note_line(human.cut_log(name, finished.cut_logs)))
         if finished.folder:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
-    with unread_is_no_error():
+    with unread_is_no_error(session.lost):
         if run.state == "failed":
             session.say(*after_failure(session, run, failed, show=True))
             return
@@ -312,9 +313,9 @@ def checked_out(event: CheckedOut) -> list[Line]:
     return [[words], hint_line(hint)]
 
 
-def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
+def _json_lines(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
     for event in events:
-        with unread_is_no_error():
+        with unread_is_no_error(session.lost):
             sys.stdout.write(event_text("ork.run.v1", event) + "\n")
             if not control.more:
                 sys.stdout.flush()

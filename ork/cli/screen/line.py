@@ -74,7 +74,8 @@ PRINTED = "printed"  # the style of what a task printed: its own colours, and no
 _COLOR = r"(\x1b\[[0-9;]{0,32}m)"
 
 NO_PAGES = ("", "dumb", "unknown")  # values of TERM that say nothing of how to show a page
-UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, *FULL)
 
 
 def visible(text: str) -> str:
@@ -190,13 +191,18 @@ def _is_there(command: str, environ: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def unread_is_no_error() -> Iterator[None]:
-    """Print to nowhere from when the reader or the terminal has gone, or the disk is full."""
+def unread_is_no_error(lost: list[OSError] | None = None) -> Iterator[None]:
+    """Print to nowhere from when the reader or the terminal has gone, or the disk is full.
+
+    That a full disk did not take something is noted in `lost`.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in UNREAD:
             raise
+        if lost is not None and error.errno in FULL:
+            lost.append(error)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             if not _is_open(stream):
