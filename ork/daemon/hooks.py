@@ -31,7 +31,7 @@ from ork.runner.target import target_of
 from ork.runner.workplace import inherited, secrets_in
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_id
-from ork.store.runs import HOOK_MAX, Hook, Which
+from ork.store.runs import HOOK_MAX, Hook, Which, params_of
 from ork.store.store import Store
 from ork.worktree.place import interpreter
 
@@ -105,6 +105,7 @@ def facts(store: Store, run: Run, which: Which) -> Json:
         "hook": which,
         "name": run.name,
         "run": to_json(run),
+        "params": params_of(store, run.params),
         "tasks": {
             name: {"state": one.state, "attempts": len(one.attempts), "reason": one.reason}
             for name, one in states.items()

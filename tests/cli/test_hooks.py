@@ -39,6 +39,8 @@ def test_one_that_succeeds_is_told_in_a_line(flow):
     assert done.code == 0 and done.err.endswith("on_success of etl#1 was executed\n")
     facts = json.loads((flow.folder / "facts.json").read_text())
     assert facts["name"] == "etl#1" and facts["run"]["state"] == "success"
+    (run,) = json.loads(flow("runs", "--json").out)["data"]
+    assert facts["params"] == run["params"] == {"code": 0}
     assert flow("run", "etl.yaml", "-q").err == ""
     assert flow("retry", "etl#1", "--only", "a", "-q").err == ""
 
