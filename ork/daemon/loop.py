@@ -147,6 +147,9 @@ class Daemon:
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
+        self._later: list[
+            tuple[float, Finish]
+        ] = []  # hooks that could not begin, to be tried again
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
@@ -291,6 +294,8 @@ class Daemon:
         if moment >= self._sure_at or not self._store.shared:
             self._settle(now)
             self._sure_at = moment + SURE_SECONDS
+        while self._later and self._later[0][0] <= moment:
+            self._push(_FIRST, self._later.pop(0)[1])
         for one in self._watched.values():
             if one.look_at is not None and one.look_at <= now and (found := self._decide(one, now)):
                 self._push(found[0], one)
@@ -586,6 +591,10 @@ class Daemon:
         else:
             self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
         if child.pinned is not None:
+            return
+        if isinstance(child.work, Finish):
+            if failed.away:  # else the hook was executed, and has failed
+                self._later.append((time.monotonic() + AGAIN_SECONDS, child.work))
             return
         self._look_again(child, now + timedelta(seconds=AGAIN_SECONDS))
         if failed.away:

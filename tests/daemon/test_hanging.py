@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -109,6 +111,24 @@ def forker_of(up: Up) -> int:
         one for one in children if b"ork.daemon.child" in Path(f"/proc/{one}/cmdline").read_bytes()
     )
     return int(found)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of others")
+def test_a_hook_that_cannot_be_written_is_executed_when_it_can(ork: Ork) -> None:
+    deploy(ork, "tick", "{every: 1s}", command="sleep 60")
+    ork.write("go", "")
+    with running(ork, "--no-web", "--grace", "0s") as up:
+        up.until("Began")
+        pid, size = forker_of(up), resource.RLIMIT_FSIZE
+        no_limit = resource.prlimit(pid, size)
+        resource.prlimit(pid, size, (0, no_limit[1]))  # as if the disk were full
+        owner = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(owner, signal.SIGKILL)
+        assert up.until("Ended")["state"] == "interrupted"
+        up.until("Trouble", workflow=None)
+        resource.prlimit(pid, size, no_limit)
+        assert eventually((ork.folder / "begun").exists)
+        assert up.end() == 0
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of others")
