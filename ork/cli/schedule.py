@@ -92,12 +92,14 @@ def schedule(
     monitor or a line of cron: due for longer than --grace and not fired, or left out since --since,
     a day ago. What is paused is not looked at.
 
-    pause lets nothing fire until resume, which begins at that moment: what went by is left out.
+    pause lets nothing fire until resume, which leaves out what went by; what was due before
+    stays due.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
     With --all that is said of all workflows, and undone, at once; resume --all goes on with those
     as well that had been paused one by one.
-    resume also lets a schedule go on with `after_failure: hold` that a run holds back which failed;
-    what went by is due then, and `catchup` applies. --all leaves those held back.
+    resume of what is not paused lets a schedule go on with `after_failure: hold` that a run holds
+    back which failed; what went by is due then, and `catchup` applies. --all leaves those held
+    back.
     resume also begins anew at this moment where a clock that was wrong has decided about slots
     still to come.
 
@@ -391,6 +393,10 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
         ),
         page=True,
     )
+    for one in every:
+        if one.held_by:
+            goes = f"`ork schedule resume {one.workflow}`, once more, lets it go on"
+            session.say(note_line(f"held back by {', '.join(one.held_by)}: {goes}"))
     session.say(next_line(f"`ork schedule next{f' {workflow}' if workflow else ''}`"))
 
 

@@ -28,7 +28,15 @@ from ork.runner import start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
-from ork.schedule.policy import LATE_MAX, Decision, Going, Skip, decide
+from ork.schedule.policy import (
+    LATE_MAX,
+    Decision,
+    Going,
+    Skip,
+    decide,
+    first_undecided,
+    undecided,
+)
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
@@ -58,6 +66,7 @@ class State(Value, frozen=True, kw_only=True):
     """What a decision about a line depends on, and the newest run that was started for it."""
 
     last: datetime
+    out: tuple[Skip, ...]  # later slots that were left out already
     going: Going | None
     halted: bool  # paused or archived
     run: Run | None
@@ -169,6 +178,7 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
         known = decided.get(ref)
         yield State(
             last=lines.decided_until(line, known),
+            out=lines.out_of(known),
             going=lines.going(store, line, known, run) if run else None,
             halted=not halting.keys().isdisjoint(_halting(line.workflow)),
             run=run,
@@ -180,7 +190,7 @@ def due(store: Store, some: Sequence[Line], now: datetime) -> Iterator[Due]:
     for line, its in zip(some, states(store, some), strict=True):
         decision = None
         if not its.halted:
-            decision = decide(line.schedule, last=its.last, now=now, going=its.going)
+            decision = decide(line.schedule, last=its.last, now=now, going=its.going, out=its.out)
         is_ahead = its.last > max(line.since, now + AHEAD)
         yield Due(line=line, state=its, decision=decision, ahead=its.last if is_ahead else None)
 
@@ -195,7 +205,7 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
         held = run if run and decision and one.state.going and one.state.going.holds else None
         others = _others(store, line.workflow) if decision and decision.fire else ()
         is_due = held is not None or (decision is not None and decision.decided is not None)
-        last, first = None, first_due(line, one.state.last, now) if is_due else None
+        last, first = None, first_due(line, one.state, now) if is_due else None
         if run is not None and run.scheduled is not None:
             last = Fired(
                 slot=run.scheduled,
@@ -234,18 +244,19 @@ def late(
     """
     found, otherwise = list[Late](), cache(partial(_not_come, store))
     for one in due(store, some, now):
-        line, last = one.line, one.state.last
-        first = first_due(line, last, now)
+        line, its = one.line, one.state
+        first = first_due(line, its, now)
         if one.state.halted or first is None or now - first < grace:
             continue
+        waiting = list(undecided(line.schedule, its.last, now, its.out))
         found.append(
             Late(
                 workflow=line.workflow,
                 key=key_of_refs(line.schedule),
                 left_out=False,
-                count=times.count(line.schedule, last, now),
+                count=sum(times.count(line.schedule, *one) for one in waiting),
                 first=first,
-                last=times.newest(line.schedule, last, now) or first,
+                last=times.newest(line.schedule, *waiting[-1]) or first,
                 reason=_why_due(one, _others(store, line.workflow), otherwise),
             )
         )
@@ -302,9 +313,9 @@ def places(jobs: int, one: str, many: str) -> str:
     return f"the only place {one} taken" if jobs == 1 else f"all {jobs} places {many} taken"
 
 
-def first_due(line: Line, last: datetime, now: datetime) -> datetime | None:
-    """Return the first slot after `last`, if it has come."""
-    first = next(slots(line.schedule, last))
+def first_due(line: Line, its: State, now: datetime) -> datetime | None:
+    """Return the first slot that nobody has decided about, if it has come."""
+    first = first_undecided(line.schedule, its.last, its.out)
     return first if first <= now else None
 
 

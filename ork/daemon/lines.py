@@ -18,9 +18,8 @@ from ork.errors import Corrupt, OrkError, UsageError
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
 from ork.objects.value import Value, of_line, replace
-from ork.schedule.policy import Going, Skip
+from ork.schedule.policy import Going, Skip, first_undecided
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
-from ork.schedule.times import slots
 from ork.store.operations import operations
 from ork.store.resolve import archived
 from ork.store.runs import slot_text
@@ -53,6 +52,7 @@ class Decided(Value, frozen=True, kw_only=True):
     slot: Time
     fire: str | None = None
     passed: Passed | None = None
+    out: tuple[Skip, ...] = ()  # later slots that were left out while earlier ones were due
     oid: Oid | None = None  # where the ref is
 
 
@@ -166,12 +166,18 @@ def decided_until(line: Line, known: Decided | None) -> datetime:
     return max(known.slot, line.since) if known else line.since
 
 
+def out_of(known: Decided | None) -> tuple[Skip, ...]:
+    """Return the later slots that were left out already, given what is decided of a line."""
+    return known.out if known else ()
+
+
 def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
     """Yield of each line the first slot that is not decided, whether it has come or not."""
     refs = [decided_ref(line.workflow, line.schedule) for line in some]
     decided = decided_at(store, refs)
     for line, ref in zip(some, refs, strict=True):
-        yield next(slots(line.schedule, decided_until(line, decided.get(ref))))
+        known = decided.get(ref)
+        yield first_undecided(line.schedule, decided_until(line, known), out_of(known))
 
 
 def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:
@@ -257,13 +263,16 @@ def move_on(
     *,
     fire: str | None = None,
     passed: Passed | None = None,
+    out: Sequence[Skip] | None = None,
 ) -> None:
     """Add to a write that all is decided up to a slot; `fire` is its name if a run has it.
 
     `before` is what was decided when this was: the write fails when that has changed since.
-    `passed` says that the newest run holds nothing back.
+    `passed` says that the newest run holds nothing back, `out` what is left out after the slot.
     """
     ref = decided_ref(*line)
+    if before and out is None:
+        out = before.out
     if before and not fire:
         fire, passed = before.fire, passed or before.passed
     value: dict[str, Json] = {"slot": format_time(slot)}
@@ -271,6 +280,8 @@ def move_on(
         value["fire"] = fire
     if passed:
         value["passed"] = to_json(passed)
+    if later := [to_json(one) for one in out or () if one.last > slot]:
+        value["out"] = later
     tx.move(ref, old=before.oid if before else None, new=tx.add_value(value))
 
 

@@ -16,7 +16,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
 from ork.objects.rows import name_of
 from ork.objects.value import Value
-from ork.schedule.policy import left_out
+from ork.schedule.policy import first_undecided, left_out
 from ork.store.operations import operations
 from ork.store.resolve import archived_ref, head
 from ork.store.store import Stamp, Store, Transaction
@@ -35,13 +35,18 @@ class Paused(Value, frozen=True, kw_only=True):
 
 
 class Resumed(Value, frozen=True, kw_only=True):
-    """That the schedules of a workflow go on, and how many slots went by meanwhile."""
+    """That the schedules of a workflow go on, and how many slots went by meanwhile.
+
+    `held_by` are the runs that failed and hold it back all the same, with `after_failure: hold`.
+    """
 
     workflow: str
     left_out: int
+    held_by: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
-        return {"workflow": self.workflow, "left out": f"{count(self.left_out, 'slot')} left out"}
+        cells = {"workflow": self.workflow, "left out": f"{count(self.left_out, 'slot')} left out"}
+        return {**cells, "held by": ", ".join(self.held_by)} if self.held_by else {**cells}
 
 
 def paused_ref(workflow: str) -> str:
@@ -84,30 +89,23 @@ def _pause(store: Store, heads: Mapping[str, Oid], stamp: Stamp) -> list[Paused]
 def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:
     """Let the schedules of a workflow fire again, from now on.
 
-    The slots that went by are recorded as left out. What is decided up to a moment still to come,
-    by a clock that was wrong, is undecided again. A run that failed holds nothing back any more:
-    what went by meanwhile is due.
+    The slots that went by since the pause are recorded as left out. What is decided up to a moment
+    still to come, by a clock that was wrong, is undecided again. Where nothing is paused, a run
+    that failed holds nothing back any more: what went by meanwhile is due.
     """
     found = lines.lines_of(store, workflow)
-    halted = store.ref(paused_ref(workflow)) is not None or _is_ahead(store, found, now)
+    if store.ref(paused_ref(workflow)) is not None:
+        return _resume(store, {workflow: found}, stamp, now)[0]
     passed = {
         lines.decided_ref(workflow, line.schedule): Passed(
             run=run.id, attempt=run.attempt, author=stamp.author, time=now
         )
         for line, run in lines.holding(store, found)
     }
-    if not halted and not passed:
+    if not passed and not _is_ahead(store, found, now):
         head(store, workflow)
         raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
-    if halted:
-        return _resume(store, {workflow: found}, stamp, now, passed)[0]
-    with store.transaction(stamp) as tx:
-        for line in found:
-            if (ref := lines.decided_ref(workflow, line.schedule)) in passed:
-                known = lines.decided(store, ref)
-                last = known.slot if known else line.since
-                lines.move_on(tx, (workflow, line.schedule), known, last, passed=passed[ref])
-    return Resumed(workflow=workflow, left_out=0)
+    return _resume(store, {workflow: found}, stamp, now, passed)[0]
 
 
 def resume_all(store: Store, *, stamp: Stamp, now: datetime) -> list[Resumed]:
@@ -136,10 +134,12 @@ def _resume(
     with store.transaction(stamp) as tx:
         for workflow, some in found.items():
             ref, pauser = paused_ref(workflow), pausers.get(workflow)
+            since = pauser.since if pauser else now
             reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
             tx.move(ref, old=store.ref(ref), new=None)
-            total = _leave_out(tx, workflow, some, now, reason, passed)
-            done.append(Resumed(workflow=workflow, left_out=total))
+            total = _go_on(tx, workflow, some, since, now, reason, passed)
+            held = () if passed else tuple(run.name for _, run in lines.holding(store, some))
+            done.append(Resumed(workflow=workflow, left_out=total, held_by=held))
     return done
 
 
@@ -166,32 +166,45 @@ def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Re
     if there is None:
         head(store, workflow)
         raise UsageError(f"{workflow} is not archived", hint="`ork workflows --all` says what is")
+    since = next((one.time for _, one in operations(store) if _moves(one, ref)), now)
+    if pauser := paused(store, workflow):
+        since = min(since, pauser.since)
     found: list[Line] = []
     with suppress(InvalidInput):  # what cannot be read fires nothing
         found = lines.lines_of(store, workflow)
     with store.transaction(stamp) as tx:
         tx.move(ref, old=there, new=None)
-        total = _leave_out(tx, workflow, found, now, "archived")
+        total = _go_on(tx, workflow, found, since, now, "archived")
     return Resumed(workflow=workflow, left_out=total)
 
 
-def _leave_out(
+def _go_on(
     tx: Transaction,
     workflow: str,
     found: Iterable[Line],
+    since: datetime,
     now: datetime,
     reason: str,
     passed: Mapping[str, Passed] = {},
 ) -> int:
-    """Add to a write that all is decided up to now; return how many slots are left out."""
+    """Add to a write that slots between two moments are left out; return how many those are.
+
+    Slots from before that nobody has decided about are due still; where there are none, all is
+    decided up to now.
+    """
     total = 0
     for line in found:
         ref = lines.decided_ref(workflow, line.schedule)
         decided = lines.decided(tx.store, ref)
-        if skip := left_out(line.schedule, lines.decided_until(line, decided), now, reason):
+        last, out = lines.decided_until(line, decided), lines.out_of(decided)
+        if skip := left_out(line.schedule, max([since, last, *(o.last for o in out)]), now, reason):
             total += skip.count
             lines.skip_in(tx, (workflow, line.schedule), [skip])
-        lines.move_on(tx, (workflow, line.schedule), decided, now, passed=passed.get(ref))
+            out = (*out, skip)
+        if last > now or first_undecided(line.schedule, last, out) > now:
+            last, out = now, ()
+        its = (workflow, line.schedule)
+        lines.move_on(tx, its, decided, last, passed=passed.get(ref), out=out)
     return total
 
 

@@ -7,7 +7,7 @@ takes the step keeps its end, and hands it in as `last` the next time: so no slo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -65,41 +65,76 @@ class Decision(Value, frozen=True, kw_only=True):
         return max(ends, default=None)
 
 
-def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | None) -> Decision:
+def decide(
+    schedule: Schedule,
+    *,
+    last: datetime,
+    now: datetime,
+    going: Going | None,
+    out: Sequence[Skip] = (),
+) -> Decision:
     """Return which slot after `last` is fired at this moment, and which are left out.
 
     Of several that are due, `catchup: latest` fires the newest if it is not a day late, and `none`
     if it is not a minute late; `all` fires each, oldest first. A slot that comes while a run goes
     on is left out with `overlap: skip`, waits for the end with `queue`, and takes no notice with
     `allow`; a slot to catch up with waits in any case. What comes while a run holds the schedule
-    back is due when it does so no more.
+    back is due when it does so no more. What is `out` was left out before its turn.
     """
+    due = list(undecided(schedule, last, now, out))
+    if not due:
+        return Decision(wake=next(slots(schedule, max(last, now))))
+    (last, until), *newer = due
     first = next(slots(schedule, last))
-    if first > now:
-        return Decision(wake=first)
     latest, wake = _last_and_next(schedule, first, now)
+    if latest > until:
+        latest = newest(schedule, last, until) or first
     if going is not None and going.holds:
         return Decision(wake=wake)
-    catches_up = schedule.catchup == "all" and first < latest
+    catches_up = schedule.catchup == "all" and (first < latest or bool(newer))
     if schedule.overlap == "allow" and not catches_up:
         going = None
     if going is not None and going.ended is None:
         return Decision(wake=wake)
     missed = going if schedule.overlap == "skip" else None
+    wake = now if newer else wake
     if schedule.catchup == "all":
         # What comes while older slots are still waiting waits with them.
         behind = last
         if missed and _went_on(missed, first):
-            behind = newest(schedule, last, _earlier(missed.ended, now)) or last
+            behind = newest(schedule, last, _earlier(missed.ended, until)) or last
         fire = next(slots(schedule, behind))
         skips = _left_out(schedule, last, behind, going)
-        return Decision(fire=fire if fire <= now else None, skips=skips, wake=wake)
+        return Decision(fire=fire if fire <= until else None, skips=skips, wake=wake)
     late = now - latest >= LATE_MAX[schedule.catchup]
-    fires = not late and not (missed and _went_on(missed, latest))
+    fires = not newer and not late and not (missed and _went_on(missed, latest))
     if fires and first == latest:
         return Decision(fire=latest, wake=wake)
     skips = _left_out(schedule, last, latest - _SECOND if fires else latest, going)
     return Decision(fire=latest if fires else None, skips=skips, wake=wake)
+
+
+def undecided(
+    schedule: Schedule, last: datetime, now: datetime, out: Sequence[Skip] = ()
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the times that have slots due, each after one moment and up to another, oldest first.
+
+    That is all after `last` but what is `out`, which is sorted.
+    """
+    ends = [(one.first - _SECOND, one.last) for one in out if one.last > last]
+    for end, begin in [*ends, (now, now)]:
+        if next(slots(schedule, last)) <= min(end, now):
+            yield last, min(end, now)
+        last = max(last, begin)
+
+
+def first_undecided(schedule: Schedule, last: datetime, out: Sequence[Skip]) -> datetime:
+    """Return the first slot after `last` that is not `out`, whether it has come or not."""
+    first = next(slots(schedule, last))
+    for one in out:
+        if one.first <= first <= one.last:
+            first = next(slots(schedule, one.last))
+    return first
 
 
 def left_out(schedule: Schedule, after: datetime, until: datetime, reason: str) -> Skip | None:

@@ -43,3 +43,19 @@ def fire(store: Store, now: datetime, one: Due | None = None) -> Run:
     *_, last = started.events
     assert isinstance(last, RunFinished)
     return last.run
+
+
+def decisions(store: Store, now: datetime) -> list[object]:
+    """Fire and leave out until nothing is due; return the minutes after noon, and what is left out.
+
+    That is how many slots, and why.
+    """
+    done: list[object] = []
+    while (decision := (one := due(store, now)).decision) and decision.decided:
+        done += [(skip.count, skip.reason) for skip in decision.skips]
+        if decision.fire:
+            fire(store, now, one)
+            done.append((decision.fire - NOON) / MINUTE)
+        else:
+            fires.leave_out(store, "etl", one.line.schedule, decision.skips)
+    return done

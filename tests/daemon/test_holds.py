@@ -16,7 +16,7 @@ from ork.runner.choices import Selection
 from ork.runner.events import RunFinished
 from ork.runner.start import Options, Started, retry, start
 from ork.store.store import Store
-from tests.daemon.flow import MINUTE, caller, due, fire
+from tests.daemon.flow import MINUTE, caller, decisions, due, fire
 from tests.runs import taint
 from tests.stores import ADA, NOON, plant, stamp
 
@@ -160,11 +160,13 @@ def test_the_end_of_all_pauses_leaves_it_held_back(project, failed):
     failed()
     pauses.pause_all(project, stamp=stamp(0.4))
     (done,) = pauses.resume_all(project, stamp=stamp(0.5), now=NOON + 31 * MINUTE)
-    assert done.left_out == 2
+    assert (done.left_out, done.held_by) == (1, ("etl#1",))
     assert due(project, NOON + 41 * MINUTE).decision.fire is None
     pauses.pause(project, "etl", stamp=stamp(0.7))
     pauses.resume(project, "etl", stamp=stamp(0.8), now=NOON + 49 * MINUTE)
-    assert due(project, NOON + 51 * MINUTE).decision.fire == NOON + 50 * MINUTE
+    assert due(project, NOON + 51 * MINUTE).decision.fire is None
+    pauses.resume(project, "etl", stamp=stamp(0.84), now=NOON + 50.5 * MINUTE)
+    assert decisions(project, NOON + 51 * MINUTE)[-1] == 50
 
 
 def test_what_comes_between_the_attempts_of_a_run_is_held_back(project, failed):

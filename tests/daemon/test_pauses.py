@@ -10,7 +10,7 @@ from ork.daemon import fires, lines, pauses
 from ork.errors import Conflict, NotFound, UsageError
 from ork.heads.undo import undo
 from ork.store.operations import operations
-from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
+from tests.daemon.flow import FLOW, MINUTE, caller, decisions, due, fire
 from tests.stores import ADA, NOON, stamp
 
 
@@ -64,6 +64,40 @@ def test_what_went_by_is_left_out_and_who_paused_is_told(flow):
     assert (skip.count, skip.last, skip.reason) == (3, NOON + 30 * MINUTE, "paused by Ada Lovelace")
     one = due(flow, now)
     assert one.decision.fire is None and one.decision.wake == NOON + 40 * MINUTE
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(
+    ("catchup", "at_once", "later"),
+    [
+        ("all", [10, 20, 30], [10, 20, 30, 70, 80]),
+        ("latest", [(2, "ork was not up"), 30], [(3, "ork was not up"), (1, "ork was not up"), 80]),
+    ],
+)
+def test_what_was_due_before_stays_due(project, keep, catchup, at_once, later, archived):
+    keep(FLOW.format(schedule=f'{{cron: "*/10 * * * *", catchup: {catchup}}}', command="true"))
+    back, now = stamp(65 / 60), NOON + 65 * MINUTE
+    if archived:
+        pauses.archive(project, "etl", stamp=stamp(35 / 60))
+        done = pauses.unarchive(project, "etl", stamp=back, now=now)
+    else:
+        pauses.pause(project, "etl", stamp=stamp(35 / 60))
+        done = pauses.resume(project, "etl", stamp=back, now=now)
+    assert done.left_out == 3
+    (skip,) = lines.skipped(project, "etl")
+    assert (skip.first, skip.last) == (NOON + 40 * MINUTE, NOON + 60 * MINUTE)
+    (late, _) = fires.late(project, lines.lines_of(project, "etl"), now, grace=MINUTE, since=NOON)[
+        ::-1
+    ]
+    assert (late.count, late.last, late.left_out) == (3, NOON + 30 * MINUTE, False)
+    pauses.pause(project, "etl", stamp=back)
+    assert pauses.resume(project, "etl", stamp=back, now=now).left_out == 0
+    assert next(lines.undecided(project, lines.lines_of(project, "etl"))) == NOON + 10 * MINUTE
+    expected, now = (at_once, now) if catchup == "all" and archived else (later, now + 20 * MINUTE)
+    assert decisions(project, now) == expected
+    assert sum(one.count for one in lines.skipped(project, "etl")) + len(
+        list(project.refs("fires/"))
+    ) == (6 if expected is at_once else 8)
 
 
 def test_an_undo_lets_the_policy_catch_up(flow):
@@ -129,7 +163,7 @@ def test_all_are_paused_and_resumed_each_in_one_operation(three):
         pauses.pause_all(three, stamp=stamp(0.3))
     now = NOON + 61 * MINUTE
     done = pauses.resume_all(three, stamp=stamp(61 / 60), now=now)
-    assert [(one.workflow, one.left_out) for one in done] == [("etl", 6), ("report", 1)]
+    assert [(one.workflow, one.left_out) for one in done] == [("etl", 5), ("report", 1)]
     assert halted(three) == []
     ((_, operation),) = operations(three, limit=1)
     assert [ref for ref, _, _ in operation.moves] == ["paused/etl", "paused/report"]
