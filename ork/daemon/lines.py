@@ -20,7 +20,7 @@ from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
 from ork.objects.value import Value, of_line, replace
 from ork.schedule.policy import Going, Skip, first_undecided
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
-from ork.store.operations import operations
+from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived
 from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
@@ -385,11 +385,17 @@ def _since(
         waiting.setdefault(workflow, {})[times_of(one)] = its.slot if its else None
     if not waiting:
         return found
+    names = {workflow: workflow for workflow in waiting}  # by the name that each had then
     for _, operation in operations(store):
-        for ref, old, _ in operation.moves:
-            workflow = ref.removeprefix("workflows/")
-            if workflow == ref or workflow not in waiting:
+        olds = {ref: old for ref, old, _ in operation.moves}
+        for ref, old in olds.items():
+            name = ref.removeprefix("workflows/")
+            workflow = names.get(name, "")
+            if name == ref or workflow not in waiting:
                 continue
+            if old is None and (former := renamed_from(operation, name)):
+                del names[name]
+                names[former], old = workflow, olds.get(f"workflows/{former}")
             before = _times(store, old)
             for key, enough in [*waiting[workflow].items()]:
                 found[workflow, key] = operation.time

@@ -17,7 +17,7 @@ from ork.objects.kinds import Operation
 from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.schedule.policy import first_undecided, left_out
-from ork.store.operations import operations
+from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived_ref, head
 from ork.store.store import Stamp, Store, Transaction
 
@@ -216,19 +216,22 @@ def paused(store: Store, workflow: str) -> Paused | None:
 def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str, Paused]:
     """Return the workflows that are paused, all or those of some, sorted."""
     if workflows is None:
-        waiting = {name for name, _ in store.refs("paused/")}
+        names = {name for name, _ in store.refs("paused/")}
     else:
         there = store.refs_at(map(paused_ref, workflows))
-        waiting = {ref.partition("/")[2] for ref in there}
+        names = {ref.partition("/")[2] for ref in there}
+    waiting = {name: name for name in names}  # by the name that each had then
     found: dict[str, Paused] = {}
     for oid, operation in operations(store):
         if not waiting:
             break
         for name in [name for name in waiting if _moves(operation, paused_ref(name))]:
-            waiting.remove(name)
-            found[name] = Paused(
-                workflow=name, author=operation.author, since=operation.time, operation=oid
+            workflow = waiting.pop(name)
+            found[workflow] = Paused(
+                workflow=workflow, author=operation.author, since=operation.time, operation=oid
             )
+            if before := renamed_from(operation, name):
+                waiting[before] = workflow
     return {name: found[name] for name in sorted(found)}
 
 

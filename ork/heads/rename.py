@@ -50,6 +50,9 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
         tx.move(f"workflows/{old}", old=oid, new=None)
         tx.move(f"workflows/{new}", old=None, new=deploy)
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
+        for ref, decided in store.refs(f"decided/{old}/"):
+            its = f"decided/{new}/{ref.rpartition('/')[2]}"
+            tx.move(its, old=store.ref(its), new=decided)
         for label, tagged in tags:
             tx.move(f"tags/{old}/{label}", old=tagged, new=None)
             tx.move(f"tags/{new}/{label}", old=store.ref(f"tags/{new}/{label}"), new=tagged)

@@ -116,15 +116,20 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
     Before it was renamed, those of the name that it had.
     """
     for _, operation in operations(store):
-        made, before = False, None
+        made, before = False, renamed_from(operation, workflow)
         for ref, old, new in operation.moves:
             if ref == f"workflows/{workflow}":
                 made = old is None
                 yield operation.time, new
-            elif ref.startswith(f"former/{workflow}/") and new is not None:
-                before = ref.rpartition("/")[2]
         if made and before:
             workflow = before
+
+
+def renamed_from(operation: Operation, workflow: str) -> str | None:
+    """Return which name a workflow had before an operation gave it this one."""
+    former = (ref for ref, _, new in operation.moves if new is not None)
+    its = (ref for ref in former if ref.startswith(f"former/{workflow}/"))
+    return next((ref.rpartition("/")[2] for ref in its), None)
 
 
 def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:

@@ -24,7 +24,7 @@ def renamed(store):
     rename(store, "etl", "load", stamp=stamp(0.5))
 
 
-def test_it_begins_at_that_moment(flow):
+def test_what_was_due_stays_due_by_its_new_name(flow):
     every = lines.Lines(flow)
     every.look()
     renamed(flow)
@@ -32,7 +32,8 @@ def test_it_begins_at_that_moment(flow):
     now = NOON + 41 * MINUTE
     one = due(flow, now)
     assert (one.line.workflow, one.decision.fire) == ("load", NOON + 40 * MINUTE)
-    assert one.decision.skips == ()
+    (skip,) = one.decision.skips
+    assert (skip.count, skip.first) == (2, NOON + 20 * MINUTE), "12:10 was fired by the old name"
     *_, ended = fires.fire(flow, "load", one.line.schedule, one.decision, caller(now)).events
     assert (ended.run.workflow, ended.run.number) == ("load", 2)
     assert not [one for one in inspect(flow, depth="full") if getattr(one, "level", "") == "error"]
@@ -42,8 +43,9 @@ def test_a_pause_goes_with_it(flow):
     pauses.pause(flow, "etl", stamp=stamp(0.3))
     renamed(flow)
     assert due(flow, NOON + 41 * MINUTE).decision is None
+    assert pauses.paused(flow, "load").since == stamp(0.3).time
     done = pauses.resume(flow, "load", stamp=stamp(0.8), now=NOON + 48 * MINUTE)
-    assert (done.workflow, done.left_out) == ("load", 1)
+    assert (done.workflow, done.left_out) == ("load", 3)
 
 
 def test_a_fire_that_was_decided_before_is_lost(flow):
