@@ -116,16 +116,21 @@ def _made_of(
     store: Store, name: str, head: Oid, author: str
 ) -> tuple[Oid, Operation | None] | None:
     """Return the version that the file was made of, and the newest operation since then."""
+    # When each was first made the newest: undo and redo make it so again, and leave files alone.
+    made = {
+        new: (operation, old)
+        for _, operation in islice(operations(store), LOOKED_AT_MAX)
+        for moved, old, new in operation.moves
+        if moved == f"workflows/{name}" and new
+    }
     wanted, newest = head, None
-    for _, operation in islice(operations(store), LOOKED_AT_MAX):
-        for moved, old, new in operation.moves:
-            if moved != f"workflows/{name}" or new != wanted:
-                continue
-            if old is None or _is_own(store.get(Deploy, new), operation, author):
-                return new, newest
-            if _is_undone(store, name, old, new):
-                continue  # it was made before
-            wanted, newest = old, newest or operation
+    while wanted in made:
+        operation, old = made[wanted]
+        if old is None or _is_own(store.get(Deploy, wanted), operation, author):
+            return wanted, newest
+        if _is_undone(store, name, old, wanted):
+            return None
+        wanted, newest = old, newest or operation
     return None
 
 

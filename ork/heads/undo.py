@@ -60,9 +60,9 @@ def undo(
     If none is named it is the newest that is no undo and was not undone, so that each undo goes one
     further back, or what is left of it; with `redo` the newest undo that was not undone. Raise
     UsageError if that is by another author, or if something was forgotten since: perhaps that is
-    meant. Appends
-    an operation; deletes no object, so an undo can be undone. Raise Conflict, and write nothing,
-    when a ref is elsewhere than where that operation left it.
+    meant. Appends an operation; deletes no object, so an undo can be undone. Raise Conflict, and
+    write nothing, when a ref is elsewhere than where that operation left it; NotFound where a redo
+    finds all of them so.
     """
     passed: tuple[str, ...] = ()
     if text is None:
@@ -81,7 +81,7 @@ def undo(
     if workflows:
         operation = _only(store, oid, operation, workflows)
     _check_there(store, oid, operation)
-    _check_unmoved(store, oid, operation)
+    _check_unmoved(store, oid, operation, redo=redo)
     _check_runs_follow(store, oid, operation)
     moves = _inverse(operation.moves)
     try:
@@ -291,10 +291,14 @@ def _check_there(store: Store, oid: Oid, operation: Operation) -> None:
         )
 
 
-def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
+def _check_unmoved(store: Store, oid: Oid, operation: Operation, *, redo: bool) -> None:
     moved = [ref for ref, _, new in operation.moves if store.ref(ref) != new]
     if not moved:
         return
+    words = ", ".join(map(display, moved[:10])) + (" and more" if len(moved) > 10 else "")
+    if redo and len(moved) == len(operation.moves):
+        since_then = f"{words} moved after the newest undo, {store.short(oid)}"
+        raise NotFound(f"there is nothing to redo: {since_then}", hint="`ork ops` lists every move")
     if all(store.ref(ref) == old for ref, old, _ in operation.moves):
         raise Conflict(
             f"{store.short(oid)} is undone already: its refs are where they were before it",
@@ -303,7 +307,6 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
     since = takewhile(lambda entry: entry[0] != oid, operations(store))
     later = (entry for entry in since if any(ref in moved for ref, _, _ in entry[1].moves))
     newest = next(later, None)
-    words = ", ".join(map(display, moved[:10])) + (" and more" if len(moved) > 10 else "")
     message = f"{words} moved after {store.short(oid)}; nothing was undone"
     if newest is None:
         raise Conflict(message, hint="`ork ops` lists every move")

@@ -135,6 +135,16 @@ def test_a_part_of_what_a_rollback_did_is_taken_back(etl, keep):
     assert re.fullmatch('takes back what `.*` did: change a.command "echo 1" -> "echo 2"', told)
 
 
+def test_what_a_rollback_did_after_an_undo_and_a_redo_is_not_taken_back_unseen(etl, keep):
+    keep(half(1, 1), hours=40)
+    keep(half(2, 2), hours=41)
+    undo(etl.store, stamp=stamp(42), now=NOW)
+    undo(etl.store, "@", stamp=stamp(43), now=NOW)
+    etl.back("etl~1")
+    told = lost(etl, half(2, 3))
+    assert re.fullmatch('takes back what `.*` did: change a.command "echo 1" -> "echo 2"', told)
+
+
 def test_after_an_undo_nothing_is_taken_back(etl, keep):
     keep(half(1, 1), hours=60)
     keep(half(2, 2), hours=61)
