@@ -121,7 +121,7 @@ Logs = Annotated[
     bool, typer.Option("--logs", help="Print what each task has printed, when it ends.")
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Print nothing unless it fails, as for cron.")
+    bool, typer.Option("-q", "--quiet", help="Print warnings alone, and how it ended if it failed.")
 ]
 
 

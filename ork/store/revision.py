@@ -141,20 +141,19 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
 
     A date is as its text, and so is a datetime, which need not have a zone.
 
-    A date alone is the begin of that day, or its end; a time alone, or `noon`, is when the clock
-    showed it last. `tuesday` and `last tuesday` are the last one before today, at this time of the
-    day. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is 120
-    minutes, a day ago the same time of the day.
+    A date alone, or `today`, is the begin of that day, or its end; a time alone, or `noon`, is when
+    the clock showed it last. `tuesday` and `last tuesday` are the last one before today, at this
+    time of the day. `now` gives the time zone, by whose clocks days and weeks are counted: two
+    hours ago is 120 minutes, a day ago the same time of the day.
     """
     if isinstance(text, date):
         text = text.isoformat()
     words = _words(text)
     if words == "now":
         return now
-    if words in ("today", "tomorrow"):
-        day = now.date() + timedelta(days=words == "tomorrow")
-        return datetime.combine(day, time(), now.tzinfo)
     try:
+        if words in ("today", "tomorrow"):
+            words = (now.date() + timedelta(days=words == "tomorrow")).isoformat()
         if words == "yesterday":
             return now - timedelta(days=1)
         if days := [day for day in _DAYS if words.removeprefix("last ") in (day, day[:3])]:

@@ -240,6 +240,25 @@ def test_quiet_prints_only_what_went_wrong(etl):
         assert f"--quiet and {other} exclude" in etl("run", "etl.yaml", "-q", other).err
 
 
+def test_quiet_prints_what_is_warned_of(etl, edit):
+    etl("deploy", "etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("run", "etl", "-q").err == (
+        "note: etl runs without what you changed: Change extract.timeout 300 -> 600\n"
+        "hint: `ork run etl.yaml` runs with that\n"
+    )
+    etl("deploy", "etl.yaml")
+    etl("rollback", "etl", "etl~1")
+    edit("etl.yaml", "Fetch, then load", "Fetch and load")
+    result = etl("run", "etl.yaml", "-q", "-m", "kept")
+    assert (result.code, result.out) == (0, "")
+    assert "etl.yaml: warning: this takes back what `ork rollback etl" in result.err
+    assert etl("run", "etl.yaml", "-q", "-m", "not kept").err == ""
+    (etl.folder / "etl.yaml").rename(etl.folder / "gone.txt")
+    assert "etl.yaml is not here" in etl("run", "etl").err
+    assert etl("run", "etl", "-q").err == ""
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("0.5", 0.5), ("500ms", 0.5), ("1h30m", 5400)]
 )

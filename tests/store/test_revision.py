@@ -209,9 +209,13 @@ def test_moments(text, moment):
     assert parse_moment(text, NOW) == datetime.fromisoformat(moment)
 
 
-def test_a_date_alone_can_mean_its_end():
-    end = parse_moment("2026-11-01", NOW, end_of_day=True)
-    assert end == datetime.fromisoformat("2026-11-02T00:00:00+02:00")
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [("2026-11-01", "2026-11-02"), ("today", "2026-11-12"), ("Tomorrow", "2026-11-13")],
+)
+def test_a_day_alone_can_mean_its_end(text, end):
+    moment = parse_moment(text, NOW, end_of_day=True)
+    assert moment == datetime.fromisoformat(f"{end}T00:00:00+02:00")
 
 
 @pytest.mark.parametrize(
@@ -271,6 +275,7 @@ def test_any_time_is_read_or_refused(text):
         ("tuesday", "noon", "2026-11-03 12:00", "2026-11-04 12:00"),
         ("2026-11-01", "08:30", "2026-11-01 00:00", "2026-11-01 08:30"),
         ("2026-11-01", "2026-11-01", "2026-11-01 00:00", "2026-11-02 00:00"),
+        ("today", "today", "2026-11-05 00:00", "2026-11-06 00:00"),
     ],
 )
 def test_a_time_of_the_day_ends_what_begins_before_it(since, until, begin, end) -> None:

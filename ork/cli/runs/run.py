@@ -24,7 +24,7 @@ from ork.runner.events import RunFinished
 from ork.store.resolve import only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
-from ork.store.store import Stamp, Store
+from ork.store.store import Stamp
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
 
@@ -135,7 +135,7 @@ def run(
     source = _read(session, what)
     if source == "@":
         source = only_workflow(session.store)
-    if isinstance(source, str) and not (as_json or quiet) and source in workflows(session.store):
+    if isinstance(source, str) and not as_json and source in workflows(session.store):
         session.say(*edited(session, source, "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
@@ -259,8 +259,9 @@ def _run(
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
         started = start.start(session.store, sources.pop(), caller=caller, **how)
+        if not as_json:
+            session.say(*_deployed(session, started.deployed, how["message"]))
         if not (as_json or session.quiet):
-            session.say(*_deployed(session.store, started.deployed, how["message"]))
             session.say(*_beside(started.others), *map(note_line, started.notes))
         last = follow(session, started.events, control=control, as_json=as_json, logs=logs)
         if not no_hooks:
@@ -312,19 +313,23 @@ def _queue(session: Session, what: str | Loaded, how: Mapping[str, Any], *, as_j
     from ork.daemon.queue import put
 
     queued = put(session.store, what, caller=shared.caller_of(session), **how)
-    if session.quiet:
-        return
     if not as_json:
-        session.say(*_deployed(session.store, queued.deployed, how["message"]))
-    tell_queued(session, queued, as_json)
+        session.say(*_deployed(session, queued.deployed, how["message"]))
+    if not session.quiet:
+        tell_queued(session, queued, as_json)
 
 
-def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> Iterator[Line]:
-    """Yield what was deployed, or a note that nothing was which could have the message."""
+def _deployed(session: Session, deployed: Deployed | None, message: str | None) -> Iterator[Line]:
+    """Yield what was deployed, or a note that nothing was which could have the message.
+
+    With --quiet what is warned of alone: -m is for a deploy, where there is one.
+    """
     if deployed and (deployed.changed or deployed.moved):
-        yield deploy_line(deployed, store)
+        if not session.quiet:
+            yield deploy_line(deployed, session.store)
         yield from warnings_of(deployed)
-    yield from without_message([deployed] if deployed else [], message)
+    if not session.quiet:
+        yield from without_message([deployed] if deployed else [], message)
 
 
 def _beside(others: Sequence[Run]) -> Iterator[Line]:
@@ -339,11 +344,13 @@ def _beside(others: Sequence[Run]) -> Iterator[Line]:
 def edited(session: Session, workflow: str, hint: str) -> Iterator[Line]:
     """Yield a note when the file of a workflow differs from the head, which is what runs.
 
-    In the hint braces stand for the path of the file.
+    In the hint braces stand for the path of the file. --quiet hides alone that there is none.
     """
     one = head_status(session.store, workflow, author=session.author())
     path = os.path.relpath(session.store.project / one.path)
-    if one.state == "missing" and not one.summary:  # which an import has never had
+    if one.state == "missing":
+        if session.quiet or one.summary:  # an import has never had it
+            return
         told = f"{path} is not here: `ork restore {workflow} --code` writes what is run"
         yield note_line(f"{told}; if it has moved, `ork deploy FILE` tells where it is now")
     elif one.state == "modified" and one.workflow == workflow:
