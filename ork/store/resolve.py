@@ -461,8 +461,6 @@ def only_workflow(store: Store) -> str:
     meant = names if len(names) == 1 else _with_a_file_here(store)
     if len(meant) == 1:
         return meant[0]
-    if not names and archived(store):
-        raise NotFound("all workflows are archived", hint="`ork workflows --all` lists them")
     if not names:
         from ork.store.suggestions import nothing_deployed  # what only an error needs
 

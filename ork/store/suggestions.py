@@ -58,7 +58,9 @@ def unknown(store: Store, name: str) -> NotFound:
 
 
 def nothing_deployed(store: Store, before: str = "") -> NotFound:
-    """Return the error for a store without a workflow: there was none yet, or all were undone."""
+    """Return the error for a store where no workflow is listed: none yet, or none any more."""
+    if next(store.refs("workflows/"), None):
+        return NotFound("all workflows are archived", hint="`ork workflows --all` lists them")
     moves = (ref for _, one in operations(store) for ref, _, _ in one.moves)
     if any(ref.startswith("workflows/") for ref in moves):
         told, hint = "is deployed here any more", "`ork undo --redo` takes back the newest undo, "

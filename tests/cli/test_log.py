@@ -189,6 +189,15 @@ def test_a_line_of_a_graph_fits_a_narrow_terminal(history, edit, terminal):
     assert shown[0].endswith("... (etl)")
 
 
+def test_a_graph_goes_on_in_one_lane_before_a_rename(history, edit):
+    assert history("mv", "etl", "load").code == 0
+    edit("etl.yaml", "name: etl", "name: load")
+    edit("etl.yaml", "600", "900")
+    assert history("deploy", "etl.yaml").code == 0
+    drawn = history("log", "--oneline", "--graph").out.splitlines()
+    assert len(drawn) == 5 and all(line[:2] == "* " and line[2] != " " for line in drawn)
+
+
 def test_what_other_commands_name_is_found_in_one_line(history):
     said = history("rollback", "etl", "etl~1").out
     snapshot = said.split()[1]

@@ -93,6 +93,8 @@ def test_when_all_are_archived_that_is_said(flows):
     for name in ("etl", "report", "by_hand"):
         flows("archive", name)
     assert flows("workflows").err == "note: all are archived: `ork workflows --all`\n"
+    told = "error: all workflows are archived\nhint: `ork workflows --all` lists them\n"
+    assert flows("log").err == flows("show").err == told
     assert flows("completion", "fish", "--line", "ork runs ").out.splitlines() == []
     undo = flows("completion", "fish", "--line", "ork archive --undo ").out
     assert [line.split("\t")[0] for line in undo.splitlines()] == ["by_hand", "etl", "report"]

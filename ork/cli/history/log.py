@@ -191,19 +191,32 @@ def _lines(entries: Iterable[tuple[LogEntry, Iterable[Line]]], *, apart: bool) -
 
 def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None) -> Iterator[Line]:
     """Yield the lines of deploys with a lane for each workflow, from its newest to its first."""
-    lanes: list[str | None] = []
+    lanes: list[LogEntry | None] = []  # the deploy that was drawn last in each
     for entry, lines in entries:
-        name = entry.deploy.workflow
-        if name not in lanes:
-            free = lanes.index(None) if None in lanes else len(lanes)
-            lanes[free : free + 1] = [name]
+        place = _lane(entry, lanes)
+        lanes[place : place + 1] = [entry]
         mark = "*"
         for line in fitted_lines(lines, width and width - 2 * len(lanes)):
-            drawn = (" " if one is None else mark if one == name else "|" for one in lanes)
+            drawn = (" " if one is None else mark if one is entry else "|" for one in lanes)
             yield after([(" ".join(drawn), "dim"), " "], line)
             mark = "|" if entry.deploy.parents else " "
         if not entry.deploy.parents:
-            lanes[lanes.index(name)] = None
+            lanes[place] = None
+
+
+def _lane(entry: LogEntry, lanes: list[LogEntry | None]) -> int:
+    """Return the lane of a deploy: of the one after it, else of its workflow, else a new one.
+
+    The one after it has another name where the workflow was renamed.
+    """
+    there = [(place, last) for place, last in enumerate(lanes) if last]
+    for place, last in there:
+        if entry.oid in last.deploy.parents:
+            return place
+    for place, last in there:
+        if last.deploy.workflow == entry.deploy.workflow:
+            return place
+    return lanes.index(None) if None in lanes else len(lanes)
 
 
 def deploy_header(entry: LogEntry, session: Session, *, named: int = 0) -> Iterator[Line]:
