@@ -455,14 +455,21 @@ def why_skipped(
 
 def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
     """Return the inputs of a task, from constants, outputs and parameters, as their types say."""
+    converted = checked(unchecked(task, outputs, params), task.input_type, "input")
+    return converted if isinstance(converted, dict) else {}
+
+
+def unchecked(
+    task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]
+) -> dict[str, Json]:
+    """Return the inputs of a task as they come, whatever type is declared."""
     inputs: dict[str, Json] = {}
     for field_name, binding in task.inputs.items():
         if "const" in binding:
             inputs[field_name] = binding["const"]
         else:
             inputs[field_name] = _taken(f"input {field_name}", binding, outputs, params)
-    converted = checked(inputs, task.input_type, "input")
-    return converted if isinstance(converted, dict) else {}
+    return inputs
 
 
 def as_variable(value: Json) -> str | None:

@@ -15,7 +15,7 @@ from itertools import chain, islice, pairwise
 from typing import Any, TypeAlias
 
 from ork.alike import meant_or_known
-from ork.definition.bindings import NotReady, bind
+from ork.definition.bindings import NotReady, bind, unchecked
 from ork.errors import Corrupt, NotFound, StoreError, count
 from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
@@ -288,13 +288,14 @@ class RunValues:
         return self.store.gist(output, chars) if output else ""
 
     def inputs(self, name: str) -> Json:
-        """Return what a task received last; None when it has not started in this run."""
+        """Return what a task received last, or was not to have; None when it has not started."""
         found = self._executed(name)
         if found is None:
             return None
         task = found.store.get(Task, found.states[name].task)
-        with suppress(NotReady):
-            return bind(task, found.outputs, found.params)
+        for values in (bind, unchecked):
+            with suppress(NotReady):
+                return values(task, found.outputs, found.params)
         return None
 
     def origins(
@@ -319,9 +320,9 @@ class RunValues:
         A retry may run a task again and keep others, which had got what it gave before.
         """
         found, state = self, self.states.get(name)
-        if state is None or not (state.attempts or state.state == "running"):
+        if state is None or not (state.attempts or state.state in ("running", "failed")):
             return None
-        while state.state != "running" and found.before is not None:
+        while state.attempts and state.state != "running" and found.before is not None:
             earlier = found.before.states.get(name)
             if earlier is None or earlier.attempts != state.attempts:
                 break

@@ -323,7 +323,8 @@ class Loop:
                 upstream={up: _how(self.states[up]) for up in task.depends_on},
             )
         except NotReady as error:
-            self._finish(name, replace(before, state="failed", reason=str(error)))
+            reason = str(error).partition("\n")[0]
+            self._finish(name, replace(before, state="failed", reason=reason))
             return
         self.running[name] = attempt
         self.tried[name] += 1

@@ -112,7 +112,7 @@ def test_many_tasks_stand_beside_each_other_where_a_window_has_room(ork):
     ork.environ |= TERMINAL
     shown = on_terminal(ork, 160, "show", "many#1").text.partition("\n\n")[2].splitlines()
     assert shown[0].startswith("  FAILED   bad")  # on a line of its own
-    assert shown.pop().startswith("next: `ork logs many#1:bad`")
+    assert shown.pop().startswith("next: `ork show many#1:bad`")
     rows = [line.split()[1::3] for line in shown[1:]]
     assert len(rows) < 20
     assert [name for column in zip_longest(*rows) for name in column if name] == names  # down first

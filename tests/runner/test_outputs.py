@@ -195,3 +195,32 @@ def test_of_a_table_with_what_is_missing_it_names_the_cure() -> None:
     assert said(float("inf")) == "output: inf is not a JSON number"
     cured = table.astype(object).where(table.notna(), None)
     assert to_json(cured.to_dict("split"))["data"] == [[1.5, "x"], [None, None]]
+
+
+def test_a_task_that_is_refused_its_inputs_says_so_in_one_line_and_shows_them(ork: Ork) -> None:
+    ork.write(
+        "flow.yaml",
+        """\
+        name: flow
+        tasks:
+          give: {executor: process, command: "echo 'ORK_OUTPUT:{\\"a\\": 1, \\"b\\": 2}'"}
+          take: {executor: process, command: "true", depends_on: [give], input_type: {all: {}},
+                 inputs: {all: {ref: tasks.give.output}}}
+        """,
+    )
+    told = ork("run", "flow.yaml")
+    reason = "input.all.a: not a field of the declared type (and 1 more)"
+    assert told.err.count("not a field") == 1
+    assert f"take  {reason}\n" in told.err
+    assert "next: `ork show flow#1:take`," in told.err, "it has no log"
+    shown = data(ork, "show", "flow#1:take")
+    assert shown["taskrun"]["reason"] == reason
+    assert shown["inputs"] == {"all": {"a": 1, "b": 2}}
+
+
+def test_a_task_that_printed_nothing_is_shown_and_has_no_log_to_look_at(ork: Ork) -> None:
+    ork.write(
+        "flow.yaml",
+        "name: flow\ntasks: {a: {executor: process, command: sleep 60, timeout: 10ms}}\n",
+    )
+    assert "next: `ork show flow#1:a`, `ork show flow#1`" in ork("run", "flow.yaml").err

@@ -225,7 +225,11 @@ def after_failure(
     if line := _python_without(session, run, failed):
         yield line
     name, first = run.name, next(iter(failed), None)
-    ways = [f"`ork logs {name}:{first}`"] if first else []
+    ways = []
+    if first:
+        last = task_runs(session.store, run)[first].last
+        printed = last and last.log and last.log.length != 0
+        ways = [f"`ork {'logs' if printed else 'show'} {name}:{first}`"]
     ways += [f"`ork show {name}`"] if show else []
     ways += [f"`ork retry {name}`"]
     if kept := _kept_before(session.store, run, first) if first else None:
