@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
@@ -198,7 +199,7 @@ class Stays(Value, frozen=True, kw_only=True):
 
 
 class Selection(Value, frozen=True, kw_only=True):
-    """The names of the tasks that the user selected; all tasks when it is empty."""
+    """The tasks that the user selected, by names or patterns; all tasks when it is empty."""
 
     only: tuple[str, ...] = ()
     start: tuple[str, ...] = ()  # --from: these and what depends on them
@@ -221,31 +222,34 @@ def as_names(names: str | Collection[str]) -> tuple[str, ...]:
 
 
 def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[str]:
-    """Return the names of the tasks that a selection means; raise NotFound for unknown ones."""
-    named = {
-        "--only": selection.only,
-        "--from": selection.start,
-        "--until": selection.until,
-        "--except": selection.without,
-    }
-    for option, name in ((option, name) for option, names in named.items() for name in names):
-        if name not in needs:
-            hint = meant_or_known(name, needs)
-            if needs.keys() >= {*(several := name.split(","))}:
-                hint = f"one at a time: `{' '.join(f'{option} {one}' for one in several)}`"
-            raise NotFound(f"no task named {name!r}", hint=hint)
-    if selection.only:
-        return set(selection.only)
+    """Return the names of the tasks that a selection means; raise NotFound where it means none."""
+
+    def named(option: str, texts: tuple[str, ...]) -> set[str]:
+        found: set[str] = set()
+        for text in texts:
+            fitting = {text} if text in needs else {one for one in needs if fnmatchcase(one, text)}
+            if not fitting:
+                hint = meant_or_known(text, needs)
+                if needs.keys() >= {*(several := text.split(","))}:
+                    hint = f"one at a time: `{' '.join(f'{option} {one}' for one in several)}`"
+                raise NotFound(f"no task named {text!r}", hint=hint)
+            found |= fitting
+        return found
+
+    only, start = named("--only", selection.only), named("--from", selection.start)
+    until, without = named("--until", selection.until), named("--except", selection.without)
+    if only:
+        return only
     names = set(needs)
-    if selection.start:
-        names &= {*selection.start, *graph.descendants(needs, selection.start)}
-    if selection.until:
-        names &= {*selection.until, *graph.ancestors(needs, selection.until)}
+    if start:
+        names &= {*start, *graph.descendants(needs, start)}
+    if until:
+        names &= {*until, *graph.ancestors(needs, until)}
     if not names:
         raise UsageError(
             "there is no task to run: nothing that --from names leads to what --until names"
         )
-    names -= {*selection.without}
+    names -= without
     if not names:
         raise UsageError("there is no task to run: --except names all that there are")
     return names
@@ -423,7 +427,7 @@ def _base(
         if missing := sorted(wanted - _done(store, base).keys()):
             kind = "untainted output" if tainted(task_runs(store, base)) else "output"
             raise UsageError(
-                f"{base.name} has no {kind} of {', '.join(missing)}",
+                f"{base.name} has no {kind} of {some(missing, SHOWN)}",
                 hint="choose another run with --base, or run from there with --from",
             )
         return base
@@ -435,7 +439,7 @@ def _base(
             if same and wanted <= _own(store, run, params):
                 return run
             other = other if same else run
-    outputs = f"the outputs of {', '.join(sorted(wanted))}"
+    outputs = f"the outputs of {some(sorted(wanted), SHOWN)}"
     hint = "`--until` runs what a task needs as well; tainted outputs do not count"
     if other is None:
         raise UsageError(f"no run of {workflow} has {outputs}", hint=hint)

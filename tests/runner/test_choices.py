@@ -100,13 +100,18 @@ def test_outputs_stand_in_that_the_other_parameters_do_not_touch(ork: Ork) -> No
         (Selection(without=("b",)), "acde"),
         (Selection(without=("b", "e"), until=("d",)), "acd"),
         (Selection(without=("d",), start=("b",)), "b"),
+        (Selection(only=("[a-c]", "e")), "abce"),
+        (Selection(start=("?",), without=("[!ab]",)), "ab"),
+        (Selection(until=("d*",)), "abcd"),
     ],
 )
 def test_a_selection_means_these_tasks(selection: Selection, names: str) -> None:
     assert chosen(NEEDS, selection) == set(names)
 
 
-@pytest.mark.parametrize("name", ["x", "", "A", "a ", "../a", "\x1b[31m", "a" * 5000])
+@pytest.mark.parametrize(
+    "name", ["x", "", "A", "a ", "A*", "[!a-e]", "[", "../a", "\x1b[31m", "a" * 5000]
+)
 def test_an_unknown_name_is_not_found(name: str) -> None:
     with pytest.raises(NotFound):
         chosen(NEEDS, Selection(only=(name,)))
@@ -280,6 +285,27 @@ def test_what_does_not_run_is_told_in_the_order_of_the_tasks(ork: Ork) -> None:
         first = [event["task"] for event in ended if event["taskrun"]["state"] == "skipped"]
         assert first == [name for name in reversed(names) if name in first]
         assert len(first) == {(): 0, ("--only", "t3"): 11, ("--from", "t3"): 8}[option]
+
+
+def test_a_selected_task_that_is_skipped_is_told_before_the_others(ork: Ork) -> None:
+    task = "{executor: process, command: 'true', when: {ref: params.go}}"
+    tasks = "".join(f"  part_{number:02}: {task}\n" for number in range(20))
+    ork.write("w.yaml", f"name: w\nparams: {{go: {{type: bool, default: false}}}}\ntasks:\n{tasks}")
+    assert ork("run", "w.yaml").code == 0
+    result = ork("run", "w#1", "--only", "part_1[78]")
+    assert "skipped  part_17, part_18, part_00, part_01, part_02 and 15 more  params" in result.err
+
+
+def test_of_many_outputs_that_lack_a_few_are_named(ork: Ork) -> None:
+    names = [f"t{number}" for number in range(10)]
+    tasks = "".join(f"  {name}: {{executor: process, command: 'true'}}\n" for name in names)
+    end = f"  end: {{executor: process, command: 'true', depends_on: {names}}}\n"
+    ork.write("w.yaml", f"name: w\ntasks:\n{tasks}{end}")
+    refused = ork("run", "w.yaml", "--only", "end")
+    assert "has the outputs of t0, t1, t2, t3, t4 and 5 more\n" in refused.err
+    assert ork("run", "w.yaml", "--only", "t9").code == 0
+    refused = ork("run", "w", "--only", "end", "--base", "w#1")
+    assert "w#1 has no output of t0, t1, t2, t3, t4 and 4 more\n" in refused.err
 
 
 def test_all_but_some_run_with_the_outputs_that_these_had(flow: Ork) -> None:

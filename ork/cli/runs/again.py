@@ -86,6 +86,7 @@ def retry(
     task whose outcome was not recorded, because ork was killed, runs again: at least once.
     A run of a schedule has the `timeout` of that, unless --timeout gives another.
     --from and --only run tasks again although they succeeded; etl#1:load is etl#1 with --only load.
+    They take patterns as `ork run` does.
     A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
     always runs again, and what follows it.
     With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -293,11 +293,13 @@ def _is_idle(event: Event) -> bool:
     return isinstance(event, TaskFinished) and (event.kept or not event.taskrun.attempts)
 
 
-def _idle_lines(events: Iterator[Event], width: int, now: datetime) -> Iterator[Line]:
-    """Yield a line for all tasks that are not executed for the same reason."""
+def _idle_lines(
+    events: Iterator[Event], width: int, now: datetime, selected: Collection[str]
+) -> Iterator[Line]:
+    """Yield a line for all tasks that are not executed for the same reason, the selected first."""
     alike: dict[tuple[str, str | None], list[TaskFinished]] = {}
-    for event in events:
-        assert isinstance(event, TaskFinished)
+    idle = [event for event in events if isinstance(event, TaskFinished)]
+    for event in sorted(idle, key=lambda one: one.task not in selected):
         # What a retry does not try again was told of by the attempt that it ended in.
         if not event.kept or event.taskrun.state == "success":
             word, reason = human.mark(event.taskrun), event.taskrun.reason
@@ -331,15 +333,17 @@ def _plain_lines(
     session: Session, events: Iterator[Event], control: Control, *, logs: bool, watched: bool
 ) -> RunFinished:
     width = 0
+    selected: Collection[str] = ()
     lines: list[Line] = []
     last: datetime | None = None
     for idle, group in groupby(events, _is_idle):
         if idle:
-            lines += _idle_lines(group, width, last or _wall_time(session))
+            lines += _idle_lines(group, width, last or _wall_time(session), selected)
             continue
         for event in group:
             if isinstance(event, RunStarted):
                 width = min(max(map(len, event.tasks), default=0), 32)
+                selected = {*(event.run.selected or ())}
             if watched and (time := _time_of(session, event)):
                 last = time.astimezone()
             lines += event_lines(event, width, last or _wall_time(session))

@@ -99,7 +99,7 @@ def run(
 
     --only, --from, --until and --except run a part: what a task needs and that is left out gives
     the outputs that it had in an earlier run; without one nothing runs. A note says which of these
-    are of another definition.
+    are of another definition. They take names, or patterns with *, ? and [...], as 'load_*'.
 
     With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
