@@ -301,3 +301,23 @@ def test_tasks_are_counted_in_one_order_whatever_became_of_them(ork):
     assert "tasks    1 succeeded, 1 skipped, 2 left out\n" in ork("show", "s#3").out
     words = {human.STATE_WORDS.get(state, state) for state in TASK_STATES}
     assert words - {*human.OUTCOMES} == {human.STATE_WORDS["skipped"]}  # which has three words
+
+
+def test_a_failed_attempt_comes_before_long_values_of_which_the_beginning_is_shown(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        tasks:
+          give: {executor: python, file: w.py, function: give}
+          take: {executor: python, file: w.py, function: take, depends_on: [give],
+                 inputs: {text: {ref: tasks.give.output}}}
+        """,
+    )
+    ork.write("w.py", "def give(): return 'x' * 5000\ndef take(text): raise ValueError('no')\n")
+    assert ork("run", "w.yaml").code == 1
+    shown = ork("show", "w#1:take").out
+    assert "xxx...  `ork show w#1:take --json` prints all of it\n" in shown
+    assert shown.index("ValueError: no") < shown.index("inputs ")
+    assert "xxx...  `ork outputs w#1:give` prints all of it\n" in ork("show", "w#1:give").out
+    assert max(map(len, shown.splitlines())) < 1100

@@ -109,7 +109,11 @@ def _run(session: Session, found: Resolved, value: Run | TaskRun) -> tuple[Any, 
     its_run = store.get(Run, run_oid) if run_oid else None
     python = python_of(store, its_run, value) if its_run else None
     between = waited(value, retried_at(store, its_run)) if its_run else 0.0
-    lines = taskrun_view(name or found.text, details, session, python=python, waited=between)
+    shown = f"ork show {found.text} --json"
+    whole = shown, f"ork outputs {its_run.name}:{name}" if its_run else shown
+    lines = taskrun_view(
+        name or found.text, details, session, whole=whole, python=python, waited=between
+    )
     return {"name": name, "python": python, **to_json(details)}, lines
 
 

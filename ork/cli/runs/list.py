@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
+VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
@@ -499,21 +500,45 @@ def taskrun_view(
     details: "TaskDetails",
     session: Session,
     *,
+    whole: tuple[str, str],
     python: str | None = None,
     waited: float = 0.0,
 ) -> Iterator[Line]:
-    """Yield one task of a run: its state, values, and every attempt."""
+    """Yield one task of a run: its state, values, and every attempt; of a failed one these first.
+
+    `whole` are the commands that print all of a long input, and of a long output.
+    """
     taskrun = details.taskrun
     short = session.store.short if session.width else str
     yield [("task     ", "label"), (name, "name"), "  ", (short(taskrun.task), "oid")]
     yield _state_line(taskrun, unless_in=[one.error or "" for one in taskrun.attempts])
     if python:
         yield [("python   ", "label"), human.path(python)]
-    if whole := _of_whole(taskrun, waited):
+    if of_whole := _of_whole(taskrun, waited):
         tries = human.count(len(taskrun.attempts), "attempt")
-        yield [("took     ", "label"), f"{human.took(taskrun)}{whole}, in {tries}"]
-    yield Verbatim([("inputs   ", "label"), _json(details.inputs)])
-    yield Verbatim([("output   ", "label"), _json(details.output)])
+        yield [("took     ", "label"), f"{human.took(taskrun)}{of_whole}, in {tries}"]
+    values = [
+        Verbatim([("inputs   ", "label"), *_value(details.inputs, whole[0])]),
+        Verbatim([("output   ", "label"), *_value(details.output, whole[1])]),
+    ]
+    if taskrun.last is None or taskrun.state != "failed":
+        yield from values
+        yield from _attempts(taskrun, session)
+    else:
+        yield from _attempts(taskrun, session)
+        yield [""]
+        yield from values
+
+
+def _value(value: Json, whole: str) -> Line:
+    """Return a value, of a long one the beginning and which command prints the whole of it."""
+    text = _json(value)
+    if len(text) <= VALUE_OF_ONE_MAX:
+        return [text]
+    return [f"{text[: VALUE_OF_ONE_MAX - 3]}...", (f"  `{whole}` prints all of it", "hint")]
+
+
+def _attempts(taskrun: TaskRun, session: Session) -> Iterator[Line]:
     for attempt in taskrun.attempts:
         yield [""]
         date, took = human.date(attempt.started, session.now()), human.took(attempt)
