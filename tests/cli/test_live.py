@@ -417,6 +417,20 @@ def test_why_a_task_failed_can_be_read_in_a_narrow_window(size, columns):
     assert all(len(line) < columns or "`chmod" in line for line in below)
 
 
+def test_what_there_is_no_room_to_tell_of_failures_is_counted():
+    board = board_of(300)
+    reason = "a t.E is not a JSON value; `.value` of it is " * 3
+    for number in range(25):
+        event = finished(f"task_{number}", "failed")
+        board.note(replace(event, taskrun=replace(event.taskrun, reason=reason)))
+    lines = [plain(line).rstrip() for line in board.last(39, 60)]
+    told = [n for n in range(25, len(lines)) if lines[n].startswith("task_")]
+    assert len(lines) <= 39
+    assert lines[-1] == f"`ork show w#1` says why {25 - len(told)} more tasks failed"
+    assert len(told) == 3
+    assert lines[-2].endswith("of it is"), "a sentence is told to its end"
+
+
 def test_the_names_of_tasks_leave_room_in_a_narrow_window():
     board = board_of(3)
     name = "task_1"

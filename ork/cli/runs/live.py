@@ -145,11 +145,20 @@ class Board:
                 lines = [self._task(name, columns) for name in names]
                 if len(self._failed) > room:
                     lines.append([f"and {len(self._failed) - room} more that failed"])
-            narrow = zip(names, lines[: len(names)], strict=True)
-            for name in [name for name, line in narrow if cell_len(plain(line)) >= columns]:
-                if name in self._failed and (reason := self._ended[name].reason):
-                    why: Line = ["    ", reason.partition("\n")[0]]
-                    lines += [[(name, "failed")], *fitted_lines([why], columns - 1)]
+            wide = zip(names, lines[: len(names)], strict=True)
+            cut = [name for name, line in wide if cell_len(plain(line)) >= columns]
+            cut = [name for name in cut if name in self._failed and self._ended[name].reason]
+            for number, name in enumerate(cut, 1):
+                reason = str(self._ended[name].reason).partition("\n")[0]
+                why: list[Line] = [
+                    [(name, "failed")],
+                    *fitted_lines([["    ", reason]], columns - 1),
+                ]
+                if len(lines) + len(why) + (number < len(cut)) > rows:
+                    left = human.count(len(cut) - number + 1, "more task")
+                    lines.append([f"`ork show {self._name}` says why {left} failed"])
+                    break
+                lines += why
             return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:
