@@ -599,8 +599,12 @@ def test_what_another_task_prints_to_the_same_file_is_not_shown(ork):
 def test_that_the_project_was_left_is_told_at_the_end(size):
     board = board_of(size)
     board.note(CheckedOut(folder="a/checkout", changed=("load.sh", "b.sh")))
-    left = "load.sh and 1 other file changed: tasks start in a/checkout from now on"
-    hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
+    left = (
+        "load.sh and 1 other file are no longer as recorded: tasks start in a/checkout from now on"
+    )
+    hint = (
+        "hint: nothing to do if you edited it; if a task writes it, as data: `exclude: [load.sh]`"
+    )
     assert list(map(plain, board.left)) == [left, hint]
     assert ", in a/checkout" in plain(board.frame(24, 80)[0])
 

@@ -78,8 +78,9 @@ def test_a_script_that_an_earlier_task_changed_is_executed_as_captured(ork: Ork)
     found = attempts(ork)
     assert (found["a"]["place"], found["b"]["place"]) == (None, "checkout")
     assert found["a"]["tainted"] == found["b"]["tainted"] == []
-    assert "b.sh changed: tasks start in .ork/work/" in result.err
-    assert "hint: `exclude: [b.sh]` says that it is data, if a task writes it\n" in result.err
+    assert "b.sh is no longer as recorded: tasks start in .ork/work/" in result.err
+    hint = "hint: nothing to do if you edited it; if a task writes it, as data: `exclude: [b.sh]`\n"
+    assert hint in result.err
     assert "place    the project's folder, then a checkout for b\n" in ork("show", "w#1").out
 
 

@@ -314,8 +314,9 @@ def checked_out(event: CheckedOut) -> list[Line]:
     """Return the words for a run that cannot go on in the project's folder, and what to do."""
     first, *others = event.changed
     more = f" and {human.count(len(others), 'other file')}" if others else ""
-    words = f"{first}{more} changed: tasks start in {human.path(event.folder)} from now on"
-    hint = f"`exclude: [{first}]` says that it is data, if a task writes it"
+    told = f"{first}{more} {'are' if others else 'is'} no longer as recorded"
+    words = f"{told}: tasks start in {human.path(event.folder)} from now on"
+    hint = f"nothing to do if you edited it; if a task writes it, as data: `exclude: [{first}]`"
     return [[words], hint_line(hint)]
 
 
