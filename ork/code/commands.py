@@ -11,6 +11,7 @@ from typing import Any
 from ork.code.programs import (
     KERNELS,
     LOADERS,
+    PASSIVE,
     PREFIXES,
     RUNNERS,
     SERVERS,
@@ -173,6 +174,8 @@ class Commands(ABC):
             self.interpret(spec, words, command)
         elif base == "find":
             self.found(words, command, depth)
+        elif base not in PASSIVE:
+            self.named(words[0], command)
 
     def start(
         self, base: str, words: list[Word], command: Command, *, by_shell: bool, depth: int
@@ -203,6 +206,15 @@ class Commands(ABC):
         else:
             self.on_path(word, command)
         return names[0] if names else None
+
+    def named(self, word: Word, command: Command) -> None:
+        """Note the name of a program, which a table of the project may give a meaning."""
+        search = self.listed("PYTHONPATH", command)
+        for name in sorted(name for name in word.values if name):
+            paths = frozenset((name,) if "/" in name else ())
+            base = name.rpartition("/")[2]
+            at = word._replace(text=base, values=paths)
+            self.file("command", at, search=search)
 
     def on_path(self, word: Word, command: Command) -> None:
         """Note a program that may lie in a folder which the text itself puts into PATH."""

@@ -223,6 +223,10 @@ PREFIXES: dict[str, Prefix] = {
     ),
     "micromamba": Prefix("-n -p --name --prefix", after="run"),
     "npx": Prefix("-p --package"),
+    **dict.fromkeys(
+        ("npm", "pnpm"), Prefix("--prefix -w", after="run", folder="--prefix -C --dir")
+    ),
+    "poe": Prefix("-C", folder="-C"),
 }
 _CONVERT = Kernel(
     words="--to --output --output-dir --template --template-file --theme --config --log-level"
@@ -261,6 +265,17 @@ RUNNERS = frozenset(f"{_RUNNERS} scalene kernprof viztracer debugpy runpy".split
 _LOADERS = "unittest doctest timeit run-parts nextflow ansible-playbook dotnet celery prefect"
 _LOADERS += " pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter"
 LOADERS = frozenset(f"{_LOADERS} airflow gunicorn uvicorn flask django-admin just R".split(" "))
+# Programs that execute nothing of what they are given.
+_PASSIVE = "[ : awk b2sum base64 basename cat chgrp chmod chown cksum cmp column comm cp csplit cut"
+_PASSIVE += " date dd df diff dirname dos2unix du echo egrep expand expr factor false fgrep file"
+_PASSIVE += " fmt fold free git grep gunzip gzip head hostname id install join less ln ls md5sum"
+_PASSIVE += " mkdir mkfifo mktemp more mv nl nproc numfmt od paste patch pkill kill printf ps pwd"
+_PASSIVE += " realpath readlink rev rg rm rmdir seq sha1sum sha256sum shred shuf sleep sort split"
+_PASSIVE += (
+    " stat sum sync tac tail tar tee test touch tr true truncate tsort type uname uniq unzip"
+)
+_PASSIVE += " wait wc which xz yes zcat zip zstd"
+PASSIVE = frozenset(_PASSIVE.split())
 _VERSION = re.compile(r"(?<=[a-zA-Z])-?\d+(?:\.\d+)*$")
 
 

@@ -26,7 +26,7 @@ class Use(NamedTuple):
     working directories in which it may start. The place counts from 1.
     """
 
-    role: str  # program | script | sourced | module | code | imported | unclear
+    role: str  # program | command | script | sourced | module | code | imported | unclear
     language: str = ""  # shell | python | closed (loads nothing) | other; "": its first line tells
     paths: Values = frozenset()
     text: str = ""  # the module or the code; else the words as they are written

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import language_of
 from ork.code.shell import read_shell, read_words
-from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
+from ork.code.tables import TABLES, Entry, read_table
+from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
 from ork.objects.value import Value
@@ -29,6 +30,7 @@ NODES_MAX = 100_000  # files of one task, in all circumstances in which it execu
 FOLDERS_MAX = 64  # that lie in one another
 REMEMBERED_MAX = 4096  # files whose code is known from another workflow or snapshot
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
+_TABLE = "table"  # the language of a file of which one entry is executed
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
 
@@ -247,6 +249,7 @@ class _Walk:
         self.written = written
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
+        self.tables: dict[str, dict[str, list[tuple[str, Entry]]]] = {}  # by folder
         self.called: dict[tuple[str | None, ...], Trail] = {}  # of tasks that are no commands
 
     def task(self, task: Task) -> Trail:
@@ -324,6 +327,9 @@ class _Walk:
         return self.steps[node]
 
     def _executed(self, node: _Node) -> Iterator[_Item]:
+        if node.language == _TABLE:
+            yield from self._entry(node)
+            return
         data = self.read(node.file)
         language = node.language or (language_of(data) if data is not None else "")
         if data is None or language == "closed":
@@ -349,6 +355,9 @@ class _Walk:
         """Yield what the uses of a text come to where it is executed."""
         yield from self._search_more(code, node)
         for use in code.uses:
+            if use.role == "command":
+                yield from self._command(use, node)
+                continue
             yield from self._absolute(use, node.file)
             in_folder = use.role in ("code", "module")
             if None in use.search or (in_folder and None in self._folders(use, node)):
@@ -458,6 +467,43 @@ class _Walk:
                 files = main
             for one in files:
                 yield from self._take("module", begin._replace(file=one, zero=one), node, use.text)
+
+    def _command(self, use: Use, node: _Node) -> Iterator[_Item]:
+        """Yield what a program executes whose name a table of the project gives a meaning."""
+        files = [self._place(path, node) for path in use.paths if path]
+        if any(path and self.kind(path) == "file" and not self._is_foreign(path) for path in files):
+            return  # it is a program of the project itself
+        for folder in self._folders(use, node):
+            named = (self._tables(at).get(use.text, ()) for at in (folder or "", ""))
+            for path, entry in next(filter(None, named), ()):
+                yield _File(path, "table")
+                begin = posixpath.dirname(path) if entry.line else folder
+                yield _Node(path, _TABLE, begin, use.text, path=self._search(use, node))
+
+    def _tables(self, folder: str) -> dict[str, list[tuple[str, Entry]]]:
+        """Return the commands that files in a folder name, and which file does."""
+        if folder not in self.tables:
+            found = self.tables[folder] = {}
+            for path in (posixpath.join(folder, table) for table in TABLES):
+                data = self.read(path) if self.kind(path) == "file" else None
+                for name, entry in read_table(path, data).items() if data else ():
+                    found.setdefault(name, []).append((path, entry))
+        return self.tables[folder]
+
+    def _entry(self, node: _Node) -> Iterator[_Item]:
+        """Yield what a name in a table means."""
+        named = self._tables(posixpath.dirname(node.file))[node.zero]
+        entry = next(entry for path, entry in named if path == node.file)
+        code = read_shell(entry.line)
+        uses = (use._replace(line=entry.at, column=1) for use in code.uses)
+        yield from self._uses(Code(tuple(uses), code.writes), node._replace(zero=_NO_SCRIPT))
+        search = (*node.path, *INSTALLED_FROM)
+        files = self._found(entry.module, search) if entry.module else []
+        if entry.module and not files:
+            yield Open(node.file, Use("program", paths=UNKNOWN, text=node.zero, line=entry.at))
+        for path in files:
+            begin = _Node(path, "python", node.folder, path, search, path=node.path)
+            yield from self._take("module", begin, node, entry.module)
 
     def _inline(self, use: Use, node: _Node) -> Iterator[_Item]:
         """Yield what Python code in a shell text executes."""

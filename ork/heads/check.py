@@ -33,7 +33,7 @@ class CheckedFile(Value, frozen=True, kw_only=True):
     """
 
     path: str
-    role: str  # file | module | program | script | sourced | imported | include
+    role: str  # file | module | program | script | sourced | imported | table | include
     by: str | None = None
     tasks: tuple[str, ...] = ()
 

@@ -45,6 +45,8 @@ def names(*cells: str) -> list[str]:
     """Return the modules that cells import, the files that they name, ? for what is not known."""
     found = []
     for use in code(*cells).uses:
+        if use.role == "command":
+            continue
         if use.role == "unclear" or None in use.paths:
             found.append("?")
         elif use.paths:

@@ -26,9 +26,14 @@ def shown(path: str | None) -> str:
 
 
 def executed(code: Code) -> list[str]:
-    """Return `role path` for each use, in order; the paths that are possible between bars."""
+    """Return `role path` for each use, in order; the paths that are possible between bars.
+
+    Names of programs are left out: they may mean any.
+    """
     return [
-        f"{use.role} {'|'.join(sorted(map(shown, use.paths))) or use.text}" for use in code.uses
+        f"{use.role} {'|'.join(sorted(map(shown, use.paths))) or use.text}"
+        for use in code.uses
+        if use.role != "command"
     ]
 
 
@@ -280,13 +285,34 @@ def test_what_a_line_executes(line: str, uses: list[str]) -> None:
 def test_which_notebooks_a_line_executes_and_in_which_folder(
     line: str, notebooks: list[str]
 ) -> None:
-    uses = [use for use in read_shell(line).uses if use.role not in ("module", "program")]
+    uses = [
+        use for use in read_shell(line).uses if use.role not in ("module", "program", "command")
+    ]
     assert {(use.role, use.language) for use in uses} <= {("script", "notebook")}
     found = []
     for use in uses:
         folders = (shown(path and posixpath.normpath(path)) for path in use.folders)
         found.append(f"{'|'.join(map(shown, use.paths))} in {'|'.join(folders)}")
     assert found == notebooks
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("t a; echo t; cat x | u -", "t u"),
+        ("env A=1 t; uv run t; timeout 5 poetry run u; xargs -n1 v; exec w", "t u v w"),
+        ("$(t) && `u`; T='v x'; $T; for n in w z; do $n; done", "t u v w z"),
+        ("python x.py; sh y.sh; find . -exec t {} +", "t"),
+        (".venv/bin/t; ./u; /opt/v/bin/w", ".venv/bin/t u /opt/v/bin/w"),
+    ],
+)
+def test_names_of_programs_are_told_to_which_the_project_may_give_a_meaning(
+    line: str, names: str
+) -> None:
+    uses = [use for use in read_shell(line).uses if use.role == "command"]
+    told = {"".join(map(shown, use.paths)) or use.text for use in uses}
+    assert told == set(names.split())
+    assert {use.text for use in uses} == {name.rpartition("/")[2] for name in told}
 
 
 def test_of_jupyter_the_rest_is_left_open() -> None:

@@ -38,6 +38,21 @@ def house(ork: Ork, request: pytest.FixtureRequest) -> Ork:
     return ork
 
 
+def tool(house: Ork, table: str = "pyproject.toml") -> None:
+    """Let the project have a console script, which is installed as pip does it."""
+    tables = {
+        "pyproject.toml": "[project.scripts]\nhouse-say = 'houselib.cli:main'\n",
+        "setup.cfg": "[options.entry_points]\nconsole_scripts =\n  house-say = houselib.cli:main\n",
+    }
+    (house.folder / "pyproject.toml").unlink()
+    house.write(table, tables[table])
+    cli = SAY.replace("print", "def main(): print")
+    house.write(f"{house.place}/houselib/cli.py", cli)
+    python = house.folder / ".venv/bin/python"
+    script = f"#!{python}\nimport sys\nfrom houselib.cli import main\nsys.exit(main())\n"
+    house.write(".venv/bin/house-say", script, executable=True)
+
+
 def said(ork: Ork, run: str) -> dict[str, str]:
     found: dict[str, str] = json.loads(ork("outputs", run, "--json").out)["data"]
     return found
@@ -135,6 +150,16 @@ def test_links_to_what_is_installed_lead_a_program_to_the_checkout_as_well(house
     assert house("run", "flow.yaml", "--only", "sh").code == 0
     assert house("run", "flow~1", "--only", "sh").code == 0
     assert [said(house, f"flow#{n}")["sh"] for n in (1, 2, 3)] == ["old", "new", "old"]
+
+
+@pytest.mark.parametrize("table", ["pyproject.toml", "setup.cfg"])
+def test_a_console_script_executes_what_was_captured(house, table):
+    tool(house, table)
+    house.write("scripts/say.sh", "env X=1 house-say\n")
+    flow = FLOW.replace("python scripts/say.py", "sh scripts/say.sh")
+    house.write("flow.yaml", f"{flow}      own: {{executor: process, command: house-say}}\n")
+    assert said_of_both(house) == ["old", "new", "old"]
+    assert table in house("show", "flow").out
 
 
 def test_programs_find_the_interpreter_of_the_tasks(house):

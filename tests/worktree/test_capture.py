@@ -450,6 +450,34 @@ def test_a_module_that_is_executed_may_be_installed_from_where_it_is_developed(r
     assert paths(root, command) == [f"src/pkg/{name}.py" for name in names]
 
 
+def test_a_console_script_is_what_its_table_says(root: Path) -> None:
+    write(root, "pyproject.toml", "[project.scripts]\nload = 'pkg.cli:main'\nlost = 'gone:main'\n")
+    write(root, "pkg/__init__.py")
+    write(root, "pkg/cli.py", "from pkg import core")
+    write(root, "pkg/core.py")
+    write(root, ".venv/pyvenv.cfg")
+    write(root, ".venv/bin/load", "#!/x")
+    expected = [*(f"pkg/{name}.py" for name in ("__init__", "cli", "core")), "pyproject.toml"]
+    for line in ("load a", "cat x | env A=1 load", "uv run load", ".venv/bin/load", "/v/bin/load"):
+        assert paths(root, f"executor: process, command: {line}") == expected
+    for line in ("loads", "echo load", "cat load"):
+        assert paths(root, f"executor: process, command: {line}") == []
+    (lost,) = captured(root, "executor: process, command: lost").unknown
+    assert (lost.file, lost.line) == ("w/pyproject.toml", 3)
+    write(root, "load", "#!/bin/sh", mode=0o755)
+    assert paths(root, "executor: process, command: ./load") == ["load"]
+
+
+def test_names_of_lines_are_followed_where_they_are_executed(root: Path) -> None:
+    write(root, "web/package.json", '{"scripts": {"etl": "node etl.js && npm run etl"}}')
+    write(root, "web/etl.js")
+    write(root, "pixi.toml", "[tasks]\netl = 'sh etl.sh $X'\n")
+    write(root, "etl.sh")
+    node = ["web/etl.js", "web/package.json"]
+    assert paths(root, "executor: process, command: npm --prefix web run etl") == node
+    assert paths(root, "executor: process, command: pixi run etl") == ["etl.sh", "pixi.toml"]
+
+
 def test_an_interpreter_of_the_project_leaves_nothing_open(root: Path) -> None:
     write(root, "x.py")
     found = captured(root, "executor: process, command: .venv/bin/python x.py")

@@ -27,6 +27,7 @@ BY = {
     "script": "executed by",
     "module": "executed by",
     "sourced": "sourced by",
+    "table": "table for",
     "imported": "imported by",
     "include": "include:",
 }

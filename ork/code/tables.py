@@ -1,0 +1,94 @@
+"""The commands that files of a project name: functions of its packages, and lines for a shell.
+
+The files are read as data; what a name means executes whoever starts a program of that name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ork.objects.canonical import Json
+
+# A folder that is none is passed over: `*` stands for any name.
+_TOML = (
+    "project.scripts",
+    "project.gui-scripts",
+    "tool.poetry.scripts",
+    "tool.pdm.scripts",
+    "tool.hatch.envs.*.scripts",
+    "tool.poe.tasks",
+    "tool.pixi.tasks",
+    "tool.taskipy.tasks",
+    "tool.rye.scripts",
+)
+TABLES: dict[str, tuple[str, ...]] = {
+    "pyproject.toml": _TOML,
+    "setup.cfg": (),
+    "setup.py": (),
+    "package.json": ("scripts",),
+    "Pipfile": ("scripts",),
+    "pixi.toml": ("tasks",),
+}
+TABLE_MAX = 1024 * 1024  # bytes
+_FUNCTION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*")
+_ENTRY = re.compile(r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]")
+
+
+class Entry(NamedTuple):
+    """What a name means: a function of a module, or a line for a shell; and where it stands."""
+
+    module: str = ""
+    line: str = ""
+    at: int = 1
+
+
+def read_table(path: str, data: bytes) -> dict[str, Entry]:
+    """Return what names mean in one of these files; nothing where it cannot be read."""
+    name = path.rpartition("/")[2]
+    if len(data) > TABLE_MAX:
+        return {}
+    text = data.decode("utf-8", "replace")
+    if name.startswith("setup."):
+        return {one[1]: Entry(one[2], at=_line(text, one[1])) for one in _ENTRY.finditer(text)}
+    try:
+        whole: Json = json.loads(text) if name.endswith(".json") else tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    found = (item for path in TABLES[name] for item in _at(whole, path.split(".")))
+    return {name: _entry(value, _line(text, name)) for name, value in found}
+
+
+def _at(value: Json, path: list[str]) -> Iterator[tuple[str, Json]]:
+    """Yield the items of the tables at a path."""
+    if not isinstance(value, dict):
+        return
+    if not path:
+        yield from value.items()
+    elif path[0] == "*":
+        for one in value.values():
+            yield from _at(one, path[1:])
+    else:
+        yield from _at(value.get(path[0]), path[1:])
+
+
+def _entry(value: Json, at: int) -> Entry:
+    if isinstance(value, dict):
+        keys = ("cmd", "shell", "call", "script", "reference", "callable")
+        value = next((value[key] for key in keys if key in value), "")
+    if isinstance(value, list):
+        # The words of one command, or one command each.
+        texts = [one for one in value if isinstance(one, str)]
+        value = ("\n" if any(" " in one for one in texts[:1]) else " ").join(texts)
+    text = value if isinstance(value, str) else ""
+    function = _FUNCTION.fullmatch(text)
+    return Entry(function[1], at=at) if function else Entry(line=text, at=at)
+
+
+def _line(text: str, name: str) -> int:
+    """Return the line in which a table has a name."""
+    found = re.search(rf"""^[^#\n]*?(?<![\w.-]){re.escape(name)}["']?\s*[=:]""", text, re.M)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
