@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise, product, takewhile
+from itertools import islice, pairwise, product, takewhile
 from typing import Any
 
 from ork.code.programs import (
     KERNELS,
+    LANGUAGES,
     LOADERS,
     PASSIVE,
     PREFIXES,
     RUNNERS,
     SERVERS,
+    STARTING,
     Interpreter,
     Kernel,
     arguments,
     interpreter_named,
+    is_named_as_code,
     kernel_arguments,
     reads_script,
 )
 from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
-from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
+from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Printed, Word
 
 _ENDS: dict[str | None, str] = {"notebook": ".ipynb", "script": ".py", "python": ".py"}
 # Variables that mean an interpreter, whichever that is.
 _MEANT = {"PYTHON": "python", "PYTHON3": "python", "PY": "python", "BASH": "bash", "SHELL": "sh"}
 STARTS_MAX = 40  # commands that start one another
+COPIES_MAX = 1000  # of files, by one command
+GUESSES_MAX = 8  # words of one command that may begin another
+GUESSED_WORDS_MAX = 1000  # of that
+_PRELOADING = {"BASH_ENV": "shell", "LD_PRELOAD": "closed"}
+# What code in other languages has that loads a file.
+_LOADING = re.compile(r"source|require|import|include|load|use|do|render|knit|read|@|\\")
+_GUESSED = frozenset(("script", "module", "code"))
+_LINE = re.compile(r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s")
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
 
@@ -44,6 +56,7 @@ class Commands(ABC):
     ) -> None:
         self.uses: list[Use] = []
         self.writes: set[str] = set()
+        self.copies: set[tuple[str, str]] = set()
         self.folders: Values = frozenset((folder,))  # where the shell may be
         self.maybe: Values = frozenset()  # where else it may be at the end of `a && cd b`
         self.variables: dict[str, Values] = {n: frozenset((v,)) for n, v in variables.items()}
@@ -51,6 +64,7 @@ class Commands(ABC):
         self.changing = set(changing)  # variables
         self.branches: list[tuple[str, int]] = []  # that are open: kind, and number of uses before
         self.late: list[int] = []  # the uses of functions
+        self.is_guess = False  # whether what is read may be no command
 
     @abstractmethod
     def place(self, at: int) -> tuple[int, int]:
@@ -62,10 +76,15 @@ class Commands(ABC):
 
     def code(self) -> Code:
         """Return all that was found, each thing once."""
-        return Code(tuple(dict.fromkeys(self.uses)), frozenset(self.writes))
+        uses = tuple(dict.fromkeys(self.uses))
+        return Code(uses, frozenset(self.writes), copies=frozenset(self.copies))
 
     def say(self, role: str, at: int, **about: Any) -> None:
         """Note a use, at a place of this text."""
+        if self.is_guess:
+            if role not in _GUESSED or None in about.get("paths", ()):
+                return
+            about["is_optional"] = True
         line, column = self.place(at)
         self.uses.append(Use(role, line=line, column=column, **about))
 
@@ -167,15 +186,19 @@ class Commands(ABC):
             return
         if self.notebooks(base, words, command):
             return
-        self.written(base, words)
-        if base in LOADERS:
-            self.say("unclear", words[0].start, text=words[0].text)
+        if command.assigned or self.variables:
+            self.preloaded(words[0], command)
+        self.written(base, words, command)
+        is_loaded = base in LOADERS and self.loaded(words)
         if spec := interpreter_named(base):
             self.interpret(spec, words, command)
         elif base == "find":
             self.found(words, command, depth)
         elif base not in PASSIVE:
             self.named(words[0], command)
+            self.guess(words, command, depth)
+            if not is_loaded and (name == base or name.startswith("/")):
+                self.given(words[0], [*words[1:], *_read_by(command)])
 
     def start(
         self, base: str, words: list[Word], command: Command, *, by_shell: bool, depth: int
@@ -207,6 +230,14 @@ class Commands(ABC):
             self.on_path(word, command)
         return names[0] if names else None
 
+    def preloaded(self, near: Word, command: Command) -> None:
+        """Note the files that variables let a program load before all else."""
+        for name, language in _PRELOADING.items():
+            if name in command.assigned or name in self.variables:
+                values = command.assigned.get(name) or self.value(name)
+                word = Word(values - UNKNOWN, name, near.start)
+                self.file("script", word, language=language, is_optional=True)
+
     def named(self, word: Word, command: Command) -> None:
         """Note the name of a program, which a table of the project may give a meaning."""
         search = self.listed("PYTHONPATH", command)
@@ -215,6 +246,49 @@ class Commands(ABC):
             base = name.rpartition("/")[2]
             at = word._replace(text=base, values=paths)
             self.file("command", at, search=search)
+
+    def loaded(self, words: list[Word]) -> bool:
+        """Note, and say, whether a program loads code by rules of its own."""
+        name = words[0].text
+        only = LOADERS[name.rpartition("/")[2]]
+        is_loaded = not only or any(word.text in only for word in words[1:])
+        if is_loaded:
+            self.say("loaded", words[0].start, paths=UNKNOWN, text=name)
+        return is_loaded
+
+    def guess(self, words: list[Word], command: Command, depth: int) -> None:
+        """Note what a program executes of which nothing is known, if it starts what it is given.
+
+        Words that begin with an interpreter are a command, as in `docker exec x python y.py`.
+        """
+        if self.is_guess or len(words) == 1:
+            return
+        self.is_guess = True
+        starts = (n for n in range(1, len(words)) if _starts(words[n].text))
+        for start in islice(starts, GUESSES_MAX):
+            below = words[start : start + GUESSED_WORDS_MAX]
+            begun = replace(command, words=below, assigned=dict(command.assigned))
+            self.run(begun, by_shell=False, depth=depth + 1)
+        lines = (w for w in words[1:] if " " in w.text and _LINE.search(w.only or ""))
+        for word in islice(lines, GUESSES_MAX):
+            self.line(word)
+        self.is_guess = False
+
+    def given(self, near: Word, words: Iterable[Word]) -> None:
+        """Note the files that a program may execute of those that it is given."""
+        files = (file for word in words for file in (word, *(one.file for one in word.printed)))
+        for word in files:
+            values = (value.rpartition("=")[2].partition(":")[0] for value in word.values if value)
+            if paths := frozenset(value.lstrip("@") for value in values if is_named_as_code(value)):
+                self.file("given", word._replace(values=paths, text=near.text))
+
+    def output(self, near: Word, printed: Iterable[Printed], role: str, **about: Any) -> None:
+        """Note the files that are executed, as they are or not, as the output of other programs."""
+        for file, is_whole in printed:
+            if is_whole:
+                self.file(role, file, is_input=True, **about)
+            else:
+                self.given(near, [file])
 
     def on_path(self, word: Word, command: Command) -> None:
         """Note a program that may lie in a folder which the text itself puts into PATH."""
@@ -238,13 +312,18 @@ class Commands(ABC):
             self.enter(UNKNOWN if "-" in values else values, command)
         elif name == "popd":
             self.enter(UNKNOWN, command)
-        elif name in (".", "source") and given:
+        elif name in (".", "source") and given and not given[0].is_printed:
             self.file("sourced", given[0], language="shell")
-        elif name == "eval" and any(None in word.values for word in given):
+        elif name in (".", "source", "eval") and any(None in word.values for word in given):
+            for word in given:
+                self.output(words[0], word.printed, "sourced", language="shell")
             self.say("unclear", words[0].start, text=" ".join(word.text for word in given))
         elif name in ("eval", "trap") and given:
             lines = given[:1] if name == "trap" else given
             self.line(given[0]._replace(text=" ".join(word.text for word in lines)), name)
+        elif name == "alias":
+            for word in given:
+                self.line(word.after(len(word.name) + 1))
         elif name in _DECLARING:
             for word in given:
                 if word.name:
@@ -259,37 +338,71 @@ class Commands(ABC):
     def interpret(self, spec: Interpreter, words: list[Word], command: Command) -> None:
         """Note what an interpreter executes."""
         texts = [word.text if word.name else word.only for word in words]
+        found = [*arguments(spec, texts)]
         about: dict[str, Any] = {"language": spec.language}
-        if spec.language == "python":
-            about["search"] = self.listed("PYTHONPATH", command)
-        reads_input = spec.language == "shell" and "-s" in texts
-        found = [] if reads_input else list(arguments(spec, texts))
+        variable = "PYTHONPATH" if spec.language == "python" else spec.variable
+        if variable:
+            searched = (words[one.word].after(one.start) for one in found if one.what == "search")
+            listed = self.listed(variable, command)
+            about["search"] = listed.union(*(self.places(word) for word in searched))
+        for one in (one for one in found if one.what == "list"):
+            self.listed_files(words[one.word].after(one.start))
+        found = [one for one in found if one.what not in ("search", "list")]
+        if spec.language == "shell" and "-s" in texts:
+            found = []
+        entered = {w for o, w in pairwise(words) if o.text in spec.folder.split()}
+        kept = self.folders
+        for word in entered:
+            self.folders = frozenset(joined(f, v) for f in kept for v in word.values)
         for what, index, start in found:
             word = words[index].after(start)
             if what == "module":
                 self.module(word, words[index + 1 :], command, about)
-            elif what == "code":
+            elif what == "code" and not word.is_printed:
                 self.code_given(word, about)
+            elif word.is_printed:
+                self.output(words[0], word.printed, "script", **about)
+                self.say("unclear", word.start, text=word.text)
             else:
                 self.file("script", word, **about)
-        if not found and reads_script(spec, texts):
-            if command.stdin is not None:
-                self.file("script", command.stdin, is_input=True, **about)
-            elif command.given is not None:
-                self.code_given(command.given, about)
-            elif command.piped and command.piped[0].text == "cat" and len(command.piped) > 1:
-                for word in command.piped[1:]:
-                    self.file("script", word, is_input=True, **about)
-            elif command.before in ("|", "|&"):
-                self.say("unclear", words[0].start, text=words[0].text)
         if not found:
-            for default in spec.defaults:
-                values: Values = frozenset((default,))
-                if "-C" in texts[:-1]:
-                    there = words[texts.index("-C") + 1].values
-                    values = frozenset(folder and f"{folder}/{default}" for folder in there)
-                word = Word(values, default, words[0].start)
-                self.file("script", word, is_optional=True, **about)
+            self.fed(spec, words, command, about)
+        self.folders = kept
+
+    def listed_files(self, word: Word) -> None:
+        """Note the files of code in a list."""
+        for path in (path for value in word.values for path in re.split("[,:]", value or "")):
+            language = "python" if path.endswith(".py") else "closed"
+            one = word._replace(values=frozenset((path,)))
+            self.file("script", one, language=language, is_optional=True)
+
+    def fed(
+        self, spec: Interpreter, words: list[Word], command: Command, about: dict[str, Any]
+    ) -> None:
+        """Note what an interpreter executes of which no argument is a script."""
+        texts = [word.only for word in words]
+        reads = reads_script(spec, texts)
+        if reads and command.stdin is not None:
+            self.file("script", command.stdin, is_input=True, **about)
+        elif reads and command.given is not None:
+            self.code_given(command.given, about)
+        elif reads and command.piped and (text := command.piped.text()):
+            self.code_given(text, about)
+        elif reads and command.piped:
+            printed = [*command.piped.printed()]
+            self.output(words[0], printed, "script", **about)
+            if not printed or not all(one.is_whole for one in printed):
+                self.say("unclear", words[0].start, text=words[0].text)
+        elif spec.language == "sql":
+            for word in words[1:]:
+                self.output(words[0], word.printed, "script", **about)
+                if " " in word.text:
+                    self.code_given(word, about)
+        elif not spec.defaults and spec.language not in ("closed", "awk"):
+            self.given(words[0], words[1:])
+        for default in spec.defaults:
+            word = Word(frozenset((default,)), default, words[0].start)
+            self.file("script", word, is_optional=True, **about)
 
     def module(
         self, word: Word, following: list[Word], command: Command, about: dict[str, Any]
@@ -300,7 +413,7 @@ class Commands(ABC):
         if self.notebooks(word.text, [word, *following], command):
             return
         if word.text in LOADERS:
-            self.say("unclear", word.start, text=word.text)
+            self.loaded([word, *following])
         if word.text in RUNNERS:
             # `python -m pdb train.py`, `python -m coverage run -m pkg`, `python -m runpy pkg`
             at = next((n for n, one in enumerate(following) if one.text == "-m"), -1)
@@ -329,8 +442,7 @@ class Commands(ABC):
         executes = not spec.asked or not options.keys().isdisjoint(spec.asked.split())
         found = [words[at] for at in plain]
         if not spec.many:
-            for target in found[1:]:
-                self.write(target)
+            self.write(found[1:])
             del found[1:]
         search = self.listed("PYTHONPATH", command)
         if executes and (not found or found[0].text == "-"):
@@ -360,24 +472,28 @@ class Commands(ABC):
     def converted(self, spec: Kernel, word: Word, options: Mapping[str, Values]) -> None:
         """Note what a notebook is written to that could be executed."""
         if "--output" not in options and not options.keys().isdisjoint(spec.inplace.split()):
-            self.write(word)
+            self.write([word])
         ends = {_ENDS[form] for form in options.get("--to", ("notebook",)) if form in _ENDS}
         own = {path and path.rpartition("/")[2] for path in word.values if ".py" in ends}
         for path, name, end in product(word.values, options.get("--output", own), ends):
             if path is not None and name is not None:
                 name = name.removesuffix(".ipynb").removesuffix(".py") + end
                 folders = options.get("--output-dir", (above(path),))
-                self.write(word._replace(values=frozenset(joined(one, name) for one in folders)))
+                self.write([word._replace(values=frozenset(joined(one, name) for one in folders))])
 
     def code_given(self, word: Word, about: dict[str, Any]) -> None:
         """Note code that stands in the text itself."""
         if about["language"] == "shell":
             self.line(word)
-        elif about["language"] == "python":
+        elif about["language"] == "python" or (
+            about["language"] in LANGUAGES and _LOADING.search(word.text)
+        ):
             self.say("code", word.start, text=word.text, folders=self.folders, **about)
 
     def listed(self, name: str, command: Command) -> Values:
         """Return the folders that a variable such as PYTHONPATH names."""
+        if not (name in command.assigned or name in self.variables or name in self.changing):
+            return frozenset()
         values = command.assigned.get(name) or self.value(name)
         entries = {entry for v in values for entry in ((v,) if v is None else v.split(":"))}
         return frozenset(
@@ -396,32 +512,74 @@ class Commands(ABC):
                 self.run(replace(command, words=below), by_shell=False, depth=depth + 1)
                 at = end
 
-    def written(self, base: str, words: list[Word]) -> None:
+    def written(self, base: str, words: list[Word], command: Command) -> None:
         """Note the files that arguments tell to write."""
         plain = [word for word in words[1:] if not word.text.startswith("-")]
         targets = [
             word for before, word in pairwise(words) if before.text in ("-o", "-O", "--output")
         ]
-        if base == "tee":
-            targets += plain
-        elif base in ("cp", "mv", "ln", "install") and len(plain) > 1:
-            targets.append(plain[-1])
+        if base in ("cp", "mv", "ln", "install") and len(plain) > 1:
             for word in plain[:-1]:
                 name = word.text.rpartition("/")[2]
                 below = frozenset(v and f"{v.rstrip('/')}/{name}" for v in plain[-1].values)
-                targets.append(word._replace(values=below))
-        for word in targets:
-            self.write(word)
+                self.write([plain[-1], word._replace(values=below)], [Printed(word, True)])
+        elif base == "tee":
+            self.write(plain, command.piped.printed() if command.piped else ())
+        self.write(targets, command.printed() if targets else ())
 
-    def write(self, word: Word) -> None:
-        """Note that a file is written."""
-        paths = {joined(folder, value) for folder in self.folders for value in word.values}
-        self.writes.update(path for path in paths if path is not None)
+    def write(self, targets: list[Word], printed: Iterable[Printed] = ()) -> None:
+        """Note the files that are written, and those that they are made of."""
+        if not targets:
+            return
+        places = [place for word in targets for place in self.places(word)]
+        self.writes.update(places)
+        sources = (
+            place
+            for one in islice(printed, COPIES_MAX)
+            for place in self.places(one.file)
+            if one.is_whole or is_named_as_code(place)
+        )
+        made = islice(product(places, sources), COPIES_MAX)
+        self.copies.update(pair for pair in made if pair[0] != pair[1])
+
+    def places(self, word: Word) -> frozenset[str]:
+        """Return the files that a word may name."""
+        found = (joined(folder, value) for folder in self.folders for value in word.values)
+        return frozenset(path for path in found if path is not None)
+
+
+def _read_by(command: Command) -> Iterator[Word]:
+    """Yield the files that a command reads, as far as they are named."""
+    if command.stdin is not None:
+        yield command.stdin
+    if command.piped is not None:
+        yield from (one.file for one in command.piped.printed())
+
+
+def _starts(name: str) -> bool:
+    """Say whether a word is the name of a program that executes what comes after it."""
+    base = name.rpartition("/")[2]
+    return base in STARTING or (base[-1:].isdigit() and interpreter_named(base) is not None)
 
 
 def _filled(word: Word, mark: str) -> Word:
     """Return a word in which another one may stand where it has a mark."""
     return word._replace(values=UNKNOWN) if mark in word.text else word
+
+
+def _as_lines(words: list[Word], options: list[Word]) -> list[Word]:
+    """Return the shell that reads the lines which are given; none where they are a command."""
+    plain = [*takewhile(lambda word: not word.text.startswith(":::"), words)]
+    texts = [word.text for word in words[len(plain) + 1 :]]
+    if plain and " " in plain[0].text:
+        texts = [" ".join(word.text for word in plain)]
+    elif plain:
+        return []
+    near = words[0] if words else options[0] if options else Word(UNKNOWN, "", 0)
+    line = "\n".join(texts)
+    files = [file for option, file in pairwise(options) if option.text in ("-a", "--arg-file")]
+    given = [_named("-c", near), _named(line, near)] if texts else files
+    return [_named("sh", near), *given]
 
 
 def _with_input(base: str, options: list[Word], words: list[Word]) -> list[Word]:
@@ -479,8 +637,10 @@ def _after_prefix(base: str, words: list[Word], command: Command) -> tuple[list[
             command.assigned[word.name] = word.values
             at += 1
         elif after:
-            if word.text != after:
-                return [], entered
+            if word.text != after.rstrip("?"):
+                if not after.endswith("?"):
+                    return [], entered
+                at -= 1
             at, after = at + 1, ""
         elif skipped:
             skipped -= 1
@@ -488,7 +648,9 @@ def _after_prefix(base: str, words: list[Word], command: Command) -> tuple[list[
         else:
             break
     words, options = words[at:], words[1:at]
-    if base in ("xargs", "parallel"):
+    if base in ("watch", "parallel") and (lines := _as_lines(words, options)):
+        words = lines
+    elif base in ("xargs", "parallel"):
         words = _with_input(base, options, words)
     if spec.scripts and words and words[0].text.endswith(".py"):
         words = [_named("python", words[0]), *words]

@@ -88,7 +88,8 @@ def read_notebook(data: bytes) -> Code | Unreadable:
         places = [(0, 0), (0, 0), *_places(data.decode("utf-8", "replace"), sources)]
         uses = [_placed(use, places) for use in uses]
     found = tuple(dict.fromkeys(uses))
-    return Code(found, code.writes | cells.writes, code.search | cells.search)
+    written, copies = code.writes | cells.writes, code.copies | cells.copies
+    return Code(found, written, code.search | cells.search, copies)
 
 
 class _Cells:
@@ -99,6 +100,7 @@ class _Cells:
         self.lines = ["", ""]
         self.uses: list[Use] = []
         self.writes: set[str] = set()
+        self.copies: set[tuple[str, str]] = set()
         self.search: set[str] = set()
         self.magics = 0
 
@@ -219,10 +221,9 @@ class _Cells:
             return
         code = read_shell(text)
         self.writes |= code.writes
-        for use in code.uses:
-            # Nobody can say more about a command that a program makes.
-            told = Use("unclear") if use.is_unclear else use
-            self.uses.append(told._replace(line=line, column=1))
+        self.copies |= code.copies
+        told = (use.within_program() for use in code.uses)
+        self.uses += (use._replace(line=line, column=1) for use in told)
 
 
 def _here(path: str) -> str:

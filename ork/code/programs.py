@@ -20,9 +20,14 @@ class Interpreter(NamedTuple):
     words: str = ""
     glued: str = ""
     module: str = ""
+    lists: str = ""  # its options that take files of code, between commas or colons
+    search: str = ""  # its options that take a folder where modules are searched
+    variable: str = ""  # the variable that has more of them
+    folder: str = ""  # its options that name the folder where it starts
     positional: bool = True  # the first argument that is no option is the script
     defaults: tuple[str, ...] = ()  # the scripts that it takes when none is named
     after: str = ""  # an argument that may come before the script, as `run` in `deno run`
+    ends: str = ""  # how its scripts end: where one does, words before it belong to options
     reads: int = -1  # what it reads is a script, unless it has more words than these or a text
 
 
@@ -31,7 +36,7 @@ class Prefix(NamedTuple):
 
     words: str = ""  # its options that take a word
     skipped: int = 0
-    after: str = ""  # the argument that must come first, as `run` in `uv run`
+    after: str = ""  # the argument that must come first, as `run` in `uv run`; `run?`: may come
     folder: str = ""  # those of its options that name the folder where the other one starts
     scripts: bool = False  # it executes a script of Python as well, and with -m a module
 
@@ -52,10 +57,10 @@ class Kernel(NamedTuple):
 
 _SHELL = Interpreter("shell", code="-c", words="-o +o -O +O --rcfile --init-file")
 _PYTHON = Interpreter("python", code="-c", words="-W -X --check-hash-based-pycs", module="-m")
-_RUNNER = Interpreter("python", words="--nproc_per_node --nnodes", module="-m", after="run")
+_RUNNER = Interpreter("python", module="-m", after="run", ends=".py")
 _SPARK = (
-    "--master --deploy-mode --class --name --jars --packages --exclude-packages --repositories"
-    " --py-files --files --archives --conf -c --properties-file --driver-memory --queue"
+    "--master --deploy-mode --class --name --packages --exclude-packages --repositories"
+    " --files --archives --conf -c --properties-file --driver-memory --queue"
     " --driver-java-options --driver-library-path --driver-class-path --executor-memory"
     " --proxy-user --driver-cores --total-executor-cores --executor-cores --num-executors"
     " --principal --keytab"
@@ -70,12 +75,17 @@ _MPI = Prefix(
 )
 _VAULT = "--env-file --duration -d -p -c --project --config --account"
 _CONTAINER = Prefix("-B --bind --env -H --home --pwd", skipped=1, after="exec", folder="--pwd")
-_AWK = Interpreter("closed", files="-f --file -E --exec", words="-v -F -e -i -l", positional=False)
-_JS = Interpreter("other", files="-r --require --import", code="-e -p --eval --print", after="run")
+_AWK = Interpreter(
+    "awk", files="-f --file -E --exec -i --include", words="-v -F -e -l", positional=False
+)
+_JS = Interpreter(
+    "js", files="-r --require --import --loader", code="-e -p --eval --print", after="run"
+)
 _MAKE = Interpreter(
-    "other",
+    "make",
     files="-f --file --makefile",
-    words="-C -I -j -l -o -W --directory",
+    words="-I -j -l -o -W",
+    folder="-C --directory",
     positional=False,
     defaults=("GNUmakefile", "makefile", "Makefile"),
 )
@@ -83,35 +93,46 @@ INTERPRETERS: dict[str, Interpreter] = {
     **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "ash"), _SHELL),
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _AWK),
     **dict.fromkeys(("make", "gmake"), _MAKE),
+    "just": Interpreter(
+        "just",
+        files="-f --justfile",
+        words="--set --shell --dotenv-path",
+        folder="-d --working-directory",
+        positional=False,
+        defaults=("justfile", "Justfile", ".justfile"),
+    ),
     **dict.fromkeys(("node", "nodejs", "tsx", "ts-node", "bun", "deno"), _JS),
     **dict.fromkeys(("python", "pypy", "ipython", "bpython", "micropython"), _PYTHON),
     **dict.fromkeys(
         ("torchrun", "streamlit", "coverage", "memray", "marimo", "deepspeed", "fastapi"), _RUNNER
     ),
     **dict.fromkeys(("kernprof", "scalene", "viztracer", "pyinstrument"), _RUNNER),
-    "accelerate": _RUNNER._replace(after="launch", words="--config_file --num_processes"),
+    "accelerate": _RUNNER._replace(after="launch"),
     "panel": _RUNNER._replace(after="serve"),
-    "spark-submit": _RUNNER._replace(words=_SPARK),
+    "spark-submit": _RUNNER._replace(words=_SPARK, lists="--py-files --jars"),
     "sbatch": Interpreter("shell", words=_SLURM),
     "script": Interpreter("shell", code="-c --command", positional=False),
+    **dict.fromkeys(("at", "batch"), Interpreter("shell", "-f", positional=False, reads=9)),
     **dict.fromkeys(("fish", "tcsh", "csh", "nu", "expect"), Interpreter("other", "-f", "-c")),
     **dict.fromkeys(
         ("pwsh", "powershell"), Interpreter("other", "-File -f", "-Command -c", "-ExecutionPolicy")
     ),
-    "Rscript": Interpreter("other", code="-e"),
-    "R": Interpreter("other", files="-f --file", code="-e", positional=False),
-    "ruby": Interpreter("other", code="-e", words="-I -r -C", glued="i0F"),
-    "perl": Interpreter("other", code="-e -E", words="-I", glued="iMm0FlDCx"),
-    "php": Interpreter("other", files="-f --file", code="-r", words="-d -c"),
-    "lua": Interpreter("other", code="-e", words="-l"),
-    "luajit": Interpreter("other", code="-e", words="-l"),
-    "julia": Interpreter("other", code="-e -E --eval", words="-p -t -L -J --threads"),
+    "Rscript": Interpreter("r", code="-e"),
+    "R": Interpreter("r", files="-f --file", code="-e", positional=False, reads=0),
+    "ruby": Interpreter(
+        "ruby", "-r", "-e", glued="i0F", search="-I", variable="RUBYLIB", folder="-C"
+    ),
+    "perl": Interpreter("perl", code="-e -E", glued="iMm0FlDCx", search="-I", variable="PERL5LIB"),
+    "php": Interpreter("php", files="-f --file", code="-r", words="-d -c"),
+    "lua": Interpreter("lua", code="-e", words="-l"),
+    "luajit": Interpreter("lua", code="-e", words="-l"),
+    "julia": Interpreter("julia", code="-e -E --eval", words="-p -t -L -J --threads"),
     "sed": Interpreter("closed", files="-f --file", code="-e", words="-l", positional=False),
     **dict.fromkeys(
         ("jq", "gojq", "jaq"), Interpreter("closed", files="-f --from-file", positional=False)
     ),
     "psql": Interpreter(
-        "other",
+        "sql",
         files="-f --file",
         code="-c --command",
         words="-d -h -p -U -v -o -L -F -P -R --dbname --host --port --username --set --output",
@@ -121,7 +142,7 @@ INTERPRETERS: dict[str, Interpreter] = {
     **dict.fromkeys(
         ("mysql", "mariadb"),
         Interpreter(
-            "other",
+            "sql",
             code="-e --execute",
             words="-u -h -P -D -S --user --host --port --database --socket",
             positional=False,
@@ -129,7 +150,7 @@ INTERPRETERS: dict[str, Interpreter] = {
         ),
     ),
     "sqlite3": Interpreter(
-        "other",
+        "sql",
         files="-init",
         code="-cmd",
         words="-separator -newline -nullvalue",
@@ -137,7 +158,7 @@ INTERPRETERS: dict[str, Interpreter] = {
         reads=1,
     ),
     "duckdb": Interpreter(
-        "other",
+        "sql",
         files="-init -f",
         code="-c -s -cmd",
         words="-separator -newline -nullvalue",
@@ -145,25 +166,31 @@ INTERPRETERS: dict[str, Interpreter] = {
         reads=1,
     ),
     "clickhouse-client": Interpreter(
-        "other",
+        "sql",
         files="--queries-file",
         code="-q --query",
         words="-h --host -u --user --password -d --database --port --format",
         positional=False,
         reads=0,
     ),
-    "bq": Interpreter("other", words="--project_id --format", positional=False, reads=1),
-    "snowsql": Interpreter("other", "-f --filename", "-q --query", "-c -a -u", positional=False),
-    "sqlcmd": Interpreter("other", "-i", "-q -Q", "-S -d -U -P -o -v", positional=False),
+    "bq": Interpreter("sql", words="--project_id --format", positional=False, reads=1),
+    "snowsql": Interpreter("sql", "-f --filename", "-q --query", "-c -a -u", positional=False),
+    "sqlcmd": Interpreter("sql", "-i", "-q -Q", "-S -d -U -P -o -v", positional=False),
     **dict.fromkeys(
         ("trino", "presto", "beeline", "hive", "cypher-shell"),
-        Interpreter("other", "-f --file", "-e --execute", "-u -n -p -d", positional=False),
+        Interpreter("sql", "-f --file", "-e --execute", "-u -n -p -d", positional=False),
     ),
-    "java": Interpreter("other", files="-jar", words="-cp -classpath", positional=False),
+    "java": Interpreter(
+        "other", files="-jar", lists="-cp -classpath --class-path", positional=False
+    ),
     "octave": Interpreter("other", code="--eval"),
-    "gnuplot": Interpreter("other", code="-e"),
-    "tclsh": Interpreter("other"),
+    "gnuplot": Interpreter("gnuplot", code="-e"),
+    "tclsh": Interpreter("tcl"),
 }
+# Languages of whose scripts it is understood what they load; of those in WHOLE that is all.
+_LANGUAGES = "awk gnuplot js julia just lua make perl php r ruby sql tcl"
+LANGUAGES = frozenset(_LANGUAGES.split())
+WHOLE = frozenset(("awk", "gnuplot", "just", "make"))
 _PLAIN = Prefix()
 PREFIXES: dict[str, Prefix] = {
     **dict.fromkeys(
@@ -202,7 +229,7 @@ PREFIXES: dict[str, Prefix] = {
     "timeout": Prefix("-s -k --signal --kill-after", skipped=1),
     "flock": Prefix("-w -E --timeout", skipped=1),
     "xargs": Prefix("-n -P -I -L -s -d -a -E --max-args --max-procs --replace --delimiter"),
-    "parallel": Prefix("-j -n -N --jobs --joblog"),
+    "parallel": Prefix("-j -n -N --jobs --joblog -a --arg-file"),
     "sudo": Prefix("-u -g -C -h -p -r -t -D", folder="-D --chdir"),
     "strace": Prefix("-o -e -p -s"),
     "uv": Prefix(
@@ -215,7 +242,8 @@ PREFIXES: dict[str, Prefix] = {
     "rye": Prefix(after="run", scripts=True),
     "poetry": Prefix("-C --directory", after="run", folder="-C --directory"),
     "pipenv": Prefix(after="run"),
-    "pdm": Prefix(after="run"),
+    "pdm": Prefix("-p --project", after="run", folder="-p --project", scripts=True),
+    "uvx": Prefix("--from --with --python -p"),
     "pixi": Prefix("-e --environment", after="run"),
     "hatch": Prefix("-e --env", after="run"),
     **dict.fromkeys(
@@ -226,6 +254,7 @@ PREFIXES: dict[str, Prefix] = {
     **dict.fromkeys(
         ("npm", "pnpm"), Prefix("--prefix -w", after="run", folder="--prefix -C --dir")
     ),
+    "yarn": Prefix("--cwd", after="run?", folder="--cwd"),
     "poe": Prefix("-C", folder="-C"),
 }
 _CONVERT = Kernel(
@@ -255,18 +284,31 @@ KERNELS: dict[str, Kernel] = {
     ),
     "runipy": Kernel(words="--html --template", inplace="-o --overwrite", many=False, beside=False),
 }
+STARTING = INTERPRETERS.keys() | PREFIXES.keys() | KERNELS.keys()
 # What starts a server, which executes what somebody asks it to.
 SERVERS = frozenset(("jupyter-lab", "jupyter-notebook", "jupyter-server"))
 # Modules that execute the script which comes after them: `python -m pdb train.py`.
 _RUNNERS = "pdb cProfile profile trace coverage torch.distributed.run torch.distributed.launch"
 _RUNNERS += " memory_profiler line_profiler IPython pyinstrument memray"
 RUNNERS = frozenset(f"{_RUNNERS} scalene kernprof viztracer debugpy runpy".split(" "))
-# Programs, and modules, that load code of a project by rules of their own.
-_LOADERS = "unittest doctest timeit run-parts nextflow ansible-playbook dotnet celery prefect"
-_LOADERS += " pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter"
-LOADERS = frozenset(f"{_LOADERS} airflow gunicorn uvicorn flask django-admin just R".split(" "))
+# Programs, and modules, that load code of a project by rules of their own; some only if their first
+# word is one of these.
+_LOADERS = "airflow alembic ansible-playbook ant arq behave bazel bokeh buck celery ctest dagster"
+_LOADERS += " daphne dbt django-admin doctest doit dramatiq dvc fab flask gradle granian gunicorn"
+_LOADERS += " hypercorn inv invoke jupyter kedro lein locust luigi meson meltano mlflow mvn"
+_LOADERS += " nextflow ninja nox pants prefect pulumi pytest rake robot run-parts sbt scons scrapy"
+_LOADERS += " serverless snakemake sqlmesh terraform tofu tox unittest uvicorn waf waitress-serve"
+_BUILT = frozenset(["build", "buildx", "compose"])
+LOADERS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(_LOADERS.split(), frozenset()),
+    **dict.fromkeys(("docker", "podman"), _BUILT),
+    **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), frozenset(["run", "build", "test"])),
+    **dict.fromkeys(("npm", "pnpm"), frozenset(["start", "test", "exec"])),
+    "task": frozenset(),
+}
 # Programs that execute nothing of what they are given.
-_PASSIVE = "[ : awk b2sum base64 basename cat chgrp chmod chown cksum cmp column comm cp csplit cut"
+_PASSIVE = "[ : break continue curl exit return set shift shopt ulimit umask wget"
+_PASSIVE += " b2sum base64 basename cat chgrp chmod chown cksum cmp column comm cp csplit cut"
 _PASSIVE += " date dd df diff dirname dos2unix du echo egrep expand expr factor false fgrep file"
 _PASSIVE += " fmt fold free git grep gunzip gzip head hostname id install join less ln ls md5sum"
 _PASSIVE += " mkdir mkfifo mktemp more mv nl nproc numfmt od paste patch pkill kill printf ps pwd"
@@ -275,14 +317,35 @@ _PASSIVE += (
     " stat sum sync tac tail tar tee test touch tr true truncate tsort type uname uniq unzip"
 )
 _PASSIVE += " wait wc which xz yes zcat zip zstd"
+# And those that read code without executing any.
+_PASSIVE += " black eslint flake8 isort mypy nbstripout prettier pylint pyright ruff shellcheck"
+_PASSIVE += " shfmt sqlfluff yamllint"
 PASSIVE = frozenset(_PASSIVE.split())
+# How the names of files end that are code as a rule; it may be worth a warning, and no more.
+_ENDS = "R Rmd awk bash bc c cc cpp do exp f90 fish go gp groovy hql ipynb jar java jl js kt lua m"
+_ENDS += (
+    " mjs cjs mlr nf php pig pl pm ps1 py pyx pyz qmd r rb rs sas sc scala sh smk sql tcl ts zsh"
+)
+_ENDS += " erb j2 jinja jinja2 m4 mustache template tmpl tpl"
+ENDS = frozenset(_ENDS.split())
+
+
+def is_named_as_code(path: str | None) -> bool:
+    """Say whether a file is named as code is."""
+    before, dot, end = (path or "").rpartition(".")
+    return dot != "" and end in ENDS and " " not in before
+
+
 _VERSION = re.compile(r"(?<=[a-zA-Z])-?\d+(?:\.\d+)*$")
 
 
 def interpreter_named(path: str) -> Interpreter | None:
     """Return the interpreter that a program is, by its name: /usr/bin/python3.12, bash, gawk."""
     name = path.rpartition("/")[2]
-    return INTERPRETERS.get(name) or INTERPRETERS.get(_VERSION.sub("", name))
+    found = INTERPRETERS.get(name)
+    return (
+        INTERPRETERS.get(_VERSION.sub("", name)) if found is None and name[-1:].isdigit() else found
+    )
 
 
 def language_of(data: bytes) -> str:
@@ -302,7 +365,7 @@ def language_of(data: bytes) -> str:
 class Argument(NamedTuple):
     """What an argument is to an interpreter: the number of its word, and its part of that."""
 
-    what: str  # file | code | module | script
+    what: str  # file | code | module | script | search | list
     word: int
     start: int = 0  # where in this word it begins: after the letters of options
 
@@ -313,12 +376,15 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
     A word that is None could be anything but an option. What comes after the script is its own.
     """
     options = {
-        **dict.fromkeys(spec.words.split(), ""),
+        **dict.fromkeys(f"{spec.words} {spec.folder}".split(), ""),
+        **dict.fromkeys(spec.search.split(), "search"),
+        **dict.fromkeys(spec.lists.split(), "list"),
         **dict.fromkeys(spec.files.split(), "file"),
         **dict.fromkeys(spec.code.split(), "code"),
         **dict.fromkeys(spec.module.split(), "module"),
     }
     at, line, skipped = 1, False, False
+    has_script = any(spec.ends and word and word.endswith(spec.ends) for word in words)
     while at < len(words):
         word = words[at]
         if word is not None and word != "-" and word[:1] in ("-", "+") and word != "--":
@@ -344,7 +410,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
                 at = index
         elif word and word == spec.after and not skipped:
             skipped = True
-        else:
+        elif not (has_script and word and not word.endswith(spec.ends)):
             at += word == "--"
             break
         at += 1
@@ -357,7 +423,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
 
 def reads_script(spec: Interpreter, words: Sequence[str | None]) -> bool:
     """Say whether what an interpreter reads is its script, if no word of it is one."""
-    options = Kernel(words=f"{spec.words} {spec.files} {spec.code}")
+    options = Kernel(words=f"{spec.words} {spec.folder} {spec.files} {spec.code}")
     return spec.positional or len(kernel_arguments(options, words)[0]) <= spec.reads
 
 

@@ -31,6 +31,7 @@ _LOADING = {
     "execute_notebook": 0,  # of papermill
 }
 _PATHS = ("path_name", "location", "input_path")
+_LINKING = frozenset(("CDLL", "PyDLL", "LoadLibrary", "dlopen"))  # of ctypes and cffi
 _STARTING = {
     "subprocess": frozenset(
         ("run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput")
@@ -57,7 +58,8 @@ def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable
     except (ValueError, RecursionError, MemoryError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         return Unreadable(0, 0, reason)
-    return Code(tuple(uses), frozenset(reading.writes), frozenset(reading.search))
+    written, copies = frozenset(reading.writes), frozenset(reading.copies)
+    return Code(tuple(uses), written, frozenset(reading.search), copies)
 
 
 def parse(source: bytes) -> ast.Module:
@@ -84,6 +86,8 @@ class _Reading:
         self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
         self.search: set[str] = set()
         self.writes: set[str] = set()
+        self.copies: set[tuple[str, str]] = set()
+        self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
 
     def uses(self) -> Iterator[Use]:
         self._find_names()
@@ -153,6 +157,9 @@ class _Reading:
             yield from (Use("imported", text=one) for one in _names(name.partition(":")[0]))
         elif called in _LOADING:
             yield self._file(call, _argument(call, _LOADING[called], *_PATHS))
+        elif called in _LINKING and "/" in ((path := self._path(_argument(call, 0))) or ""):
+            found = frozenset((joined(WORK, path),))
+            yield _placed(call, Use("imported", "closed", found, is_optional=True))
         elif called in ("exec", "eval") and owner in ("", "builtins"):
             yield from self._exec(call, called)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
@@ -161,6 +168,11 @@ class _Reading:
             yield from self._added(call, call.args)
         elif owner.endswith("__path__") and called in ("insert", "append", "extend"):
             yield _placed(call, Use("module", "python", UNKNOWN))
+        elif owner == "shutil" and called in ("copy", "copy2", "copyfile", "move"):
+            source, target = (joined(WORK, self._path(one)) for one in (*call.args, None, None)[:2])
+            if source and target:
+                self.writes.add(target)
+                self.copies.add((target, source))
         elif _is_start(owner, called):
             yield from self._start(call)
 
@@ -178,6 +190,7 @@ class _Reading:
             if isinstance(found, Code):
                 self.search |= found.search
                 self.writes |= found.writes
+                self.copies |= found.copies
                 yield from (_placed(call, use) for use in found.uses)
             return
         if function == "eval" or isinstance(code, ast.Constant):
@@ -230,6 +243,7 @@ class _Reading:
         folder = WORK if elsewhere is None else self._path(elsewhere)
         if folder is not None:
             folder = joined(WORK, folder)
+        self.put_in.clear()
         words = self._words(command)
         called, owner = self._function(call.func)
         if called == "create_subprocess_exec":
@@ -240,13 +254,12 @@ class _Reading:
         if words is not None:
             code = read_words(words, folder=folder)
         elif (line := self._line(command)) is not None:
-            code = read_shell(line, folder=folder)
+            code = read_shell(line, self.put_in, folder=folder)
         else:
             code = Code((Use("unclear"),))
-        self.writes.update(code.writes)
-        for use in code.uses:
-            # Nobody can say more about a command that a program makes.
-            yield _placed(call, Use("unclear") if use.is_unclear else use)
+        self.writes |= code.writes
+        self.copies |= code.copies
+        yield from (_placed(call, use.within_program()) for use in code.uses)
 
     def _replacing(self, given: list[ast.expr]) -> list[str | None]:
         """Return the words of a program with its arguments, as os.execv or os.execl take them."""
@@ -267,18 +280,34 @@ class _Reading:
             of_shlex = self._function(node.func)[1] == "shlex" and node.args
             line = self._line(node.args[0] if of_shlex else getattr(node.func, "value", None))
             with suppress(ValueError):
-                return [None if _ANY in word else word for word in split(line or "")] or None
+                return [self._filled(word) for word in split(line or "")] or None
         return None
+
+    def _filled(self, word: str) -> str | None:
+        """Return a word of a line with the paths that are put into it."""
+        for name, path in self.put_in.items():
+            word = word.replace(f"${{{name}}}", path)
+        return None if _ANY in word or "\0" in word[1:] else word
 
     def _line(self, node: ast.expr | None, depth: int = 0) -> str | None:
         """Return a line for a shell, in which a variable stands for what else is put into it."""
         node = self._value(node)
         if isinstance(node, ast.JoinedStr):
-            return "".join(self._word(part) or _ANY for part in node.values)
+            return "".join(self._part(part) for part in node.values)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth < 20:
             before = self._line(node.left, depth + 1)
             return before and before + (self._line(node.right, depth + 1) or _ANY)
-        return self._word(node)
+        return self._part(node) if node is not None and self._word(node) else None
+
+    def _part(self, node: ast.expr) -> str:
+        """Return what stands in a line for an expression that is put into it."""
+        value = node.value if isinstance(node, ast.FormattedValue) else node
+        word = self._word(value)
+        if word is not None and word.startswith("\0"):
+            name = f"_{len(self.put_in)}"
+            self.put_in[name] = word
+            return f"${{{name}}}"
+        return _ANY if word is None else word
 
     def _value(self, node: ast.expr | None) -> ast.expr | None:
         """Return what a name was given that is assigned once; of a list that may have grown."""
@@ -300,7 +329,7 @@ class _Reading:
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         path = self._path(node)
-        return None if path is None or path.startswith("\0") else path
+        return path and path.removeprefix(f"{WORK}/")
 
     def _path(self, node: ast.expr | None, depth: int = 0) -> str | None:
         """Return the path that an expression gives, or None when it takes more than reading."""
@@ -313,6 +342,13 @@ class _Reading:
             if node.id == "__file__":
                 return OWN
             return self._path(self.names.get(node.id), again)
+        if isinstance(node, ast.JoinedStr):
+            values = [
+                one.value if isinstance(one, ast.FormattedValue) else one for one in node.values
+            ]
+            return _one_path([self._path(value, again) for value in values])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return _one_path([self._path(node.left, again), self._path(node.right, again)])
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             return _below(self._path(node.left, again), self._path(node.right, again))
         if isinstance(node, ast.Attribute) and node.attr == "parent":
@@ -348,6 +384,12 @@ class _Reading:
         return None
 
 
+def _one_path(parts: list[str | None]) -> str | None:
+    """Return a path of several pieces; None if one is not known, or begins one of its own."""
+    found = "".join(part or "\0" for part in parts)
+    return None if "\0" in found[1:] or not all(parts) else found
+
+
 def _below(folder: str | None, path: str | None) -> str | None:
     return None if folder is None else joined(folder, path)
 
@@ -355,7 +397,8 @@ def _below(folder: str | None, path: str | None) -> str | None:
 def _placed(node: ast.AST, use: Use) -> Use:
     """Return a use with the place and the text of a node."""
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-    text = use.text or ast.unparse(node)[:_SOURCE_CHARACTERS]
+    is_shown = use.text and "\0" not in use.text
+    text = use.text if is_shown else ast.unparse(node)[:_SOURCE_CHARACTERS]
     return use._replace(line=line, column=column, text=text)
 
 

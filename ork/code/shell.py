@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ork.code.commands import Commands
 from ork.code.use import UNKNOWN, WORK, Code, Values, above
-from ork.code.words import POSSIBLE_MAX, Command, Word, literal, together
+from ork.code.words import POSSIBLE_MAX, Command, Printed, Word, literal, together
 
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
 TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is longer
@@ -110,6 +110,7 @@ class _Reader(Commands):
         self.is_cut = len(text) > TEXT_MAX
         self.origin: int | None = None  # where the whole text has what is read, if not all of it
         self.depth = 0
+        self.printed: list[Printed] = []  # of programs in the word that is read
         self.is_split = False  # whether the word that is read has an expansion outside of quotes
         self.skips: dict[int, int] = {}  # where a line ends -> where its here-documents end
         self._lines: list[int] | None = None
@@ -124,9 +125,9 @@ class _Reader(Commands):
 
     # -- commands
 
-    def commands(self, closing: str = "") -> list[list[Word]]:
+    def commands(self, closing: str = "") -> list[Command]:
         """Read commands until the closing parenthesis, or to the end; return their words."""
-        ran: list[list[Word]] = []
+        ran: list[Command] = []
         command, begin = Command(), True  # begin: where a reserved word is one
         while True:
             word = self.simple()
@@ -150,7 +151,7 @@ class _Reader(Commands):
                         if not closing:
                             raise _Broken
                         return ran
-                    piped = command.words if operator in ("|", "|&") else ()
+                    piped = command if operator in ("|", "|&") else None
                     command, begin = Command(operator, piped=piped), True
                     if operator == "\n":
                         self.at = self.skips.pop(self.at - 1, self.at)
@@ -170,15 +171,18 @@ class _Reader(Commands):
                 command.words.append(word)
                 begin = False
 
-    def finish(self, command: Command, after: str, ran: list[list[Word]]) -> None:
+    def finish(self, command: Command, after: str, ran: list[Command]) -> None:
         """Do what a simple command does, which ends with an operator."""
         command.is_apart = after in ("|", "|&", "&") or command.before in ("|", "|&")
         if command.words:
-            ran.append(command.words)
+            ran.append(command)
             self.run(command)
+        elif command.stdin is not None:
+            ran.append(command)
         else:
             for name, values in command.assigned.items():
                 self.set(name, values, command)
+        self.write(command.targets, command.printed() if command.words else ())
         if after != "&&":
             self.end_list()
 
@@ -339,19 +343,23 @@ class _Reader(Commands):
             # It changes nothing in the shell around it.
             self.folders, self.maybe, self.branches, self.variables = kept
 
-    def answer(self, ran: list[list[Word]]) -> Values:
+    def answer(self, ran: list[Command]) -> Values:
         """Return what the output of these commands can be."""
         if not ran:
             return UNKNOWN
-        *before, words = ran
-        name, last = words[0].only, words[-1].values
-        if name == "pwd" and all(one[0].only == "cd" for one in before):
+        *before, last = ran
+        self.printed += last.printed()
+        words = last.words
+        if not words:
+            return UNKNOWN
+        name, values = words[0].only, words[-1].values
+        if name == "pwd" and all(one.words and one.words[0].only == "cd" for one in before):
             return self.folders
         if before or len(words) < 2 or not {w.text for w in words[1:-1]} <= _PLAIN_OPTIONS:
             return UNKNOWN
         if name == "dirname":
-            return frozenset(map(above, last))
-        return last if name in ("realpath", "readlink") else UNKNOWN
+            return frozenset(map(above, values))
+        return values if name in ("realpath", "readlink") else UNKNOWN
 
     def within(self, text: str, origin: int, read: Callable[[], T]) -> T:
         """Read a text that stands in this one."""
@@ -419,7 +427,7 @@ class _Reader(Commands):
         elif operator == "<" and number in ("", "0"):
             command.stdin = word
         elif ">" in operator and not (operator == ">&" and word.text.strip("0123456789-") == ""):
-            self.write(word)
+            command.targets.append(word)
         return True
 
     def here_document(self, *, strip: bool) -> Word:
@@ -462,9 +470,11 @@ class _Reader(Commands):
             name, self.at = match.group(1), match.end()
             before += [UNKNOWN] if match.group(2) else []
         begin = self.at
-        kept, self.is_split = self.is_split, False
+        kept, kept_printed = self.is_split, self.printed
+        self.is_split, self.printed = False, []
         values, text = self.pieces(" ")
-        is_split, self.is_split = self.is_split, kept
+        is_split, printed = self.is_split, tuple(self.printed)
+        self.is_split, self.printed = kept, kept_printed
         if self.at == start:
             # An operator out of its place.
             raise _Broken
@@ -476,6 +486,7 @@ class _Reader(Commands):
             is_plain,
             name,
             is_split,
+            printed,
         )
 
     def pieces(self, end: str) -> tuple[Values, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -54,6 +53,8 @@ def read_table(path: str, data: bytes) -> dict[str, Entry]:
     text = data.decode("utf-8", "replace")
     if name.startswith("setup."):
         return {one[1]: Entry(one[2], at=_line(text, one[1])) for one in _ENTRY.finditer(text)}
+    import tomllib  # which takes its time, and few projects need
+
     try:
         whole: Json = json.loads(text) if name.endswith(".json") else tomllib.loads(text)
     except (ValueError, RecursionError):

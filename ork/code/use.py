@@ -14,6 +14,7 @@ Values: TypeAlias = frozenset[str | None]
 OWN = "\0own"  # the file that is read, as BASH_SOURCE and __file__ tell
 ZERO = "\0zero"  # the script that was started, as $0 tells
 WORK = "\0work"  # the working directory in which that was started
+INC = "\0inc"  # each folder where the language of the file searches for modules
 
 UNKNOWN: Values = frozenset((None,))
 HERE: Values = frozenset((WORK,))
@@ -23,10 +24,14 @@ class Use(NamedTuple):
     """A file, a module or a piece of code that a text executes.
 
     `paths` are the possible ones, absolute or with one of the beginnings above; `folders` the
-    working directories in which it may start. The place counts from 1.
+    working directories in which it may start. The place counts from 1. A command is the name of a
+    program, which may mean any; what is given to a program nobody knows it may execute or not; what
+    is loaded is code that a program finds by rules of its own.
     """
 
-    role: str  # program | command | script | sourced | module | code | imported | unclear
+    # program | command | given | loaded | script | sourced | module | code | imported | unclear,
+    # or hidden: a module that is not found where it lies
+    role: str
     language: str = ""  # shell | python | closed (loads nothing) | other; "": its first line tells
     paths: Values = frozenset()
     text: str = ""  # the module or the code; else the words as they are written
@@ -42,13 +47,21 @@ class Use(NamedTuple):
         """Say whether it is not known what is executed, so that a person could say it."""
         return None in self.paths and self.role != "unclear"
 
+    def within_program(self) -> Use:
+        """Return it as it is of a command that a program makes: nobody can say more about that."""
+        return Use("unclear") if self.is_unclear and self.role != "loaded" else self
+
 
 class Code(NamedTuple):
-    """What a text executes, the files that it writes, and where Python then searches as well."""
+    """What a text executes, the files that it writes, and where Python then searches as well.
+
+    Copies are pairs: a file that is written, and one of those that it is made of.
+    """
 
     uses: tuple[Use, ...] = ()
     writes: frozenset[str] = frozenset()
     search: frozenset[str] = frozenset()
+    copies: frozenset[tuple[str, str]] = frozenset()
 
 
 class Unreadable(Value, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
@@ -14,7 +14,32 @@ POSSIBLE_MAX = 32  # texts that a word may have; with more it can be anything
 PATH_MAX = 4096  # characters
 HOME = "/~"  # somebody's own folder, which is none of the project
 
+PIPES_MAX = 8  # programs that read from one another
+
 _GLOB = frozenset("*?[")
+_TELLING = frozenset(  # that print nothing of files
+    [
+        "echo",
+        "printf",
+        "ls",
+        "find",
+        "seq",
+        "date",
+        "dirname",
+        "basename",
+        "realpath",
+        "readlink",
+        "wc",
+        "stat",
+    ]
+)
+
+
+class Printed(NamedTuple):
+    """A file of which a program prints something: all as it is, or what it makes of that."""
+
+    file: Word
+    is_whole: bool
 
 
 class Word(NamedTuple):
@@ -26,11 +51,17 @@ class Word(NamedTuple):
     is_plain: bool = False  # no quotes and nothing to expand
     name: str = ""  # of NAME=VALUE, whose value alone the values are
     is_split: bool = False  # has what the shell expands outside of quotes, and then splits
+    printed: tuple[Printed, ...] = ()  # the files in it, by programs whose output it holds
 
     @property
     def only(self) -> str | None:
         """The one text that the word can be, None when that is not known."""
         return next(iter(self.values)) if len(self.values) == 1 else None
+
+    @property
+    def is_printed(self) -> bool:
+        """Say whether programs print it, of files that are named, so that it can be anything."""
+        return bool(self.printed) and None in self.values
 
     @property
     def split_values(self) -> Values:
@@ -63,8 +94,32 @@ class Command:
     assigned: dict[str, Values] = field(default_factory=dict)
     stdin: Word | None = None  # the file that it reads
     given: Word | None = None  # the text that it reads: a here-document
-    piped: Sequence[Word] = ()  # the command whose output it reads
+    piped: Command | None = None  # the one whose output it reads
+    targets: list[Word] = field(default_factory=list)  # the files that its output goes to
     is_apart: bool = False  # in a shell of its own, for a pipe or in the background
+
+    def printed(self) -> Iterator[Printed]:
+        """Yield the files of which it prints something, with those of what it reads from."""
+        one: Command | None = self
+        is_whole, number = True, 0
+        while one is not None and number < PIPES_MAX:
+            name = one.words[0].text if one.words else "cat"
+            is_whole, number = is_whole and name == "cat", number + 1
+            if name not in _TELLING:
+                for word in (*one.words[1:], *filter(None, [one.stdin])):
+                    if not word.text.startswith("-"):
+                        yield Printed(word, is_whole)
+            one = one.piped
+
+    def text(self) -> Word | None:
+        """Return what it prints if that stands in its words."""
+        if not self.words or self.words[0].text not in ("echo", "printf"):
+            return None
+        words = [word for word in self.words[1:] if word.text not in ("-e", "-n", "--")]
+        if not words or any(word.only is None for word in words):
+            return None
+        text = " ".join(map(str, (word.only for word in words))).replace("\\n", "\n")
+        return words[0]._replace(values=frozenset((text,)), text=text)
 
 
 def literal(part: str, *, is_first: bool) -> Values:

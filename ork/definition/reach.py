@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ork.code.programs import language_of
+from ork.code.programs import LANGUAGES, WHOLE, language_of
 from ork.code.shell import read_shell, read_words
 from ork.code.tables import TABLES, Entry, read_table
-from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
+from ork.code.use import HERE, INC, OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
 from ork.objects.value import Value
@@ -23,13 +23,16 @@ from ork.progress import counted
 # file, folder, outside (a link leads out), data (excluded, there or not), or None
 Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
+Names: TypeAlias = Callable[[str], Iterable[str]]  # what lies in a folder
 
-STDLIB = sys.stdlib_module_names
+MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
+STDLIB = sys.stdlib_module_names | {"test"}
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
 FOLDERS_MAX = 64  # that lie in one another
 REMEMBERED_MAX = 4096  # files whose code is known from another workflow or snapshot
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
+_ARCHIVE, _ARCHIVE_WITHIN = b"PK\3\4", 128  # begins one, perhaps after a line with `#!`
 _TABLE = "table"  # the language of a file of which one entry is executed
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
@@ -63,7 +66,8 @@ class Open(NamedTuple):
 
     `missing` is the file that it names and that is not there; `absolute` what it names of the
     project by a path that is not relative, and so means the project in every place; `unreadable`
-    says why the file itself is no Python.
+    says why the file itself is no Python; `beside` is a file that may be executed as well, `target`
+    the one that would be.
     """
 
     by: str
@@ -71,6 +75,8 @@ class Open(NamedTuple):
     missing: str = ""
     absolute: str = ""
     unreadable: Unreadable | None = None
+    beside: str = ""
+    target: str = ""
 
 
 class Trail(NamedTuple):
@@ -79,6 +85,7 @@ class Trail(NamedTuple):
     files: dict[str, Named]
     open: tuple[Open, ...]
     writes: frozenset[str]
+    copies: frozenset[tuple[str, str]] = frozenset()  # files, each with one that it is made of
 
 
 def read_code(data: bytes, language: str) -> Code | Unreadable:
@@ -97,6 +104,10 @@ def read_code(data: bytes, language: str) -> Code | Unreadable:
 def _read_code(data: bytes, language: str) -> Code | Unreadable:
     if language == "shell":
         return read_shell(data.decode("utf-8", "replace"))
+    if language in LANGUAGES:
+        from ork.code.scripts import read_script
+
+        return read_script(data.decode("utf-8", "replace"), language)
     if language == "notebook":
         from ork.code.notebook import read_notebook
 
@@ -106,14 +117,16 @@ def _read_code(data: bytes, language: str) -> Code | Unreadable:
     return read_python(data, is_package=language == "package")
 
 
-def reach(tasks: Mapping[str, Task], *, read: Read, kind: Kind) -> dict[str, Reach]:
+def reach(
+    tasks: Mapping[str, Task], *, read: Read, kind: Kind, names: Names = lambda _: ()
+) -> dict[str, Reach]:
     """Return for each task the files that it executes."""
     return {
         name: Reach(
             files=frozenset(path for path in trail.files if kind(path) == "file"),
             complete=not trail.open,
         )
-        for name, trail in trails(tasks, read, kind, installed=True).items()
+        for name, trail in trails(tasks, read, kind, names, installed=True).items()
     }
 
 
@@ -121,6 +134,7 @@ def trails(
     tasks: Mapping[str, Task],
     read: Read,
     kind: Kind,
+    names: Names,
     *,
     installed: bool,
 ) -> dict[str, Trail]:
@@ -129,14 +143,27 @@ def trails(
     What one of the commands writes is data, even where another one executes it. Where the root may
     be `installed` as it is developed, what an import finds nowhere else may be a package of it.
     """
-    walk = _Walk(read, kind, installed=installed)
+    walk = _Walk(read, kind, names, installed=installed)
     told = counted("reading code", tasks.items(), len(tasks))
     found = {name: walk.task(task) for name, task in told}
     written = frozenset(path for trail in found.values() for path in trail.writes)
-    if written.isdisjoint(path for trail in found.values() for path in trail.files):
-        return found
-    walk = _Walk(read, kind, written, installed=installed)
-    return {name: walk.task(task) for name, task in tasks.items()}
+    if not written.isdisjoint(path for trail in found.values() for path in trail.files):
+        walk = _Walk(read, kind, names, written, installed=installed)
+        found = {name: walk.task(task) for name, task in tasks.items()}
+    made_of: dict[str, set[str]] = {}
+    for target, source in (pair for trail in found.values() for pair in trail.copies):
+        made_of.setdefault(target, set()).add(source)
+    return {name: _with_sources(trail, made_of) for name, trail in found.items()}
+
+
+def _with_sources(trail: Trail, made_of: Mapping[str, set[str]]) -> Trail:
+    """Return a trail that leaves also open of what files are made that the task executes."""
+    more = [
+        one._replace(beside=source)
+        for one in trail.open
+        for source in sorted(made_of.get(one.target, ()))
+    ]
+    return trail._replace(open=(*trail.open, *more)) if more else trail
 
 
 def own_files(task: Task, kind: Kind) -> list[str]:
@@ -171,11 +198,13 @@ def python_path(task: Task) -> tuple[str, ...]:
     return tuple(entry for entry in found if entry is not None)
 
 
-def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[str], bool]:
+def find_module(
+    module: str, folders: Iterable[str], kind: Kind, compiled: Names = lambda _: ()
+) -> tuple[list[str], bool]:
     """Return the files that importing a module executes, and whether the last part is there.
 
     As Python searches: in the first folder with a package or a module of that name, else in all
-    folders of that name, which together are one package.
+    folders of that name, which together are one package; see `compiled_among` for machine code.
     """
     found: list[str] = []
     parts = module.split(".")
@@ -189,14 +218,34 @@ def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[s
                 found.append(package)
                 folders = [base]
                 break
-            if _is_file(module, kind):
-                found.append(module)
-                return found, number + 1 == len(parts)
+            files = [*compiled(base), *([module] if _is_file(module, kind) else ())]
+            if files:
+                return found + files, number + 1 == len(parts)
         else:
             folders = [base for base in bases if kind(base) == "folder"]
             if not folders or number + 1 == len(parts):
                 return found, False
     return found, True
+
+
+def compiled_among(names: Names) -> Names:
+    """Return what tells the files of machine code for a module, of whichever Python they are.
+
+    A module is named by its path without an end, `names` tells what lies in a folder.
+    """
+    known: dict[str, dict[str, list[str]]] = {}
+
+    def compiled(base: str) -> list[str]:
+        folder, name = posixpath.split(base)
+        if folder not in known:
+            found = known[folder] = {}
+            for file in names(folder):
+                if file.endswith(MACHINE_CODE):
+                    stem = file.partition(".")[0]
+                    found.setdefault(stem, []).append(posixpath.join(folder, file))
+        return known[folder].get(name, [])
+
+    return compiled
 
 
 class _Node(NamedTuple):
@@ -223,9 +272,10 @@ class _File(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """A file that a text writes."""
+    """A file that a text writes, and one of those that it is made of, if any."""
 
     path: str
+    source: str = ""
 
 
 # One thing that a text executes directly, leaves open or writes.
@@ -240,11 +290,13 @@ class _Walk:
         self,
         read: Read,
         kind: Kind,
+        names: Names = lambda _: (),
         written: frozenset[str] = frozenset(),
         *,
         installed: bool = False,
     ) -> None:
         self.read, self.kind = read, kind
+        self.compiled = compiled_among(names)
         self.installed = installed
         self.written = written
         self.steps: dict[_Node, _Step] = {}
@@ -273,6 +325,7 @@ class _Walk:
         files: dict[str, Named] = {}
         opened: dict[Open, None] = {}
         writes: set[str] = set()
+        copies: set[tuple[str, str]] = set()
         seen: set[_Node] = set()
         todo = [(first, "")]
         while todo:
@@ -288,11 +341,12 @@ class _Walk:
                     opened[item] = None
                 elif isinstance(item, _Written):
                     writes.add(item.path)
+                    copies.update([(item.path, item.source)] if item.source else ())
                 elif item not in seen:
                     seen.add(item)
                     nodes.append((self._step(item), item.file))
             todo += reversed(nodes)
-        return Trail(files, tuple(opened), frozenset(writes))
+        return Trail(files, tuple(opened), frozenset(writes), frozenset(copies))
 
     def _first(self, task: Task) -> Iterator[_Item]:
         """Yield what a task itself names, as the root has it."""
@@ -310,7 +364,8 @@ class _Walk:
             return
         role, search = "module", ("", *path)
         if task.module is not None:
-            paths = find_module(task.module, search, self.kind)[0]
+            paths = self._in(search, task.module)
+            yield from self._hidden(task.module, search, "")
         else:
             role, paths = "file", [task.file] if task.file else []
             search = (posixpath.dirname(task.file or ""), *search)
@@ -334,29 +389,46 @@ class _Walk:
         language = node.language or (language_of(data) if data is not None else "")
         if data is None or language == "closed":
             return
+        if node.file.endswith(MACHINE_CODE) or _ARCHIVE in data[:_ARCHIVE_WITHIN]:
+            language = "other"
         if language == "other":
             # What it loads by rules of its own is not followed.
             yield Open(node.file, Use("unclear"))
             return
+        node = node._replace(language=language)  # as of all that is loaded into it
         if language == "python":
             if not node.search:
                 node = node._replace(search=(posixpath.dirname(node.file), *node.path))
+            if node.zero == node.file:
+                yield from self._around(node)
             if node.file.endswith("/__init__.py"):
                 language = "package"
             elif node.file.endswith(".ipynb"):
                 language = "notebook"
+        elif language in LANGUAGES - WHOLE:
+            # What else it does, by rules of its own, is not followed.
+            yield Open(node.file, Use("unclear"))
         code = read_code(data, language)
         if isinstance(code, Unreadable):
             yield Open(node.file, Use("unclear", line=code.line), unreadable=code)
         else:
             yield from self._uses(code, node)
 
+    def _around(self, node: _Node) -> Iterator[_Item]:
+        """Yield what Python executes of itself, and archives in which it searches."""
+        for place in sorted({*node.search, *node.added, *node.path}):
+            if self._is_there(place):
+                yield _File(place, "imported")
+        for name in ("sitecustomize", "usercustomize"):
+            for path in self._in(node.path, name):
+                yield from self._take("imported", node._replace(file=path), node, name)
+
     def _uses(self, code: Code, node: _Node) -> Iterator[_Item]:
         """Yield what the uses of a text come to where it is executed."""
         yield from self._search_more(code, node)
         for use in code.uses:
-            if use.role == "command":
-                yield from self._command(use, node)
+            if use.role in ("command", "given"):
+                yield from (self._command if use.role == "command" else self._given)(use, node)
                 continue
             yield from self._absolute(use, node.file)
             in_folder = use.role in ("code", "module")
@@ -372,10 +444,15 @@ class _Walk:
             elif use.role == "unclear" or None in use.paths:
                 yield Open(node.file, use)
             for path in sorted(path for path in use.paths if path is not None):
-                yield from self._file(use, path, node)
+                for one in self._spread(path, node):
+                    yield from self._file(use, one, node)
         for path in sorted(code.writes):
             if place := self._place(path, node):
                 yield _Written(place)
+        for path, source in sorted(code.copies):
+            place, made_of = self._place(path, node), self._place(source, node)
+            if place and made_of and self._is_there(made_of):
+                yield _Written(place, made_of)
 
     def _absolute(self, use: Use, by: str) -> Iterator[Open]:
         """Yield what lies below the root and is named as if it did not."""
@@ -412,11 +489,12 @@ class _Walk:
         if kind != "file" or place in self.written or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
             if not use.is_optional or kind == "data":
-                yield Open(node.file, use, "" if kind or place in self.written else place)
+                missing = "" if kind or place in self.written else place
+                yield Open(node.file, use, missing, target=place)
             return
         yield _File(place, use.role)
         if use.role == "imported":
-            yield node._replace(file=place)
+            yield node._replace(file=place, language=use.language)
             return
         if use.is_input and use.language == "python":
             for begin in self._begun(use, node):
@@ -440,6 +518,8 @@ class _Walk:
 
     def _folders(self, use: Use, node: _Node) -> list[str | None]:
         """Return the working directories in which a use may start."""
+        if use.folders == HERE:
+            return [node.folder]
         places = {None if one is None else self._place(one, node) for one in use.folders}
         # A script that enters a folder and starts itself would go on for ever.
         places = {p if p is None or p.count("/") < FOLDERS_MAX else None for p in places}
@@ -465,20 +545,28 @@ class _Walk:
             main = self._found(f"{use.text}.__main__", begin.search)
             if main and main[-1].endswith("/__main__.py"):
                 files = main
+            yield from self._hidden(use.text, begin.search, node.file, use)
             for one in files:
                 yield from self._take("module", begin._replace(file=one, zero=one), node, use.text)
 
     def _command(self, use: Use, node: _Node) -> Iterator[_Item]:
         """Yield what a program executes whose name a table of the project gives a meaning."""
-        files = [self._place(path, node) for path in use.paths if path]
-        if any(path and self.kind(path) == "file" and not self._is_foreign(path) for path in files):
-            return  # it is a program of the project itself
         for folder in self._folders(use, node):
             named = (self._tables(at).get(use.text, ()) for at in (folder or "", ""))
             for path, entry in next(filter(None, named), ()):
+                files = [self._place(file, node) for file in use.paths if file]
+                if any(file and self._is_there(file) for file in files):
+                    return  # it is a program of the project itself
                 yield _File(path, "table")
                 begin = posixpath.dirname(path) if entry.line else folder
                 yield _Node(path, _TABLE, begin, use.text, path=self._search(use, node))
+
+    def _given(self, use: Use, node: _Node) -> Iterator[_Item]:
+        """Yield the files that a program may execute, since it is given them."""
+        for path in sorted(path for path in use.paths if path):
+            place = self._place(path, node)
+            if place and self._is_there(place):
+                yield Open(node.file, use, beside=place)
 
     def _tables(self, folder: str) -> dict[str, list[tuple[str, Entry]]]:
         """Return the commands that files in a folder name, and which file does."""
@@ -496,7 +584,7 @@ class _Walk:
         entry = next(entry for path, entry in named if path == node.file)
         code = read_shell(entry.line)
         uses = (use._replace(line=entry.at, column=1) for use in code.uses)
-        yield from self._uses(Code(tuple(uses), code.writes), node._replace(zero=_NO_SCRIPT))
+        yield from self._uses(code._replace(uses=tuple(uses)), node._replace(zero=_NO_SCRIPT))
         search = (*node.path, *INSTALLED_FROM)
         files = self._found(entry.module, search) if entry.module else []
         if entry.module and not files:
@@ -507,17 +595,24 @@ class _Walk:
 
     def _inline(self, use: Use, node: _Node) -> Iterator[_Item]:
         """Yield what Python code in a shell text executes."""
-        from ork.code.python import read_inline
+        if use.language == "python":
+            from ork.code.python import read_inline
 
-        code = read_inline(use.text)
+            code = read_inline(use.text)
+        else:
+            from ork.code.scripts import read_script
+
+            code = read_script(use.text, use.language, here=WORK)
         if isinstance(code, Unreadable):
             yield Open(node.file, use)
             return
         placed = [one._replace(line=use.line, column=use.column) for one in code.uses]
         for begin in self._begun(use, node):
             added = (self._place(one, begin) for one in code.search)
-            inside = begin._replace(added=frozenset(one for one in added if one is not None))
-            yield from self._uses(Code(tuple(placed), code.writes), inside)
+            inside = begin._replace(
+                language=use.language, added=frozenset(one for one in added if one is not None)
+            )
+            yield from self._uses(code._replace(uses=tuple(placed), search=frozenset()), inside)
 
     def _import(self, module: str, node: _Node) -> Iterator[_Item]:
         """Yield the files that one import executes, as far as they lie below the root."""
@@ -529,22 +624,35 @@ class _Walk:
                     return
                 folder = posixpath.dirname(folder)
             files = list(_packages(folder, self.kind))
-            files += find_module(name, [folder], self.kind)[0] if name else []
+            files += self._in([folder], name) if name else []
         else:
             # What comes first depends on how and when a folder is added.
             added = sorted(node.added)
             orders = ([*added, *node.search], [*node.search, *added]) if added else ()
             files = self._found(name, node.search, *orders)
+            if files:
+                yield from self._hidden(name, (*node.search, *added), node.file)
         for path in files:
             yield from self._take("imported", node._replace(file=path), node, module)
 
     def _found(self, module: str, *searches: Iterable[str]) -> list[str]:
         """Return the files that importing a module executes, also where it is installed from."""
         orders = (list(dict.fromkeys(search)) for search in searches)
-        files = [file for order in orders for file in find_module(module, order, self.kind)[0]]
+        files = [file for order in orders for file in self._in(order, module)]
         if not files and self.installed and module.partition(".")[0] not in STDLIB:
-            files = find_module(module, INSTALLED_FROM, self.kind)[0]
+            files = self._in(INSTALLED_FROM, module)
         return files
+
+    def _in(self, folders: Iterable[str], module: str) -> list[str]:
+        return find_module(module, folders, self.kind, self.compiled)[0]
+
+    def _hidden(
+        self, module: str, search: Iterable[str], by: str, use: Use | None = None
+    ) -> Iterator[Open]:
+        """Yield a module in a folder that a module of Python itself goes before."""
+        name, dot, _ = module.partition(".")
+        if dot and name in STDLIB and self._in(search, module) and not self._in(search, name):
+            yield Open(by, (use or Use(""))._replace(role="hidden", text=module))
 
     def _take(self, role: str, found: _Node, by: _Node, module: str) -> Iterator[_Item]:
         """Yield a file that is imported, unless it is data: who knows what that executes."""
@@ -553,6 +661,13 @@ class _Walk:
             return
         yield _File(found.file, role)
         yield found
+
+    def _spread(self, path: str, node: _Node) -> Iterator[str]:
+        """Yield a path, or one for each folder where the language of a file searches."""
+        if path.startswith(INC):
+            yield from (f"{folder or '.'}{path[len(INC) :]}" for folder in node.path)
+        else:
+            yield path
 
     def _place(self, path: str, node: _Node) -> str | None:
         """Return a path as the root sees it; None when it lies outside or is not known."""
@@ -563,6 +678,10 @@ class _Walk:
                 path = posixpath.join(place, path[len(begin) + 1 :]) if path != begin else place
                 break
         return _plain(posixpath.normpath(path))
+
+    def _is_there(self, path: str) -> bool:
+        """Say whether a path is that of a file of the project."""
+        return self.kind(path) == "file" and not self._is_foreign(path)
 
     def _is_foreign(self, path: str) -> bool:
         """Say whether a file belongs to an environment of Python or to installed packages."""

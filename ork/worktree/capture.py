@@ -7,16 +7,25 @@ adds the rest; everything else is data, and so is what `exclude` means, whoever 
 from __future__ import annotations
 
 import os
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ork.alike import alike
-from ork.code.use import Unreadable, Use
-from ork.definition.reach import Open, Trail, find_module, python_path, read_code, trails
+from ork.code.use import Code, Unreadable, Use
+from ork.definition.reach import (
+    Open,
+    Trail,
+    compiled_among,
+    find_module,
+    python_path,
+    read_code,
+    trails,
+)
 from ork.definition.workflow import HOOKS, Definition
 from ork.definition.written import hook_command
 from ork.errors import InvalidInput, Problem
@@ -118,7 +127,7 @@ class _Capture:
 
     def _trails(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         installed = any(self.kind(name) == "file" for name in PACKAGED_BY)
-        return trails(tasks, self._read, self.kind, installed=installed)
+        return trails(tasks, self._read, self.kind, self.root.names, installed=installed)
 
     def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         """Take what all tasks execute."""
@@ -161,69 +170,130 @@ class _Capture:
 
         Whoever includes code that it may be has been told.
         """
-        included = [
+        self.included = [
             path for path, reasons in self.reasons.items() if not any(r.task for r in reasons)
         ]
-        has_python = any(path.endswith(".py") for path in included)
-        has_notebook = any(path.endswith(".ipynb") for path in included)
-        has_shell = any(
-            self.files[path].executable or os.path.splitext(path)[1] in _SHELL for path in included
-        )
-        texts = {"": Problems(self.file, self.text)}
+        self.written = {path for trail in found.values() for path in trail.writes}
+        self.texts = {"": Problems(self.file, self.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
-        written = {path for trail in found.values() for path in trail.writes}
         left: list[tuple[tuple[str, ...], Open]]
         left = [(("tasks", name), one) for name, trail in found.items() for one in trail.open]
         # What hooks execute is not captured, but missed all the same.
         hooks = self._trails(self._hooks())
         left += [((h,), one) for h, trail in hooks.items() for one in trail.open if one.missing]
-        for path in included:
+        for path in self.included:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
         # Unless a task makes it executable.
         for name, path in self.not_executable if "chmod" not in self.text else ():
-            use = Use("program", text=path)
-            line, column = self._place_of(("tasks", name), use, texts[""])
             message = f"{path} is not executable"
             hint = f"`chmod +x {shlex.quote(path)}`, or let an interpreter execute it"
-            told[True][texts[""].problem(line, column, message, hint)] = None
-        for at, (by, use, missing, absolute, unreadable) in left:
-            is_script = unreadable and not by.endswith(".ipynb")
-            if is_script and (reason := self._not_python(by)):
+            told[True][self._problem(("tasks", name), "", path, message, hint)] = None
+        for problem in self._led_astray():
+            told[True][problem] = None
+        for at, one in left:
+            is_script = one.unreadable and not one.by.endswith(".ipynb")
+            if is_script and (reason := self._not_python(one.by)):
                 told[True][reason] = None
                 continue
-            named = has_python if use.role in ("imported", "module") else has_shell
-            named = has_notebook if use.language == "notebook" else named
-            if by not in texts:
-                text = self.files[by].data.decode("utf-8", "replace")
-                texts[by] = Problems(str(self.shown / by), text)
-            line, column = (use.line, use.column) if by else self._place_of(at, use, texts[""])
-            is_told = use.is_unclear and not named
-            what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
-            said = f": {use.text}" if use.text else ""
-            message = f"it is not known {what or 'what this executes'}{said}"
-            hint = "if it is code of this project, name it: `include: [...]`"
-            if missing and not by and missing not in written:
-                is_told = True
-                message = f"there is no file {missing}"
-                hint = "if a task writes it, put it into `exclude: [...]`"
-            if absolute and isinstance(self.root, Root):
-                below = self.root.below(absolute)
-                is_told = self.kind(below) != "data"
-                message = f"an old version would take {below} as it is then, for its absolute path"
-                hint = f"name it from the root: {below}"
-            told[is_told][texts[by].problem(line, column, message, hint)] = None
+            is_told, message, hint = self._said(one)
+            problem = self._problem(at, one.by, one.use.text, message, hint, one.use)
+            told[is_told][problem] = None
         return tuple(told[True]), tuple(told[False])
+
+    def _said(self, one: Open) -> tuple[bool, str, str]:
+        """Return what is said of what is left open, first whether anybody need be told."""
+        by, use = one.by, one.use
+        if one.beside:
+            is_told = one.beside not in self.files and one.beside not in self.written
+            what = f"{one.target} is made of" if one.target else f"{use.text} may execute"
+            hint = f"`include: [{one.beside}]` if it is code, `exclude: [{one.beside}]` if not"
+            return is_told, f"{what} {one.beside}, which is not captured", hint
+        if one.absolute and isinstance(self.root, Root):
+            below = self.root.below(one.absolute)
+            message = f"an old version would take {below} as it is then, for its absolute path"
+            return self.kind(below) != "data", message, f"name it from the root: {below}"
+        if one.missing and not by and one.missing not in self.written:
+            hint = "if a task writes it, put it into `exclude: [...]`"
+            return True, f"there is no file {one.missing}", hint
+        if use.role == "hidden":
+            name = use.text.partition(".")[0]
+            message = f"{use.text} is not found: {name} is a module of Python itself"
+            return True, message, f"rename the folder, or add `__init__.py` to {name}"
+        what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
+        said = f": {use.text}" if use.text else ""
+        message = f"it is not known {what or 'what this executes'}{said}"
+        hint = "if it is code of this project, name it: `include: [...]`"
+        return use.is_unclear and not self._is_included(use), message, hint
+
+    def _is_included(self, use: Use) -> bool:
+        """Say whether `include` names code that a use may be."""
+        if use.language == "notebook":
+            return any(path.endswith(".ipynb") for path in self.included)
+        if use.role == "loaded" or use.language not in ("", "shell", "python"):
+            return bool(self.included)
+        if use.role in ("imported", "module"):
+            return any(path.endswith(".py") for path in self.included)
+        return any(
+            self.files[path].executable or os.path.splitext(path)[1] in _SHELL
+            for path in self.included
+        )
+
+    def _led_astray(self) -> Iterator[Problem]:
+        """Yield links to scripts beside whose files Python finds other modules than beside them."""
+        if not isinstance(self.root, Root):
+            return
+        for path, reasons in self.reasons.items():
+            real = self.root.below(path) if self.root.is_link(path) else path
+            folder, real_folder = os.path.dirname(path), os.path.dirname(real)
+            roles = ("script", "program")
+            reason = next((one for one in reasons if one.role in roles and one.task), None)
+            if reason is None or folder == real_folder:
+                continue
+            code = read_code(self.files[path].data, "python")
+            for use in code.uses if isinstance(code, Code) else ():
+                if use.role != "imported" or not use.text or use.text.startswith("."):
+                    continue
+                beside = find_module(use.text, [real_folder], self.kind)[0]
+                if beside and beside != find_module(use.text, [folder], self.kind)[0]:
+                    message = f"{path} is a link, and Python imports {beside[-1]} beside {real}"
+                    hint = f"name {real}, as old versions have no link"
+                    at = ("tasks", reason.task)
+                    yield self._problem(at, reason.by, path, message, hint)
+
+    def _problem(
+        self,
+        at: tuple[str, ...],
+        by: str,
+        text: str,
+        message: str,
+        hint: str,
+        use: Use | None = None,
+    ) -> Problem:
+        """Return what is said, at its place in a file, or in what a task or a hook says."""
+        if by not in self.texts:
+            data = self.files[by].data.decode("utf-8", "replace")
+            self.texts[by] = Problems(str(self.shown / by), data)
+        line, column = (use.line, use.column) if use else (0, 0)
+        if not by:
+            line, column = self._place_of(at, text, self.texts[by])
+        elif use and use.role == "hidden":
+            whole = self.files[by].data.decode("utf-8", "replace")
+            found = re.search(
+                rf"^.*\b(?:import|from)\b.*\b{use.text.partition('.')[0]}\b", whole, re.M
+            )
+            line = whole.count("\n", 0, found.start()) + 1 if found else 0
+        return self.texts[by].problem(line, column, message, hint)
 
     def _hooks(self) -> dict[str, Task]:
         commands = ((hook, hook_command(self.settings, hook)) for hook in HOOKS)
         return {hook: Task(executor="process", command=line) for hook, line in commands if line}
 
-    def _place_of(self, at: tuple[str, ...], use: Use, problems: Problems) -> tuple[int, int]:
+    def _place_of(self, at: tuple[str, ...], text: str, problems: Problems) -> tuple[int, int]:
         """Return where a task, or a hook, says what it executes."""
         for key in ("command", "file", "module"):
             if node := self.places.get((*at, key)):
-                return problems.place(node, use.text)
+                return problems.place(node, text)
         return 0, 0
 
     def _read(self, path: str) -> bytes | None:
@@ -237,7 +307,9 @@ class _Capture:
         """Complain of a file or module that a task names and that is not there."""
         if task.module is not None:
             at = ("tasks", name, "module")
-            paths, complete = find_module(task.module, ["", *python_path(task)], self.kind)
+            compiled = compiled_among(self.root.names)
+            search = ["", *python_path(task)]
+            paths, complete = find_module(task.module, search, self.kind, compiled)
             data = [path for path in paths if self.kind(path) == "data"]
             if data:
                 self._say_data(at, data[-1])
@@ -245,7 +317,7 @@ class _Capture:
                 path = f"{task.module.replace('.', '/')}.py"
                 hint = f"it is looked for as {path} beside the workflow file"
                 self._say(at, f"no module named {task.module}", hint)
-            else:
+            elif paths[-1].endswith(".py"):
                 self._must_be_python(paths[-1])
         elif task.file is not None:
             at = ("tasks", name, "file")
@@ -339,4 +411,5 @@ _UNKNOWN = {
     "sourced": "which file this sources",
     "module": "where modules are searched",
     "imported": "which module this imports",
+    "loaded": "which code this loads",
 }

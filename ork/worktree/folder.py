@@ -54,7 +54,7 @@ class Root:
 
     def names(self, path: str) -> list[str]:
         try:
-            return sorted(below.name for below in self._at(path).iterdir())
+            return sorted(os.listdir(self._at(path)))
         except (OSError, ValueError):
             return []
 
@@ -140,7 +140,8 @@ def too_large(path: str) -> InvalidInput:
     """Return the error for a file beyond FILE_BYTES_MAX."""
     return InvalidInput(
         f"{path} is larger than {FILE_BYTES_MAX // 1024**2} MiB, too large for code",
-        hint="large data is no part of a definition: pass its path in `inputs` or `env`",
+        hint="large data is no part of a definition: pass its path in `inputs` or `env`;"
+        f" `exclude: [{path}]` says that it is data",
     )
 
 

@@ -27,7 +27,7 @@ def reached(
 
     `exclude` are the patterns of what is data to its workflow.
     """
-    from ork.definition.reach import reach
+    from ork.definition.reach import MACHINE_CODE, reach
 
     files = dict(captured)
     folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
@@ -38,7 +38,12 @@ def reached(
     def read(path: str) -> bytes | None:
         return store.blob(files[path].blob) if path in files else None
 
-    return reach(tasks, read=read, kind=excluding(kind, exclude))
+    machine_code = [path.rpartition("/") for path in files if path.endswith(MACHINE_CODE)]
+
+    def names(folder: str) -> list[str]:
+        return [name for above, _, name in machine_code if above == folder]
+
+    return reach(tasks, read=read, kind=excluding(kind, exclude), names=names)
 
 
 def lacks_code(store: Store, deploy: Deploy | None) -> bool:

@@ -28,12 +28,14 @@ def shown(path: str | None) -> str:
 def executed(code: Code) -> list[str]:
     """Return `role path` for each use, in order; the paths that are possible between bars.
 
-    Names of programs are left out: they may mean any.
+    Names of programs are left out, which may mean any, and code in other languages.
     """
     return [
         f"{use.role} {'|'.join(sorted(map(shown, use.paths))) or use.text}"
+        if use.role != "loaded"
+        else f"loaded by {use.text}"
         for use in code.uses
-        if use.role != "command"
+        if use.role != "command" and (use.role != "code" or use.language == "python")
     ]
 
 
@@ -48,12 +50,12 @@ def executed(code: Code) -> list[str]:
         ("A=1 B='x y' ./x", ["program x"]),
         ("'./my file.sh' \"b\"", ["program my file.sh"]),
         ("./my\\ file.sh", ["program my file.sh"]),
-        ("/usr/bin/tool x.sh", ["program /usr/bin/tool"]),
+        ("/usr/bin/tool x.sh", ["program /usr/bin/tool", "given x.sh"]),
         # redirections, comments and data are none
         ("< in ./x > out 2>&1 3>log >> more &> all", ["program x"]),
         ("cat data.csv | sort -k 2 # ./x", []),
         ("echo ./a.sh; tar cf ./out.tar ./b.sh; rm ./c.sh; cp ./d.sh e", []),
-        ("sed -i s/one/two/ b.sh; docker build .; sqlite3 app.db", []),
+        ("sed -i s/one/two/ b.sh; docker pull x; sqlite3 app.db", []),
         ("cat <<END\n./x\nEND\n./y", ["program y"]),
         ("cat <<-'A' <<B\n./x\n\tA\n./z\nB\n./y", ["program y"]),
         ("cat <<END; ./y\n$(./x) `./z`\nEND", ["program x", "program z", "program y"]),
@@ -114,7 +116,7 @@ def executed(code: Code) -> list[str]:
         ("ls | xargs -I% sh %; xargs -I {} sh -c './a {}'", ["script ?", "program a"]),
         ("parallel sh ./{} ::: a b; parallel sh ::: a b", ["script ?", "script ?"]),
         # what the shell makes of a variable: several words, or none
-        ('RUN="python -u"; $RUN x.py; "$RUN" y.py', ["script x.py"]),
+        ('RUN="python -u"; $RUN x.py; "$RUN" y.py', ["script x.py", "given y.py"]),
         ("C='sh x.sh'; $C; eval \"$C\"", ["script x.sh", "script x.sh"]),
         ("DRY=; $DRY ./a; O='-e -u'; sh $O x.sh", ["program a", "script x.sh"]),
         ("${DRY:+echo} ./a; A=${X:+./b c}; $A", ["program a", "program b"]),
@@ -143,7 +145,7 @@ def executed(code: Code) -> list[str]:
         ),
         (
             "spark-submit --py-files l.py --conf a=b x.py y; accelerate launch z.py",
-            ["script x.py", "script z.py"],
+            ["script l.py", "script x.py", "script z.py"],
         ),
         (
             "script -qec './a; ./b' log; sbatch -p big x.sh; pwsh -File x.ps1",
@@ -182,9 +184,12 @@ def executed(code: Code) -> list[str]:
         ),
         (
             "psql -c x -f q.sql; java -cp lib -jar a.jar b.jar; jq -e 1 < x.json",
-            ["script q.sql", "script a.jar"],
+            ["script q.sql", "script lib", "script a.jar"],
         ),
-        ("psql -f q.sql -c x db; java -cp lib -jar a.jar b.jar", ["script q.sql", "script a.jar"]),
+        (
+            "psql -f q.sql -c x db; java -cp l.jar:k.jar -jar a.jar b.jar",
+            ["script q.sql", "script l.jar", "script k.jar", "script a.jar"],
+        ),
         # what is sourced
         (". lib/a.sh; source b.sh", ["sourced lib/a.sh", "sourced b.sh"]),
         ('. "$(dirname "$0")/a.sh"', ["sourced <zero>/a.sh"]),
@@ -242,7 +247,7 @@ def executed(code: Code) -> list[str]:
         ("X=(./a ./b); $X; Y[1]=a; ./$Y", ["program ?", "program ?"]),
         (": ${X:=a}; ./$X; ${Y:-./a}; ${0%/*}/b", ["program ?", "program ?|a", "program <zero>/b"]),
         ('read X; . "$X"; ${PY:-python3} x.py', ["sourced ?", "script x.py"]),
-        ("x | sh; eval $LINE; pytest tests", ["unclear sh", "unclear $LINE", "unclear pytest"]),
+        ("x | sh; eval $LINE; pytest tests", ["unclear sh", "unclear $LINE", "loaded by pytest"]),
         ("", []),
     ],
 )
@@ -315,9 +320,137 @@ def test_names_of_programs_are_told_to_which_the_project_may_give_a_meaning(
     assert {use.text for use in uses} == {name.rpartition("/")[2] for name in told}
 
 
+@pytest.mark.parametrize(
+    ("line", "uses"),
+    [
+        # an interpreter among the words of a program begins a command
+        ("docker exec -i c python x.py y", "script x.py, given x.py"),
+        (
+            "screen -dm bash -x y.sh; with sh z.sh",
+            "script y.sh, given y.sh, script z.sh, given z.sh",
+        ),
+        ("ssh h bash < x.sh", "script x.sh, given x.sh"),
+        ("cat y.py | ssh h python3 -", "script y.py, given y.py"),
+        ("./with.sh python x.py", "program with.sh, script x.py"),
+        ("su me -c 'python y.py'; hyperfine 'sh z.sh a' b", "script y.py, script z.sh"),
+        ("tmux new -d 'cd d && uv run python x.py'", "script d/x.py"),
+        ("docker run node node x.js", "script node, script x.js, given x.js"),
+        # but not after programs that execute nothing
+        ("echo python x.py; grep python x.py; which sh x.sh; curl -d @x.py u; ruff check x.py", ""),
+        ("git commit -m 'python x.py'; test -x x.sh; cp x.py y.py; wc -l x.sql", ""),
+        ("mail -s './x.sh failed' me; notify 'see ./y.sh'", ""),
+        # files that it may execute
+        ("snow sql -f q.sql; mlr put -f=x.mlr d.csv", "given q.sql, given x.mlr"),
+        ("docker run -v $PWD/x.sh:/x.sh i; sqlplus me @q.sql", "given x.sh, given q.sql"),
+        ('bsub < x.sh; cat q.sql | snow; t "$(cat r.sql)"', "given x.sh, given q.sql, given r.sql"),
+        ("java A.java; R CMD BATCH x.R out; t a.csv b.json", "given A.java, given x.R"),
+        (
+            "python x.py q.sql; ./x.sh q.sql; psql -f a.sql b.sql",
+            "script x.py, program x.sh, script a.sql",
+        ),
+        # code that is found by rules of its own
+        (
+            "pytest tests; python -m unittest",
+            "loaded by pytest, module unittest, loaded by unittest",
+        ),
+        ("dbt run; docker build .; docker run x", "loaded by dbt, loaded by docker"),
+        ("go mod tidy; go run .", "loaded by go"),
+    ],
+)
+def test_what_a_program_may_execute_of_which_nothing_is_known(line: str, uses: str) -> None:
+    assert ", ".join(executed(read_shell(line))) == uses
+
+
+@pytest.mark.parametrize(
+    ("line", "uses"),
+    [
+        ("cat x.sh | sh; tail -n 2 y.py | python", "script x.sh, given y.py, unclear python"),
+        (
+            "sed s/a/b/ x.sh | sh; cat y.sh | tr a b | sh",
+            "given x.sh, unclear sh, given y.sh, unclear sh",
+        ),
+        ("echo './a x' | sh; printf 'sh b.sh\\n' | bash", "program a, script b.sh"),
+        (
+            "./gen x.csv | sh; curl u | sh; awk 1 x.csv | sh",
+            "program gen, unclear sh, unclear sh, unclear sh",
+        ),
+        (
+            'eval "$(cat x.sh)"; eval "$(<y.sh)"',
+            "sourced x.sh, unclear $(cat x.sh), sourced y.sh, unclear $(<y.sh)",
+        ),
+        (
+            'eval "$(sed 1d z.sh)"; eval "$(ssh-agent -s)"',
+            "given z.sh, unclear $(sed 1d z.sh), unclear $(ssh-agent -s)",
+        ),
+        (
+            ". <(cat x.sh); bash <(sed 1d z.sh)",
+            "sourced x.sh, unclear <(cat x.sh), given z.sh, unclear <(sed 1d z.sh)",
+        ),
+        (
+            'sh -c "$(cat x.sh)"; . "$(dirname x.sh)/y"',
+            "script x.sh, unclear $(cat x.sh), sourced y",
+        ),
+        ('python -c "$(cat x.py)"', "script x.py, unclear $(cat x.py)"),
+    ],
+)
+def test_what_a_line_executes_that_programs_print(line: str, uses: str) -> None:
+    assert ", ".join(executed(read_shell(line))) == uses
+
+
+@pytest.mark.parametrize(
+    ("line", "copies"),
+    [
+        ("cp x.sh y.sh; mv a b c/", "x.sh>y.sh x.sh>y.sh/x.sh a>c/ b>c/ a>c/a b>c/b"),
+        ("sed s/a/b/ x.sql > y.sql; cat a > b; cat c | tee d", "x.sql>y.sql a>b c>d"),
+        ("cd s && envsubst < t.sh | tr a b > u.sh", "s/t.sh>s/u.sh"),
+        ("cc -o prog a.c; ln -s x.sh y.sh", "a.c>prog x.sh>y.sh x.sh>y.sh/x.sh"),
+        ("sort a.csv > b.csv; echo x.sh > y; ls x.sh > y; python x.py > y", "x.py>y"),
+    ],
+)
+def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
+    found = read_shell(line).copies
+    told = {f"{shown(source)}>{shown(target)}" for target, source in found}
+    assert told == set(copies.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "uses"),
+    [
+        ("parallel 'sh x.sh {}; ./y' ::: a b", "script x.sh, program y"),
+        ("parallel ::: ./a 'sh b.sh'", "program a, script b.sh"),
+        ("cat c.txt | parallel -j2; parallel -a d.txt", "script c.txt, script d.txt"),
+        ("watch 'sh x.sh'; watch -n 2 sh y.sh", "script x.sh, script y.sh"),
+        ("torchrun --standalone --nproc-per-node 2 x.py y.py", "script x.py"),
+        ("streamlit run --server.port 8 z.py; coverage run a", "script z.py, script a"),
+        ("spark-submit --py-files a.py,b.zip m.py", "script a.py, script b.zip, script m.py"),
+        (
+            "alias r='sh x.sh'; at -f y.sh now; echo 'sh z.sh' | at now",
+            "script x.sh, script y.sh, script z.sh",
+        ),
+        ("BASH_ENV=e.sh bash x.sh; LD_PRELOAD=./y.so t", "script e.sh, script x.sh, script y.so"),
+        ("make -C sub -f x.mk all; R --no-save < x.R", "script sub/x.mk, script x.R"),
+        (
+            "ruby -Ilib -r./p.rb x.rb; gawk -i l.awk -f x.awk",
+            "script p.rb, script x.rb, script l.awk, script x.awk",
+        ),
+        ("pdm run x.py; uvx --from . t; yarn run t", "script x.py"),
+    ],
+)
+def test_more_programs_that_start_others(line: str, uses: str) -> None:
+    assert ", ".join(executed(read_shell(line))) == uses
+
+
+def test_code_in_other_languages_is_told_if_it_may_load_a_file() -> None:
+    line = "Rscript -e 'source(\"a.R\")' -e 'x <- 1'; sqlite3 a.db '.read x.sql' 'select 1'"
+    uses = [use for use in read_shell(line).uses if use.role == "code"]
+    told = [(use.language, use.text) for use in uses]
+    assert told == [("r", 'source("a.R")'), ("sql", ".read x.sql")]
+
+
 def test_of_jupyter_the_rest_is_left_open() -> None:
     line = "jupyter book build .; jupyter; cat x | papermill"
-    assert executed(read_shell(line)) == ["unclear jupyter", "unclear jupyter", "unclear papermill"]
+    left = ["loaded by jupyter", "loaded by jupyter", "unclear papermill"]
+    assert executed(read_shell(line)) == left
 
 
 def test_the_way_of_each_use_tells_where_it_starts() -> None:
@@ -407,6 +540,12 @@ def test_any_text_comes_to_an_end(line: str) -> None:
         "find . -exec " * 20_000 + "sh {} ;",
         "A='a b'; " + "$A " * 20_000,
         f"PATH={'d:' * 5_000}; " + "t; " * 2_000,
+        "t " + "python " * 100_000,
+        "t " + "'sh x.sh a' " * 50_000,
+        "sh | " * 50_000 + "sh",
+        "cp " + "a.sh " * 20_000,
+        "cat " + "a.sh " * 20_000 + "> b" * 1_000,
+        't "$(cat a.sh)" ' * 20_000,
     ],
     ids=lambda text: text[:12],
 )

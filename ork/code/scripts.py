@@ -1,0 +1,195 @@
+"""What scripts in other languages than shell and Python load: files that they name as literals.
+
+Only those forms are understood that most people write.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from ork.code.recipes import read_just, read_make
+from ork.code.use import INC, OWN, UNKNOWN, WORK, Code, Use, joined
+
+SCRIPT_MAX = 1024 * 1024  # characters
+LOADED_MAX = 5000  # files, in each form
+HERE = f"{OWN}/.."  # the folder of the script itself
+_QUOTED = r"""(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
+# What stands for a folder is taken for the character NUL before it is read.
+_SEVERAL = rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*"
+_LITERAL = rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL})"
+_WORD = r"[\"']?(?P<path>[^\s;'\"]+)"
+_CODE_CHARACTERS = 60  # that a complaint quotes
+
+
+class _Form(NamedTuple):
+    """How a file is loaded: a pattern with its path, what that is relative to, how it may end."""
+
+    pattern: str
+    base: str = WORK
+    ends: tuple[str, ...] = ("",)
+    dots: str = ""  # of a module: what stands between the parts of its name
+    language: str = ""  # of the file, if it is another one
+
+
+class _Language(NamedTuple):
+    """How scripts of a language begin comments, load files, and name folders."""
+
+    comment: str
+    forms: tuple[_Form, ...]
+    folder: str = ""  # what stands before a path for the folder of the script
+    at: str = HERE  # or for this one
+    search: str = ""  # what stands before a folder where modules are searched
+    computed: str = ""  # how a file is loaded whose path is no literal
+
+
+_JS = ("js", "mjs", "cjs", "ts", "tsx", "json")
+_NODE = ("", *(f"{index}.{end}" for index in ("", "/index") for end in _JS))
+_LANGUAGES: dict[str, _Language] = {
+    "r": _Language(
+        "#",
+        (
+            _Form(rf"(?<![\w.$])(?:sys\.)?source\s*\(\s*(?:file\s*=\s*)?{_LITERAL}"),
+            _Form(rf"(?<![\w.$])(?:render|knit|quarto_render)\s*\(\s*(?:input\s*=\s*)?{_LITERAL}"),
+            _Form(rf"(?<![\w.$])source_python\s*\(\s*{_LITERAL}", language="python"),
+        ),
+        folder=r"\b(?:here::)?(?:here|file\.path)\s*\(",
+        at=WORK,
+        computed=r"(?<![\w.$])source\s*\(\s*[\w(\0]",
+    ),
+    "js": _Language(
+        "//",
+        (
+            _Form(rf"(?<![\w.$])(?:require|import)\s*\(\s*{_LITERAL}", HERE, _NODE),
+            _Form(rf"^[ \t]*(?:import|export)\b[^;'\"`()]{{0,1000}}{_LITERAL}", HERE, _NODE),
+            _Form(rf"\bnew\s+Worker\s*\(\s*{_LITERAL}", WORK, _NODE),
+        ),
+        folder=r"\b(?:path\.)?(?:join|resolve)\s*\(\s*__dirname\s*,"
+        r"|\b__dirname\s*\+|\$\{__dirname\}",
+        computed=r"(?<![\w.$])(?:require|import)\s*\(\s*[\w$`\0]",
+    ),
+    "perl": _Language(
+        "#",
+        (
+            _Form(rf"(?<![\w$>])(?:require|do)\s+{_LITERAL}"),
+            _Form(
+                r"^[ \t]*(?:use|require)\s+(?P<path>[A-Z]\w*(?:::\w+)*)", INC, (".pm",), dots="::"
+            ),
+        ),
+        folder=r"\$(?:FindBin::)?(?:Real)?Bin\b|\bdirname\s*\(?\s*__FILE__\s*\)?\s*\.",
+        search=rf"^[ \t]*use\s+lib\s+(?:qw\s*[(/]|\(?)\s*(?P<path>{_SEVERAL}|[\w./]+)",
+        computed=r"(?<![\w$>])(?:require|do)\s+[\"']?\$\w|^[ \t]*use\s+lib\s+[\"']?\$",
+    ),
+    "ruby": _Language(
+        "#",
+        (
+            _Form(rf"\brequire_relative\s*\(?\s*{_LITERAL}", HERE, ("", ".rb")),
+            _Form(rf"(?<![\w.])(?:load|require)\s*\(?\s*{_LITERAL}", WORK, ("", ".rb")),
+            _Form(rf"(?<![\w.])require\s*\(?\s*{_LITERAL}", INC, (".rb",)),
+        ),
+        folder=r"\bFile\.join\s*\(?\s*__dir__\s*,",
+        search=rf"(?:\$LOAD_PATH|\$:)\s*(?:<<|\.unshift|\.push)\s*\(?\s*(?P<path>{_QUOTED})",
+    ),
+    "php": _Language(
+        "//|#",
+        tuple(
+            _Form(rf"\b(?:require|include)(?:_once)?\s*\(?\s*{_LITERAL}", at) for at in (WORK, HERE)
+        ),
+        folder=r"(?:\b__DIR__|\bdirname\s*\(\s*__FILE__\s*\))\s*\.",
+        computed=r"\b(?:require|include)(?:_once)?\s*\(?\s*\$",
+    ),
+    "lua": _Language(
+        "--",
+        (
+            _Form(rf"\b(?:dofile|loadfile)\s*\(?\s*{_LITERAL}"),
+            _Form(rf"\brequire\s*\(?\s*{_LITERAL}", WORK, (".lua", "/init.lua"), dots="."),
+        ),
+    ),
+    "julia": _Language(
+        "#",
+        (_Form(rf"(?<![\w.])include\s*\(\s*{_LITERAL}", HERE),),
+        folder=r"\bjoinpath\s*\(\s*@__DIR__\s*,",
+        computed=r"(?<![\w.])include\s*\(\s*[\w@\0]",
+    ),
+    "sql": _Language(
+        "--",
+        (
+            _Form(rf"^[ \t]*(?:(?:\\i|\\include|\.read|source|\\\.)[ \t]+|@){_WORD}"),
+            _Form(rf"^[ \t]*(?:(?:\\ir|\\include_relative)[ \t]+|@@){_WORD}", HERE),
+        ),
+    ),
+    "tcl": _Language("#", (_Form(rf"^[ \t]*source\s+{_WORD}"),)),
+    "gnuplot": _Language("#", (_Form(rf"^[ \t]*(?:load|call)\s+{_LITERAL}"),)),
+    "awk": _Language("#", (_Form(rf"^[ \t]*@include\s+{_LITERAL}", WORK, ("", ".awk")),)),
+}
+
+
+def read_script(text: str, language: str, *, here: str = HERE) -> Code:
+    """Return what a script loads that lies in the folder `here`."""
+    if language in ("make", "just"):
+        return (read_make if language == "make" else read_just)(text)
+    return Code(tuple(dict.fromkeys(_uses(text[:SCRIPT_MAX], language, here))))
+
+
+def _uses(text: str, language: str, here: str) -> Iterator[Use]:
+    spec = _LANGUAGES[language]
+    text = re.sub(rf"(^|[\s;])(?:{spec.comment})[^\n]*", r"\1", text.replace("\0", " "), flags=re.M)
+    if spec.folder:
+        text = re.sub(spec.folder, "\0", text)
+    ends = [found.end() for found in re.finditer("\n", text)]
+    folder = here if spec.at == HERE else spec.at
+    search = [INC, *_searched(text, spec, folder)]
+    literal = set()
+    for form in spec.forms:
+        base = here if form.base == HERE else form.base
+        for found in islice(re.finditer(form.pattern, text, re.M), LOADED_MAX):
+            literal.add(found.start())
+            path = _path(found, form, base, folder)
+            if language == "js" and path is not None and not path.startswith((".", "/", "\0")):
+                continue  # a package
+            bases = search if base == INC else [base]
+            paths = {path and joined(one, path + end) for one in bases for end in form.ends}
+            if language == "js" and path and path.endswith(".js"):
+                paths.add(joined(base, path[:-3] + ".ts"))
+            role = "script" if form.language else "sourced"
+            use = Use(role, form.language or language, frozenset(paths), is_optional=True)
+            yield _placed(found, use, text, ends)
+    computed = re.finditer(spec.computed, text, re.M) if spec.computed else iter(())
+    for found in islice(computed, LOADED_MAX):
+        if found.start() not in literal:
+            yield _placed(found, Use("sourced", language, UNKNOWN), text, ends)
+
+
+def _searched(text: str, spec: _Language, folder: str) -> Iterator[str]:
+    """Yield the folders that a script adds to those where modules are searched."""
+    for found in re.finditer(spec.search, text, re.M) if spec.search else ():
+        for quoted in re.findall(_QUOTED, found["path"]) or [f" {found['path']} "]:
+            path = quoted[1:-1].strip()
+            place = joined(folder, path[1:].lstrip("/")) if path[:1] == "\0" else joined(WORK, path)
+            yield place or WORK
+
+
+def _path(found: re.Match[str], form: _Form, base: str, folder: str) -> str | None:
+    """Return the path in a form; None for one that the script itself puts together."""
+    parts = [quoted[1:-1] for quoted in re.findall(_QUOTED, found["path"])] or [found["path"]]
+    is_below = "folder" in found.re.groupindex and found["folder"] is not None
+    path = "/".join(parts) if is_below else parts[0]
+    if "$" in path or "#{" in path:
+        return None
+    if form.dots:
+        path = path.replace(form.dots, "/")
+    if is_below or path.startswith("\0"):
+        return joined(folder, path.lstrip("\0/"))
+    return path
+
+
+def _placed(found: re.Match[str], use: Use, text: str, ends: list[int]) -> Use:
+    """Return a use with its place, and the text there."""
+    at = found.end() - len(found[0].lstrip())
+    line = bisect_right(ends, at)
+    shown = text[at : at + _CODE_CHARACTERS].partition("\n")[0].replace("\0", "")
+    column = at - (ends[line - 1] if line else 0) + 1
+    return use._replace(text=shown, line=line + 1, column=column)

@@ -1,0 +1,247 @@
+"""What tasks execute beside shell and Python, and what is said where that cannot be known."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.worktree.test_capture import captured, paths, problem, root, take, write
+
+__all__ = ["root"]  # a fixture
+
+DOCKER = "executor: process, command: docker build ."
+
+
+def told(root: Path, *tasks: str, head: str = "") -> list[str]:
+    return [problem.message for problem in captured(root, *tasks, head=head).unknown]
+
+
+def command(line: str) -> str:
+    return f"executor: process, command: {json.dumps(line)}"
+
+
+# -- other languages
+
+
+def test_recipes_are_followed_in_the_folder_of_their_file(root: Path) -> None:
+    write(root, "Makefile", "all:\n\t$(MAKE) -C sub x; python a.py\ninclude more.mk\n")
+    write(root, "more.mk", "b:\n\tsh b.sh\n")
+    write(root, "sub/Makefile", "x:\n\tpython a.py\n")
+    write(root, "justfile", "c:\n  sh {{x}}; sh b.sh\n")
+    for path in ("a.py", "b.sh", "sub/a.py", "data.csv"):
+        write(root, path)
+    made = ["Makefile", "a.py", "b.sh", "more.mk", "sub/Makefile", "sub/a.py"]
+    assert paths(root, command("make")) == made
+    assert paths(root, command("cd sub && make")) == ["sub/Makefile", "sub/a.py"]
+    assert paths(root, command("just c")) == ["b.sh", "justfile"]
+    (open_,) = captured(root, command("just c")).unknown
+    assert (open_.file, open_.line) == ("w/justfile", 2)
+
+
+def test_scripts_are_followed_to_what_they_load_by_a_literal(root: Path) -> None:
+    write(root, "js/x.js", "require('./a'); require('fs'); require('../lib')")
+    for path in ("js/a.ts", "lib/index.js", "lib/no.js", "node_modules/fs/index.js"):
+        write(root, path)
+    assert paths(root, command("node js/x.js")) == ["js/a.ts", "js/x.js", "lib/index.js"]
+    write(root, "a.R", "source('b.R'); read.csv('d.csv')")
+    write(root, "b.R", "source(path)")
+    write(root, "d.csv")
+    write(root, "tool", "#!/usr/bin/env Rscript\nsource('a.R')", mode=0o755)
+    for line, first in (("./tool", ["tool"]), ("Rscript -e 'source(\"a.R\")'", [])):
+        assert paths(root, command(line)) == ["a.R", "b.R", *first]
+        assert told(root, command(line)) == [
+            "it is not known which file this sources: source(path)"
+        ]
+        assert told(root, command(line), head="include: [d.csv]\n") == []
+    write(root, "x.pl", "use A;")
+    write(root, "lib/A.pm", "use A::B;")
+    write(root, "lib/A/B.pm")
+    for line in ("perl -Ilib x.pl", "PERL5LIB=lib perl x.pl"):
+        assert paths(root, command(line)) == ["lib/A.pm", "lib/A/B.pm", "x.pl"]
+
+
+def test_of_a_program_that_python_begins_all_is_python(root: Path) -> None:
+    write(root, "tool", "#!/usr/bin/env python3\nimport a", mode=0o755)
+    write(root, "a.py", "import b")
+    write(root, "b.py")
+    assert paths(root, command("./tool")) == ["a.py", "b.py", "tool"]
+
+
+def test_python_starts_what_lies_beside_it(root: Path) -> None:
+    write(
+        root,
+        "s/x.py",
+        "import subprocess, sys, os\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
+        "subprocess.run([sys.executable, str(HERE / 'a.py')])\n"
+        "subprocess.run([HERE / 'b.sh'])\nsubprocess.run(f'sh {HERE}/c.sh x', shell=True)\n"
+        "os.system('sh ' + os.path.join(os.path.dirname(__file__), 'd.sh'))\n"
+        "subprocess.run(['sh', f'{HERE}/e.sh'])\n",
+    )
+    names = [f"s/{name}" for name in ("a.py", "b.sh", "c.sh", "d.sh", "e.sh")]
+    for path in names:
+        write(root, path)
+    assert paths(root, command("python s/x.py")) == [*names, "s/x.py"]
+
+
+# -- machine code and archives
+
+
+@pytest.mark.parametrize("end", [".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so", ".pyc"])
+def test_a_compiled_module_is_code(root: Path, end: str) -> None:
+    write(root, "t.py", "import fast, pkg")
+    write(root, f"fast{end}", b"\x7fELF\0")
+    write(root, "pkg/__init__.py", "from ._c import f\nfrom . import other")
+    write(root, f"pkg/_c{end}", b"\x7fELF\0")
+    write(root, f"pkg/unused{end}")
+    found = captured(root, "executor: python, file: t.py")
+    assert list(found.files) == [f"fast{end}", "pkg/__init__.py", f"pkg/_c{end}", "t.py"]
+    assert found.unknown == ()
+    assert paths(root, "executor: python, module: fast") == [f"fast{end}"]
+    write(root, "fast.py", "import json")
+    assert paths(root, command("python -m fast")) == sorted(["fast.py", f"fast{end}"])
+    assert paths(root, command("python -m fast"), head="exclude: ['fast.*']\n") == []
+
+
+def test_a_library_that_python_loads_is_code(root: Path) -> None:
+    write(root, "x.so", b"\x7fELF\0")
+    write(root, "s/y.so", b"\x7fELF\0")
+    lines = "ctypes.CDLL('./x.so')", "cdll.LoadLibrary(os.path.dirname(__file__) + '/y.so')"
+    write(root, "s/t.py", "\n".join((*lines, "ctypes.CDLL('libc.so.6')")))
+    found = captured(root, command("python s/t.py"))
+    assert (list(found.files), found.silent) == (["s/t.py", "s/y.so", "x.so"], ())
+
+
+def test_an_archive_of_modules_is_code(root: Path) -> None:
+    archive = b"PK\3\4\0\0"
+    for path in ("lib.zip", "more.zip", "app.pyz"):
+        write(root, path, archive)
+    write(root, "t.py", "import sys\nsys.path.insert(0, 'more.zip')\nimport a")
+    write(root, "src/sitecustomize.py", "import b")
+    write(root, "src/b.py")
+    found = ["lib.zip", "more.zip", "src/b.py", "src/sitecustomize.py", "t.py"]
+    assert paths(root, command("PYTHONPATH=lib.zip:src python t.py")) == found
+    assert told(root, command("python app.pyz")) == []
+    assert paths(root, command("spark-submit --py-files lib.zip,src/b.py t.py")) == [
+        "lib.zip",
+        "more.zip",
+        "src/b.py",
+        "t.py",
+    ]
+
+
+# -- what is said
+
+
+def test_code_that_a_program_finds_by_its_own_rules_is_warned_of(root: Path) -> None:
+    write(root, "tests/test_a.py")
+    write(root, "t.py", "import subprocess\nsubprocess.run(['dbt', 'run'])")
+    loads = "it is not known which code this loads: "
+    assert told(root, command("pytest -q")) == [f"{loads}pytest"]
+    assert told(root, command("python t.py")) == [f"{loads}dbt"]
+    for task in (command("pytest -q"), command("python t.py")):
+        assert told(root, task, head="include: [tests/test_a.py]\n") == []
+    assert told(root, DOCKER) == [f"{loads}docker"]
+    assert told(root, command("docker run x; npm ci; go version")) == []
+
+
+def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> None:
+    write(root, "q.sql")
+    (found,) = captured(root, command("snow sql -f q.sql")).unknown
+    assert found.message == "snow may execute q.sql, which is not captured"
+    assert found.hint == "`include: [q.sql]` if it is code, `exclude: [q.sql]` if not"
+    for key in ("include", "exclude"):
+        assert told(root, command("snow sql -f q.sql"), head=f"{key}: [q.sql]\n") == []
+    lines = "snow -f gone.sql", "snow d.csv", "cp q.sql x", "python -c 1 q.sql", "psql -f q.sql"
+    for line in (*lines, "psql -f q.sql; snow q.sql", "curl -o q.sql u; snow q.sql"):
+        assert told(root, command(line)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("sed s/a/b/ x.sh | sh", "sh may execute"),
+        ("bash <(sed 1d x.sh)", "bash may execute"),
+        ('eval "$(sed 1d x.sh)"', "eval may execute"),
+        ("cp x.sh y.sh; sh y.sh", "y.sh is made of"),
+        ("sed s/a/b/ x.sh > y.sh; ./y.sh", "y.sh is made of"),
+        ("cat x.sh | tee y.sh; . ./y.sh", "y.sh is made of"),
+        ("mkdir d; cp x.sh d; sh d/x.sh", "d/x.sh is made of"),
+        ("python c.py", "y.sh is made of"),
+    ],
+)
+def test_code_that_is_made_of_a_file_is_warned_of(root: Path, line: str, made: str) -> None:
+    write(root, "x.sh")
+    copy = "import shutil, subprocess\nshutil.copy('x.sh', 'y.sh')\n"
+    write(root, "c.py", copy + "subprocess.run(['sh', 'y.sh'])")
+    message = f"{made} x.sh, which is not captured"
+    assert told(root, command(line)) == [message]
+    write(root, "y.sh")  # of an earlier run
+    assert told(root, command(line)) == [message]
+    for key in ("include", "exclude"):
+        assert told(root, command(line), head=f"{key}: [x.sh]\n") == []
+    two = line.partition(";")[0], line.partition(";")[2] or "true"
+    assert told(root, *map(command, two)) == [message]
+
+
+@pytest.mark.parametrize("line", ["cat x.sh | sh", 'eval "$(cat x.sh)"', ". <(cat x.sh)"])
+def test_what_is_executed_as_another_program_prints_it_is_captured(root: Path, line: str) -> None:
+    write(root, "x.sh", "sh z.sh")
+    write(root, "z.sh")
+    found = captured(root, command(line))
+    assert (list(found.files), found.unknown) == (["x.sh", "z.sh"], ())
+
+
+def test_commands_out_of_data_are_no_reason_for_a_warning(root: Path) -> None:
+    write(root, "d.csv")
+    write(root, "gen.py")
+    for line in ("awk 1 d.csv | sh", "python gen.py d.csv | sh", 'eval "$(ssh-agent -s)"'):
+        assert told(root, command(line)) == []
+    assert told(root, command("sort d.csv > e.csv; sqlite3 x.db < e.csv")) == []
+
+
+def test_a_link_to_a_script_that_python_takes_for_its_file_is_warned_of(root: Path) -> None:
+    write(root, "real/run.py", "import helper, json")
+    write(root, "real/alone.py", "import json")
+    write(root, "real/helper.py")
+    (root / "tasks").mkdir()
+    for name in ("run.py", "alone.py"):
+        (root / "tasks" / name).symlink_to(f"../real/{name}")
+    (found,) = captured(root, command("python tasks/run.py")).unknown
+    assert found.message == (
+        "tasks/run.py is a link, and Python imports real/helper.py beside real/run.py"
+    )
+    assert (found.line, found.hint) == (3, "name real/run.py, as old versions have no link")
+    assert told(root, command("python tasks/alone.py")) == []
+    (root / "same").symlink_to("real")
+    assert told(root, command("python same/run.py; python real/run.py")) == []
+    write(root, "x.sh", "python tasks/run.py")
+    (found,) = captured(root, command("sh x.sh")).unknown
+    assert found.file == "w/x.sh"
+
+
+@pytest.mark.parametrize("name", ["code", "test"])
+def test_a_folder_that_is_named_like_a_module_of_python_is_warned_of(root: Path, name: str) -> None:
+    write(root, f"{name}/etl.py")
+    write(root, "t.py", f"import json\nimport {name}.etl, os.path")
+    message = f"{name}.etl is not found: {name} is a module of Python itself"
+    (found,) = captured(root, "executor: python, file: t.py").unknown
+    assert (found.message, found.file, found.line) == (message, "w/t.py", 2)
+    for task in (f"executor: python, module: {name}.etl", command(f"python -m {name}.etl")):
+        assert told(root, task) == [message]
+    write(root, "s.py", f"import {name}, xml.dom")
+    assert told(root, "executor: python, file: s.py") == []
+    write(root, f"{name}/__init__.py")
+    assert told(root, "executor: python, file: t.py") == []
+
+
+def test_machine_code_that_is_too_large_can_be_left_out(root: Path) -> None:
+    write(root, "t.py", "import fast")
+    os.truncate(write(root, "fast.so"), 1 << 40)
+    found = problem(root, "executor: python, file: t.py")
+    assert found.hint is not None and found.hint.endswith(
+        "`exclude: [fast.so]` says that it is data"
+    )
+    assert list(take(root, "executor: python, file: t.py", head="exclude: [fast.so]\n")) == ["t.py"]
