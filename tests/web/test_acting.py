@@ -205,6 +205,14 @@ def test_a_program_sends_json_and_the_token(
     assert (answer.status, answer.json) == (200, {"schema": "ork.done.v1", "data": said})
     assert (waiting.entry.params, waiting.entry.author) == ({"day": "friday"}, "cron")
     queue.remove(store, waiting)
+    for path, body, words in (
+        ("run", '{"day": "x"}', "there is no field day here"),
+        ("run", '{"inputs.day": "x"}', "there is no field inputs.day here"),
+        ("tag", '{"label": "q", "to": "etl~1"}', "there is no field to here"),
+        ("pause", '{"until": "friday"}', "there is no field until here"),
+    ):
+        refused = send(f"/workflows/etl/{path}", body)
+        assert (refused.status, words in refused.text) == (400, True)
     other = '{"label": "p", "revision": "etl~1", "force": false}'
     assert send("/workflows/etl/tag", other).status == 400
     assert send("/workflows/etl/untag", '{"label": "p"}').status == 200
@@ -268,3 +276,14 @@ def test_what_is_gone_for_good_is_told_in_a_line_and_not_undone(served: Served, 
     row, others = text.partition("<tbody>")[2].split("</tr>", 1)
     assert "<code>etl</code> runs #1" in row and row.count("gone for good") == 1
     assert ("/undo" in row, "/undo" in others) == (False, True)
+
+
+def test_a_parameter_that_is_missing_is_told_by_its_field(served: Served, store: Store):
+    file = store.project / "asked.yaml"
+    file.write_text(
+        "name: asked\nparams: {at: {type: str}}\n"
+        "tasks: {x: {executor: process, command: 'true', inputs: {at: {ref: params.at}}}}\n"
+    )
+    deploy(store, file, stamp=stamp())
+    refused = served.post("/workflows/asked/run", X_User="ada")
+    assert (refused.status, "give it with input.at=VALUE" in refused.text) == (400, True)

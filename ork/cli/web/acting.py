@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -86,6 +87,7 @@ class Done(NamedTuple):
 
 
 Change: TypeAlias = Callable[[Form], Done]  # each imports what it needs: most pages only show
+Fields: TypeAlias = tuple[str, ...]  # those that a change may have; INPUT begins many
 
 
 def _run(form: Form) -> Done:
@@ -102,7 +104,11 @@ def _run(form: Form) -> Done:
     caller = Caller(stamp=form.stamp("run", name), now=form.now)
     # By its oid: a name could be that of a file.
     newest = head(form.store, name)
-    queued = queue.put(form.store, newest, options=Options(given=given), caller=caller)
+    try:
+        queued = queue.put(form.store, newest, options=Options(given=given), caller=caller)
+    except UsageError as error:
+        words = re.sub(r"-i (?=\w)", INPUT, error.message)  # here it is the name of a field
+        raise UsageError(words, hint=error.hint) from None
     if not form.schedule:
         return Done(f"{name} waits: this `ork up` starts no runs, another one has to", queued.id)
     return Done(f"{name} will run in a moment", queued.id)
@@ -212,29 +218,29 @@ def _undo(form: Form) -> Done:
     return Done(f"took back: {done.operation.command}")
 
 
-CHANGES: tuple[tuple[str, Change], ...] = (
-    ("/workflows/{name}/run", _run),  # input.NAME
-    ("/workflows/{name}/pause", _pause),
-    ("/workflows/{name}/resume", _resume),
-    ("/workflows/{name}/rollback", _rollback),  # revision, message
-    ("/workflows/{name}/tag", _tag),  # label, revision, force
-    ("/workflows/{name}/untag", _untag),  # label
-    ("/runs/{name}/{number:int}/retry", _retry),
-    ("/runs/{name}/{number:int}/cancel", _cancel),
-    ("/queue/{name}/{id}/remove", _take_back),
-    ("/ops/{oid}/undo", _undo),
+CHANGES: tuple[tuple[str, Change, Fields], ...] = (
+    ("/workflows/{name}/run", _run, (INPUT,)),
+    ("/workflows/{name}/pause", _pause, ()),
+    ("/workflows/{name}/resume", _resume, ()),
+    ("/workflows/{name}/rollback", _rollback, ("revision", "message")),
+    ("/workflows/{name}/tag", _tag, ("label", "revision", "force")),
+    ("/workflows/{name}/untag", _untag, ("label",)),
+    ("/runs/{name}/{number:int}/retry", _retry, ()),
+    ("/runs/{name}/{number:int}/cancel", _cancel, ()),
+    ("/queue/{name}/{id}/remove", _take_back, ()),
+    ("/ops/{oid}/undo", _undo, ()),
 )
 
 
 def routes(web: Web) -> list[Route]:
     """Return the routes of all changes."""
     return [
-        Route(pattern, partial(_change, web, change), methods=["POST"])
-        for pattern, change in CHANGES
+        Route(pattern, partial(_change, web, change, known), methods=["POST"])
+        for pattern, change, known in CHANGES
     ]
 
 
-async def _change(web: Web, change: Change, request: Request) -> Response:
+async def _change(web: Web, change: Change, known: Fields, request: Request) -> Response:
     """Do what a form asks for, and lead back to its page."""
     if not web.setup.allow_changes:
         raise guard.Refused(
@@ -249,6 +255,7 @@ async def _change(web: Web, change: Change, request: Request) -> Response:
     if who is None and web.setup.proxy_user_header is not None:
         raise guard.Refused("the proxy names nobody, so nothing is changed")
     back = guard.local_path(fields.pop("back", "/"))
+    _refuse_unknown(fields, known)
     form = Form(
         store=web.store,
         now=now_here(),
@@ -264,6 +271,15 @@ async def _change(web: Web, change: Change, request: Request) -> Response:
     response = RedirectResponse(back, 303)
     guard.set_notice(request, response, web.rules, done.message)
     return response
+
+
+def _refuse_unknown(fields: Mapping[str, str], known: Fields) -> None:
+    """Raise UsageError for a field that means nothing here."""
+    for name in fields:
+        if name not in known and not (INPUT in known and name.startswith(INPUT)):
+            takes = ", ".join(f"{one}NAME" if one == INPUT else one for one in known)
+            hint = f"it takes {takes}" if known else "it takes none"
+            raise UsageError(f"there is no field {name} here", hint=hint)
 
 
 async def _fields(request: Request) -> dict[str, str]:
