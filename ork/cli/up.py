@@ -16,7 +16,7 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human, signals
-from ork.cli.screen.line import Line, event_text, unread_is_no_error
+from ork.cli.screen.line import Line, event_text, note_line, unread_is_no_error
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -90,6 +90,14 @@ def up(
     session: Session = ctx.obj
     if no_web and no_schedule:
         raise UsageError("--no-web and --no-schedule leave nothing to do")
+    of_page = {
+        "--listen": listen,
+        "--allow-changes": allow_changes,
+        "--host": host,
+        "--proxy-user-header": proxy_user_header,
+    }
+    if no_web and (useless := next(filter(of_page.get, of_page), None)):
+        raise UsageError(f"{useless} is for the page, and --no-web serves none")
     grace_s = _seconds(grace)
     from ork.daemon.page import refuse_host, split_address
 
@@ -104,12 +112,9 @@ def up(
         options = {
             "--no-web": no_web,
             "--no-schedule": no_schedule,
-            "--listen": listen,
-            "--allow-changes": allow_changes,
+            **of_page,
             "--jobs": jobs,
             "--grace": grace,
-            "--host": host,
-            "--proxy-user-header": proxy_user_header,
         }
         sys.stdout.write(_unit(session, folder, _words(options), grace_s))
         return
@@ -126,7 +131,7 @@ def up(
 
         setup = {
             "store": str(folder),
-            "listen": _chosen(listen),
+            "listen": _chosen(session, listen),
             "token": None,  # a command line could be read by every user of the machine
             "allow_changes": allow_changes,
             "hosts": host or [],
@@ -295,7 +300,7 @@ def _need_web() -> None:
         )
 
 
-def _chosen(listen: str | None) -> str:
+def _chosen(session: Session, listen: str | None) -> str:
     """Return where the page is to answer: there, else at a port that nobody has.
 
     What cannot be is said before anything is fired. The port is chosen here, so that the page has
@@ -309,6 +314,8 @@ def _chosen(listen: str | None) -> str:
     except UsageError:
         if listen is not None:
             raise
+        told = f"{LISTEN} is taken: the page has another port; --listen names one"
+        session.say(note_line(told))
         made = listening("127.0.0.1:0")
     with made:
         return f"{wish.rpartition(':')[0]}:{made.getsockname()[1]}"

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ork.cli import up
+from ork.cli.session import Session
 from tests.conftest import Ork
 from tests.daemon.ups import Up, eventually, running
 
@@ -97,6 +99,18 @@ def test_where_it_cannot_listen_it_ends_before_anything_is_fired(
         )
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_that_the_usual_port_is_taken_is_said(
+    ork: Ork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setattr(up, "LISTEN", taken)
+        chosen = up._chosen(Session(ork.world(), ()), None)
+    assert chosen.startswith("127.0.0.1:") and chosen != taken
+    words = f"{taken} is taken: the page has another port; --listen names one"
+    assert capsys.readouterr().err == f"note: {words}\n"
 
 
 @pytest.mark.parametrize(

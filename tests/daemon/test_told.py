@@ -163,6 +163,9 @@ def test_systemd_takes_the_unit(etl: Ork, tmp_path: Path) -> None:
     [
         (("--no-web",), 3, "no ork store here"),
         (("--no-web", "--no-schedule"), 2, "leave nothing to do"),
+        (("--no-web", "--allow-changes"), 2, "--allow-changes is for the page, and --no-web"),
+        (("--no-web", "--listen", "[::1]:80"), 2, "--listen is for the page, and --no-web serves"),
+        (("--no-web", "--host", "a.example.org"), 2, "--host is for the page"),
         (("--no-web", "--grace", "soon"), 2, "--grace soon: no duration"),
     ],
 )
