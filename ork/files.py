@@ -125,12 +125,12 @@ def new_file(name: Name, *, at: int | None = None, mode: int = 0o666) -> Iterato
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
+def replace_file(path: Path, pieces: Iterable[bytes], *, mode: int = 0o666) -> None:
     """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
 
-    Owner and permissions stay as they were. What is a link is replaced, not followed. What a
-    process that was killed has left beside it is removed; one that is still at work keeps a lock. A
-    device or a pipe is no file to be replaced: it gets the bytes.
+    Owner and permissions stay as they were; `mode` is that of a new one. What is a link is
+    replaced, not followed. What a process that was killed has left beside it is removed; one that
+    is still at work keeps a lock. A device or a pipe is no file to be replaced: it gets the bytes.
     """
     if is_special(path):
         with open(path, "wb") as stream:
@@ -139,7 +139,7 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     with open_folder(path.parent) as at:
         remove_abandoned(_PART, at=at)
         try:
-            beside, descriptor = _new_part(at)
+            beside, descriptor = _new_part(at, mode)
         except OSError as error:
             error.filename = os.fspath(path)  # of the other one nobody has heard
             raise
@@ -171,14 +171,14 @@ def is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _new_part(at: int) -> tuple[str, int]:
+def _new_part(at: int, mode: int) -> tuple[str, int]:
     """Make a file of a new name, locked, so that `remove_abandoned` knows; return its descriptor.
 
     Before it is locked somebody may take it for abandoned: then there is another one.
     """
     while True:
         name = f".ork-{os.urandom(6).hex()}.part"
-        descriptor = os.open(name, _NEW, 0o666, dir_fd=at)
+        descriptor = os.open(name, _NEW, mode, dir_fd=at)
         if _is_ours(descriptor) and os.fstat(descriptor).st_nlink:
             return name, descriptor
         os.close(descriptor)

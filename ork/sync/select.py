@@ -88,7 +88,8 @@ def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) 
         target.writelines(written)
         target.flush()
         return Created(size=None, going_on=chosen.going_on)
-    replace_file(target, written)
+    # Logs and outputs are for the owner of a store alone.
+    replace_file(target, written, mode=0o666 if wish.runs == 0 else 0o600)
     if is_special(target):
         return Created(size=None, going_on=chosen.going_on)
     with open_bundle(str(target)) as bundle:

@@ -32,6 +32,16 @@ def test_create_verify_list(ran, golden):
     assert ran("bundle", "verify", "etl.bundle").out == f"whole: {size}\n"
 
 
+@pytest.mark.parametrize(("words", "mode"), [((), 0o644), (("--runs", "1"), 0o600)])
+def test_runs_are_for_the_owner_of_a_store_alone(ran, words, mode):
+    before = os.umask(0o022)
+    try:
+        assert ran("bundle", "create", "etl.bundle", "etl", *words).code == 0
+    finally:
+        os.umask(before)
+    assert Path("etl.bundle").stat().st_mode & 0o777 == mode
+
+
 def test_json(ran, elsewhere, golden):
     golden("bundle/create.json", steady(ran("bundle", "create", "etl.bundle", "etl", "--json").out))
     golden("bundle/list.json", steady(ran("bundle", "list", "etl.bundle", "--json").out))
