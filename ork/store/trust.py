@@ -111,11 +111,15 @@ def _is_safe(folder: Path, environ: Mapping[str, str]) -> bool:
 
     path = _configuration(environ)
     try:
-        entries = tomllib.loads(path.read_text("utf-8")).get("safe_stores", [])
+        found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return False
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from None
+    entries = found.pop("safe_stores", [])
+    if found:
+        name = json.dumps(min(found), ensure_ascii=False)
+        raise StoreError(f"{path}: {name} is not known", hint="it has `safe_stores` alone")
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise StoreError(f'{path}: safe_stores must be a list of paths, or ["*"]')
     if "*" in entries:

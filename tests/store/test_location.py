@@ -289,6 +289,13 @@ def test_a_configuration_that_does_not_name_the_store_does_not_open_it(
         open_and_close(foreign, HOME=str(tmp_path))
 
 
+def test_a_key_that_is_not_known_is_told(foreign: Path, tmp_path: Path) -> None:
+    configure(tmp_path, 'safe_store = ["*"]')
+    with pytest.raises(StoreError, match='"safe_store" is not known') as error:
+        open_and_close(foreign, HOME=str(tmp_path))
+    assert error.value.hint == "it has `safe_stores` alone"
+
+
 @pytest.mark.parametrize("text", ["safe_stores = '*'", "safe_stores = [1]", "safe_stores = ["])
 def test_a_configuration_that_is_wrong_says_so(foreign: Path, text: str, tmp_path: Path) -> None:
     configure(tmp_path, text)
