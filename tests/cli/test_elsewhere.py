@@ -373,10 +373,9 @@ def test_who_joins_a_store_with_a_history_is_told_of_it(etl: Ork, tmp_path: Path
     assert etl("run", "etl.yaml").code == 0
     joined = etl("init", "--store", url, "../second")
     assert joined.out == f"From now on this project has the store in {url}: 1 workflow\n"
-    assert (
-        "next: `ork log` shows the history, `ork restore --all --code` writes the files"
-        in joined.err
-    )
+    told = "next: `ork -C ../second log` shows the history,"
+    told += " `ork -C ../second restore --all --code` writes the files\n"
+    assert told in joined.err
     ran = etl("-C", "../second", "run", "etl")
     assert "etl.yaml is not here" in ran.err and "is gone" not in ran.err
 

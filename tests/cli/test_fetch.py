@@ -205,6 +205,14 @@ def test_what_was_renamed_there_is_known_by_its_former_name(ran, team):
     assert "behind" not in ran("status").out
 
 
+def test_a_clone_of_the_project_around_this_folder_needs_a_target(ran):
+    told = ran("clone", ".")
+    copy = f"../{ran.folder.name}-copy"
+    assert (told.code, told.err.splitlines()[1:]) == (2, [f"hint: `ork clone . {copy}`"])
+    assert not (ran.folder / ran.folder.name).exists()
+    assert ran("clone", ".", copy).code == 0
+
+
 def test_a_clone_without_a_target_has_the_name_of_the_other(ran, tmp_path, monkeypatch):
     source = Path.cwd()
     (tmp_path / "elsewhere").mkdir()

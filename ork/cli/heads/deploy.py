@@ -95,13 +95,14 @@ def init(
     environ = session.world.environ
     store = session.chosen or folder.resolve() / location.NAME
     address = None if url is None else parse_url(url, base=Path.cwd())
+    root = folder if session.chosen is None else Path()  # where the store is found from
     written: list[Path] = []
     if example is not None:
         from ork.cli.heads.example import write_example
 
         written = write_example(example, folder)
     if backup is not None:
-        _init_from(session, backup, store, address)
+        _init_from(session, backup, root, store, address)
         return
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +119,7 @@ def init(
         environ = {**environ, "ORK_STORE": url}
     with closing(location.open_backend(store, environ=environ)) as backend:
         workflows = sum(1 for _ in backend.survey("workflows/"))
+    session.started_in /= root  # for what is to be typed next
     has = f": {count(workflows, 'workflow')}" if workflows else ""
     session.print([[f"{verb} {place or store}{has}"]])
     if not existed and not place:
@@ -129,8 +131,7 @@ def init(
         session.say(*_password(url))
     if written:
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
-        at = "" if folder == Path() else f"-C {shlex.quote(str(folder))} "
-        told = f"`ork {at}run {shlex.quote(str(written[0].relative_to(folder)))}`"
+        told = f"`ork run {shlex.quote(os.path.relpath(written[0], root))}`"
     elif workflows:
         told = _HISTORY
     else:
@@ -138,11 +139,14 @@ def init(
     session.say(next_line(told))
 
 
-def _init_from(session: Session, backup: str, store: Path, address: Address | None) -> None:
+def _init_from(
+    session: Session, backup: str, root: Path, store: Path, address: Address | None
+) -> None:
     from ork.sync.from_backup import restore
 
     environ = session.world.environ
     done = restore(backup, store, environ=environ, address=address)
+    session.started_in /= root
     place = location.elsewhere(store, environ=environ) or store
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
     session.print([[f"Made a store of {quoted(public(backup))} in {place}: {', '.join(parts)}"]])

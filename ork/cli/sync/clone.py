@@ -1,5 +1,6 @@
 """ork clone: a new store of another one."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,10 @@ def clone(
         )
     if target is None and is_url(source):
         raise UsageError("say where to: a URL has no name for it", hint="`ork clone URL FOLDER`")
+    if target is None and Path.cwd().is_relative_to(Path(source).resolve()):
+        copy = os.path.relpath(f"{Path(source).resolve()}-copy")
+        hint = f"`ork clone {shlex.quote(source)} {shlex.quote(copy)}`"
+        raise UsageError(f"say where to: this folder is in {quoted(source)} itself", hint=hint)
     target = target or Path(source).resolve().name
     done = clone(
         source,
