@@ -280,8 +280,12 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
     found = []
-    near = workflow_files(folder, at_most=FILES_MAX)
-    for path in sorted({*known, *(relative(store, path) for path in near)}):
+    near = {relative(store, path) for path in workflow_files(folder, at_most=FILES_MAX)}
+    around = set()  # where a file that is gone may be by now
+    if not all((store.project / path).exists() for path in known):
+        others = workflow_files(store.project, at_most=FILES_MAX)
+        around = {relative(store, path) for path in others} - near
+    for path in sorted({*known, *near, *around}):
         one = _file_status(store, path, known.get(path), every, author, read)
         other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
         if other != path:
@@ -296,6 +300,9 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     moved.update(renamed.values())
     for one in found:
         if one.path in moved or one.workflow in put_away:
+            continue
+        far = one.path in around and one.path not in known
+        if far and one.state != "moved" and one.path not in renamed:
             continue
         if before := renamed.get(one.path):
             one = replace(one, state="renamed", other=known[before])

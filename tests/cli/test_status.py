@@ -100,3 +100,13 @@ def test_paths_are_as_one_would_type_them_here(history, edit, monkeypatch):
     assert result.out.split()[:2] == ["modified", "../etl.yaml"]
     assert "`ork deploy ../etl.yaml`" in result.err
     assert json.loads(history("status", "--json").out)["data"][0]["path"] == "etl.yaml"
+
+
+def test_a_file_that_moved_is_found_from_every_folder(etl, monkeypatch):
+    assert etl("deploy", "etl.yaml").code == 0
+    etl.write("far/new.yaml", "name: far\ntasks: {a: {executor: process, command: 'true'}}\n")
+    (etl.folder / "here").mkdir()
+    (etl.folder / "etl.yaml").rename(etl.folder / "moved.yaml")
+    monkeypatch.chdir("here")
+    told = etl("status", "-s")
+    assert (told.code, told.out) == (0, "R  ../moved.yaml\n")
