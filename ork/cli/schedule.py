@@ -1,5 +1,6 @@
 """ork schedule: what is due when, what was left out, and who paused it"""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -329,7 +330,7 @@ def _late(
         session.print(_late_view(found, session), page=True)
     if found:
         raise typer.Exit(1)
-    if not as_json:
+    if not as_json and sys.stdout.isatty():  # a line of cron mails what is said
         session.say(["no slot is late"])
 
 

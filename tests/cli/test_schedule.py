@@ -7,7 +7,10 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -148,12 +151,36 @@ def test_what_is_late_has_no_run(two, golden):
     golden("schedule/late.json", two("schedule", "late", "--json").out)
     since = ("--since", "2026-11-01T12:59:00+00:00")
     none = two("schedule", "late", *since, "--grace", "1h")
-    assert (none.code, none.out, none.err) == (0, "", "no slot is late\n")
+    assert (none.code, none.out, none.err) == (0, "", "")
     two._seconds += 600
     late = two("schedule", "late", *since)
     assert (late.code, late.out.count("no `ork up` works here  4 slots")) == (1, 1)
     two("schedule", "pause", "etl")
     assert two("schedule", "late", *since).code == 0
+
+
+def test_the_line_of_cron_mails_what_is_late_and_else_nothing(two):
+    page = (Path(__file__).parents[2] / "docs/schedules.md").read_text()
+    line = re.search(r"^\*/15 \* \* \* \*  (cd .*schedule late.*)$", page, re.M).group(1)
+    two.write("bin/mail", '#!/bin/sh\n{ echo "$@"; cat; } > mailed\n', executable=True)
+    two.write("bin/ork", f'#!/bin/sh\nexec "{sys.executable}" -m ork "$@"\n', executable=True)
+    environ = {"PATH": f"{two.folder}/bin:{os.environ['PATH']}", "HOME": str(two.folder)}
+
+    def by_cron():
+        words = line.replace("/srv/etl", shlex.quote(str(two.folder)))
+        return subprocess.run(
+            ["/bin/sh", "-c", words], env=environ, capture_output=True, text=True, timeout=60
+        )
+
+    done = by_cron()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    subject, *told = (two.folder / "mailed").read_text().splitlines()
+    assert subject == "-s etl is late team@example.org" and "no `ork up` works here" in told[0]
+    (two.folder / "mailed").unlink()
+    two("schedule", "pause", "--all")
+    done = by_cron()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (two.folder / "mailed").exists()
 
 
 def test_nothing_to_list(ork, golden):
