@@ -198,14 +198,17 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
                 return [[time, name, " is run from the queue"]]
             return [[time, name, f" fired for {_slot(told.slot, now)}"]]
         case tell.Ended(state=state, reason=reason):
-            took = f" in {human.duration(told.duration)}" if told.duration is not None else ""
+            least = ">" if state == "interrupted" else ""  # only its last sign of life is known
+            took = (
+                f" in {least}{human.duration(told.duration)}" if told.duration is not None else ""
+            )
             why = f": {reason.partition(chr(10))[0]}" if reason else ""
             name = (f"{told.workflow}#{told.number}", "name")
             left = told.retries
             again = f"; to be retried, {human.count(left, 'time')} at most" if left else ""
             return [[time, name, " ", (state, state), f"{took}{why}{again}"]]
         case tell.LeftOut(count=number, first=first, last=last):
-            until = f" to {_slot(last, now)}" if number > 1 else ""
+            until = f" to {_slot(last, first.astimezone(now.tzinfo))}" if number > 1 else ""
             which = f"{human.count(number, 'slot')} left out, {_slot(first, now)}{until}"
             return [[time, (told.workflow, "name"), f": {which}: {told.reason}"]]
         case tell.Trouble(message=message, hint=hint):

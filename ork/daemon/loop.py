@@ -55,6 +55,7 @@ from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
 from ork.schedule.schedule import key_of
+from ork.schedule.times import slots
 from ork.store import location
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
@@ -169,7 +170,9 @@ class Daemon:
         self._signal: int | None = None  # the last one that all children were sent
         self._fires = self._skips = 0
         self._hooked: Counter[str] = Counter()  # state -> hooks that have ended so
-        self._ended: Counter[str] = Counter()  # state -> runs that were told to have ended so
+        self._ended: Counter[str] = (
+            Counter()
+        )  # state -> runs that have ended so, and are not retried
         self._lag_s: float | None = None
         self._selector = DefaultSelector()
         self._bell, self._button = socketpair()
@@ -198,7 +201,8 @@ class Daemon:
 
     def _tell(self) -> Iterator[Told]:
         told, self._told = self._told, []
-        self._ended.update(one.state for one in told if isinstance(one, Ended))
+        ends = (one for one in told if isinstance(one, Ended) and not one.retries)
+        self._ended.update(one.state for one in ends)
         yield from told
 
     def _begin(self) -> None:
@@ -214,7 +218,11 @@ class Daemon:
             self._patiently(self._look)
         every = self._watched.values()
         awake = [one for one in every if one.line.workflow not in self._paused and not one.held]
-        coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
+        coming = [  # perhaps it is looked at before a slot comes
+            (next(slots(one.line.schedule, one.look_at - timedelta.resolution)), one.line.workflow)
+            for one in awake
+            if one.look_at is not None
+        ]
         coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
         slot, workflow = min(coming, default=(None, None))
         up = Up(
@@ -676,6 +684,7 @@ class Daemon:
     def _let_be(self, run: Run, why: str, now: datetime) -> None:
         """Tell why a run that failed is not retried any more, and let it have its hook."""
         self._told.append(Note(time=now, message=f"{run.name} is not retried: {why}"))
+        self._ended[run.state] += 1
         self._finish(run, now)
 
     def _finish(self, run: Run, now: datetime) -> None:

@@ -71,6 +71,22 @@ def test_the_page_answers_whoever_has_its_address(deployed: Ork) -> None:
     assert status(url, "/health") is None
 
 
+def test_a_run_that_succeeds_when_it_is_tried_again_has_not_failed(ork: Ork) -> None:
+    command = "test -e tried || { touch tried; exit 1; }"
+    tasks = f"tasks: {{t: {{executor: process, command: '{command}'}}}}"
+    ork.write("w.yaml", f"name: w\nschedule: {{every: 300d, retries: 1}}\n{tasks}\n")
+    assert ork("deploy", "w.yaml").code == 0
+    with running(ork, *LISTEN) as up:
+        url = up.until("Listening")["url"]
+        assert ork("schedule", "fire", "w").code == 0
+        assert up.until("Ended")["state"] == "failed"
+        assert up.until("Ended")["state"] == "success"
+        ended = 'ork_up_runs_ended_total{state="%s"} %d'
+        assert eventually(lambda: ended % ("success", 1) in metrics(url))
+        assert ended % ("failed", 0) in metrics(url)
+        assert up.end() == 0
+
+
 @pytest.mark.parametrize(
     ("listen", "words"),
     [

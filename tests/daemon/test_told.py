@@ -71,7 +71,11 @@ TOLD: list[tuple[tell.Told, str]] = [
         tell.LeftOut(
             time=NOW, workflow="etl", count=2, first=YESTERDAY, last=TWO, reason="etl#5 went on"
         ),
-        "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 to 02:00: etl#5 went on\n",
+        "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 to 2026-11-27 02:00: etl#5 went on\n",
+    ),
+    (
+        tell.Ended(time=NOW, workflow="etl", number=58, run="r", state="interrupted", duration=0.2),
+        "02:00:01  etl#58 interrupted in >200ms\n",
     ),
     (
         tell.Trouble(time=NOW, workflow="etl", message="the\n\x1b[2J", hint="`ork fsck`"),

@@ -260,6 +260,20 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
     assert runs_of(opened(), "w")[0].attempt == 2
 
 
+def test_what_is_told_to_come_next_is_a_slot(ork: Ork) -> None:
+    set_to(ork, 30)
+    tasks = "tasks: {t: {executor: process, command: exit 1}}"
+    deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 20m}", tasks)
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Ended")
+        assert up.end() == 0
+    with running(ork, clock=True) as up:
+        assert moment(up.until("Up")["next"]).minute == 0
+        assert up.end() == 0
+
+
 @pytest.mark.parametrize("archived", [False, True])
 def test_a_run_has_its_hook_whose_schedule_went_while_nobody_was_up(
     ork: Ork, opened: Opened, archived: bool

@@ -152,7 +152,7 @@ def _of_beats(beats: Beats) -> Iterator[Metric]:
     help = "Whether this ork up could use and write the store when it was last heard of."
     yield _one("ork_up_ok", "gauge", help, beat.ok)
     ended: Samples = [({"state": state}, beat.ended.get(state, 0)) for state in STATES[1:]]
-    help = "Runs that have ended so, of this ork up or found by it without their owner."
+    help = "Runs that have ended so for good, not to be retried, of this ork up or found by it."
     yield Metric("ork_up_runs_ended_total", "counter", help, ended)
     yield _one("ork_up_fires_total", "counter", "Runs that this ork up has fired.", beat.fires)
     yield _one("ork_up_skips_total", "counter", "Slots that this ork up has left out.", beat.skips)
