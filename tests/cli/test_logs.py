@@ -33,6 +33,15 @@ def test_a_workflow_means_its_newest_run(ran):
     assert ran("logs", "etl~1").out == ran("logs", "etl#1").out
 
 
+@pytest.mark.parametrize("follow", [(), ("-f",)])
+def test_which_run_is_shown_is_told_who_named_none(ork, follow):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: echo one}}\n")
+    assert ork("run", "w.yaml").code == ork("run", "w.yaml").code == 0
+    for revision in ("w", "w:a", "@"):
+        assert ork("logs", revision, *follow).err == "note: logs of w#2\n"
+    assert ork("logs", "w#1", *follow).err == ""
+
+
 def test_one_log_comes_as_it_is(ran):
     assert ran("logs", "etl#2:load").out == 'loading {"rows": 4}\n'
     run = json.loads(ran("runs", "-n", "1", "--json").out)["data"][0]["run"]["id"]

@@ -4,7 +4,7 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -101,6 +101,8 @@ def logs(
         session.print_json("logs", (_fields(session.store, log, tail) for log in found))
         return
     one = split_part(revision)[1] is not None
+    for log in found[:1]:
+        _say_which(session, revision, log.run)
     silent = 0
     for log in found:
         data = pieces(session.store, log.log, tail=tail)
@@ -128,6 +130,14 @@ def logs(
         run, task = run_and_task(session.store, revision, now=session.now())
         none = f"no task of {run.name} {'failed' if failed else 'has a log'}"
         session.say([f"{run.name}:{task} has not failed" if task else none])
+
+
+def _say_which(session: Session, revision: str, run: str) -> None:
+    """Tell whose logs are shown, if who asked did not name a run, and there are several."""
+    if "#" in revision or revision.startswith("run:"):
+        return
+    if len([*islice(session.store.refs(f"runs/{run.partition('#')[0]}/"), 2)]) > 1:
+        session.say(note_line(f"logs of {run}"))
 
 
 def _say_missing(session: Session, log: Log) -> None:
@@ -173,6 +183,7 @@ def _follow(
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
         return
+    _say_which(session, revision, name)
     states: dict[tuple[str, int], LastStates] = {}  # of what attempts have printed
     texts = _last_states(_texts(session, name, _drawn(session, printed, states, task)), states)
     if task and not sys.stdout.isatty():
