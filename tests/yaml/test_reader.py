@@ -546,6 +546,8 @@ def test_the_c_parser_never_changes_a_result_of_noise(
         ("a: * * * * *\n", (1, 5), "scanning an alias", "needs quotes"),
         ("a: &x [*x]\n", (1, 8), "stands inside", None),
         ("a: x\t\nb: 1\n", (1, 5), "'\\t'", "write spaces instead of this tab"),
+        ('a: "x"\t\nb: 1\n', (1, 7), "'\\t'", "write spaces instead of this tab"),
+        ("a: 'x' \t# y\nb: 1\n", (1, 8), "'\\t'", "write spaces instead of this tab"),
         ("a:\n\tb: 1\n", (2, 1), "'\\t'", "indented with spaces"),
         ("a:\u00a0x\nb: 1\n", (1, 3), "U+00A0 looks like a space", "write a space"),
         ("a: b\n\n  d: e\n", (3, 3), "mapping values", "indent this as line 1"),
