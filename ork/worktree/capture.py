@@ -121,6 +121,7 @@ class _Capture:
         self.refused: set[str] = set()
         self.reasons: dict[str, list[Reason]] = {}
         self.not_executable: list[tuple[str, str]] = []  # of a program: the task, the path
+        self.windows: list[tuple[str, str]] = []  # of a script that ends its first line so
         self.parsed: set[str] = set()
         self.bytes = 0
         self.is_full = False
@@ -148,6 +149,8 @@ class _Capture:
                     starts = task.executor == "process" and role in ("program", "file") and not by
                     if starts and not self.files[path].executable:
                         self.not_executable.append((name, path))
+                    if starts and re.match(rb"#![^\n]*\r\n", self.files[path].data):
+                        self.windows.append((name, path))
         return found
 
     def include(self, pattern: str) -> None:
@@ -185,10 +188,15 @@ class _Capture:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
         # Unless a task makes it executable.
-        for name, path in self.not_executable if "chmod" not in self.text else ():
-            message = f"{path} is not executable"
-            hint = f"`chmod +x {shlex.quote(path)}`, or let an interpreter execute it"
-            told[True][self._problem(("tasks", name), "", path, message, hint)] = None
+        unfit = [
+            (name, path, "is not executable", "`chmod +x {}`, or let an interpreter execute it")
+            for name, path in (self.not_executable if "chmod" not in self.text else ())
+        ]
+        sed = r"`sed -i 's/\r$//' {}` takes them out"
+        unfit += [(name, path, "has Windows line ends", sed) for name, path in self.windows]
+        for name, path, what, hint in unfit:
+            hint = hint.format(shlex.quote(path))
+            told[True][self._problem(("tasks", name), "", path, f"{path} {what}", hint)] = None
         for problem in self._led_astray():
             told[True][problem] = None
         for at, one in left:

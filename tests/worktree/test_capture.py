@@ -303,6 +303,15 @@ def test_a_program_that_may_not_be_executed_is_told(root: Path) -> None:
     assert captured(root, made).unknown == ()
 
 
+def test_a_program_with_windows_line_ends_is_told(root: Path) -> None:
+    write(root, "a.sh", "#!/bin/sh\r\necho\r\n", mode=0o755)
+    write(root, "b.sh", "#!/bin/sh\necho\n", mode=0o755)
+    tasks = ("executor: process, command: ./a.sh", "executor: process, command: ./b.sh")
+    told = [(p.line, p.message, p.hint) for p in captured(root, *tasks).unknown]
+    hint = r"`sed -i 's/\r$//' a.sh` takes them out"
+    assert told == [(3, "a.sh has Windows line ends", hint)]
+
+
 def test_what_is_not_known_is_told_once_with_its_place(root: Path) -> None:
     write(root, "run.sh", 'echo begin\n  . "$LIB/a.sh"\n', mode=0o755)
     write(root, "etl.py", "from importlib import import_module\nx = import_module(name)\n")
