@@ -29,12 +29,19 @@ TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 class Setting:
-    """Something that a module holds: read as a value, and written."""
+    """Something that a module holds: read as a value, and written; the names of its attributes."""
 
-    def __init__(self, module: str, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]):
+    def __init__(
+        self,
+        module: str,
+        read: Callable[[Any], Any],
+        write: Callable[[Any, Any], Any],
+        *names: str,
+    ):
         self.module = module
         self.read = read
         self.write = write
+        self.names = names
 
     def merged(self, kept: Any, before: Any, after: Any) -> Any:
         """Return what is kept once an import has changed `before` to `after`."""
@@ -49,6 +56,7 @@ class Sequence(Setting):
             module,
             lambda owner: tuple(getattr(owner, name)),
             lambda owner, value: setattr(owner, name, list(value)),
+            name,
         )
 
     def merged(self, kept: Any, before: Any, after: Any) -> Any:
@@ -74,7 +82,7 @@ class Attributes(Setting):
             for name, value in zip(names, values):  # noqa: B905 (strict came with 3.10)
                 setattr(owner, name, value)
 
-        super().__init__(module, attrgetter(*names), write)
+        super().__init__(module, attrgetter(*names), write, *names)
 
     def merged(self, kept: Any, before: Any, after: Any) -> Any:
         """Return the values with those that changed."""
@@ -242,8 +250,10 @@ SETTINGS = (
         "asyncio.events",
         attrgetter("_event_loop_policy"),
         lambda owner, value: setattr(owner, "_event_loop_policy", value),
+        "_event_loop_policy",
     ),
 )
+ATTRIBUTES = frozenset((setting.module, name) for setting in SETTINGS for name in setting.names)
 
 
 class Interpreter:

@@ -134,7 +134,9 @@ class Worker:
         self._task: Any = None  # kind, file, module, function, input type
         self._surroundings = surroundings.Surroundings()
         self._interpreter = interpreter.Interpreter(channel)
-        self._modules = modules.Modules(STARTUP, self._interpreter.around_import)
+        self._modules = modules.Modules(
+            STARTUP, self._interpreter.around_import, interpreter.ATTRIBUTES
+        )
         gc.freeze()  # what is here to stay costs no look after each attempt
 
     def run(self, job: dict[str, Any]) -> tuple[str, bytes]:

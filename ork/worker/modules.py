@@ -32,19 +32,35 @@ if TYPE_CHECKING:
     from typing import Any
 
 SOON_NS = 1_000_000_000
+# Assigned attributes of what has a name: `json.dumps = x`, `setattr(json, "dumps", x)`.
+ASSIGNED = re.compile(
+    r"(?:^|[;:=])[ \t]*((?!self\b|cls\b)[A-Za-z_][\w.]*)\.(\w+)[ \t]*=(?!=)"
+    r"|\bsetattr\(\s*([A-Za-z_][\w.]*)\s*,\s*[\"'](\w+)",
+    re.MULTILINE,
+)
+# What Python itself has; of builtins all is put back, of `sys` what people assign.
+STDLIB = frozenset(getattr(sys, "stdlib_module_names", sys.modules)) - {"sys", "builtins"}
 INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
 class Modules:
     """The modules of the attempt that runs, and those that stay for the next."""
 
-    def __init__(self, startup: Set[str], around_import: Callable[[Callable[[], None]], None]):
+    def __init__(
+        self,
+        startup: Set[str],
+        around_import: Callable[[Callable[[], None]], None],
+        put_back: Set[tuple[str, str]],
+    ):
         self._startup = startup  # modules that stay what they are, as in any Python script
+        self._put_back = put_back  # attributes of modules that somebody else puts back
         self._around_import = around_import  # told of each import of what is not the project's
         self._thread = get_ident()
         self._importing = False
         # path -> the version of the file, unless it may change unseen; its content; its code
         self._codes: dict[str, tuple[Any, bytes, Any]] = {}
+        # path -> the attributes that its source assigns, as `json` and `dumps`
+        self._assigned: dict[str, Set[tuple[str, str]]] = {}
         self._blanks: dict[tuple[str, str], dict[str, Any]] = {}
         self._grown = False  # whether there is more than before that stays
         self._machine_code = False  # whether some of the project was loaded
@@ -138,6 +154,7 @@ class Modules:
         if sys.path[: len(self._first)] == self._first:
             del sys.path[: len(self._first)]
         sys.modules["__main__"] = self._staying["__main__"]
+        replaced = bool(self._assigned) and any(map(self._replaces, self._executed.values()))
         gone = {name: m for name, m in self._executed.items() if sys.modules.get(name) is m}
         self._executed.clear()
         for name in gone:
@@ -148,8 +165,9 @@ class Modules:
             for name in more:
                 del sys.modules[name]
             gone.update(more)
-        # Machine code of the project does not begin anew.
-        clean = not self._machine_code and not any(_holds(came, one) for one in gone.values())
+        # Machine code of the project does not begin anew, nor what is replaced in a library.
+        clean = not (self._machine_code or replaced)
+        clean = clean and not any(_holds(came, one) for one in gone.values())
         for name, module in gone.items():
             parent, _, tail = name.rpartition(".")
             if getattr(sys.modules.get(parent), "__dict__", {}).get(tail) is module:
@@ -159,6 +177,19 @@ class Modules:
             sys.modules.update(self._staying)
         grown, self._grown = self._grown or bool(came), False
         return grown, clean
+
+    def _replaces(self, module: ModuleType) -> bool:
+        """Say whether a module may assign attributes of what Python itself has."""
+        for owner, name in self._assigned.get(getattr(module, "__file__", None) or "", ()):
+            first, *rest = owner.split(".")
+            value: Any = vars(module).get(first, sys.modules.get(first))
+            for part in rest:
+                value = getattr(value, part, None)
+            if isinstance(value, (ModuleType, type)):
+                where = value.__name__ if isinstance(value, ModuleType) else value.__module__
+                if where.partition(".")[0] in STDLIB and (where, name) not in self._put_back:
+                    return True
+        return False
 
     def is_own(self, path: str) -> bool:
         """Say whether a file is one of the project's own."""
@@ -194,6 +225,10 @@ class Modules:
             if code is None or source != content:
                 self._grown = True
                 code = loader.source_to_code(source, path)
+                text = source.decode("utf-8", "replace")
+                self._assigned.pop(path, None)
+                if found := {(a or c, b or d) for a, b, c, d in ASSIGNED.findall(text)}:
+                    self._assigned[path] = found
             young = time.time_ns() - changed <= SOON_NS  # the next change may have the same time
             self._codes[path] = None if young else version, source, code
         return code

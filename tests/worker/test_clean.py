@@ -247,6 +247,42 @@ def test_a_module_that_has_imported_one_of_the_project_does_not_stay(pool, place
     assert [output_of(pool, job, place) for job in jobs] == ["a", "b", "a"]
 
 
+REPLACING = {
+    "an attribute": "json.dumps = print",
+    "one of a module that has another name": "other.dumps = print",
+    "one of a class": "json.JSONEncoder.default = print",
+    "several": "x = json.dumps = json.loads = print",
+    "by setattr": "setattr(json, 'dumps', print)",
+    "of a module that the function imports": "import socket; socket.socket = print",
+    "a new one": "json.mine = 1",
+}
+LEAVING = {
+    "none": "here = json.dumps == print",
+    "of an object": "decoder.strict = False; Own.dumps = self.dumps = print",
+    "of what is put back": "logging.raiseExceptions = False; sys.stdout = sys.stderr",
+    "of the project": "near.VALUE = 2",
+}
+REPLACES = """
+import json, json as other, logging, os, sys, near
+decoder = json.JSONDecoder()
+class Own: pass
+self = Own()
+def main():
+    {}
+    return os.getpid()
+"""
+
+
+@pytest.mark.parametrize("name", [*REPLACING, *LEAVING])
+def test_a_worker_in_which_a_library_of_python_is_replaced_is_not_used_again(pool, place, name):
+    place.write("near.py", "VALUE = 1\n")
+    line = {**REPLACING, **LEAVING}[name]
+    place.write("task.py", REPLACES.format(line))
+    job = place.job(file="task.py")
+    pids = [output_of(pool, job, place) for _ in range(3)]
+    assert len({*pids}) == (3 if name in REPLACING else 1)
+
+
 def test_a_retry_does_not_get_the_worker_of_the_failed_attempt(pool, place):
     """Case 11."""
     place.write(
