@@ -199,9 +199,7 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
             return [[time, name, f" fired for {_slot(told.slot, now)}"]]
         case tell.Ended(state=state, reason=reason):
             least = ">" if state == "interrupted" else ""  # only its last sign of life is known
-            took = (
-                f" in {least}{human.duration(told.duration)}" if told.duration is not None else ""
-            )
+            took = f" in {least}{human.duration(told.seconds)}" if told.seconds is not None else ""
             why = f": {reason.partition(chr(10))[0]}" if reason else ""
             name = (f"{told.workflow}#{told.number}", "name")
             left = told.retries

@@ -937,6 +937,6 @@ def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
         run=pinned.run,
         state=over.state,
         reason=over.reason,
-        duration=over.duration,
+        seconds=over.duration,
         retries=max(0, retries - pinned.attempt + 1),
     )

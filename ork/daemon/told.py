@@ -60,7 +60,7 @@ class Ended(Value, frozen=True, kw_only=True):
     run: str
     state: str
     reason: str | None = None
-    duration: float | None = None
+    seconds: float | None = None
     retries: int = 0
 
 

@@ -61,7 +61,7 @@ TOLD: list[tuple[tell.Told, str]] = [
             run="r",
             state="failed",
             reason="load: exited with code 3\nmore",
-            duration=2.1,
+            seconds=2.1,
             retries=2,
         ),
         "02:00:01  etl#58 failed in 2.1s: load: exited with code 3;"
@@ -74,7 +74,7 @@ TOLD: list[tuple[tell.Told, str]] = [
         "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 to 2026-11-27 02:00: etl#5 went on\n",
     ),
     (
-        tell.Ended(time=NOW, workflow="etl", number=58, run="r", state="interrupted", duration=0.2),
+        tell.Ended(time=NOW, workflow="etl", number=58, run="r", state="interrupted", seconds=0.2),
         "02:00:01  etl#58 interrupted in >200ms\n",
     ),
     (
