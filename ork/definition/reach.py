@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import LANGUAGES, WHOLE, language_of
@@ -147,22 +148,33 @@ def trails(
     told = counted("reading code", tasks.items(), len(tasks))
     found = {name: walk.task(task) for name, task in told}
     written = frozenset(path for trail in found.values() for path in trail.writes)
-    if not written.isdisjoint(path for trail in found.values() for path in trail.files):
-        walk = _Walk(read, kind, names, written, installed=installed)
+    captured = (path for trail in found.values() for path in trail.files)
+    # A module that is written may go before another one of its name.
+    if not written.isdisjoint(captured) or any(path.endswith(".py") for path in written):
+        known = partial(_unless_written, written, kind)
+        walk = _Walk(read, known, names, installed=installed)
         found = {name: walk.task(task) for name, task in tasks.items()}
-    made_of: dict[str, set[str]] = {}
-    for target, source in (pair for trail in found.values() for pair in trail.copies):
-        made_of.setdefault(target, set()).add(source)
-    return {name: _with_sources(trail, made_of) for name, trail in found.items()}
+    made_of: dict[str, list[str]] = {}
+    for target, source in sorted({pair for trail in found.values() for pair in trail.copies}):
+        made_of.setdefault(target, []).append(source)
+    return {name: _with_sources(trail, made_of, walk) for name, trail in found.items()}
 
 
-def _with_sources(trail: Trail, made_of: Mapping[str, set[str]]) -> Trail:
+def _unless_written(written: frozenset[str], kind: Kind, path: str) -> str | None:
+    return "data" if path in written else kind(path)
+
+
+def _with_sources(trail: Trail, made_of: Mapping[str, list[str]], walk: _Walk) -> Trail:
     """Return a trail that leaves also open of what files are made that the task executes."""
-    more = [
-        one._replace(beside=source)
-        for one in trail.open
-        for source in sorted(made_of.get(one.target, ()))
-    ]
+    more = []
+    for one in trail.open:
+        todo, seen = [*made_of.get(one.target, ())], set()
+        while todo:
+            source = todo.pop()
+            if source not in seen:
+                seen.add(source)
+                todo += made_of.get(source, ())
+        more += [one._replace(beside=path) for path in sorted(seen) if walk.is_there(path)]
     return trail._replace(open=(*trail.open, *more)) if more else trail
 
 
@@ -291,14 +303,12 @@ class _Walk:
         read: Read,
         kind: Kind,
         names: Names = lambda _: (),
-        written: frozenset[str] = frozenset(),
         *,
         installed: bool = False,
     ) -> None:
         self.read, self.kind = read, kind
         self.compiled = compiled_among(names)
         self.installed = installed
-        self.written = written
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
         self.tables: dict[str, dict[str, list[tuple[str, Entry]]]] = {}  # by folder
@@ -417,7 +427,7 @@ class _Walk:
     def _around(self, node: _Node) -> Iterator[_Item]:
         """Yield what Python executes of itself, and archives in which it searches."""
         for place in sorted({*node.search, *node.added, *node.path}):
-            if self._is_there(place):
+            if self.is_there(place):
                 yield _File(place, "imported")
         for name in ("sitecustomize", "usercustomize"):
             for path in self._in(node.path, name):
@@ -451,7 +461,7 @@ class _Walk:
                 yield _Written(place)
         for path, source in sorted(code.copies):
             place, made_of = self._place(path, node), self._place(source, node)
-            if place and made_of and self._is_there(made_of):
+            if place and made_of:
                 yield _Written(place, made_of)
 
     def _absolute(self, use: Use, by: str) -> Iterator[Open]:
@@ -486,11 +496,10 @@ class _Walk:
         if kind == "folder" and use.language == "python":
             place = posixpath.join(place, "__main__.py")
             kind = self.kind(place)
-        if kind != "file" or place in self.written or self._is_foreign(place):
+        if kind != "file" or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
             if not use.is_optional or kind == "data":
-                missing = "" if kind or place in self.written else place
-                yield Open(node.file, use, missing, target=place)
+                yield Open(node.file, use, "" if kind else place, target=place)
             return
         yield _File(place, use.role)
         if use.role == "imported":
@@ -555,7 +564,7 @@ class _Walk:
             named = (self._tables(at).get(use.text, ()) for at in (folder or "", ""))
             for path, entry in next(filter(None, named), ()):
                 files = [self._place(file, node) for file in use.paths if file]
-                if any(file and self._is_there(file) for file in files):
+                if any(file and self.is_there(file) for file in files):
                     return  # it is a program of the project itself
                 yield _File(path, "table")
                 begin = posixpath.dirname(path) if entry.line else folder
@@ -565,7 +574,7 @@ class _Walk:
         """Yield the files that a program may execute, since it is given them."""
         for path in sorted(path for path in use.paths if path):
             place = self._place(path, node)
-            if place and self._is_there(place):
+            if place and self.is_there(place):
                 yield Open(node.file, use, beside=place)
 
     def _tables(self, folder: str) -> dict[str, list[tuple[str, Entry]]]:
@@ -656,7 +665,7 @@ class _Walk:
 
     def _take(self, role: str, found: _Node, by: _Node, module: str) -> Iterator[_Item]:
         """Yield a file that is imported, unless it is data: who knows what that executes."""
-        if found.file in self.written or self.kind(found.file) == "data":
+        if self.kind(found.file) == "data":
             yield Open(by.file, Use("unclear", text=module))
             return
         yield _File(found.file, role)
@@ -679,7 +688,7 @@ class _Walk:
                 break
         return _plain(posixpath.normpath(path))
 
-    def _is_there(self, path: str) -> bool:
+    def is_there(self, path: str) -> bool:
         """Say whether a path is that of a file of the project."""
         return self.kind(path) == "file" and not self._is_foreign(path)
 

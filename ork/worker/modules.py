@@ -253,7 +253,8 @@ class Modules:
         if not (below is None or below in self._files or self._data.fullmatch(below)):
             # Without its name, for else `from package import name` says something else.
             message = f"No module named {name!r}: {below} was not captured"
-            raise ModuleNotFoundError(f"{message}; add it to `include:`", path=path)
+            hint = "add it to `include:`, or to `exclude:` if a task writes it"
+            raise ModuleNotFoundError(f"{message}; {hint}", path=path)
         if below is None and self._in_place(path) != path:
             message = f"No module named {name!r}: {path} is not of the snapshot that runs"
             raise ModuleNotFoundError(message, path=path)

@@ -186,6 +186,23 @@ def test_code_that_is_made_of_a_file_is_warned_of(root: Path, line: str, made: s
     assert told(root, *map(command, two)) == [message]
 
 
+def test_code_that_is_made_of_a_file_by_way_of_another_is_warned_of(root: Path) -> None:
+    write(root, "x.sh")
+    line = "sed 1d x.sh > y.sh; cp y.sh z.sh; cp z.sh y.sh; sh z.sh"
+    assert told(root, command(line)) == ["z.sh is made of x.sh, which is not captured"]
+
+
+def test_a_module_that_is_written_may_go_before_another_one(root: Path) -> None:
+    write(root, "x.py", "import gen")
+    write(root, "gen.py")
+    tasks = command("echo > gen/__init__.py"), command("python x.py")
+    for _ in range(2):
+        found = captured(root, *tasks)
+        assert list(found.files) == ["gen.py", "x.py"]
+        assert [problem.file for problem in found.silent] == ["w/x.py"]
+        write(root, "gen/__init__.py")  # as a run does
+
+
 @pytest.mark.parametrize("line", ["cat x.sh | sh", 'eval "$(cat x.sh)"', ". <(cat x.sh)"])
 def test_what_is_executed_as_another_program_prints_it_is_captured(root: Path, line: str) -> None:
     write(root, "x.sh", "sh z.sh")
