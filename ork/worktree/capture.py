@@ -31,7 +31,7 @@ from ork.definition.written import hook_command
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
-from ork.worktree.folder import Files, Root
+from ork.worktree.folder import Files, Root, leads_out
 from ork.worktree.globs import excluded, excluding, matching
 from ork.yaml.problems import Problems
 
@@ -221,6 +221,11 @@ class _Capture:
             below = self.root.below(one.absolute)
             message = f"an old version would take {below} as it is then, for its absolute path"
             return self.kind(below) != "data", message, f"name it from the root: {below}"
+        # Of a program without such an end nobody knows that it is a script, and of this project.
+        is_script = use.role != "program" or one.target.endswith((*filter(None, _SHELL), ".py"))
+        if one.target and is_script and self.kind(one.target) == "outside":
+            error = leads_out(one.target)
+            return True, f"{error.message}: it is not captured", error.hint or ""
         if one.missing and not by and one.missing not in self.written:
             hint = "if a task writes it, put it into `exclude: [...]`"
             return True, f"there is no file {one.missing}", hint

@@ -281,6 +281,20 @@ tasks:
 """
 
 
+@pytest.mark.parametrize("command", ["sh link.sh", "./link.sh", ". ./link.sh"])
+def test_a_script_behind_a_link_that_leads_out_is_a_warning(ork, tmp_path_factory, command):
+    outside = tmp_path_factory.mktemp("outside") / "x.sh"
+    outside.write_text("echo outside\n")
+    (ork.folder / "link.sh").symlink_to(outside)
+    (ork.folder / "tool").symlink_to("/bin/ls")
+    ork.write(
+        "w.yaml", f"name: w\ntasks:\n  a: {{executor: shell, command: '{command}; ./tool'}}\n"
+    )
+    told = ork("check", "w.yaml").err
+    assert "link.sh is, or lies behind, a link that leads out" in told
+    assert "not captured" in told and "tool" not in told.partition("\n")[0]
+
+
 def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
     ork.write("w.yaml", SEEMS_WRONG)
     ork.write("count.sh", "echo 1")
