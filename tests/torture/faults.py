@@ -542,7 +542,7 @@ FAULTS = (
     Fault(
         "an undo takes back what came later",
         "ork/heads/undo.py",
-        "    _check_unmoved(store, oid, operation)\n    _check_runs",
+        "    _check_unmoved(store, oid, operation, redo=redo)\n    _check_runs",
         "    _check_runs",
         ("heads/test_undo.py::test_an_undo_is_refused_when_a_ref_moved_since",),
     ),
@@ -1392,8 +1392,8 @@ FAULTS = (
     Fault(
         "the log of a task can be read by everybody",
         "ork/files.py",
-        "return os.open(name, flags, 0o600, dir_fd=at)",
-        "return os.open(name, flags, 0o644, dir_fd=at)",
+        "mode: int = 0o600",
+        "mode: int = 0o644",
         (f"{LOCAL}::test_what_is_printed_is_in_a_private_log",),
     ),
     Fault(
@@ -1608,9 +1608,9 @@ FAULTS = (
     Fault(
         "an hour that was decided is decided again",
         "ork/schedule/policy.py",
-        "    first = next(slots(schedule, last))\n    if first > now:",
+        "    due = list(undecided(schedule, last, now, out))",
         "    last = min(last, now - timedelta(hours=1))\n"
-        "    first = next(slots(schedule, last))\n    if first > now:",
+        "    due = list(undecided(schedule, last, now, out))",
         (
             "schedule/test_policy.py::test_of_what_is_due",
             "schedule/test_simulation.py::test_each_slot_of_years_is_fired_or_left_out_once",

@@ -296,8 +296,8 @@ def test_an_undo_passes_over_gc_and_tells_of_it(project, keep):
 
 
 def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, second, monkeypatch):
-    def collect_then(*arguments):
-        check(*arguments)
+    def collect_then(*arguments, **options):
+        check(*arguments, **options)
         assert Garbage(project, undo_since=LATER).sweep()
 
     check = undo_module._check_unmoved
