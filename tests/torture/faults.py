@@ -1619,8 +1619,8 @@ FAULTS = (
     Fault(
         "a slot is fired that came while the run before went on",
         "ork/schedule/policy.py",
-        "fires = not late and not (missed and _went_on(missed, latest))",
-        "fires = not late",
+        "fires = not newer and not late and not (missed and _went_on(missed, latest))",
+        "fires = not newer and not late",
         ("schedule/test_policy.py::test_of_what_is_due",),
     ),
     Fault(
