@@ -349,7 +349,10 @@ FAULTS = (
         "a pause that ends lets go on what a failure holds back",
         "ork/daemon/pauses.py",
         "return _resume(store, dict(sorted(some.items())), stamp, now)",
-        "return [resume(store, name, stamp=stamp, now=now) for name in some]",
+        "passed = {lines.decided_ref(name, line.schedule): Passed(run=run.id, attempt=run.attempt,"
+        " author=stamp.author, time=now)"
+        " for name, its in some.items() for line, run in lines.holding(store, its)}\n"
+        "    return _resume(store, dict(sorted(some.items())), stamp, now, passed)",
         ("daemon/test_holds.py::test_the_end_of_all_pauses_leaves_it_held_back",),
     ),
     Fault(
