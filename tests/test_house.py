@@ -148,6 +148,8 @@ def _lines(source: str) -> Iterator[Complaint]:
             yield number, f"{_columns(line)} columns; {LINE_COLUMNS_MAX} at most"
         if re.search("# fmt: (skip|off)", line):
             yield number, "the formatter is switched off; let it lay the code out"
+        if re.search(r"\)[*+?]\+", line):
+            yield number, "Python before 3.11.5 repeats such a group wrongly; write (?>(...)*)"
 
 
 def _columns(line: str) -> int:
@@ -409,6 +411,7 @@ def test_an_import_that_points_the_right_way_passes(file, line):
     ("file", "line", "instead"),
     [
         ("ork/objects/a.py", "eval('1')", "ast or json"),
+        ("ork/objects/a.py", "WORDS = '(?:a)*+'", "(?>(...)*)"),
         ("ork/executors/worker.py", "exec('1')", "ast or json"),
         ("ork/store/a.py", "print(1)", "a view"),
         ("ork/executors/process.py", "subprocess.run('ls', shell=True)", "list of words"),

@@ -88,9 +88,9 @@ _GIVEN = rf"""(?x)
 # Stands for a value: words, a name of a variable, a path, a part of a program.
 _NO_VALUE = r"""(?xi)
     [^0-9]*\Z | [^a-z]*\Z | [./~@%*] | [a-z][a-z0-9+.-]*:// | [a-z_]\w*(?:\.\w+)+\Z
-    | (?:(?:your|my|this|the|some|access|api|an|a|example|sample|dummy|fake|test|token|todo
+    | (?>(?:(?:your|my|this|the|some|access|api|an|a|example|sample|dummy|fake|test|token|todo
          |change|replace|insert|none|null|secret|password|passwd|private|public|key|here
-         |me|it|value|with|for|x++|v)[-_.]?)++ \d{0,4} \Z
+         |me|it|value|with|for|x++|v)[-_.]?)+) \d{0,4} \Z
     | (?-i:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\Z"""
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*\Z"
 # Stands for a password: a variable, a format, a run of x or of something that is no letter.

@@ -22,7 +22,7 @@ KEY_MAX = 1000  # characters; for a parser a longer one is none
 # A scalar in quotes, without escapes; or one without, of which only the first sign may mean
 # something to a parser.
 _SIGN = r"[A-Za-z0-9_./=+@%$&;()^~-]"
-_BARE = rf"(?:-(?=\w))?[A-Za-z0-9_./]{_SIGN}*+(?:\ {_SIGN}++)*+"
+_BARE = rf"(?:-(?=\w))?[A-Za-z0-9_./]{_SIGN}*+(?>(?:\ {_SIGN}+)*)"
 _WORD = re.compile(rf"""(?a){_BARE}|"[ !#-\[\]-~]*+"|'[ -&(-~]*+'""")
 # In which each word seems to be a scalar by itself, and each scalar a word.
 _PLAIN = re.compile(r"(?:x(?!x| +x|\n *x(?!:))|[ \n,\[\]{}]|-(?= )|:(?=[ \n]))+")

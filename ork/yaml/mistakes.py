@@ -72,7 +72,8 @@ _WORDS = r" *[\w.-]+(?: [^:#]*)?"
 # A line that is a value in quotes, and more than that.
 _QUOTED = (
     r" *(?:- +)*(?:[\w.-]+: +)?"
-    r"""(("(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+')(?![ \t]*(?:$|[:,\]}]|[ \t]\#)).*?) *(?:\ \#.*)?$"""
+    r"""(("(?>(?:[^"\\]|\\.)*)"|'(?>(?:[^']|'')*)')"""
+    r"(?![ \t]*(?:$|[:,\]}]|[ \t]\#)).*?) *(?:\ \#.*)?$"
 )
 _EARLIER = ("end of stream", "<stream end>", "expected ':'")  # what is wrong is where it began
 _COLON_HINT = "is there a `:` and a space after the key?"

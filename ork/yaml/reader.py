@@ -168,17 +168,17 @@ _FORBIDDEN = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _QUESTION = re.compile(r"\?(?<![^\s,\[{]\?)(?=[^\s,\[\]{}])")
 _STAND_INS = {COLON: ":", QUESTION: "?"}
-_DIRECTIVE = r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+%"
+_DIRECTIVE = r"(?>(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n))*)%"
 _COMMENT = "(?m)(?:^|(?<=[ \t]))#[^\r\n\x85\u2028\u2029]*"
 _JSON_TOKEN = (
-    r'(?P<text>"(?:[^"\\]|\\.)*+")|(?P<open>[{\[])|(?P<close>[}\]])|(?P<line>\n)'
+    r'(?P<text>"(?>(?:[^"\\]|\\.)*)")|(?P<open>[{\[])|(?P<close>[}\]])|(?P<line>\n)'
     r"|(?P<word>[^\s:,}\]]++)"
 )
 _ODD_IN_COMMENT = ("\t", "\ufeff")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
 # alternative is linear in the text, and all begin with few characters, so that others are skipped.
-_ODD_PATTERN = r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?:\r?\n)++ ++\r?\n|#))"
+_ODD_PATTERN = r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?>(?:\r?\n)+) ++\r?\n|#))"
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
