@@ -15,7 +15,7 @@ from ork.code.use import UNKNOWN, WORK, Code, Use
 
 LINES_MAX = 20_000
 VALUE_MAX = 4096  # characters that stand for a variable
-DEPTH_MAX = 20  # of variables in variables
+DEPTH_MAX = 20  # of variables and commands in one another
 _ANY = "${_}"  # what a shell puts there is not known
 _VARIABLE = re.compile(
     r"(?:(?:export|override|private)[ \t]+)*([\w.-]+)[ \t]*([:?+!]{0,3}=)(.*)", re.S
@@ -75,7 +75,7 @@ def _expanded(
             at, inner = sign + 2, following
         if following == "$":
             parts.append("$")
-        elif inner.startswith("shell "):
+        elif inner.startswith("shell ") and depth < DEPTH_MAX:
             parts.append(f"$({_expanded(inner[6:], values, known, depth + 1)})")
         elif inner in values and depth < DEPTH_MAX:
             if inner not in known:

@@ -148,9 +148,7 @@ class Daemon:
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
-        self._later: list[
-            tuple[float, Finish]
-        ] = []  # hooks that could not begin, to be tried again
+        self._later: list[tuple[float, Finish]] = []  # hooks to be tried again, and when
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
@@ -170,9 +168,7 @@ class Daemon:
         self._signal: int | None = None  # the last one that all children were sent
         self._fires = self._skips = 0
         self._hooked: Counter[str] = Counter()  # state -> hooks that have ended so
-        self._ended: Counter[str] = (
-            Counter()
-        )  # state -> runs that have ended so, and are not retried
+        self._ended: Counter[str] = Counter()  # state -> runs that have ended so for good
         self._lag_s: float | None = None
         self._selector = DefaultSelector()
         self._bell, self._button = socketpair()

@@ -63,6 +63,12 @@ def test_the_line_of_each_use_is_told() -> None:
     assert [use.line for use in uses if use.role == "program"] == [5]
 
 
+@pytest.mark.parametrize("end", ["", ")"])
+def test_commands_in_one_another_without_end_are_not_known(end: str) -> None:
+    text = f"a:\n\t{'$(shell ' * 5000}{end * 5000}\n\t./b\n"
+    assert "program b" in executed(read_make(text))
+
+
 def test_what_a_makefile_writes_is_told() -> None:
     code = read_make("all:\n\tsed s/a/b/ t.sh > u.sh\n")
     assert len(code.writes) == len(code.copies) == 1
