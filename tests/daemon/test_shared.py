@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Ork
 from tests.daemon.test_up import deploy
-from tests.daemon.ups import running
+from tests.daemon.ups import SELDOM, running
 from tests.postgres import PASSWORD, Running, Server, new_schema
 from tests.scale import LONG
 from tests.servers.conftest import running_server
@@ -69,7 +69,7 @@ def test_a_role_that_may_only_read_is_told_what_there_is_and_that_it_cannot_fire
     schema = new_schema()
     ork.environ["ORK_STORE"] = postgres.url(schema=schema)
     assert ork("init").code == 0
-    deploy(ork, "w", "{every: 1h}")
+    deploy(ork, "w", SELDOM)
     postgres.sql(
         f"CREATE ROLE {schema}_reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO {schema}_reader;"
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {schema}_reader"

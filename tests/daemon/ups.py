@@ -18,6 +18,8 @@ from typing import Any
 from tests.conftest import Ork
 
 PATIENCE_SECONDS = 60.0
+SELDOM = "{cron: 0 0 29 2 *}"  # no slot of it comes while a test goes on
+SELDOM_RETRIED = "{cron: 0 0 29 2 *, retries: 1}"
 # The same program, with a clock that a file says to be wrong by so many seconds.
 WRONG_CLOCK = """
 import sys
