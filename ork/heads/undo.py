@@ -197,10 +197,9 @@ def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
     for oid, operation in operations(store):
         if not _has_moved(operation):  # gc and forget take away for good
             continue
-        words = operation.argv
-        took_back = "undo" in words
-        rest = words[words.index("undo") + 1 :] if took_back else ()
-        redo = "--redo" in rest
+        words = operation.words
+        took_back = words[:1] == ("undo",)
+        redo = "--redo" in words
         is_undo = took_back and not redo
         left: list[Move] = []
         for move in operation.moves:
@@ -212,7 +211,7 @@ def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
         if left and is_undo == undos:
             return oid, replace(operation, moves=tuple(left))
         if took_back:
-            named = any(not word.startswith("-") for word in rest)
+            named = any(not word.startswith("-") for word in words[1:])
             undone.update((None if named else redo, move) for move in _inverse(tuple(left)))
     if undos:
         raise NotFound("there is nothing to redo: no undo is left that was not undone itself")

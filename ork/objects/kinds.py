@@ -42,6 +42,7 @@ NOT_SELECTED = "not selected"  # the reason of a task that was left out
 TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
 RUN_STATES: tuple[str, ...] = get_args(RunState)[1:]  # of runs: what is pending is a task
 TASK_STATES: tuple[str, ...] = get_args(TaskState)
+OWN_OPTIONS = ("-C", "--store", "--at-op", "--color")  # of ork itself, with a value behind them
 Place: TypeAlias = Literal["project", "checkout", "sealed"]
 
 # Its digits are checked for all oids of an object at once: a pattern for each would cost more than
@@ -583,6 +584,17 @@ class Operation(Kind, frozen=True, kw_only=True):
 
     def links(self) -> Iterable[Oid | None]:
         return (self.parent, *(oid for _, *ends in self.moves for oid in ends))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command and what stands behind it, without the options of ork itself before it."""
+        words = iter(self.argv[1:])
+        for word in words:
+            if word in OWN_OPTIONS:
+                next(words, None)
+            elif not word.startswith("-") and word != "up:":  # which the page puts first
+                return (word, *words)
+        return ()
 
     @property
     def command(self) -> str:

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from ork.cli.app import WRITERS
+from ork.cli.app import WRITERS, program
 from ork.cli.screen.line import visible
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import OWN_OPTIONS, Deploy, Operation
 from ork.objects.value import replace
 from ork.store.store import Stamp
 from tests.cli.naughty import NAUGHTY
@@ -28,6 +28,33 @@ def test_operations_newest_first(moved, golden):
     assert (result.code, result.err) == (0, "")
     golden("ops/all.txt", result.out)
     assert moved("ops", "-n", "1").out == "".join(result.out.splitlines(keepends=True)[:2])
+
+
+@pytest.mark.parametrize("own", [(), ("-C", "undo"), ("--at-op=@", "--color", "undo"), ("-V",)])
+@pytest.mark.parametrize("words", [("deploy", "undo"), ("tag", "undo", "--redo"), ("rollback",)])
+def test_what_an_operation_did_is_told_by_its_command_alone(own, words):
+    operation = Operation(
+        argv=("ork", *own, *words), author="Ada", moves=(), parent=None, time=START
+    )
+    assert operation.words == words
+
+
+def test_options_with_a_value_before_the_command_are_known():
+    taken = {name for param in program().params for name in param.opts if not param.is_flag}
+    assert taken == set(OWN_OPTIONS)
+
+
+@pytest.mark.parametrize("label", ["undo", "redo"])
+def test_a_word_that_a_user_chose_is_no_undo(history, label):
+    history.write("undo/empty", "")
+    before = history("rev-parse", "etl").out
+    assert history("-C", "undo", "rollback", "etl", "~1", "-m", "undo").code == 0
+    assert history("tag", label, "etl").code == 0
+    assert f"etl@{label}" in history("undo").out
+    assert history("undo").code == 0
+    assert history("rev-parse", "etl").out == before
+    assert history("undo", "--redo").code == history("undo", "--redo").code == 0
+    assert history("undo", "--redo").code == 3
 
 
 OTHER = "name: {}\ntasks: {{t: {{executor: process, command: echo {}}}}}\n"
