@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from ork.definition.workflow import RESERVED
 from ork.objects.canonical import Oid
-from ork.objects.kinds import ZERO_TIME, Deploy, format_time, is_oid, is_path, parse_time
+from ork.objects.kinds import ZERO_TIME, Deploy, format_time, is_name, is_oid, is_path, parse_time
 from ork.objects.value import Value
 
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -43,6 +44,18 @@ class Commit(Value, frozen=True, kw_only=True):
         """The deploy that was exported as this commit, if it is one of ork's."""
         oid = self.trailers.get("Deploy")
         return Oid(oid) if oid is not None else None
+
+    @property
+    def restores(self) -> Oid | None:
+        """The deploy that was brought back by a rollback, if it is one."""
+        oid = self.trailers.get("Restores")
+        return Oid(oid) if oid and is_oid(oid) else None
+
+    @property
+    def workflow(self) -> str | None:
+        """The name of the workflow, if it is one of ork's."""
+        name = self.trailers.get("Workflow")
+        return name if name is not None and is_name(name) and name not in RESERVED else None
 
     @property
     def file(self) -> str | None:

@@ -10,7 +10,7 @@ import os
 import posixpath
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
@@ -24,7 +24,7 @@ from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin, Packed, is_name
 from ork.objects.text import split_text
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store, Transaction
@@ -142,9 +142,10 @@ def import_source(
         lines = _Lines(store, git, objects, versions, known, allow_secret=allow_secret)
         steps = changes(git, source.steps)
         for commit, changed in counted("reading commits", steps, len(source.steps)):
-            for found in versions.of(numbers[commit], commit, changed):
+            for found in versions.of(numbers[commit], commit, changed) if changed else ():
                 lines.take(found, numbers[commit])
-        lines.rename_at_end([commit for commit, _ in source.steps])
+            if not changed:
+                lines.rename(commit, numbers[commit])
         tags, left = _tags(git, numbers)
     return Imported(
         repository=str(source.repository),
@@ -200,6 +201,15 @@ class _Known:
             hint="import into a store without this workflow: `ork --store FOLDER import ...`",
         )
 
+    def of_deploy(self, head: Oid, exported: Oid) -> tuple[Oid, Deploy] | None:
+        """Return what an exported deploy is in the history that ends with a head."""
+        number = self._of_deploys().get(exported)
+        for oid, deploy in history(self._store, self._store.get(Deploy, head).workflow, head):
+            commit = deploy.origin.commit if deploy.origin and not deploy.origin.dirty else None
+            if oid == exported or (commit and self._numbers.get(commit, -1) == number):
+                return oid, deploy
+        return None
+
     def _newest(self, name: str) -> int | None:
         for oid, deploy in history(self._store, name):
             origin = deploy.origin
@@ -207,7 +217,7 @@ class _Known:
                 return self._numbers[origin.commit]
             if oid in self._of_deploys():
                 return self._of_deploys()[oid]
-            if deploy.action == "import":
+            if deploy.action == "import" or (deploy.restores and origin):
                 return None
         return None
 
@@ -238,12 +248,28 @@ class _Line:
     there: Oid | None = None  # the head that the store has by this name
     renames: list[tuple[str, str, Oid]] = field(default_factory=list)  # from, to, the deploy
     gone: dict[str, Oid | None] = field(default_factory=dict)  # former names, with such heads
+    exported: dict[Oid, tuple[Oid, Deploy]] = field(default_factory=dict)  # what they are here
 
     def lacks(self, found: Version) -> bool:
         """Say whether a version differs from the newest deploy, or its file has another name."""
         loaded, newest = found.loaded, self.newest
         same = newest and newest.has(loaded.snapshot, loaded.definition.settings)
         return not same or found.path != self.path
+
+    def note(self, oid: str, number: int, commit: Commit) -> None:
+        """Note which commit the newest deploy came from."""
+        assert self.head is not None and self.newest is not None
+        self.numbers.append(number)
+        self.added.append(
+            NewDeploy(
+                commit=oid,
+                deploy=self.head,
+                message=self.newest.message,
+                snapshot=self.newest.snapshot,
+            )
+        )
+        if commit.deploy is not None:
+            self.exported[commit.deploy] = self.head, self.newest
 
     def at(self, number: int) -> Oid | None:
         """Return the deploy that this import added for a commit, or for the last change before."""
@@ -276,46 +302,36 @@ class _Lines:
         if isinstance(found, Skipped):
             self.skipped.append(found)
             return
-        line, before = self._line(found), self._former(found)
+        commit = _commit(self._blobs, found.commit)
+        name = found.loaded.definition.name
+        if commit.file is not None and place_of(commit.file) == found.path and commit.restores:
+            name = commit.workflow or name  # its file may have a name that it had before
+        line = self._line(name, found.file, found.path)
+        before = self._former(name, found.file, found.path)
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
-        elif number > line.after and (before or line.lacks(found)):
-            commit = _commit(self._blobs, found.commit)
-            if self._may_be_kept(found, commit):
-                if before:
-                    self._rename(before, line, commit)
-                self._append(line, found, commit)
-                line.numbers.append(number)
+            return
+        is_new = number > line.after and (before or line.lacks(found))
+        if is_new and self._may_be_kept(found, commit):
+            if before:
+                self._rename(before, line, commit)
+            self._append(line, found, commit)
+            line.note(found.commit, number, commit)
 
-    def rename_at_end(self, commits: Sequence[str]) -> None:
-        """Give a workflow the name that `ork mv` gave it after all else that was exported of it.
+    def rename(self, oid: str, number: int) -> None:
+        """Give a workflow the name that `ork mv` gave it, where its file had the former name still.
 
-        Its file had the former name still, so no commit changes it.
+        So an export changes no file in that commit.
         """
-        for line in [*self._lines.values()]:
-            newest = line.numbers[-1] if line.numbers else line.after
-            is_exported = newest >= 0 and _commit(self._blobs, commits[newest]).deploy
-            for number in range(newest + 1, len(commits)) if is_exported else ():
-                commit = _commit(self._blobs, commits[number])
-                name = commit.trailers.get("Workflow", line.workflow)
-                is_its = commit.file is not None and place_of(commit.file) == line.path
-                if not is_its or not is_name(name) or name in (line.workflow, *self._lines):
-                    continue
-                renamed = replace(line, workflow=name, there=self._store.ref(f"workflows/{name}"))
-                if line.head is None or (renamed.there and name not in line.gone):
-                    continue
-                self._rename(line, renamed, commit)
-                assert renamed.head is not None and renamed.newest is not None
-                self._lines[name] = line = renamed
-                line.numbers.append(number)
-                line.added.append(
-                    NewDeploy(
-                        commit=commits[number],
-                        deploy=renamed.head,
-                        message=renamed.newest.message,
-                        snapshot=renamed.newest.snapshot,
-                    )
-                )
+        commit = _commit(self._blobs, oid)
+        name, path = commit.workflow, commit.file and place_of(commit.file)
+        file = self._versions.file_at(path, number) if path else None
+        if name is None or path is None or file is None:
+            return
+        line = self._line(name, file, path)
+        if before := self._former(name, file, path):
+            self._rename(before, line, commit, Origin(commit=oid, dirty=False))
+            line.note(oid, number, commit)
 
     def write(self, stamp: Stamp, tags: Mapping[str, int]) -> tuple[ImportedWorkflow, ...]:
         """Store everything, or nothing. A tag that a workflow has already stays where it is."""
@@ -350,16 +366,15 @@ class _Lines:
             for name, line in sorted(self._lines.items())
         )
 
-    def _line(self, found: Version) -> _Line:
-        name = found.loaded.definition.name
+    def _line(self, name: str, file: int, path: str) -> _Line:
         if name not in self._lines:
             there = self._store.ref(f"workflows/{name}")
             is_free = any(name in line.gone for line in self._lines.values())
             head = None if is_free else there
             self._lines[name] = _Line(
                 workflow=name,
-                file=found.file,
-                path=found.path,
+                file=file,
+                path=self._versions.path_before(file) if head else path,
                 parent=head,
                 after=-1 if is_free else self._known.of_workflow(name),
                 head=head,
@@ -368,28 +383,30 @@ class _Lines:
             )
         return self._lines[name]
 
-    def _former(self, found: Version) -> _Line | None:
+    def _former(self, name: str, file: int, path: str) -> _Line | None:
         """Return the workflow that the file was until now, if it has another name by now."""
-        name = found.loaded.definition.name
         if self._lines[name].head is not None:
             return None
         others = [line for line in self._lines.values() if line.workflow != name]
-        before = next((line for line in others if line.file == found.file and line.head), None)
-        if before is None and (old := self._known.name_of(found.path)) and old not in self._lines:
+        before = next((line for line in others if line.file == file and line.head), None)
+        if before is None and (old := self._known.name_of(path)) and old not in self._lines:
             head = self._store.ref(f"workflows/{old}")
             assert head is not None
             newest = self._store.get(Deploy, head)
-            before = _Line(old, found.file, found.path, head, -1, head, newest, there=head)
+            before = _Line(old, file, path, head, -1, head, newest, there=head)
         return before
 
-    def _rename(self, before: _Line, line: _Line, commit: Commit) -> None:
-        """Let a workflow go on under another name."""
+    def _rename(
+        self, before: _Line, line: _Line, commit: Commit, origin: Origin | None = None
+    ) -> None:
+        """Let a workflow go on under another name; `origin` is the commit that does only this."""
         assert before.head is not None and before.newest is not None
         named = before.newest.renamed(
             line.workflow, oid=before.head, time=commit.time, author=commit.author
         )
+        named = replace(named, origin=origin)
         line.parent, line.head, line.newest = before.parent, self._objects.add(named), named
-        line.added, line.numbers = before.added, before.numbers
+        line.added, line.numbers, line.exported = before.added, before.numbers, before.exported
         line.renames = [*before.renames, (before.workflow, line.workflow, line.head)]
         line.gone = {before.workflow: before.there, **before.gone}
         self._lines.pop(before.workflow, None)
@@ -429,6 +446,7 @@ class _Lines:
         message = commit.message
         if not message.strip() and not commit.trailers:
             message = self._message(line, loaded)
+        restores = self._restored(line, loaded, commit)
         deploy = Deploy(
             workflow=line.workflow,
             snapshot=loaded.snapshot,
@@ -439,14 +457,20 @@ class _Lines:
             settings=dict(loaded.definition.settings),
             source=source,
             origin=Origin(commit=found.commit, dirty=False),
-            action="import",
+            action="rollback" if restores else "import",
+            restores=restores,
         )
         line.head, line.newest, line.path = self._objects.add(deploy), deploy, found.path
-        line.added.append(
-            NewDeploy(
-                commit=found.commit, deploy=line.head, message=message, snapshot=loaded.snapshot
-            )
-        )
+
+    def _restored(self, line: _Line, loaded: Loaded, commit: Commit) -> Oid | None:
+        """Return the deploy that a commit brought back, if it was exported from a rollback."""
+        if commit.restores is None:
+            return None
+        found = line.exported.get(commit.restores)
+        if found is None and line.parent is not None:
+            found = self._known.of_deploy(line.parent, commit.restores)
+        same = found and found[1].has(loaded.snapshot, loaded.definition.settings)
+        return found[0] if found and same else None
 
     def _message(self, line: _Line, loaded: Loaded) -> str:
         if line.newest is None:

@@ -51,7 +51,7 @@ def is_shallow(git: Git) -> bool:
 
 
 def changes(git: Git, commits: Sequence[Step], *paths: str) -> Iterator[tuple[str, list[Change]]]:
-    """Yield each commit that changed anything, or these paths, with that, in the order given."""
+    """Yield each commit with what it changed, or changed of these paths, in the order given."""
     with tempfile.TemporaryFile() as pairs:
         for commit, parent in commits:
             pairs.write(f"{commit} {parent}\n".encode() if parent else f"{commit}\n".encode())
@@ -66,8 +66,7 @@ def changes(git: Git, commits: Sequence[Step], *paths: str) -> Iterator[tuple[st
                 answered, found = next(records, ("", []))
                 if answered != commit:
                     raise StoreError("git diff-tree did not answer to the end")
-                if found:
-                    yield commit, found
+                yield commit, found
 
 
 def chosen(git: Git, tip: str, pattern: str) -> list[str]:

@@ -49,6 +49,7 @@ class _File:
     number: int
     names: Names
     path: str
+    before: str  # its path at the last commit that is not wanted
     seen: CommittedFiles | None = None
     parsed: tuple[str, str, Definition] | None = None  # path and blob, and what they gave
 
@@ -59,7 +60,7 @@ class Versions:
     def __init__(self, blobs: Blobs, names: Sequence[Names], after: Sequence[int]) -> None:
         self._tree = Committed()
         self._blobs = blobs
-        self._files = [_File(n, one, one.first) for n, one in enumerate(names)]
+        self._files = [_File(n, one, one.first, one.first) for n, one in enumerate(names)]
         self._after = after  # of each file: the number of the last commit that is not wanted
         self._clean = lru_cache(REMEMBERED_MAX)(lambda data: not secret_problems(data, file=""))
 
@@ -70,6 +71,7 @@ class Versions:
             renamed = file.names.renames.get(commit)
             file.path = renamed or file.path
             if number <= self._after[file.number]:
+                file.before = file.path
                 continue
             if file.seen is None or renamed or file.seen.matters(changes):
                 try:
@@ -84,6 +86,15 @@ class Versions:
                     continue
                 if loaded:
                     yield Version(commit=commit, path=file.path, file=file.number, loaded=loaded)
+
+    def file_at(self, path: str, number: int) -> int | None:
+        """Return which file has this path by now, if the commit with this number is wanted."""
+        found = (file.number for file in self._files if file.path == path)
+        return next((one for one in found if number > self._after[one]), None)
+
+    def path_before(self, file: int) -> str:
+        """Return the path that a file had at the last commit that is not wanted."""
+        return self._files[file].before
 
     def secrets(self, loaded: Loaded) -> list[Problem]:
         """Return a complaint for each obvious key in a version."""

@@ -406,6 +406,16 @@ def test_a_later_import_renames_what_an_earlier_one_brought(target, repo):
     assert is_whole(target)
 
 
+def test_a_file_that_did_nothing_but_move_since_the_last_import(target, repo):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
+    load(target, repo)
+    repo("mv", "etl.yaml", "load.yaml")
+    repo.commit("Moved", {})
+    assert [len(one.added) for one in load(target, repo, "load.yaml").workflows] == [1]
+    assert deploys(target)[-1].source.path == "load.yaml"
+    assert load(target, repo, "load.yaml").workflows == ()
+
+
 def test_a_rename_that_no_file_has_yet_comes_back(target, repo, tmp_path):
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     load(target, repo)
