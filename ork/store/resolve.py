@@ -330,10 +330,12 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     if pin is None:
         from ork.store.operations import removed_in_words  # what only an error needs
 
-        names = (workflow, *former_names(store, workflow))
-        newest = max(_highest(store, "numbers", name) for name in names)
-        hint = f"the newest is {workflow}#{newest}" if newest else "it has no runs"
-        if removed := removed_in_words(store, number_ref(workflow, number)):
+        now = present_name(store, workflow)
+        names = (now, *former_names(store, now))
+        newest = max((_highest(store, "numbers", name), name) for name in names)
+        hint = f"the newest is {newest[1]}#{newest[0]}" if newest[0] else "it has no runs"
+        refs = (number_ref(name, number) for name in (workflow, *names))
+        if removed := next(filter(None, (removed_in_words(store, ref) for ref in refs)), None):
             raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
         raise NotFound(f"no run {workflow}#{number}", hint=hint)
     return run_of_id(store, workflow, store.get(Run, pin).id)

@@ -14,6 +14,7 @@ also where its own stay. A fetch does this and nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
@@ -34,6 +35,7 @@ from ork.store.resolve import (
     former_names,
     newest_number,
     number_ref,
+    present_name,
     remote_ref,
 )
 from ork.store.runs import refs_beside, refs_of
@@ -472,8 +474,12 @@ class _Transfer:
 
     def _result(self) -> Transferred:
         moved = []
+        every: Counter[str] = Counter()
+        for name, runs in self._runs.items():
+            now = present_name(self._from.store, name)
+            every[now if now in self._names else name] += runs
         for name in self._names:
-            found, runs = self._heads.moves[name], self._runs.get(name, 0)
+            found, runs = self._heads.moves[name], every[name]
             moves = self._told_of(found.moves)
             old, new = moves.get(f"workflows/{name}", (None, None))
             mine = (ref.partition(f"tags/{name}/") for ref in moves)

@@ -283,6 +283,10 @@ def test_upkeep_keeps_what_is_before_it(store):
         store, now=NOON + 9000 * HOUR, keep=Keep(runs=2, undo_days=0), stamp=stamp(9000), force=True
     )
     assert done.runs == {"load": (3,)}
+    for name in ("load", "etl"):
+        with pytest.raises(NotFound, match=rf"{name}#3 was removed by gc on ") as told:
+            resolve(store, f"{name}#3", now=NOON)
+        assert told.value.hint == "the newest is load#5"
     assert len(list(log(store, "load", now=NOON))) == 3
     assert is_whole(store)
 

@@ -42,7 +42,8 @@ def renamed(places: Places) -> None:
 def test_a_push_into_an_empty_store_brings_all_of_it(places):
     renamed(places)
     other = places.other()
-    move(places.store, other)
+    done = move(places.store, other)
+    assert [(one.workflow, one.deploys, one.runs) for one in done.workflows] == [("load", 3, 1)]
     assert carried(other) == carried(places.store)
     assert resolve(other, "load@v1", now=NOON).workflow == "load"
     assert is_whole(other)
@@ -53,6 +54,12 @@ def test_of_one_workflow_its_former_runs_come_along(places):
     other = places.other()
     move(places.store, other, workflows=("load",))
     assert carried(other) == carried(places.store)
+
+
+def test_by_a_former_name_alone_the_runs_of_that_come(places):
+    renamed(places)
+    done = move(places.store, places.other(), workflows=("etl",))
+    assert [(one.workflow, one.runs) for one in done.workflows] == [("etl", 1)]
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
