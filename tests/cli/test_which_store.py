@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Ork
+from tests.git.repositories import ENVIRON
 
 FIRST = "name: {}\ntasks: {{hello: {{executor: process, command: echo hello}}}}\n"
 
@@ -68,6 +70,31 @@ def test_a_new_store_is_made_where_the_project_is(
     subprocess.run(["git", "init", "-q", str(inner)], check=True)
     monkeypatch.chdir(ork.folder)
     assert "in inner/.ork\n" in ork("deploy", "inner/first.yaml").err
+
+
+@pytest.mark.parametrize("words", ["worktree add -q ../tree", "submodule --quiet add ./ tree"])
+def test_a_worktree_and_a_submodule_are_projects_of_their_own(
+    ork: Ork, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "protocol.file.allow=always", *words], check=True, env=ENVIRON)
+
+    ork.write("work/flows/first.yaml", FIRST.format("first"))
+    monkeypatch.chdir("work")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "First")
+    git(*words.split())
+    tree = Path(words.rpartition(" ")[2]).resolve()
+    assert (tree / ".git").is_file()  # which says where the rest is
+    monkeypatch.chdir(tree / "flows")
+    assert "made an empty store in ../.ork\n" in ork("run", "first.yaml").err
+    (deploy,) = json.loads(ork("log", "first", "--json").out)["data"]
+    assert deploy["deploy"]["source"]["path"] == "flows/first.yaml"
+    assert deploy["deploy"]["origin"]["dirty"] is False
+    monkeypatch.chdir(ork.folder)
+    assert ork("--store", "all", "import", "git", str(tree), "--path", "flows/*.yaml").code == 0
+    assert not Path("work/.ork").exists()
 
 
 def test_a_store_is_made_without_a_word_where_nothing_is_to_be_said(ork: Ork) -> None:
