@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile, islice, takewhile
 
 from ork.differences.definitions import Diff, summarize
@@ -42,14 +42,14 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     head = store.ref(f"workflows/{name}")
     if head is None or store.get(Deploy, head).has(loaded.snapshot, settings):
         return None
-    moved = _newest_move(store, f"workflows/{name}", head)
+    moved = next(_moves(store, name, operations(store)), None)
     if moved is None:
         return None
-    operation, before = moved
-    newest = store.get(Deploy, head)
-    if _is_own(newest, operation, author):
+    operation, before, end = moved
+    line = dropwhile(lambda one: one[1][0] != end, enumerate(history(store, name, head)))
+    _, (_, newest) = next(line, (0, (None, None)))
+    if newest is None or _is_own(newest, operation, author):
         return None
-    line = islice(enumerate(history(store, name, head)), 1, None)
     # Without anything before, a clone brought the head, and all that is older with it.
     older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
@@ -117,13 +117,9 @@ def _made_of(
 ) -> tuple[Oid, Operation | None] | None:
     """Return the version that the file was made of, and the newest operation since then."""
     # When each was first made the newest: undo and redo make it so again, and leave files alone.
-    made = {
-        new: (operation, old)
-        for _, operation in islice(operations(store), LOOKED_AT_MAX)
-        for moved, old, new in operation.moves
-        if moved == f"workflows/{name}" and new
-    }
-    wanted, newest = head, None
+    moves = [*_moves(store, name, islice(operations(store), LOOKED_AT_MAX))]
+    made = {new: (operation, old) for operation, old, new in moves if new}
+    wanted, newest = next((new for _, _, new in moves if new), head), None
     while wanted in made:
         operation, old = made[wanted]
         if old is None or _is_own(store.get(Deploy, wanted), operation, author):
@@ -154,10 +150,31 @@ def _is_deploy(deploy: Deploy, operation: Operation) -> bool:
     return deploy.action == "deploy" and deploy.time == operation.time
 
 
-def _newest_move(store: Store, ref: str, head: Oid) -> tuple[Operation, Oid | None] | None:
-    """Return the operation that made this deploy the newest, and what was so before it, if any."""
-    for _, operation in operations(store):
-        for moved, old, new in operation.moves:
-            if moved == ref:
-                return (operation, old) if new == head else None
-    return None
+def _moves(
+    store: Store, name: str, found: Iterable[tuple[Oid, Operation]]
+) -> Iterator[tuple[Operation, Oid | None, Oid | None]]:
+    """Yield which operations moved the head of a workflow, from where and to where, newest first.
+
+    One that gave it another name and no other content, or took that back, is left out: no file is
+    behind that.
+    """
+    for _, operation in found:
+        ends = {ref: both for ref, *both in operation.moves}
+        if (moved := ends.get(f"workflows/{name}")) is None:
+            continue
+        old, new = moved
+        pairs = (ref.split("/")[1:] for ref in ends if ref.startswith("former/"))
+        other = next((one for pair in pairs if name in pair for one in pair if one != name), None)
+        if old is None and other is not None:
+            name, (old, _) = other, ends.get(f"workflows/{other}", (None, None))
+            if _is_renamed(store, old, new):
+                continue
+        yield operation, old, new
+
+
+def _is_renamed(store: Store, old: Oid | None, new: Oid | None) -> bool:
+    """Say whether one of two deploys did nothing but give the other another name."""
+    if old is None or new is None or not (store.has(old) and store.has(new)):
+        return False
+    before, after = store.get(Deploy, old), store.get(Deploy, new)
+    return old in after.parents or new in before.parents

@@ -1,11 +1,13 @@
 """A file that is still as an older version was is not deployed over what others made newest."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
 from ork.errors import InvalidInput
 from ork.heads.deploy import deploy, status
+from ork.heads.rename import rename
 from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.store import Stamp
@@ -51,6 +53,31 @@ def test_what_somebody_else_deployed_is_not_taken_back(etl):
     assert state(etl) == ("behind", "etl~1")
     assert f"before a deploy by {BOB}" in refused(etl)
     assert state(etl, BOB) == ("modified", None)
+
+
+@pytest.mark.parametrize("names", [("load",), ("load", "last"), ("load", "etl")])
+def test_another_name_lets_no_file_take_back_a_rollback(etl, names):
+    etl.back()
+    for number, (old, new) in enumerate(pairwise(("etl", *names))):
+        rename(etl.store, old, new, stamp=stamp(50 + number))
+    path, name = etl.store.project / "etl.yaml", names[-1]
+    path.write_text(path.read_text().replace("name: etl", f"name: {name}"))
+    assert state(etl) == ("behind", f"{name}~{len(names) + 1}")
+    with pytest.raises(InvalidInput, match=r"still as in .* before `ork"):
+        deploy(etl.store, path, stamp=stamp(90))
+    path.write_text(path.read_text() + "description: new\n")
+    (one,) = status(etl.store, etl.store.project, author=ADA)
+    assert one.state == "modified" and "takes back what" in one.lost
+
+
+def test_who_edits_a_file_back_after_another_name_is_not_behind(etl):
+    rename(etl.store, "etl", "load", stamp=stamp(50))
+    path = etl.store.project / "etl.yaml"
+    path.write_text(version(2).replace("name: etl", "name: load"))
+    assert state(etl) == ("modified", None)
+    undo(etl.store, stamp=stamp(51), now=NOW)
+    path.write_text(version(2))
+    assert state(etl) == ("modified", None)
 
 
 def test_who_edits_a_file_back_is_not_behind(etl, keep):
