@@ -66,6 +66,7 @@ def test_a_range(history):
     assert len(subjects(history("log", "etl~1..", "--oneline"))) == 1
     assert len(subjects(history("log", "..etl~1", "--oneline"))) == 2
     assert subjects(history("log", "etl..etl~2", "--oneline")) == []
+    assert "`ork log etl~2..etl`" in history("log", "etl", "etl~2..etl").err
 
 
 def test_from_an_older_deploy(history):

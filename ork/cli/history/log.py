@@ -93,7 +93,9 @@ def log(
     if len(revisions) > 1:
         raise UsageError(
             f"one revision is enough, and there are {len(revisions)}",
-            hint=f"names of tasks come after --: `ork log {revisions[0]} -- {revisions[1]}`",
+            hint=f"a range says both ends itself: `ork log {revisions[1]}`"
+            if ".." in revisions[1]
+            else f"names of tasks come after --: `ork log {revisions[0]} -- {revisions[1]}`",
         )
     revision = revisions[0] if revisions else None
     if follow and not names and (revision is None or split_part(revision)[1] is None):
