@@ -70,6 +70,11 @@ class Git(Value, frozen=True):
         code, out = self._done(words, feed, (0, *_NO))
         return None if code else out
 
+    @property
+    def common(self) -> Path:
+        """The folder of what all worktrees of the repository share, such as its refs."""
+        return _path(self.run("rev-parse", "--git-common-dir"))
+
     def commit(self, revision: str) -> str | None:
         """Return the id of the commit that git understands by a revision, or None."""
         # What begins with a dash is an option, with a caret all that is no ancestor of a commit.
@@ -208,7 +213,14 @@ def repository_at(folder: Path) -> Git | None:
         found = Git(folder)
     else:
         return None
-    return found if found.ask("rev-parse", "--git-dir") is not None else None
+    at = found.ask("rev-parse", "--absolute-git-dir")
+    if at is not None and found.folder.is_file():  # of a worktree or a submodule: it says where
+        return Git(_path(at), folder)
+    return found if at is not None else None
+
+
+def _path(answer: bytes) -> Path:
+    return Path(os.fsdecode(answer.removesuffix(b"\n")))
 
 
 def find_repository(folder: Path) -> tuple[Git, str]:

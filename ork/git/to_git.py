@@ -223,7 +223,7 @@ def _move_up(path: Path, destination: Path) -> None:
 @contextmanager
 def _alone(git: Git) -> Iterator[None]:
     """Keep other exports out of a repository: they wait, then see what this one has done."""
-    with open_folder(git.folder) as at:
+    with open_folder(git.common) as at:
         # Where a file system has no such locks, those of git keep the refs whole.
         with suppress(OSError):
             lock(at, wait_s=float("inf"))

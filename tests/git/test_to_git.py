@@ -193,6 +193,17 @@ def test_a_bare_repository_is_updated(three, keep, out, tmp_path):
     assert git(bare, "rev-parse", "main").strip() == done.commit
 
 
+def test_a_worktree_is_updated(three, keep, out, tmp_path):
+    export_git(three, out, "etl")
+    tree = tmp_path / "tree"
+    git(out, "worktree", "add", "-q", "-b", "other", str(tree), "main~1")
+    keep(FLOW + "schedule: '@weekly'\n", path="flows/etl.yaml", hours=4)
+    assert export_git(three, tree, "etl", branch="other", update=True).added == 2
+    assert "@weekly" in (tree / "flows/etl.yaml").read_text()
+    assert git(tree, "status", "--short") == git(out, "status", "--short") == ""
+    assert export_git(three, tree, "etl", branch="other").added == 0
+
+
 def test_a_repository_that_was_packed_is_updated(three, keep, out):
     export_git(three, out, "etl")
     git(out, "gc", "-q", "--prune=now")
