@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError, count
 from ork.files import lock, open_folder, read_file, remove
@@ -267,6 +268,12 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
     if old != ids[-1]:
         moves[ref] = (old, ids[-1])
     shown = git.work_tree and _shows(git, ref) and ref in moves
+    if ref in moves and not shown and (tree := _worktree_of(git, ref)):
+        raise Conflict(
+            f"{tree} shows the branch {branch}, and its files would stay behind",
+            hint=f"`ork export git {quote(tree)} {workflow} --branch {branch} --update`"
+            " brings them along",
+        )
     # The files go first: an export that is killed in between is made good by the next one, while
     # a branch that has gone on without its files would look like changes of the user.
     if shown:
@@ -437,6 +444,15 @@ def _move(git: Git, moves: Mapping[str, tuple[str | None, str]], destination: Pa
         git.run("update-ref", "--stdin", feed="".join(lines).encode())
     except StoreError as error:
         raise Conflict(f"{destination}: {error.message}; nothing was changed") from None
+
+
+def _worktree_of(git: Git, ref: str) -> str | None:
+    """Return which worktree of a repository shows a branch, of those that are still there."""
+    listed = git.run("worktree", "list", "--porcelain").decode("utf-8", "replace")
+    for lines in (part.splitlines() for part in listed.split("\n\n")):
+        if f"branch {ref}" in lines and Path(lines[0].removeprefix("worktree ")).exists():
+            return lines[0].removeprefix("worktree ")
+    return None
 
 
 def _shows(git: Git, ref: str) -> bool:

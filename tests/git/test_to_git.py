@@ -202,6 +202,12 @@ def test_a_worktree_is_updated(three, keep, out, tmp_path):
     assert "@weekly" in (tree / "flows/etl.yaml").read_text()
     assert git(tree, "status", "--short") == git(out, "status", "--short") == ""
     assert export_git(three, tree, "etl", branch="other").added == 0
+    keep(FLOW, path="flows/etl.yaml", hours=5)
+    with pytest.raises(Conflict, match="tree shows the branch other"):
+        export_git(three, out, "etl", branch="other", update=True)
+    assert git(tree, "status", "--short") == ""
+    shutil.rmtree(tree)
+    assert export_git(three, out, "etl", branch="other", update=True).added == 1
 
 
 def test_a_repository_that_was_packed_is_updated(three, keep, out):
