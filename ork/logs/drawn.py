@@ -57,6 +57,14 @@ class LastStates:
         near = (*self._bars[self._at : self._at + 1], *reversed(self._bars))
         return next(filter(None, near), "")
 
+    @property
+    def open_lines(self) -> list[str]:
+        """All that shows now of what is not out, from top to bottom."""
+        shown = last_part(self._rest.decode("utf-8", "ignore"))
+        lines = [*self._bars, ""]
+        lines[self._at] = shown or lines[self._at]
+        return [line for line in lines if line]
+
     def add(self, data: bytes, *, over: bool = False) -> bytes:
         """Return the lines that are complete by now; when it is `over`, also one that is not."""
         *lines, rest = (self._rest + data).split(b"\n")

@@ -582,6 +582,24 @@ def test_a_terminal_shows_no_control_characters_of_bars(ork):
     assert child.window.text.rstrip("\n") == "begin\nouter: 100%\ndone"
 
 
+@pytest.mark.parametrize(("what", "before"), [("nested:bars", ""), ("nested", "bars | ")])
+def test_on_a_terminal_bars_below_each_other_move(ork, what, before):
+    ork.write("first.txt", NESTED)
+    ork.write("rest.txt", NESTED_END + "done\n")
+    command = "cat first.txt; touch there; while ! test -e go; do sleep 0.02; done; cat rest.txt"
+    task = f"{{executor: process, command: '{command}'}}"
+    ork.write("nested.yaml", f"name: nested\ntasks: {{bars: {task}}}\n")
+    owner = spawn(ork, "run", "nested.yaml")
+    assert eventually((ork.folder / "there").exists)
+    child = Child("logs", "-f", what, environ=ork.environ, folder=ork.folder)
+    child.read_until(lambda seen: "inner: 50%" in seen)
+    assert child.window.text == f"{before}begin\n{before}outer: 50%\n{before}inner: 50%"
+    go(ork)
+    assert child.end() == 0
+    assert child.window.text == f"{before}begin\n{before}outer: 100%\n{before}done"
+    owner.communicate()
+
+
 # -- slots
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Told: TypeAlias = NotStarted | Printed | Quiet
 
 NAME_COLUMNS_MAX = 32
+ROWS_DRAWN_MAX = 10  # of bars that move at a time: a window is hardly lower than that
 
 
 def logs(
@@ -185,7 +186,9 @@ def _follow(
         return
     _say_which(session, revision, name)
     states: dict[tuple[str, int], LastStates] = {}  # of what attempts have printed
-    texts = _last_states(_texts(session, name, _drawn(session, printed, states, task)), states)
+    redraws = can_redraw(sys.stdout, session.world.environ)
+    told = _drawn(session, printed, states, task) if redraws else printed
+    texts = _last_states(_texts(session, name, told), states, waits=redraws)
     if task and not sys.stdout.isatty():
         for part in texts:
             session.print_bytes(part.data)
@@ -204,25 +207,23 @@ def _drawn(
     states: "Mapping[tuple[str, int], LastStates]",
     task: str | None,
 ) -> "Iterator[Told]":
-    """Pass on what is told; on a terminal, draw what is printed just now while nothing is."""
+    """Pass on what is told; while nothing is, draw the lines that may yet be drawn over."""
     from ork.runner.watch import Quiet
 
-    if not can_redraw(sys.stdout, session.world.environ):
-        yield from printed
-        return
     drawn = ""
     try:
         for told in printed:
-            text = ""
-            begun = isinstance(told, Quiet) and [key for key in states if states[key].open_line]
-            if begun:
-                before = [] if task else [(f"{begun[-1][0]} | ", "label")]
-                line: Line = [*before, (states[begun[-1]].open_line, PRINTED)]
-                shown = cut(line, (session.width or 80) - 1)
-                text = "".join(texts_of([shown], color=session.color_on())).rstrip("\n")
+            lines: list[Line] = []
+            for (name, _), state in states.items() if isinstance(told, Quiet) else ():
+                before = [] if task else [(f"{name} | ", "label")]
+                lines += [[*before, (line, PRINTED)] for line in state.open_lines]
+            shown = (cut(line, (session.width or 80) - 1) for line in lines[-ROWS_DRAWN_MAX:])
+            text = "".join(texts_of(shown, color=session.color_on())).rstrip("\n")
             if text != drawn:
+                rows = drawn.count("\n")
+                up = f"\x1b[{rows}A" if rows else ""
                 drawn = text
-                sys.stdout.write(f"\r{text}\x1b[K")
+                sys.stdout.write(f"\r{up}\x1b[J{text}")
                 sys.stdout.flush()
             yield told
     finally:
@@ -242,12 +243,12 @@ def _lines(printed: "Iterable[Printed]") -> "Iterator[tuple[Printed, str]]":
 
 
 def _last_states(
-    printed: "Iterable[Printed]", states: "dict[tuple[str, int], LastStates]"
+    printed: "Iterable[Printed]", states: "dict[tuple[str, int], LastStates]", *, waits: bool
 ) -> "Iterator[Printed]":
     """Yield what was printed without what was drawn over; who printed last is last in `states`."""
     for part in printed:
         key = (part.task, part.attempt)
-        state = states[key] = states.pop(key, LastStates())
+        state = states[key] = states.pop(key, LastStates(waits=waits))
         data = state.add(part.data, over=part.over)
         if part.over:
             del states[key]
