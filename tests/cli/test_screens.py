@@ -118,3 +118,24 @@ def test_many_tasks_stand_beside_each_other_where_a_window_has_room(ork):
     assert [name for column in zip_longest(*rows) for name in column if name] == names  # down first
     narrow = on_terminal(ork, 45, "show", "many#1").text.partition("\n\n")[2].splitlines()
     assert [line.split()[1] for line in narrow[1:] if line.startswith("  ok")] == names
+
+
+@pytest.mark.parametrize("wide", [60, 100])
+def test_long_names_hide_nothing_of_what_is_told_of_them(ork, wide):
+    name = "reconcile_" + "all_regions_" * 8
+    tasks = [f"load_{'customer_orders_' * 6}{region}" for region in ("north", "south")]
+    task = "{executor: process, command: 'true'}"
+    ork.write("etl.yaml", f"name: {name}\ntasks: {{{tasks[0]}: {task}, {tasks[1]}: {task}}}\n")
+    assert ork("run", "etl.yaml").code == 0
+    ork.write("other.yaml", f"name: other\ntasks: {{load: {task}}}\n")
+    assert ork("run", "other.yaml").code == 0
+    ork.environ |= TERMINAL
+    for words in (["runs"], ["runs", f"{name}:{tasks[0]}"]):
+        runs = on_terminal(ork, wide, *words).text.split("\n")
+        [run] = [line for line in runs if "reconcile" in line]
+        assert run.partition("#1 ")[2].split()[0] in ("success", "ok"), words
+    for revision in ([], [name]):
+        shown = on_terminal(ork, wide, "log", "--oneline", *revision)
+        assert not shown.broken and shown.text.count("  First dep") == 2 - len(revision)
+    shown = on_terminal(ork, wide, "blame", name).text.replace("\n", "")
+    assert all(task in shown for task in tasks) and shown.count("First deploy of 2 tasks") == 2

@@ -10,7 +10,7 @@ import typer
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import Row, aligned, clip, is_narrow
+from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
 from ork.errors import OrkError
 from ork.store.store import Store
@@ -82,11 +82,8 @@ def _workflows(
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
         soon = mark or (human.moment(one.next, now, width) if one.next else "-")
-        name = one.workflow
-        if width and is_narrow(width):  # when it ran and will run is what one looks for
-            name = clip(name, 2 * width // 5)
         cells = [
-            (name, "name"),
+            (one.workflow, "name"),
             last,
             (when, "time"),
             (soon, "warning" if mark else "time"),

@@ -11,7 +11,7 @@ from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import author_room, column, is_narrow, person, quoted
+from ork.cli.screen.parts import author_room, column, is_narrow, length, person, quoted
 from ork.cli.session import Session
 from ork.differences.tasks import together
 
@@ -84,8 +84,12 @@ def _parts(found: "Blame", session: Session) -> Iterator[Line]:
             else:
                 subject = found.deploys[part.deploy].message.partition("\n")[0]
                 rest = [*columns.old_name(part), subject]
-            # The most important first: the end is cut.
-            yield cut([*line, *(f"  {text}" for text in rest)], session.width)
+            whole = cut([*line, *(f"  {text}" for text in rest)], session.width)
+            if length(whole) > length(line):
+                yield whole  # the most important comes first: the end is cut
+            else:  # the name alone fills the line, and is not cut: names may differ at their ends
+                yield line
+                yield from (cut(["    ", text], session.width) for text in rest if text)
 
 
 def _lines(found: "Blame", session: Session) -> Iterator[Line]:

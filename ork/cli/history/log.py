@@ -10,7 +10,7 @@ from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, at_most_on
 from ork.cli.screen import human
 from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
 from ork.cli.screen.line import MARKS, Line, body_lines, hint_line, plain
-from ork.cli.screen.parts import column, is_narrow
+from ork.cli.screen.parts import clip, column, is_narrow
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.history import log as history
@@ -137,7 +137,8 @@ def log(
     entries = _noting_oldest(entries, oldest, reverse=reverse)
     if oneline or session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
-    named = max(1, column(all_names)) if len(all_names) > 1 else 0
+    shown_names = [_shown_name(name, session) for name in all_names]
+    named = max(1, column(shown_names)) if len(all_names) > 1 else 0
     width = None if stat or patch else session.width  # of one line for each
     if graph and width:
         width -= 2 * max(len(all_names), 1)
@@ -247,23 +248,31 @@ def deploy_line(
     """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 
     `named` is how wide the names of workflows are, where they are told. In a narrow line the
-    message is cut; where there is no room for any of it, it comes last.
+    message is cut; where there is no room for any of it, the names come last, and are cut, too.
     """
     deploy, now = entry.deploy, session.now()
-    oids = [entry.oid] if is_narrow(session.width) else [entry.oid, deploy.snapshot]
+    narrow = is_narrow(session.width)
+    oids = [entry.oid] if narrow else [entry.oid, deploy.snapshot]
     head: Line = [part for oid in oids for part in ((session.store.short(oid), "oid"), "  ")]
     head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
-    head += [(f"{deploy.workflow:<{named}}", "name"), "  "] if named else []
-    message, names = deploy.message.partition("\n")[0], _names(entry)
-    counts = _counts(entry.runs, short=is_narrow(session.width))
-    runs: Line = ["  [", *counts, "]"] if counts else []
+    head += [(f"{_shown_name(deploy.workflow, session):<{named}}", "name"), "  "] if named else []
+    message = deploy.message.partition("\n")[0]
+    names = _names(entry, with_workflow=not (named and session.width))
+    counts = _counts(entry.runs, short=narrow)
+    runs: Line = ["[", *counts, "]"] if counts else []
+    behind = ["  ", *runs] if runs else []
     if width is not None:
-        room = width - columns(plain([*head, *names, *runs]))
+        room = width - columns(plain([*head, *names, *behind]))
         if columns(message) > room and room < WIDTH_MIN:
-            shown: Line = ["(", *names[1:]] if names else []
-            return cut([*head, *shown, *runs, "  ", message], width)
-        return [*head, *cut([message], room), *names, *runs]
-    return [*head, message, *names, *runs]
+            told = [*runs, "  "] if runs else []
+            return cut([*head, *told, *cut([message], WIDTH_MIN), *names], width)
+        return [*head, *cut([message], room), *names, *behind]
+    return [*head, message, *names, *behind]
+
+
+def _shown_name(workflow: str, session: Session) -> str:
+    """Return the name of one of several workflows: on a terminal the message needs room, too."""
+    return clip(workflow, session.width and session.width // 4)
 
 
 def shown_oid(oid: Oid, session: Session) -> str:
@@ -281,9 +290,9 @@ def _change(diff: "Diff", store: Store, width: int | None, *, patch: bool) -> It
     return stat_view(diff, width=width)
 
 
-def _names(entry: LogEntry) -> Line:
+def _names(entry: LogEntry, *, with_workflow: bool = True) -> Line:
     """Return the names of a deploy in brackets: the workflow at its head, and the tags."""
-    names = [(entry.deploy.workflow, "head")] if entry.head else []
+    names = [(entry.deploy.workflow, "head")] if entry.head and with_workflow else []
     names += [(f"@{tag}", "tag") for tag in entry.tags]
     names += [(name, "head") for name in entry.remotes]
     line: Line = []

@@ -20,7 +20,7 @@ from ork.cli.runs.plain import checked_out
 from ork.cli.screen import human
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes, plain
-from ork.cli.screen.parts import clip, is_narrow, length
+from ork.cli.screen.parts import clip, length, name_room
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.differences.renames import family
@@ -293,8 +293,7 @@ class Board:
         state = self._state(name)
         node = node_mark(state, box=self._box)
         lanes: Line = node_row(row, node, state) if row else [(node, state), " "]
-        share = columns * 2 // 5 if is_narrow(columns) else columns // 2
-        room = max(min(self._width, share) - length(lanes), 8)
+        room = max(min(self._width, name_room(columns) or 0) - length(lanes), 8)
         shown = clip(name, room)
         took, number, text, style, mark = "", 0, "", "dim", MARKS[state]
         if waiting := self._waiting.get(name):

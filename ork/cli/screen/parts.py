@@ -66,6 +66,11 @@ def is_narrow(width: int | None) -> bool:
     return width is not None and width < NARROW
 
 
+def name_room(width: int | None) -> int | None:
+    """Return how many columns of a list a name may have, so that the rest of its line has room."""
+    return width and (width * 2 // 5 if is_narrow(width) else width // 2)
+
+
 def author_room(width: int | None) -> int:
     """Return how many characters of an author a table has room for; many off a terminal."""
     if width is None:
@@ -89,8 +94,14 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
 
     The reason has a line of its own where too little of it would have room beside the rest.
     """
-    rows = iter(rows)
-    while page := list(islice(rows, TOGETHER)):
+    rows, room = iter(rows), name_room(width)
+
+    def cut_names(row: Row) -> Row:
+        cells, rest, reason = row
+        short = [(clip(text, room) if style == "name" else text, style) for text, style in cells]
+        return short, rest, reason
+
+    while page := list(map(cut_names, islice(rows, TOGETHER))):
         columns = zip(*(cells for cells, *_ in page), strict=True)
         sizes = [column(text for text, _ in cells) for cells in columns]
         for cells, rest, reason in page:
