@@ -29,7 +29,7 @@ GUIDES = sorted(path.name for path in DOCS.glob("howto/*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOME = "/home/ada"  # stands for the folder above the project
 FILE = re.compile(r"^(?:#|//) (\S+)\n")
-EVENTS = re.compile(r"(?m)(?:^\d\d:\d\d:\d\d .*\n)+")
+EVENTS = re.compile(r"(?m)(?:^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}  .*\n)+")
 
 
 class Teller:

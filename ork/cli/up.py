@@ -165,7 +165,7 @@ def up(
                 if as_json:
                     sys.stdout.write(told_json(told))
                 else:
-                    clock = "%H:%M:%S" if session.width else "%Y-%m-%d %H:%M:%S %z"
+                    clock = human.CLOCK if session.width else human.DATE
                     session.print(told_lines(told, session.now(), place, clock=clock))
                 sys.stdout.flush()
     code = signals.exit_code()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -283,7 +284,7 @@ def flaky(ork):
 
 
 def runs_begun(done) -> list[str]:
-    return [line.split()[2] for line in done.err.splitlines() if line[10:13] == "run"]
+    return re.findall(r" \+0000  run (\S+) of", done.err)
 
 
 def test_several_runs_go_on_one_after_the_other_the_oldest_first(flaky, golden) -> None:

@@ -1,12 +1,14 @@
 """ork run"""
 
 import json
+import re
 import sys
 
 import pytest
 
 from ork.cli import options
 from ork.store import location
+from tests.cli.screen import TERMINAL, on_terminal
 
 
 def test_a_run_of_a_revision(history, golden, masked):
@@ -287,6 +289,14 @@ def test_logs_are_printed_when_tasks_end(etl):
     assert retried.count("load | one") == 1 and "the end of the log" not in retried
     for other in ("--json", "--quiet"):
         assert f"--logs and {other} exclude" in etl("run", "etl.yaml", "--logs", other).err
+
+
+def test_lines_have_the_date_where_they_may_be_read_another_day(etl):
+    begin = "run etl#1 of "
+    assert f"\n2026-11-01 12:00:02 +0000  {begin}" in etl("run", "etl.yaml").err
+    etl.environ |= TERMINAL
+    shown = on_terminal(etl, 80, "run", "etl.yaml", "--logs").text
+    assert re.search(r"(?m)^12:\d\d:\d\d  run etl#2 of ", shown)
 
 
 def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import pytest
 
+from ork.cli.screen import human
 from tests.started import Started
 
 GATED = """\
@@ -104,9 +105,8 @@ def test_a_retry_has_the_time_at_which_it_began(ork, spawn):
 
 def after(one, other):
     """Return how many seconds after one line another has its time, or before."""
-    ends = [datetime.strptime(line[:8], "%H:%M:%S") for line in (one, other)]
-    seconds = (ends[1] - ends[0]).seconds
-    return min(seconds, 86400 - seconds)
+    begun, ended = (datetime.strptime(line[:25], human.DATE) for line in (one, other))
+    return abs((ended - begun).total_seconds())
 
 
 def test_a_run_is_watched_to_its_end(ork, going, spawn):

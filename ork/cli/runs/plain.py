@@ -264,9 +264,9 @@ def _kept_before(store: Store, run: Run, task: str) -> str | None:
     return next((name for name in needs if states[name].is_kept), None)
 
 
-def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
+def event_lines(event: Event, width: int, at: str) -> list[Line]:
     """Return the lines that tell of an event: one, or none, or a second one with a hint."""
-    time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
+    time = (at, "time")
     match event:
         case RunStarted(run=run, tasks=tasks):
             name, oid = run.name, run.snapshot[:12]
@@ -294,7 +294,7 @@ def _is_idle(event: Event) -> bool:
 
 
 def _idle_lines(
-    events: Iterator[Event], width: int, now: datetime, selected: Collection[str]
+    events: Iterator[Event], width: int, at: str, selected: Collection[str]
 ) -> Iterator[Line]:
     """Yield a line for all tasks that are not executed for the same reason, the selected first."""
     alike: dict[tuple[str, str | None], list[TaskFinished]] = {}
@@ -305,7 +305,7 @@ def _idle_lines(
             word, reason = human.mark(event.taskrun), event.taskrun.reason
             alike.setdefault(("kept" if event.kept else word, reason), []).append(event)
     for (word, reason), tasks in alike.items():
-        line: Line = [now.strftime("%H:%M:%S"), "  ", (f"{word:<9}", tasks[0].taskrun.state)]
+        line: Line = [at, "  ", (f"{word:<9}", tasks[0].taskrun.state)]
         names = some([one.task for one in tasks], NAMES_MAX)
         yield [*line, f"{names:<{width}}  {reason}" if reason else names]
 
@@ -337,9 +337,14 @@ def _plain_lines(
     selected: Collection[str] = ()
     lines: list[Line] = []
     last: datetime | None = None
+    clock = human.CLOCK if sys.stderr.isatty() else human.DATE
+
+    def at() -> str:
+        return (last or _wall_time(session)).strftime(clock)
+
     for idle, group in groupby(events, _is_idle):
         if idle:
-            lines += _idle_lines(group, width, last or _wall_time(session), selected)
+            lines += _idle_lines(group, width, at(), selected)
             continue
         for event in group:
             if isinstance(event, RunStarted):
@@ -347,7 +352,7 @@ def _plain_lines(
                 selected = {*(event.run.selected or ())}
             if watched and (time := _time_of(session, event)):
                 last = time.astimezone()
-            lines += event_lines(event, width, last or _wall_time(session))
+            lines += event_lines(event, width, at())
             if logs and isinstance(event, TaskFinished):
                 session.say(*lines)
                 lines = []

@@ -13,6 +13,8 @@ from ork.cli.screen.parts import is_narrow
 from ork.errors import count as count
 from ork.objects.kinds import Attempt, Run, TaskRun
 
+DATE = "%Y-%m-%d %H:%M:%S %z"
+CLOCK = "%H:%M:%S"  # of what is told to a terminal as it happens
 _UNITS = (
     (31_536_000, "year", "y"),
     (2_592_000, "month", "mo"),
@@ -98,7 +100,7 @@ def padded_near(time: datetime, now: datetime, width: int | None) -> str:
 
 def date(time: datetime, now: datetime) -> str:
     """Return a date and time in the zone of `now`, which sorts and greps well."""
-    return time.astimezone(now.tzinfo).strftime("%Y-%m-%d %H:%M:%S %z")
+    return time.astimezone(now.tzinfo).strftime(DATE)
 
 
 def slot(time: datetime, now: datetime) -> str:
