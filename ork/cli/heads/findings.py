@@ -23,7 +23,7 @@ from ork.store.location import project_of
 
 RULES = {
     "error": "What is wrong in a workflow file, or in the code that it calls",
-    "warning": "Code of which it is not known what it executes",
+    "warning": "What seems to be a mistake there",
 }
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 

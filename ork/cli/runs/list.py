@@ -14,7 +14,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import Line, hint_line, note_line
+from ork.cli.screen.line import Line, hint_line, note_line, with_name
 from ork.cli.screen.parts import (
     AUTHOR_CHARS_MAX,
     Row,
@@ -179,7 +179,7 @@ def runs(
     else:
         found = in_full(store, found, tags=tags_of(refs["tags"]))
         if as_json:
-            session.print_json("runs", list(found))
+            session.print_json("runs", list(map(with_name, found)))
             return
         lines = runs_view(found, session)
     if waiting := len(refs["queue"]):

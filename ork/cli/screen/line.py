@@ -254,6 +254,11 @@ def as_object(value: Any) -> dict[str, Any]:
     return dict(members(value) or ())
 
 
+def with_name(value: Any) -> dict[str, Any]:
+    """Return what JSON calls an object, with the name that the value makes of its members."""
+    return {"name": value.name, **as_object(value)}
+
+
 def document(schema: str, value: Any) -> dict[str, Any]:
     """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
     return {"schema": f"ork.{schema}.v1", "data": value}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
-from ork.cli.screen.line import as_object
+from ork.cli.screen.line import as_object, with_name
 from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
@@ -63,7 +63,7 @@ def listed(asked: Asked) -> Page:
         "looked_at": looked_at,
         "before": last,
     }
-    return Page(template="runs", values=values, schema="runs", document=found)
+    return Page(template="runs", values=values, schema="runs", document=list(map(with_name, found)))
 
 
 def workflow_in(asked: Asked) -> str:
