@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from ork.backends.address import BACKENDS
 from ork.cli.screen import human
 from ork.cli.screen.parts import clip
 from ork.cli.session import Session
@@ -27,6 +28,7 @@ RUNS_MAX = 30
 TEXT_MAX = 40  # characters of a value
 _SPECIAL_QUOTED = re.compile(r"[\"\\$`]")  # and between double quotes
 _SPECIAL = re.compile(r"[\s\"'\\$`!&|;<>()*?\[\]]")  # to a shell, inside of a word
+OPEN = ("=", "/", ":")  # at the end of a word: it goes on
 SCRIPTS = {
     "bash": """\
 # Completion of ork for bash: eval "$(ork completion bash)" in ~/.bashrc.
@@ -49,7 +51,7 @@ _ork() {
     local word text shown about
     while IFS=$'\\t' read -r word text; do
         shown="$word${text:+  -- $text}" about+=$text
-        if [[ $word == *[=/] ]]; then
+        if [[ $word == *[=/:] ]]; then
             open+=("$word") open_shown+=("${shown[1,COLUMNS-1]}")
         else
             whole+=("$word") whole_shown+=("${shown[1,COLUMNS-1]}")
@@ -129,7 +131,7 @@ def _for_bash(found: list[Candidate], line: str, breaks: str) -> Iterator[str]:
         elif typed.quote:
             yield _SPECIAL_QUOTED.sub(r"\\\g<0>", rest)
         else:
-            end = "" if word.endswith(("=", "/")) else " "
+            end = "" if word.endswith(OPEN) else " "
             yield _SPECIAL.sub(r"\\\g<0>", rest) + end
 
 
@@ -217,9 +219,9 @@ def _work_where(context: Any, session: Session) -> None:
 
 def _values(param: Any, context: Any, asked: "Asked") -> Candidates:
     """Yield the values that a parameter may have, and does not have yet."""
-    listed = (param.metavar or "").strip("[]")
-    if re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", listed):
-        return map(Candidate, listed.split("|"))
+    listed = (param.metavar or "").strip("[]").split("|")
+    if closed := [word for word in listed if re.fullmatch("[a-z-]+", word)]:
+        return map(Candidate, closed)
     if param.name in LISTS:
         return map(Candidate, LISTS[param.name])
     known = VALUES.get(param.name)
@@ -376,6 +378,11 @@ def _folders(asked: Asked) -> Candidates:
     return (one for one in _paths(asked) if one.word.endswith("/"))
 
 
+def _folder_and_workflow(asked: Asked) -> Candidates:
+    behind = asked.params["places"] or asked.params["stream"]
+    return (_workflows if behind else _folders)(asked)
+
+
 def _tasks(asked: Asked) -> Candidates:
     """Yield the tasks of the workflow that is named on the line, deployed or in a file."""
     from ork.worktree.load import check
@@ -402,6 +409,12 @@ def _operations(asked: Asked) -> Candidates:
         yield Candidate(asked.store.short(oid), operation.command)
 
 
+def _urls(asked: Asked) -> Candidates:
+    """Yield how the URL of a new store begins; a clone lies on this machine."""
+    distant = () if asked.command == "clone" else ("postgresql", "s3", "gs", "az")
+    return (Candidate(f"{scheme}:") for scheme in (*BACKENDS, *distant))
+
+
 def _remotes(asked: Asked) -> Candidates:
     from ork.sync.remotes import remotes
 
@@ -414,19 +427,22 @@ OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
 LISTS = {
     "color": ("auto", "always", "never"),
     "status": RUN_STATES,
+    "trigger": tuple(human.BEGAN_BY),
 }
 VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("revision", "revisions", "words", "subject", "base", "with_code"), _revisions),
-    **dict.fromkeys(("good", "bad", "containing", "snapshot", "objects"), _revisions),
+    **dict.fromkeys(("good", "bad", "known", "containing", "snapshot", "objects"), _revisions),
     **dict.fromkeys(("what", "at"), _files_or_revisions),
     **dict.fromkeys(("workflow", "workflows", "old"), _workflows),
-    **dict.fromkeys(("only", "start_at", "until", "without"), _tasks),
+    **dict.fromkeys(("only", "start_at", "stop_at", "without"), _tasks),
     **dict.fromkeys(("operation", "at_op"), _operations),
     **dict.fromkeys(("files",), _files),
     **dict.fromkeys(("folder", "file", "source", "target", "to", "output", "export"), _paths),
-    **dict.fromkeys(("store", "text_file", "place"), _paths),
+    **dict.fromkeys(("store", "text_file", "place", "paths", "backup"), _paths),
     "folders": _folders,
+    "places": _folder_and_workflow,
     "inputs": _inputs,
     "remote": _remotes,
+    "url": _urls,
     "name": _named,
 }

@@ -26,7 +26,7 @@ TAGS_MAX = 5  # that a note names
 def export(
     ctx: typer.Context,
     form: Annotated[str, typer.Argument(metavar="git", help="The only form: git.")],
-    words: Annotated[
+    places: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[DEST] [WORKFLOW]",
@@ -63,7 +63,7 @@ def export(
         hint = "as in `ork export git etl-history`"
         raise UsageError(f"{form!r} is not known here: only git is", hint=hint)
     folders = 0 if stream else 1
-    folder, names = (words or [])[:folders], (words or [])[folders:]
+    folder, names = (places or [])[:folders], (places or [])[folders:]
     if stream:
         if update or as_json or len(names) > 1:
             raise UsageError("--stream takes a workflow and --branch, nothing else")

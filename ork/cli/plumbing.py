@@ -88,7 +88,7 @@ def cat_object(
 
 def hash_object(
     ctx: typer.Context,
-    files: Annotated[
+    paths: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Files; - is standard input.")
     ],
     as_json: Json = False,
@@ -103,7 +103,7 @@ def hash_object(
     """
     session: Session = ctx.obj
     rows = []
-    for path in files:
+    for path in paths:
         try:
             data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         except OSError as error:

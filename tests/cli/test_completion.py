@@ -10,9 +10,10 @@ import time
 import warnings
 
 import pytest
+import typer
 
-from ork.cli.app import COMMANDS
-from ork.cli.completion import SCRIPTS
+from ork.cli.app import COMMANDS, program
+from ork.cli.completion import LISTS, SCRIPTS, VALUES
 
 FLOW = "name: new\ntasks: {a: {executor: process, command: ls}}\n"
 ORDERED = re.compile("report.*restore.*retry.*remote.*rev-parse", re.DOTALL)
@@ -90,11 +91,40 @@ def test_names_come_from_the_store(ready, golden):
         ("ork remote add ", []),
         ("ork push ", ["origin"]),
         ("ork log --since ", []),
+        ("ork runs --until ", []),
+        ("ork runs --trigger s", ["schedule"]),
+        ("ork push --runs ", ["all", "none"]),
+        ("ork init --store s", ["sqlite:", "s3:"]),
+        ("ork clone there --store s", ["sqlite:"]),
+        ("ork init --from ta", ["tasks/"]),
+        ("ork bundle create f --since etl@", ["etl@v1"]),
+        ("ork export git ", ["tasks/"]),
+        ("ork export git there ", ["etl"]),
+        ("ork export git --stream ", ["etl"]),
+        ("ork hash-object load", ["load.sh"]),
         ("ork diff 'unfinished", []),
     ],
 )
 def test_what_may_follow(ready, line, found):
     assert words(ready, line) == found
+
+
+# Of such a value nobody but the user knows what it may be.
+ANY = re.compile(
+    "N|TEXT|TIME|DURATION|REGEX|PATTERN|COMMAND|NEW|NAME|HEADER|ADDRESS:PORT|OLD=NEW|FILE.GLOB"
+)
+THERE = [("import", "--branch"), ("export", "--branch")]  # in a repository of git
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_of_each_parameter_the_values_are_known_or_anything_goes(command):
+    main = program()
+    for param in main.get_command(typer.Context(main), command).params:
+        if not getattr(param, "is_flag", False) and not getattr(param, "hidden", False):
+            listed = re.search(r"(^|[|\[])[a-z-]+([|\]]|$)", param.metavar)
+            known = listed or param.name in LISTS or param.name in VALUES
+            anything = bool(ANY.fullmatch(param.metavar)) or (command, param.opts[0]) in THERE
+            assert anything is not bool(known) or command == "tag", (command, param.opts)
 
 
 def test_params_are_named(etl):
@@ -125,6 +155,7 @@ def test_bash_replaces_what_follows_a_break(ready):
     assert given("ork show etl@") == ["v1 "]
     assert given("ork show etl#") == ["etl#1 "]
     assert given("ork runs --status=fa") == ["failed "]
+    assert given("ork init --store sq") == ["sqlite:"]
     ready.write("a b.yaml", "")
     assert given("ork check a") == ["a\\ b.yaml "]
     assert given("ork check a\\ ") == ["a\\ b.yaml "]
@@ -217,6 +248,13 @@ def typing(ready):
 )
 def test_in_the_shell_itself(typing, name):
     typing(name)("ork show etl:ex\t", "etl:extract")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_path_of_a_url_goes_on_where_its_scheme_ends(typing, name):
+    keys = typing(name)
+    keys("ork init --store sq\t", "sqlite:")
+    keys("here\x01echo \r", re.compile("ork init --store sqlite:here"))
 
 
 @pytest.mark.parametrize("name", SHELLS)

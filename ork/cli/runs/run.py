@@ -43,7 +43,7 @@ def run(
     inputs: shared.Inputs = None,
     only: shared.Only = None,
     start_at: shared.From = None,
-    until: shared.Until = None,
+    stop_at: shared.Until = None,
     without: shared.Except = None,
     base: Annotated[
         str | None,
@@ -145,7 +145,7 @@ def run(
         inputs=inputs,
         only=only,
         start=start_at,
-        until=until,
+        until=stop_at,
         without=without,
         base=base,
     )

@@ -37,9 +37,11 @@ def bundle(
         typer.Argument(metavar="[REVISION]...", help="Workflows, deploys or runs to put in."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Put all workflows in.")] = False,
-    since: Annotated[
+    known: Annotated[
         list[str] | None,
-        typer.Option(metavar="REV", help="Leave out what this deploy needs: the receiver has it."),
+        typer.Option(
+            "--since", metavar="REV", help="Leave out what this deploy needs: the receiver has it."
+        ),
     ] = None,
     runs: Annotated[
         str,
@@ -72,9 +74,9 @@ def bundle(
             raise UsageError(
                 "name what goes in, or say --all", hint="as in `ork bundle create etl.bundle etl`"
             )
-        _create(session, file, revisions or [], everything, since or [], runs, tags, as_json)
+        _create(session, file, revisions or [], everything, known or [], runs, tags, as_json)
         return
-    if revisions or everything or since or runs != "none" or not tags:
+    if revisions or everything or known or runs != "none" or not tags:
         raise UsageError(f"{action} takes a file, nothing else")
     (_verify if action == "verify" else _list)(session, file, as_json)
 
@@ -84,7 +86,7 @@ def _create(
     file: str,
     revisions: list[str],
     everything: bool,
-    since: list[str],
+    known: list[str],
     runs: str,
     tags: bool,
     as_json: bool,
@@ -97,7 +99,7 @@ def _create(
     wish = Wish(
         revisions=tuple(revisions),
         all=everything,
-        since=tuple(since),
+        since=tuple(known),
         runs=runs_of(runs),
         tags=tags,
     )
