@@ -125,12 +125,15 @@ def new_file(name: Name, *, at: int | None = None, mode: int = 0o666) -> Iterato
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, pieces: Iterable[bytes], *, mode: int = 0o666) -> None:
+def replace_file(
+    path: Path, pieces: Iterable[bytes], *, mode: int = 0o666, in_store: bool = False
+) -> None:
     """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
 
-    Owner and permissions stay as they were; `mode` is that of a new one. What is a link is
-    replaced, not followed. What a process that was killed has left beside it is removed; one that
-    is still at work keeps a lock. A device or a pipe is no file to be replaced: it gets the bytes.
+    Owner and permissions stay as they were; `mode` is that of a new one, and `in_store` one that
+    root makes belongs to the owner of its folder. What is a link is replaced, not followed. What a
+    process that was killed has left beside it is removed; one that is still at work keeps a lock. A
+    device or a pipe is no file to be replaced: it gets the bytes.
     """
     if is_special(path):
         with open(path, "wb") as stream:
@@ -146,6 +149,8 @@ def replace_file(path: Path, pieces: Iterable[bytes], *, mode: int = 0o666) -> N
         try:
             with open(descriptor, "wb") as file:
                 file.writelines(pieces)
+                if in_store:
+                    give(file.fileno(), at)
                 with suppress(FileNotFoundError):
                     there = os.stat(path.name, dir_fd=at, follow_symlinks=False)
                     if stat.S_ISREG(there.st_mode):

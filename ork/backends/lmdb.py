@@ -29,6 +29,7 @@ from ork.backends.base import Lease, Moves, OneByOne, Remain, closed, sealed, un
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
+from ork.files import make_folder
 from ork.objects.canonical import Oid
 
 MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
@@ -65,8 +66,7 @@ class Lmdb(OneByOne):
     @classmethod
     def create(cls, folder: Path) -> None:
         """Make an empty store in a folder that does not exist yet, for its owner only."""
-        folder.mkdir(mode=0o700)
-        folder.chmod(0o700)
+        make_folder(folder)
         data, locks = cls.files(folder)
         for path, size in ((data, 0), (locks, LOCK_BYTES), (folder / "gate", 0)):
             lmdb_file.make(path, size)

@@ -20,7 +20,7 @@ from typing import Any
 from ork.backends.base import Room
 from ork.backends.gate import Gate, forked, in_use, outcome
 from ork.errors import Corrupt, StoreError
-from ork.files import open_file, open_lock
+from ork.files import create, open_file, open_lock
 
 DAMAGE_HINT = (
     "`ork fsck --repair` saves what it can; a backup has the rest: `ork init --from BACKUP`"
@@ -153,7 +153,7 @@ def make(path: Path, size: int = 0) -> None:
     would be killed.
     """
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(create(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
             os.fchmod(file.fileno(), 0o600)  # LMDB would follow the umask
             file.write(bytes(size))
     except OSError as error:

@@ -28,7 +28,7 @@ from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, seal
 from ork.backends.gate import WAIT_S, Gate, alone, explaining, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, OtherFormat, StoreError
-from ork.files import lock, open_lock
+from ork.files import create, lock, open_lock
 from ork.objects.canonical import Oid
 
 APPLICATION = 0x6F726B21  # "ork!", which `file` and SQLite tell
@@ -93,7 +93,7 @@ class Sqlite(OneByOne):
         """Make an empty store in a file that does not exist yet, for its owner only."""
         for end in ("", "-gate", "-open"):  # SQLite would make its file as the umask says
             name = path.with_name(path.name + end)
-            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            file = create(name, os.O_WRONLY | os.O_EXCL)
             os.fchmod(file, 0o600)
             os.close(file)
         with closing(_connected(path, "mode=rw")) as connection:

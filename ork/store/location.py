@@ -49,6 +49,7 @@ from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
 from ork.errors import Corrupt, InvalidInput, NotFound, OtherFormat, StoreError, UsageError
 from ork.files import (
+    give,
     new_file,
     new_folder,
     open_folder,
@@ -648,6 +649,7 @@ def _inside(folder: Path) -> tuple[OnDisk, Path]:
 
 def _write(path: Path, text: str) -> None:
     with new_file(path, mode=0o600) as file:
+        give(file.fileno(), path.parent)
         os.fchmod(file.fileno(), 0o600)  # what the umask took away
         file.write(text.encode())
 

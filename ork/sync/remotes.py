@@ -206,7 +206,7 @@ def _write(folder: Path, known: Mapping[str, str]) -> None:
     text = json.dumps(dict(sorted(known.items())), indent=2) + "\n"
     path = folder / location.REMOTES
     try:
-        replace_file(path, [text.encode()])
+        replace_file(path, [text.encode()], in_store=True)
         os.chmod(path, 0o600)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None

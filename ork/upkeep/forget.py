@@ -405,7 +405,7 @@ def _unfinished(data: Data) -> Iterator[Path]:
     """
     before = [*data.home.begun(UNFINISHED), *data.home.begun(BESIDE)]
     made = data.home.new(UNFINISHED)
-    made.mkdir(mode=0o700)
+    files.make_folder(made)
     files.sync_folder(data.home.folder)
     try:
         yield made

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ork.errors import Conflict, Corrupt, StoreError, count, some
 from ork.failpoints import failpoint
-from ork.files import remove
+from ork.files import make_folder, remove
 from ork.logs.reading import name_of_logs
 from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
@@ -269,7 +269,7 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
         new = data.home.new(BESIDE)
         _check_disk(new.parent, before.used)
         try:
-            new.mkdir(mode=0o700)
+            make_folder(new)
             with location.open_store(folder, environ=environ) as store:
                 sequence = copy_data(store, kind, new / DATA)
             if (copied := kind.room(new / DATA).records) != before.records:

@@ -17,7 +17,7 @@ from ork.backends import anchor
 from ork.backends.address import OnDisk
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
-from ork.files import lock, open_folder, read_file, remove, sync_folder
+from ork.files import lock, make_folder, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
@@ -161,7 +161,8 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ex
 def _quarantine(home: Home, now: datetime, name: str) -> Path:
     """Return where a file of the store is kept that another one replaces."""
     quarantine = home.named(QUARANTINE)
-    quarantine.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        make_folder(quarantine)
     return quarantine / f"{now:%Y%m%dT%H%M%S.%f}-{name}"
 
 
@@ -176,7 +177,7 @@ def _rebuild(
     data = location.on_disk(folder, environ=environ)
     sequence = data.kind.written(data.at)
     made = data.home.new(BESIDE)
-    made.mkdir(mode=0o700)
+    make_folder(made)
     try:
         data.kind.create(made / DATA)
         rebuilt = _fill(made / DATA, data, folder, findings, step)

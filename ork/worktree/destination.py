@@ -18,6 +18,7 @@ from ork.errors import Conflict, InvalidInput, StoreError
 from ork.failpoints import failpoint
 from ork.files import (
     NotRegular,
+    give,
     lock,
     new_file,
     open_file,
@@ -217,6 +218,7 @@ def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]
 
 def _stage(at: int, name: str, content: Content, found: Found) -> None:
     with new_file(name, at=at) as file:
+        give(file.fileno(), at)
         file.write(content.read())
         mode = os.fstat(file.fileno()).st_mode if found.mode is None else found.mode
         if content.executable is not None:

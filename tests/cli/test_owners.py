@@ -13,6 +13,7 @@ import pytest
 ORK = [sys.executable, "-P", "-m", "ork"]
 SOMEBODY = 65534
 FLOW = "name: etl\ntasks: {a: {executor: process, command: 'echo hi'}}\n"
+WITH_CODE = FLOW.replace("echo hi", "sh a.sh")
 # Root may read everything, unless it gives that up.
 BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 BOUND = BOUND if os.geteuid() == 0 else []
@@ -22,13 +23,19 @@ BOUND = BOUND if os.geteuid() == 0 else []
 @pytest.mark.parametrize("store", [[], ["--store", "files:data"], ["--store", "sqlite:data"]])
 def test_what_sudo_adds_to_a_store_belongs_to_its_owner(ork, store):
     folder = Path.cwd()
-    (folder / "etl.yaml").write_text(FLOW)
+    (folder / "etl.yaml").write_text(WITH_CODE)
+    (folder / "a.sh").write_text("true\n")
     environ = {**ork.environ, "SUDO_UID": str(SOMEBODY), "SUDO_GID": str(SOMEBODY)}
     assert ork("init", *store).code == 0
     assert ork("deploy", "etl.yaml").code == 0
     for path in (folder, *folder.rglob("*")):
         os.chown(path, SOMEBODY, SOMEBODY)
-    for words in (["run", "etl"], ["run", "--checkout", "etl"], ["tag", "etl@v1"]):
+    (folder / "etl.yaml").unlink()
+    for line in (
+        *("restore etl", "run etl", "run --checkout etl", "tag etl@v1", "remote add there ../team"),
+        *("gc --prune --repack --keep-runs 1", "forget etl:a.sh --yes --reason x"),
+    ):
+        words = line.split()
         subprocess.run([*ORK, *words], env=environ, check=True, capture_output=True)
     others = [path for path in folder.rglob("*") if path.stat().st_uid != SOMEBODY]
     assert [*map(str, others)] == []

@@ -35,7 +35,7 @@ from ork.backends.plain import folder as disk
 from ork.backends.plain.folder import FORMAT, GONE, NEW, OBJECTS, REFS, REMOVED, explain
 from ork.backends.plain.listing import TITLE, Listing, damaged, named_in, text_of
 from ork.errors import Corrupt, OtherFormat, StoreError
-from ork.files import NotRegular, lock
+from ork.files import NotRegular, lock, make_folder
 from ork.objects.canonical import Oid
 
 _LEASES = "locks"
@@ -65,8 +65,7 @@ class Files(OneByOne):
     @explain
     def create(cls, folder: Path) -> None:
         """Make an empty store in a folder that does not exist yet, for its owner only."""
-        folder.mkdir(mode=0o700)
-        folder.chmod(0o700)
+        make_folder(folder)
         disk.complete(folder)
         for name in _LOCKS:
             disk.write_file(folder / name, ())
