@@ -327,8 +327,8 @@ def not_made(place: Path, error: OSError) -> StoreError:
     )
 
 
-def _store_line(url: str) -> bytes:
-    """Return what `config.toml` says of a store elsewhere; raise UsageError where it cannot."""
+def refuse_bytes(url: str) -> None:
+    """Raise UsageError for the URL of a store whose path is not UTF-8."""
     try:
         url.encode()
     except UnicodeEncodeError:
@@ -336,6 +336,11 @@ def _store_line(url: str) -> bytes:
             f"{url} is not UTF-8, and no store elsewhere can have such a path",
             hint="give the folder another name, or keep the store in the project",
         ) from None
+
+
+def _store_line(url: str) -> bytes:
+    """Return what `config.toml` says of a store elsewhere; raise UsageError where it cannot."""
+    refuse_bytes(url)
     return f"store = {json.dumps(url)}\n".encode()
 
 

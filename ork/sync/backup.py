@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from ork.backends.address import ELSEWHERE
 from ork.backends.base import object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError, count
 from ork.failpoints import failpoint
@@ -75,6 +76,12 @@ def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedU
     The copy is checked as by `ork fsck --full` before it gets its name. Raise Corrupt when an
     object that is to be copied is damaged or missing; a ref that is wrong is copied as it is.
     """
+    scheme, colon, _ = str(target).partition(":")
+    if colon and scheme in ELSEWHERE:
+        raise UsageError(
+            f"a backup is a file or a folder, not the {scheme}: URL of a store",
+            hint="`ork init --store URL --from BACKUP` makes a store elsewhere of a backup",
+        )
     target = target.parent.resolve() / target.name
     try:
         with open_folder(target.parent) as at:

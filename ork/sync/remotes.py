@@ -71,6 +71,8 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
         )
     place = resolved(place, start=start)
     _refuse_class(place)
+    if is_url(place):
+        location.refuse_bytes(place)
     known = remotes(folder)
     if known.get(name, place) != place and not force:
         raise InvalidInput(

@@ -1,5 +1,7 @@
 """ork backup"""
 
+import pytest
+
 
 def test_backup(ran, golden):
     result = ran("backup", "../copy")
@@ -40,6 +42,16 @@ def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
     assert ran("restore", "etl", "--code").code == 0
     for name in ("etl.yaml", "load.sh", "tasks/etl.py"):
         assert (ran.folder.parent / "new" / name).read_text() == (ran.folder / name).read_text()
+
+
+@pytest.mark.parametrize("url", ["sqlite:../copy", "postgresql://ada:secret@host/team"])
+def test_a_backup_is_not_written_to_the_url_of_a_store(etl, url):
+    assert etl("deploy", "etl.yaml").code == 0
+    refused = etl("backup", url)
+    assert refused.code == 2 and "secret" not in refused.err
+    assert "hint: `ork init --store URL --from BACKUP`" in refused.err
+    assert not [path for path in etl.folder.parent.iterdir() if path.name == "copy"]
+    assert not [path for path in etl.folder.iterdir() if ":" in path.name]
 
 
 def test_a_backup_is_not_written_to_a_stream(etl):

@@ -365,3 +365,14 @@ def test_a_rename_is_followed_and_told(ran, team, golden):
     assert ran(*bob, "pull", "origin", "load", "--force", "--runs", "none").code == 0
     os.chdir(ran.folder)
     assert ran(*bob, "workflows").out.startswith("load ")
+
+
+def test_the_name_of_another_store_leads_to_any_folder_and_to_urls_that_can_be_opened(ran):
+    odd = ran.folder.parent / "odd\udcff"
+    odd.mkdir()
+    assert ran("init", str(odd)).code == 0
+    assert ran("remote", "add", "odd", str(odd)).code == 0
+    assert ran("push", "odd").code == 0
+    refused = ran("remote", "add", "url", f"sqlite:{odd}/db")
+    assert (refused.code, "is not UTF-8" in refused.err) == (2, True)
+    assert ran("remote", "list").out.splitlines()[1:] == []
