@@ -220,7 +220,12 @@ deploy --force: what is refused names the option that allows it, such as `--move
 TERMS = {
     "not a valid int(eger| range)": "no whole number",
     r"not in the range x>=(\d+)": r"less than \1",
-}
+    r"'(--?\w[\w-]*)'": r"\1",
+    r"^Option (.+) requires an argument\.$": r"\1 needs a value",
+    r"^Option (.+) does not take a value\.$": r"\1 takes no value",
+    r"^Missing (?:argument|option) '?(.+?)'?\.$": r"\1 is missing",
+    r"(?s)^Invalid value for (.+?): (.*?)\.?$": r"\1: \2",
+}  # from the words of the parser to those of ork
 BUG_EXIT_CODE = 70
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
@@ -548,7 +553,7 @@ def _usage(session: Session, error: Any) -> int:
         return UsageError.exit_code
     hint = f"`{path} --help` explains it"
     if type(error).__name__ == "NoSuchOption":
-        message = f"No such option: {option}"
+        message = f"there is no option {option}"
         hint = _option_meant(session, ctx, str(option)) or hint
     if option in BEFORE_COMMAND and ctx and ctx.parent:
         message = f"{option} is an option of ork itself"

@@ -332,14 +332,34 @@ def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
     [
         ("--json runs", ("--json is an option of `ork runs`", "`ork runs --json`")),
         ("--oneline log etl", ("--oneline is an option of `ork log`", "`ork log --oneline`")),
-        ("--nope log", ("No such option: --nope", "`ork --help` explains it")),
-        ("--json --help", ("No such option: --json", "`ork --help` explains it")),
+        ("--nope log", ("there is no option --nope", "`ork --help` explains it")),
+        ("--json --help", ("there is no option --json", "`ork --help` explains it")),
     ],
 )
 def test_an_option_of_a_command_before_it_is_told_its_place(ork, words, told):
     refused = ork(*words.split())
     assert (refused.code, refused.out) == (2, "")
     assert all(one in refused.err for one in told)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("log -n x", "-n: 'x' is no whole number"),
+        ("logs --tail -1", "-n / --tail: -1 is less than 0"),
+        ("log -n", "-n needs a value"),
+        ("run --timeout soon", "--timeout: write 90, 30s, 5m or 1h30m"),
+        ("runs --json=x", "--json takes no value"),
+        ("report etl", "-o / --output is missing"),
+        ("bundle", "create|verify|list is missing"),
+        ("log --wrong", "there is no option --wrong"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_told_as_anything_else(ork, words, told):
+    refused = ork(*words.split())
+    name = words.split()[0]
+    assert refused.err == f"error: {told}\nhint: `ork {name} --help` explains it\n"
+    assert (refused.code, refused.out) == (2, "")
 
 
 def test_an_option_that_is_like_a_parameter_is_told_how_it_is_given(ork):

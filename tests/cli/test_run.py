@@ -291,6 +291,13 @@ def test_logs_are_printed_when_tasks_end(etl):
         assert f"--logs and {other} exclude" in etl("run", "etl.yaml", "--logs", other).err
 
 
+def test_a_name_that_its_file_has_is_told_to_run_the_file_before_there_is_a_store(etl):
+    refused = etl("run", "etl")
+    assert (refused.code, (etl.folder / ".ork").exists()) == (3, False)
+    assert "hint: `ork run etl.yaml` deploys and runs the file of that name" in refused.err
+    assert "no ork store here" in etl("run", "elt").err
+
+
 def test_lines_have_the_date_where_they_may_be_read_another_day(etl):
     begin = "run etl#1 of "
     assert f"\n2026-11-01 12:00:02 +0000  {begin}" in etl("run", "etl.yaml").err

@@ -127,7 +127,8 @@ def retry(
     if failed:
         found = _that_failed(session, revisions or [], since, until)
     elif since or until:
-        raise UsageError("--since and --until are for --failed", hint="or name the runs")
+        hint = "`ork retry --failed --since 2d`, or name the runs"
+        raise UsageError("--since and --until are for --failed", hint=hint)
     else:
         found = _named(session, revisions or ["@"])
     if dry:

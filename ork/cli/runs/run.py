@@ -128,7 +128,8 @@ def run(
     shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
-    if dry and what.startswith("file:"):
+    named = any(os.path.isfile(what + ending) for ending in ENDINGS)  # not written as a file
+    if (dry and what.startswith("file:")) or (named and session.chosen is None):
         session.need_no_store()
     if queue and (no_deploy or no_hooks or watch):
         raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
