@@ -27,7 +27,10 @@ Files = Annotated[
         metavar="[FILE|FOLDER]...",
     ),
 ]
-RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
+RunOrTask = Annotated[
+    str,
+    typer.Argument(metavar="[RUN[:TASK]]", help="A workflow means its newest run."),
+]
 Limit = Annotated[
     int | None, typer.Option("-n", min=0, metavar="N", help="Show at most this many; -3 is -n 3.")
 ]

@@ -77,7 +77,10 @@ def schedule(
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "-i", "--input", metavar="INPUT", help="fire, backfill: a parameter, as of `ork run`."
+            "-i",
+            "--input",
+            metavar="NAME=VALUE",
+            help="fire, backfill: a parameter, as of `ork run`.",
         ),
     ] = None,
     slot: Annotated[

@@ -121,8 +121,8 @@ def restore(
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
     and all such files are listed. No path leaves the project, and no link is followed.
 
-    --all writes the files of all workflows, but of archived ones, as after `ork clone`: of a file
-    of which several have another content that of the newest deploy.
+    --all writes the files of all workflows but archived ones, as after `ork clone`. A file of which
+    several workflows have different contents gets that of the newest deploy.
 
     \b
     Example:

@@ -85,13 +85,14 @@ def undo(
 ) -> None:
     """Take back what moved a head or a tag.
 
-    The head of a workflow is its newest deploy: `ork undo` makes the one before it the newest,
-    `ork rollback` adds the older version as a new one, and `ork restore` writes files.
-    The newest that was not taken back yet, so that each undo goes one further back; or any that
-    `ork ops` lists. What another author did has to be named. The refs move back to where they were,
-    and that is an operation of its own: no deploy and no run goes away, and --redo does it again.
-    Refused when a later command moved one of these refs; of an operation on several workflows, such
-    as the deploy of a folder, what it did to some of them is taken back by their names.
+    The head of a workflow is its newest deploy: `ork undo` makes the one before it the newest, `ork
+    rollback` adds the older version as a new one, and `ork restore` writes files. OP is any
+    operation that `ork ops` lists; without it, the newest that was not taken back yet, so that each
+    undo goes one further back. What another author did has to be named. The refs move back to where
+    they were, and that is an operation of its own: no deploy and no run goes away, and --redo does
+    it again. Refused when a later command moved one of these refs; of an operation on several
+    workflows, such as the deploy of a folder, what it did to some of them is taken back by their
+    names.
 
     \b
     Example:

@@ -37,7 +37,7 @@ def bisect(
         str | None,
         typer.Option(
             metavar="COMMAND",
-            help="A shell command that judges: exit 0 good, 125 skip, to 124 bad.",
+            help="A shell command that judges: exit 0 good, 1 to 124 bad, 125 skip.",
         ),
     ] = None,
     jobs: shared.Jobs = None,

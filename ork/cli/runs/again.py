@@ -60,7 +60,8 @@ def retry(
     failed: Annotated[
         bool,
         typer.Option(
-            "--failed", help="All runs that failed or were cut off since then, of these workflows."
+            "--failed",
+            help="All runs of these workflows that failed or were cut off since --since.",
         ),
     ] = False,
     since: shared.NotBefore = None,

@@ -218,7 +218,7 @@ def outputs(
     ctx: typer.Context,
     revision: Annotated[
         str,
-        typer.Argument(help="RUN, RUN:TASK or RUN:TASK.FIELD; a workflow means its newest run."),
+        typer.Argument(metavar="[RUN[:TASK[.FIELD]]]", help="A workflow means its newest run."),
     ] = "@",
     as_json: Annotated[
         bool, typer.Option("--json", help="With the schema around it, as other commands print.")

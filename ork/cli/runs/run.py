@@ -201,6 +201,7 @@ def cancel(
     revision: Annotated[
         str,
         typer.Argument(
+            metavar="[RUN]",
             help="A run; a workflow means its run that goes on, else its newest. Or the id of one"
             " that waits. When left out, the one that goes on.",
         ),

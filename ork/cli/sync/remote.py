@@ -18,7 +18,9 @@ ACTIONS = {"add": (2, "NAME and URL or FOLDER"), "list": (0, "nothing else"), "r
 def remote(
     ctx: typer.Context,
     action: Annotated[str, typer.Argument(metavar="[add|list|rm]", help="What to do.")] = "list",
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="add, rm: what it is called here.")
+    ] = None,
     place: Annotated[
         str | None,
         typer.Argument(metavar="[URL|FOLDER]", help="add: where it is; a project is a folder."),
