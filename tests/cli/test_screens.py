@@ -123,7 +123,8 @@ def test_many_tasks_stand_beside_each_other_where_a_window_has_room(ork):
 @pytest.mark.parametrize("wide", [60, 100])
 def test_long_names_hide_nothing_of_what_is_told_of_them(ork, wide):
     name = "reconcile_" + "all_regions_" * 8
-    tasks = [f"load_{'customer_orders_' * 6}{region}" for region in ("north", "south")]
+    ends = [f"{region}_into_the_warehouse_of_the_company" for region in ("north", "south")]
+    tasks = [f"load_{'customer_orders_' * 5}{end}" for end in ends]
     task = "{executor: process, command: 'true'}"
     ork.write("etl.yaml", f"name: {name}\ntasks: {{{tasks[0]}: {task}, {tasks[1]}: {task}}}\n")
     assert ork("run", "etl.yaml").code == 0
@@ -134,8 +135,11 @@ def test_long_names_hide_nothing_of_what_is_told_of_them(ork, wide):
         runs = on_terminal(ork, wide, *words).text.split("\n")
         [run] = [line for line in runs if "reconcile" in line]
         assert run.partition("#1 ")[2].split()[0] in ("success", "ok"), words
+    shown = on_terminal(ork, wide, "show", f"{name}#1").text.split("\n")
+    assert [line.count("ms") for line in shown if line.startswith("  ok")] == [1, 1]
     for revision in ([], [name]):
         shown = on_terminal(ork, wide, "log", "--oneline", *revision)
         assert not shown.broken and shown.text.count("  First dep") == 2 - len(revision)
-    shown = on_terminal(ork, wide, "blame", name).text.replace("\n", "")
-    assert all(task in shown for task in tasks) and shown.count("First deploy of 2 tasks") == 2
+    for command, named in (("show", f"{name}#1"), ("blame", name)):
+        shown = on_terminal(ork, wide, command, named).text
+        assert all(f"...{end[:12]}" in shown for end in ends), command

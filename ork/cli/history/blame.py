@@ -11,7 +11,7 @@ from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import author_room, column, is_narrow, length, person, quoted
+from ork.cli.screen.parts import author_room, clipped, column, is_narrow, length, person, quoted
 from ork.cli.session import Session
 from ork.differences.tasks import together
 
@@ -76,6 +76,9 @@ def _parts(found: "Blame", session: Session) -> Iterator[Line]:
             _name(some[0], alone=alone) if len(some) == 1 else f"{len(some)} tasks: {some[0].field}"
             for some in groups
         ]
+        room = session.width and session.width - length(columns.of(parts[0])) - 2
+        shown = clipped(names, room)
+        names = [shown[name] for name in names]
         pad = column(names)
         for part, name in zip(parts, names, strict=True):
             line: Line = [*columns.of(part), "  ", (f"{name:<{pad}}", "name")]
@@ -84,12 +87,8 @@ def _parts(found: "Blame", session: Session) -> Iterator[Line]:
             else:
                 subject = found.deploys[part.deploy].message.partition("\n")[0]
                 rest = [*columns.old_name(part), subject]
-            whole = cut([*line, *(f"  {text}" for text in rest)], session.width)
-            if length(whole) > length(line):
-                yield whole  # the most important comes first: the end is cut
-            else:  # the name alone fills the line, and is not cut: names may differ at their ends
-                yield line
-                yield from (cut(["    ", text], session.width) for text in rest if text)
+            # The most important first: the end is cut.
+            yield cut([*line, *(f"  {text}" for text in rest)], session.width)
 
 
 def _lines(found: "Blame", session: Session) -> Iterator[Line]:

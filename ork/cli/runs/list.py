@@ -19,6 +19,7 @@ from ork.cli.screen.parts import (
     AUTHOR_CHARS_MAX,
     Row,
     aligned,
+    clipped,
     given,
     is_narrow,
     person,
@@ -46,6 +47,7 @@ VALUE_CHARS_MAX = 100
 VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
+TASK_COLUMNS = 20  # of the line of a task: its state, and how long it took
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
@@ -354,6 +356,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     begun = Beginnings(store, run).now() if run.ended is None else {}
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
+    shown = clipped(others, columns and columns - TASK_COLUMNS)
     width = min(max(map(len, chain(wrong, others)), default=0), 32)
 
     def line_of(name: str) -> Line:
@@ -365,6 +368,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         if attempt and taskrun.state == "running":
             took = human.duration(max(0.0, (now - attempt.started).total_seconds()))
         told = again.get(name)
+        name = shown.get(name, name)  # of what went wrong all is told, on several lines
         return task_line(name, taskrun, width, value=value, waited=between, again=told, took=took)
 
     # What went wrong comes first; of what follows from it, the cause is among that.

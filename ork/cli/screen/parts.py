@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby, islice
+from itertools import chain, groupby, islice, takewhile
+from operator import eq
 from typing import TypeAlias
 
 from ork.cli.screen.fit import columns as columns_of
@@ -36,6 +37,22 @@ def clip(text: str, room: int | None) -> str:
         return text
     keep = max(room, CLIP_MIN) - 3
     return f"{text[: keep - keep // 3]}...{text[len(text) - keep // 3 :]}"
+
+
+def clipped(names: Iterable[str], room: int | None) -> dict[str, str]:
+    """Return what is shown of each name, so that they do not look alike.
+
+    Those that would, without their middle, have the rest from where they differ.
+    """
+    short = {name: clip(name, room) for name in names}
+    alike: dict[str, list[str]] = {}
+    for name, text in short.items():
+        alike.setdefault(text, []).append(name)
+    for some in alike.values():
+        if len(some) > 1:
+            same = sum(takewhile(bool, map(eq, min(some), max(some))))  # of all, then
+            short |= {name: clip(f"...{name[same:]}", room) for name in some}
+    return short
 
 
 def given(params: object) -> str:
@@ -95,16 +112,12 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
     The reason has a line of its own where too little of it would have room beside the rest.
     """
     rows, room = iter(rows), name_room(width)
-
-    def cut_names(row: Row) -> Row:
-        cells, rest, reason = row
-        short = [(clip(text, room) if style == "name" else text, style) for text, style in cells]
-        return short, rest, reason
-
-    while page := list(map(cut_names, islice(rows, TOGETHER))):
-        columns = zip(*(cells for cells, *_ in page), strict=True)
-        sizes = [column(text for text, _ in cells) for cells in columns]
-        for cells, rest, reason in page:
+    while page := list(islice(rows, TOGETHER)):
+        names = (text for cells, *_ in page for text, style in cells if style == "name")
+        short = clipped(names, room)
+        table = [[(short.get(text, text), style) for text, style in cells] for cells, *_ in page]
+        sizes = [column(text for text, _ in cells) for cells in zip(*table, strict=True)]
+        for cells, (_, rest, reason) in zip(table, page, strict=True):
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
                 if size or text:

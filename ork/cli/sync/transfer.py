@@ -12,7 +12,7 @@ from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, as_object, hint_line, next_line, note_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, person, quoted
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, person, quoted
 from ork.cli.session import Session
 from ork.errors import Conflict, some
 
@@ -188,7 +188,7 @@ def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
     """Yield a line for each workflow of which something moved, or would."""
-    width = max((len(one.workflow) for one in done.workflows), default=0)
+    width = column(one.workflow for one in done.workflows)
     for one in done.workflows:
         yield [(f"{one.workflow:<{width}}", "name"), "  ", *ends_of(one), _counts(one)]
         if one.was:
