@@ -67,6 +67,7 @@ class State(Value, frozen=True, kw_only=True):
 
     last: datetime
     out: tuple[Skip, ...]  # later slots that were left out already
+    behind: tuple[Skip, ...]  # earlier ones that are left out, as it had other times then
     going: Going | None
     halted: bool  # paused or archived
     run: Run | None
@@ -179,6 +180,7 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
         yield State(
             last=lines.decided_until(line, known),
             out=lines.out_of(known),
+            behind=lines.left_behind(line, known),
             going=lines.going(store, line, known, run) if run else None,
             halted=not halting.keys().isdisjoint(_halting(line.workflow)),
             run=run,
@@ -191,6 +193,7 @@ def due(store: Store, some: Sequence[Line], now: datetime) -> Iterator[Due]:
         decision = None
         if not its.halted:
             decision = decide(line.schedule, last=its.last, now=now, going=its.going, out=its.out)
+            decision = replace(decision, skips=(*its.behind, *decision.skips))
         is_ahead = its.last > max(line.since, now + AHEAD)
         yield Due(line=line, state=its, decision=decision, ahead=its.last if is_ahead else None)
 
@@ -199,8 +202,9 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand."""
     found, otherwise = [], cache(partial(_not_come, store))
     pauses, put_away = all_paused(store), archived(store)
-    skips = skipped_of(store, dict.fromkeys(line.workflow for line in some), since=now - LATELY)
-    for one in due(store, some, now):
+    every = list(due(store, some, now))
+    skips = _skips(store, every, since=now - LATELY)
+    for one in every:
         line, run, decision = one.line, one.state.run, one.decision
         held = run if run and decision and one.state.going and one.state.going.holds else None
         others = _others(store, line.workflow) if decision and decision.fire else ()
@@ -243,7 +247,8 @@ def late(
     What is paused is meant to be so; what went by is told when it is resumed.
     """
     found, otherwise = list[Late](), cache(partial(_not_come, store))
-    for one in due(store, some, now):
+    every = list(due(store, some, now))
+    for one in every:
         line, its = one.line, one.state
         first = first_due(line, its, now)
         if one.state.halted or first is None or now - first < grace:
@@ -260,8 +265,7 @@ def late(
                 reason=_why_due(one, _others(store, line.workflow), otherwise),
             )
         )
-    workflows = dict.fromkeys(line.workflow for line in some)
-    for skips in skipped_of(store, workflows, since=since).values():
+    for skips in _skips(store, every, since=since).values():
         found += [
             Late(
                 workflow=skip.workflow,
@@ -275,6 +279,17 @@ def late(
             for skip in skips
         ]
     return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
+
+
+def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, list[LeftOut]]:
+    """Return what is left out of workflows later than that, newest first, recorded or not."""
+    found = skipped_of(store, dict.fromkeys(one.line.workflow for one in some), since=since)
+    for one in some:
+        workflow, key = one.line.workflow, key_of_refs(one.line.schedule)
+        its = [lines.left_out_of(workflow, key, skip) for skip in one.state.behind]
+        found[workflow] += [skip for skip in its if skip.last > since]
+        found[workflow].sort(key=lambda skip: skip.last, reverse=True)
+    return found
 
 
 def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:

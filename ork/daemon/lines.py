@@ -2,7 +2,8 @@
 
 `decided/WORKFLOW/KEY` is moved by every fire, and by all that leaves slots out, in the same write:
 so the decisions of several processes are one line, whatever their clocks say. KEY stands for the
-parameters of the schedule. A schedule that has other times than before begins when it was deployed.
+parameters of the schedule. A schedule that has other times than before begins when it was deployed;
+what was due by the times before and is not decided then is left out. The operations tell of these.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ork.errors import Corrupt, OrkError, UsageError
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
 from ork.objects.value import Value, of_line, replace
-from ork.schedule.policy import Going, Skip, first_undecided
+from ork.schedule import policy
+from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived
@@ -27,14 +29,32 @@ from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
+CHANGED = "its schedule was changed"
+
+
+class Former(Value, frozen=True, kw_only=True):
+    """A schedule with other times, which the head had after one moment and until another."""
+
+    schedule: Schedule
+    after: datetime
+    until: datetime
 
 
 class Line(Value, frozen=True, kw_only=True):
-    """One schedule of the head of a workflow, and since when the head has had it."""
+    """One schedule of the head of a workflow, since when the head has had it, and those before it.
+
+    They have the same parameters, and are newest first as far as slots of them may be undecided.
+    """
 
     workflow: str
     schedule: Schedule
     since: datetime
+    former: tuple[Former, ...] = ()
+
+    @property
+    def begins(self) -> datetime:
+        """Since when there may be slots that nobody has decided about."""
+        return self.former[-1].after if self.former else self.since
 
 
 class Passed(Value, frozen=True, kw_only=True):
@@ -106,13 +126,8 @@ class Lines:
             except OrkError as error:
                 self.wrong[workflow] = error
                 new[workflow] = ()
-        since = _since(self._store, new)
-        for workflow, schedules in new.items():
-            lines = (
-                Line(workflow=workflow, schedule=one, since=since[workflow, times_of(one)])
-                for one in schedules
-            )
-            self._heads[workflow] = heads[workflow], tuple(lines)
+        for workflow, lines in _lines(self._store, new).items():
+            self._heads[workflow] = heads[workflow], lines
         self._heads = {workflow: self._heads[workflow] for workflow in heads}
         self.wrong = {name: error for name, error in self.wrong.items() if name in heads}
         for workflow in found.keys() - heads.keys():
@@ -124,11 +139,43 @@ def lines_of(store: Store, workflow: str) -> list[Line]:
     """Return the lines of the head of one workflow, which is there."""
     oid = store.ref(f"workflows/{workflow}")
     schedules = schedules_of(store.get(Deploy, oid).settings) if oid else ()
-    since = _since(store, {workflow: schedules})
-    return [
-        Line(workflow=workflow, schedule=one, since=since[workflow, times_of(one)])
-        for one in schedules
-    ]
+    return [*_lines(store, {workflow: schedules})[workflow]]
+
+
+def gone(store: Store, since: Oid | None) -> Iterator[tuple[Line, tuple[Skip, ...]]]:
+    """Yield schedules that heads have no more, and what of them was due then and is not decided.
+
+    Those count that went by an operation which is newer than `since`.
+    """
+    names: dict[str, str] = {}  # that workflows had -> those that they have now
+    found: dict[str, set[str]] = {}
+    for oid, operation in operations(store):
+        if oid == since:
+            break
+        olds = {ref: old for ref, old, _ in operation.moves if ref.startswith("workflows/")}
+        for name in [ref.partition("/")[2] for ref in olds]:
+            if former := renamed_from(operation, name):
+                names[former] = names.get(name, name)
+        for ref, old in olds.items():
+            name = ref.partition("/")[2]
+            found.setdefault(names.get(name, name), set()).update(_schedules(store, old))
+    wanted: dict[str, dict[str, None]] = {}
+    for workflow, keys in found.items():
+        with suppress(OrkError):  # a head that cannot be read is told of
+            head = store.ref(f"workflows/{workflow}")
+            there = schedules_of(store.get(Deploy, head).settings) if head else ()
+            wanted[workflow] = dict.fromkeys(sorted(keys.difference(map(key_of, there))))
+    for (workflow, key), past in _pasts(store, wanted).items():
+        if past.former:
+            newest, known = past.former[0], decided(store, f"decided/{workflow}/{key}")
+            line = Line(
+                workflow=workflow,
+                schedule=newest.schedule,
+                since=newest.until,
+                former=tuple(past.former),
+            )
+            if skips := left_behind(line, known):
+                yield line, skips
 
 
 def times_of(schedule: Schedule) -> str:
@@ -169,6 +216,21 @@ def decided_until(line: Line, known: Decided | None) -> datetime:
 def out_of(known: Decided | None) -> tuple[Skip, ...]:
     """Return the later slots that were left out already, given what is decided of a line."""
     return known.out if known else ()
+
+
+def left_behind(line: Line, known: Decided | None) -> tuple[Skip, ...]:
+    """Return the slots, oldest first, that came before a line had its times and are not decided."""
+    found = (
+        left_out(one.schedule, after, until, CHANGED)
+        for one in reversed(line.former)
+        for after, until in policy.undecided(
+            one.schedule,
+            max(one.after, known.slot) if known else one.after,
+            one.until,
+            out_of(known),
+        )
+    )
+    return tuple(filter(None, found))
 
 
 def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
@@ -306,7 +368,7 @@ def begin(
         ref, name = fire_ref(workflow, line.schedule, slot), slot_name(line.schedule, slot)
         if fire in (None, ref) and store.ref(ref) is None:
             before = decided(store, decided_ref(workflow, line.schedule))
-            last = before.slot if before else line.since
+            last = before.slot if before else line.begins
             move_on(tx, (workflow, line.schedule), before, last, fire=name)
             fire = ref
     if fire is not None:
@@ -356,9 +418,14 @@ def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:
     except ValueError:
         wrong = f"skips/{workflow}/{name} does not say which slots"
         raise Corrupt(wrong, hint="no ork wrote this store") from None
+    return left_out_of(workflow, name.partition(".")[2], skip)
+
+
+def left_out_of(workflow: str, key: str, skip: Skip) -> LeftOut:
+    """Return that slots of a workflow are left out, of the schedule with this key in refs."""
     return LeftOut(
         workflow=workflow,
-        key=name.partition(".")[2],
+        key=key,
         count=skip.count,
         first=skip.first,
         last=skip.last,
@@ -366,27 +433,73 @@ def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:
     )
 
 
-def _since(
-    store: Store, schedules: Mapping[str, tuple[Schedule, ...]]
-) -> dict[tuple[str, str], datetime]:
-    """Return since when heads have these schedules without a break, by workflow and times.
+class _Past:
+    """What a head has had by the parameters of one schedule, as it is found newest first."""
+
+    def __init__(self, schedule: Schedule | None, enough: datetime | None) -> None:
+        """`schedule` is what the head has now, `enough` the slot up to which all is decided."""
+        self.since: datetime | None = None  # of what the head has now
+        self.former: list[Former] = []
+        self.seen: datetime | None = None  # up to where the operations were read
+        self._schedule, self._enough = schedule, enough
+        self._until: datetime | None = None  # None: it has it still
+
+    def goes_on(self, before: Schedule | None, moment: datetime) -> bool:
+        """Take note of what the head had before it moved; say whether older moves count as well."""
+        self.seen = moment
+        same = before and self._schedule and times_of(before) == times_of(self._schedule)
+        is_last = self._enough is not None and moment <= self._enough
+        if is_last or not same:
+            self.ends(moment)
+            self._schedule, self._until = before, moment
+        return not is_last
+
+    def ends(self, after: datetime) -> None:
+        """Take note of since when the head had what it had at the moment that was reached."""
+        if self._schedule and self._until:
+            one = Former(schedule=self._schedule, after=after, until=self._until)
+            self.former.append(one)
+        elif self._schedule:
+            self.since = after
+
+
+def _lines(store: Store, heads: Mapping[str, tuple[Schedule, ...]]) -> dict[str, tuple[Line, ...]]:
+    """Return the lines of workflows whose heads have these schedules."""
+    pasts = _pasts(store, {name: {key_of(one): one for one in its} for name, its in heads.items()})
+
+    def line(workflow: str, schedule: Schedule) -> Line:
+        past = pasts[workflow, key_of(schedule)]
+        assert past.since is not None
+        former = tuple(past.former)
+        return Line(workflow=workflow, schedule=schedule, since=past.since, former=former)
+
+    return {name: tuple(line(name, one) for one in its) for name, its in heads.items()}
+
+
+def _pasts(
+    store: Store, heads: Mapping[str, Mapping[str, Schedule] | Mapping[str, None]]
+) -> dict[tuple[str, str], _Past]:
+    """Return what heads have had, by workflow and key; given is what they have now.
 
     The operations tell: a deploy may have been made long before, elsewhere. What is before a slot
     up to which all is decided is not looked at.
     """
-    waiting: dict[str, dict[str, datetime | None]] = {}
-    found: dict[tuple[str, str], datetime] = {}
-    every = [(workflow, one) for workflow, some in schedules.items() for one in some]
+    refs = {
+        (workflow, key): f"decided/{workflow}/{key}"
+        for workflow in heads
+        for key in heads[workflow]
+    }
     known: dict[str, Decided] = {}
     with suppress(Corrupt):  # told by whoever decides about that line; then all is looked at
-        known = decided_at(store, (decided_ref(*one) for one in every))
-    for workflow, one in every:
-        its = known.get(decided_ref(workflow, one))
-        waiting.setdefault(workflow, {})[times_of(one)] = its.slot if its else None
-    if not waiting:
-        return found
+        known = decided_at(store, refs.values())
+    found: dict[tuple[str, str], _Past] = {}
+    waiting: dict[str, dict[str, _Past]] = {}
+    for (workflow, key), ref in refs.items():
+        its = known.get(ref)
+        past = _Past(heads[workflow][key], its.slot if its else None)
+        waiting.setdefault(workflow, {})[key] = found[workflow, key] = past
     names = {workflow: workflow for workflow in waiting}  # by the name that each had then
-    for _, operation in operations(store):
+    for _, operation in operations(store) if waiting else ():
         olds = {ref: old for ref, old, _ in operation.moves}
         for ref, old in olds.items():
             name = ref.removeprefix("workflows/")
@@ -396,27 +509,29 @@ def _since(
             if old is None and (former := renamed_from(operation, name)):
                 del names[name]
                 names[former], old = workflow, olds.get(f"workflows/{former}")
-            before = _times(store, old)
-            for key, enough in [*waiting[workflow].items()]:
-                found[workflow, key] = operation.time
-                if key not in before or (enough is not None and operation.time <= enough):
-                    del waiting[workflow][key]
-            if not waiting[workflow]:
+            before, moment = _schedules(store, old), operation.time
+            waiting[workflow] = {
+                key: past
+                for key, past in waiting[workflow].items()
+                if past.goes_on(before.get(key), moment)
+            }
+            # By an undo it may be there again that was there before.
+            if not waiting[workflow] or (old is None and "undo" not in operation.argv):
                 del waiting[workflow]
         if not waiting:
             break
-    # No operation tells of the heads that are left.
-    heads = store.get_all(Deploy, store.refs_at(f"workflows/{workflow}" for workflow in waiting))
-    for workflow, keys in waiting.items():
-        for key in keys:
-            found.setdefault((workflow, key), heads[f"workflows/{workflow}"].time)
+    # No operation tells of what is left.
+    there = store.get_all(Deploy, store.refs_at(f"workflows/{workflow}" for workflow in waiting))
+    for workflow, some in waiting.items():
+        for past in some.values():
+            past.ends(past.seen or there[f"workflows/{workflow}"].time)
     return found
 
 
-def _times(store: Store, oid: Oid | None) -> set[str]:
-    """Return the times of the schedules that a deploy has; none of one that is gone."""
+def _schedules(store: Store, oid: Oid | None) -> dict[str, Schedule]:
+    """Return the schedules that a deploy has, by key; none of one that is gone."""
     try:
         settings = store.get(Deploy, oid, keep=False).settings if oid else {}
-        return {times_of(one) for one in schedules_of(settings)}
+        return {key_of(one): one for one in schedules_of(settings)}
     except OrkError:
-        return set()
+        return {}

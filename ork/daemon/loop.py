@@ -42,7 +42,7 @@ from ork.daemon.child import (
 )
 from ork.daemon.children import Child, Children
 from ork.daemon.hooks import TIMEOUT_S
-from ork.daemon.lines import Line, Lines, decided_ref, holding, key_of_refs
+from ork.daemon.lines import Line, Lines, decided_ref, gone, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
@@ -320,14 +320,16 @@ class Daemon:
             self._complain(workflow, error, now)
         # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
         # as well when a person has fired, or another daemon.
-        before_ops, self._ops = self._ops, self._store.ref("ops")
-        if self._ops != before_ops:
+        before_ops, ops = self._ops, self._store.ref("ops")
+        if ops != before_ops:
             self._written(now)
+            self._leave_out_gone(now)
+        self._ops = ops
         decided, self._decided = self._decided, dict(self._store.backend.survey("decided/"))
         for one in self._watched.values():
             ref = decided_ref(one.line.workflow, one.line.schedule)
             moved = self._decided.get(ref) != decided.get(ref)
-            if self._ops != before_ops or one.goes_on or moved:
+            if ops != before_ops or one.goes_on or moved:
                 one.look_at = one.look_at and now
         self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
         try:
@@ -341,6 +343,16 @@ class Daemon:
             if entry.id not in self._taken:
                 self._taken.add(entry.id)
                 self._push(entry.entry.time, entry)
+
+    def _leave_out_gone(self, now: datetime) -> None:
+        """Record what was due of schedules that went since we looked last, and is not decided."""
+        try:
+            for line, skips in gone(self._store, self._ops):
+                with suppress(Conflict):  # another process has done so
+                    fires.leave_out(self._store, line.workflow, line.schedule, skips)
+                    self._left_out(line.workflow, skips, now)
+        except Corrupt as error:
+            self._complain("", error, now)
 
     def _waited_in_vain(self, gone: list[Watched], now: datetime) -> list[Run]:
         """Return the runs that schedules which are gone were to retry: as they are by now.

@@ -197,6 +197,9 @@ def _go_on(
         ref = lines.decided_ref(workflow, line.schedule)
         decided = lines.decided(tx.store, ref)
         last, out = lines.decided_until(line, decided), lines.out_of(decided)
+        behind = lines.left_behind(line, decided)
+        total += sum(skip.count for skip in behind)
+        lines.skip_in(tx, (workflow, line.schedule), behind)
         if skip := left_out(line.schedule, max([since, last, *(o.last for o in out)]), now, reason):
             total += skip.count
             lines.skip_in(tx, (workflow, line.schedule), [skip])

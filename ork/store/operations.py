@@ -126,10 +126,15 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
 
 
 def renamed_from(operation: Operation, workflow: str) -> str | None:
-    """Return which name a workflow had before an operation gave it this one."""
-    former = (ref for ref, _, new in operation.moves if new is not None)
-    its = (ref for ref in former if ref.startswith(f"former/{workflow}/"))
-    return next((ref.rpartition("/")[2] for ref in its), None)
+    """Return which name a workflow had before an operation gave it this one, or gave it back."""
+    for ref, _, new in operation.moves:
+        if ref.startswith("former/"):
+            name, before = ref.split("/")[1:]
+            if new is None:  # the other name is undone
+                name, before = before, name
+            if name == workflow:
+                return before
+    return None
 
 
 def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:

@@ -560,6 +560,34 @@ def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> N
         assert up.end() == 0
 
 
+def test_what_is_due_when_a_schedule_changes_or_goes_is_left_out(ork: Ork, opened: Opened) -> None:
+    set_to(ork, 30)
+    for name in ("changed", "gone"):
+        deploy(ork, name, "{every: 1h}")
+    set_clock(ork, float((ork.folder / "offset").read_text()) + 3 * 3600)
+    deploy(ork, "changed", SELDOM)
+    deploy(ork, "gone", "")
+    why = "its schedule was changed"
+    with running(ork, clock=True) as up:
+        for name in ("gone", "changed"):
+            assert up.until("LeftOut", workflow=name, reason=why)["count"] == 3
+        deploy(ork, "waits", "{every: 1h, overlap: queue}", SLOW)
+        set_to(ork, 0)
+        up.until("Began", workflow="waits")
+        set_to(ork, 30)
+        set_to(ork, 0)  # its next slot waits for the run
+        up.until("Note")
+        deploy(ork, "waits", "", SLOW)
+        assert up.until("LeftOut", workflow="waits", reason=why)["count"] == 1
+        assert ork("cancel", "waits").code == 0
+        up.until("Ended")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        deploy(ork, "last", "{every: 1s}")
+        up.until("Began")
+    assert not up.all("LeftOut", reason=why)
+
+
 def test_a_hook_is_executed_also_when_who_forks_is_killed_before_it_begins(ork: Ork) -> None:
     tasks = "tasks: {t: {executor: process, command: 'touch there; sleep 60'}}"
     deploy(ork, "w", SELDOM, tasks, "on_failure: {command: touch hooked}")
