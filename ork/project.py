@@ -905,7 +905,7 @@ class Project:
         """Return the slots that have no run: due longer than `grace_s`, or left out `since`.
 
         >>> project.late()
-        []
+        [<Late etl, slot 2..., no `ork up` works here>]
         """
         from ork.daemon.fires import Late, late
 

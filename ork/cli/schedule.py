@@ -100,7 +100,7 @@ def schedule(
     stays due.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
     With --all that is said of all workflows, and undone, at once; resume --all goes on with those
-    as well that had been paused one by one.
+    as well that had been paused one by one, and leaves alone what is archived.
     resume of what is not paused lets a schedule go on with `after_failure: hold` that a run holds
     back which failed; what went by is due then, and `catchup` applies. --all leaves those held
     back.
@@ -358,18 +358,26 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
     """Pause a workflow, or all."""
     from ork.daemon.pauses import pause, pause_all
 
+    stamp = session.stamp()
     if workflow is None:
-        every = pause_all(session.store, stamp=session.stamp())
+        every = pause_all(session.store, stamp=stamp)
     else:
-        every = [pause(session.store, workflow, stamp=session.stamp())]
+        every = [pause(session.store, workflow, stamp=stamp)]
     if as_json and workflow:
         session.print_json("paused", every[0])
         return
     if as_json:
         session.print_json("paused-list", every)
         return
-    session.print(([(one.workflow, "name"), " is paused"] for one in every), page=True)
-    session.say(next_line(f"`ork schedule resume {workflow or '--all'}`, or `ork undo`"))
+    new = [one for one in every if one.since == stamp.time]
+    session.print(([(one.workflow, "name"), " is paused"] for one in new), page=True)
+    if not every:
+        session.say(note_line("all are paused already"))
+    for one in every if not new else ():
+        by = f"by {person(one.author, AUTHOR_CHARS_MAX)}, {human.near(one.since, session.now())}"
+        session.say(note_line(f"{one.workflow} is paused already, {by}"))
+    undo = ", or `ork undo`" if new else ""
+    session.say(next_line(f"`ork schedule resume {workflow or '--all'}`{undo}"))
 
 
 def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
@@ -386,6 +394,7 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
     if as_json:
         session.print_json("resumed-list", every)
         return
+    done = [one for one in every if not one.already]
     session.print(
         (
             [
@@ -393,10 +402,12 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
                 " goes on",
                 f": {human.count(one.left_out, 'slot')} left out" if one.left_out else "",
             ]
-            for one in every
+            for one in done
         ),
         page=True,
     )
+    if not done:
+        session.say(note_line(f"{workflow} is not paused" if workflow else "nothing is paused"))
     for one in every:
         if one.held_by:
             goes = f"`ork schedule resume {one.workflow}`, once more, lets it go on"

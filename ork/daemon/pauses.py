@@ -18,7 +18,7 @@ from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.schedule.policy import first_undecided, left_out
 from ork.store.operations import operations, renamed_from
-from ork.store.resolve import archived_ref, head
+from ork.store.resolve import archived, archived_ref, head
 from ork.store.store import Stamp, Store, Transaction
 
 
@@ -38,11 +38,13 @@ class Resumed(Value, frozen=True, kw_only=True):
     """That the schedules of a workflow go on, and how many slots went by meanwhile.
 
     `held_by` are the runs that failed and hold it back all the same, with `after_failure: hold`.
+    Where they went on `already`, nothing was written.
     """
 
     workflow: str
     left_out: int
     held_by: tuple[str, ...] = ()
+    already: bool = False
 
     def cells(self) -> dict[str, object]:
         cells = {"workflow": self.workflow, "left out": f"{count(self.left_out, 'slot')} left out"}
@@ -55,14 +57,10 @@ def paused_ref(workflow: str) -> str:
 
 
 def pause(store: Store, workflow: str, *, stamp: Stamp) -> Paused:
-    """Let no schedule of a workflow fire until it is resumed."""
-    newest, ref = head(store, workflow), paused_ref(workflow)
-    if store.ref(ref) is not None:
-        before = paused(store, workflow)
-        by = f" by {before.author}, since {before.since:%Y-%m-%d %H:%M} UTC" if before else ""
-        raise UsageError(
-            f"{workflow} is paused already{by}", hint=f"`ork schedule resume {workflow}`"
-        )
+    """Let no schedule of a workflow fire until it is resumed; return the pause that there is."""
+    newest = head(store, workflow)
+    if before := paused(store, workflow):
+        return before
     if not lines.lines_of(store, workflow):
         raise UsageError(f"{workflow} has no schedule", hint="`schedule:` in its file gives it one")
     return _pause(store, {workflow: newest}, stamp)[0]
@@ -73,16 +71,16 @@ def pause_all(store: Store, *, stamp: Stamp) -> list[Paused]:
     names = sorted({line.workflow for line in lines.Lines(store).look()})
     if not names:
         raise UsageError("no workflow has a schedule", hint="`schedule:` in its file gives it one")
-    heads = {name: head(store, name) for name in names if store.ref(paused_ref(name)) is None}
-    if not heads:
-        raise UsageError("all are paused already", hint="`ork schedule resume --all`")
-    return _pause(store, heads, stamp)
+    before = all_paused(store, names)
+    heads = {name: head(store, name) for name in names if name not in before}
+    return _pause(store, heads, stamp) if heads else []
 
 
 def _pause(store: Store, heads: Mapping[str, Oid], stamp: Stamp) -> list[Paused]:
     with store.transaction(stamp) as tx:
         for workflow, newest in heads.items():
-            tx.move(paused_ref(workflow), old=None, new=newest)
+            ref = paused_ref(workflow)
+            tx.move(ref, old=store.ref(ref), new=newest)
     return [*all_paused(store, heads).values()]
 
 
@@ -104,23 +102,24 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
     }
     if not passed and not _is_ahead(store, found, now):
         head(store, workflow)
-        raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
+        return Resumed(workflow=workflow, left_out=0, already=True)
     return _resume(store, {workflow: found}, stamp, now, passed)[0]
 
 
 def resume_all(store: Store, *, stamp: Stamp, now: datetime) -> list[Resumed]:
     """Resume all workflows of which `resume` would one, in one operation.
 
-    Of what is archived, or cannot be read, nothing is recorded as left out: it fires nothing.
+    What is archived stays paused. Of what cannot be read nothing is recorded as left out: it fires
+    nothing.
     """
-    found: dict[str, list[Line]] = {name: [] for name, _ in store.refs("paused/")}
+    put_away = archived(store)
+    names = [name for name, _ in store.refs("paused/") if name not in put_away]
+    found: dict[str, list[Line]] = {name: [] for name in names}
     halted = {*found}
     for line in lines.Lines(store).look():
         found.setdefault(line.workflow, []).append(line)
     some = {n: its for n, its in found.items() if n in halted or _is_ahead(store, its, now)}
-    if not some:
-        raise UsageError("nothing is paused", hint="`ork schedule list` shows what is due")
-    return _resume(store, dict(sorted(some.items())), stamp, now)
+    return _resume(store, dict(sorted(some.items())), stamp, now) if some else []
 
 
 def _resume(
@@ -149,14 +148,17 @@ def _is_ahead(store: Store, found: Iterable[Line], now: datetime) -> bool:
     return any(one and one.slot > now for one in (lines.decided(store, ref) for ref in refs))
 
 
-def archive(store: Store, workflow: str, *, stamp: Stamp) -> None:
-    """Put a workflow away: nothing but its name leads to it, and no schedule of it fires."""
+def archive(store: Store, workflow: str, *, stamp: Stamp) -> bool:
+    """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
+
+    Return False where it is archived already: nothing was written.
+    """
     newest, ref = head(store, workflow), archived_ref(workflow)
     if store.ref(ref) is not None:
-        hint = f"`ork archive --undo {workflow}` takes it out again"
-        raise UsageError(f"{workflow} is archived already", hint=hint)
+        return False
     with store.transaction(stamp) as tx:
         tx.move(ref, old=None, new=newest)
+    return True
 
 
 def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:
@@ -165,7 +167,7 @@ def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Re
     there = store.ref(ref)
     if there is None:
         head(store, workflow)
-        raise UsageError(f"{workflow} is not archived", hint="`ork workflows --all` says what is")
+        return Resumed(workflow=workflow, left_out=0, already=True)
     since = next((one.time for _, one in operations(store) if _moves(one, ref)), now)
     if pauser := paused(store, workflow):
         since = min(since, pauser.since)

@@ -79,6 +79,7 @@ def test_one_is_archived_and_taken_out_again(flows, golden):
         if line.startswith("deploy"):
             flows.write("etl.yaml", FLOW.format(name="etl", schedule="", command="true"))
         result = flows(*line.split())
+        assert result.code == (3 if line.startswith("deploy") else 0)
         told.append(f"$ ork {line}\n{result.out}{result.err}")
     golden("workflows/archive.txt", "".join(told))
     assert flows("deploy", "etl.yaml").code == 0

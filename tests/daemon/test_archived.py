@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ork.daemon import fires, lines, pauses
-from ork.errors import Conflict, InvalidInput, NotFound, UsageError
+from ork.errors import Conflict, InvalidInput, NotFound
 from ork.heads.deploy import deploy, status
 from ork.heads.rollback import rollback
 from ork.heads.undo import at_operation, undo
@@ -45,7 +45,7 @@ def due(store, now):
 
 
 def archive(store):
-    pauses.archive(store, "etl", stamp=stamp(0.3))
+    return pauses.archive(store, "etl", stamp=stamp(0.3))
 
 
 def test_only_its_name_leads_to_it(flow):
@@ -183,12 +183,14 @@ def test_a_deploy_tells_of_no_ref_that_it_compares(flow, keep):
     }
 
 
-def test_twice_is_said(flow):
-    with pytest.raises(UsageError, match="etl is not archived"):
-        pauses.unarchive(flow, "etl", stamp=stamp(), now=NOON)
-    archive(flow)
-    with pytest.raises(UsageError, match="etl is archived already"):
-        archive(flow)
+def test_twice_changes_nothing(flow):
+    ops = flow.ref("ops")
+    assert pauses.unarchive(flow, "etl", stamp=stamp(), now=NOON).already
+    assert flow.ref("ops") == ops
+    assert archive(flow)
+    ops = flow.ref("ops")
+    assert not archive(flow)
+    assert flow.ref("ops") == ops
     for act in (pauses.archive, pauses.unarchive):
         with pytest.raises(NotFound):
             act(flow, "none", stamp=stamp(), **({"now": NOON} if act is pauses.unarchive else {}))

@@ -167,9 +167,9 @@ def archive(
     left_out = 0
     if undo:
         done = pauses.unarchive(session.store, workflow, stamp=session.stamp(), now=session.now())
-        left_out = done.left_out
+        left_out, already = done.left_out, done.already
     else:
-        pauses.archive(session.store, workflow, stamp=session.stamp())
+        already = not pauses.archive(session.store, workflow, stamp=session.stamp())
     if as_json:
         session.print_json(
             "archive", {"workflow": workflow, "archived": not undo, "left_out": left_out}
@@ -177,7 +177,10 @@ def archive(
         return
     gone = f": {human.count(left_out, 'slot')} left out" if left_out else ""
     how = f" is no longer archived{gone}" if undo else " is archived"
-    session.print([[(workflow, "name"), how]])
+    if already:
+        session.say(note_line(f"{workflow} {'is not archived' if undo else 'is archived already'}"))
+    else:
+        session.print([[(workflow, "name"), how]])
     if not undo:
         told = f"`ork archive --undo {workflow}` takes it out, `ork log {workflow}` shows it"
         session.say(next_line(told))

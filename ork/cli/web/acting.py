@@ -177,6 +177,8 @@ def _resume(form: Form) -> Done:
     name = form.path["name"]
     stamp = form.stamp("schedule", "resume", name)
     done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
+    if done.already:
+        return Done(f"{name} is not paused")
     return Done(f"{name} is scheduled again; {done.left_out:,} times went by meanwhile")
 
 
