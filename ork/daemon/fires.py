@@ -41,7 +41,7 @@ from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
 from ork.store.contents import find_run
-from ork.store.resolve import archived, archived_ref, head, resolve, run_of_id
+from ork.store.resolve import archived, archived_ref, head, present_name, resolve, run_of_id
 from ork.store.revision import parse_moment
 from ork.store.runs import all_going_on, hooks_of
 from ork.store.store import Store, Transaction
@@ -401,12 +401,13 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
 
     None for a run after which another was started, and for one that no schedule has any more.
     """
-    newest = store.ref(f"workflows/{run.workflow}")
-    if run.scheduled is None or newest is None or store.ref(archived_ref(run.workflow)):
+    workflow = present_name(store, run.workflow)
+    newest = store.ref(f"workflows/{workflow}")
+    if run.scheduled is None or newest is None or store.ref(archived_ref(workflow)):
         return None
     for schedule in schedules_of(store.get(Deploy, newest).settings):
-        known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
-        (its,) = lines.newest_runs(store, [(run.workflow, schedule, known)])
+        known = lines.decided(store, lines.decided_ref(workflow, schedule))
+        (its,) = lines.newest_runs(store, [(workflow, schedule, known)])
         if its is not None and its.id == run.id:
             return schedule
     return None
@@ -424,7 +425,7 @@ def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterat
         for name, pin in fires:
             newest.setdefault(name.partition(".")[2], pin)
         for key, pin in newest.items():
-            if (workflow, key) in there:
+            if (present_name(store, workflow), key) in there:
                 continue
             _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
             lately = run.ended and now - run.ended < LATE_MAX["latest"]

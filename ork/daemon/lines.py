@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import merge
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 
 from ork.backends.base import Span
 from ork.errors import Corrupt, OrkError, UsageError
@@ -23,7 +23,7 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
-from ork.store.resolve import archived
+from ork.store.resolve import archived, former_names
 from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
@@ -265,9 +265,16 @@ def newest_runs(
             looked_at = islice(newest, FIRES_LOOKED_AT)
             known = next((name for name, _ in looked_at if name.partition(".")[2] == key), None)
         names.append(f"fires/{workflow}/{known}" if known else "")
+    there = dict(store.refs_at(filter(None, names)))
+    for (workflow, *_), name in zip(some, names, strict=True):
+        if name and name not in there:  # it was fired by a name that it had before
+            slot = name.rpartition("/")[2]
+            former = (store.ref(f"fires/{one}/{slot}") for one in former_names(store, workflow))
+            if pin := next(filter(None, former), None):
+                there[name] = pin
     # None of them is kept at hand: a daemon sees many, and each but a few times.
-    pins = store.get_all(Run, store.refs_at(filter(None, names)), keep=False)
-    places = {ref: f"runs/{ref.split('/')[1]}/{pin.id}" for ref, pin in pins.items()}
+    pins = store.get_all(Run, there, keep=False)
+    places = {ref: f"runs/{pin.workflow}/{pin.id}" for ref, pin in pins.items()}
     found = store.get_all(Run, store.refs_at(places.values()), keep=False)
     return [found.get(places.get(name, "")) for name in names]
 
@@ -307,9 +314,10 @@ def _over(store: Store, workflow: str, known: Decided | None, run: Run) -> datet
     passed = known.passed if known else None
     if passed is not None and (passed.run, passed.attempt) == (run.id, run.attempt):
         return passed.time
-    for run_id, oid in store.refs(f"runs/{workflow}/", newest_first=True):
-        if run_id <= run.id:
-            break
+    names = (workflow,) if workflow == run.workflow else (workflow, *former_names(store, workflow))
+    every = (store.refs(f"runs/{name}/", newest_first=True) for name in names)
+    later = (takewhile(lambda ref: ref[0] > run.id, refs) for refs in every)
+    for _, oid in chain.from_iterable(later):
         other = store.get(Run, oid, keep=False)
         alike = other.params == run.params and other.trigger != "bisect"
         if alike and other.state == "success" and verdict(store, other) == "good":

@@ -416,7 +416,7 @@ class Daemon:
             one.look_at = min(decision.wake, at)
             return None
         one.look_at = None
-        return at, Retry(workflow=line.workflow, id=run.id, attempt=run.attempt, now=now)
+        return at, Retry(workflow=run.workflow, id=run.id, attempt=run.attempt, now=now)
 
     def _truly(self, one: Watched, decision: Decision) -> Decision:
         """Return a decision with the reason for what was left out though we were up.

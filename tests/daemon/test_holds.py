@@ -9,6 +9,7 @@ import pytest
 
 from ork.daemon import fires, lines, pauses, queue
 from ork.heads.deploy import Deployed
+from ork.heads.rename import rename
 from ork.objects.kinds import Blob, Run
 from ork.objects.value import replace
 from ork.runner.choices import Selection
@@ -51,7 +52,7 @@ def mend(store: Store) -> None:
 def as_ended(store: Store, run: Run, minutes: float) -> Run:
     """Let a run have ended so long after noon: it was recorded by the clock of today."""
     run = replace(run, ended=NOON + minutes * MINUTE)
-    ref = f"runs/etl/{run.id}"
+    ref = f"runs/{run.workflow}/{run.id}"
     with store.transaction() as tx:
         tx.move(ref, old=store.ref(ref), new=tx.add(run))
     return run
@@ -152,6 +153,25 @@ def test_resume_lets_it_go_on_and_what_went_by_is_due(project, failed):
     assert as_ended(project, fire(project, now + 6 * MINUTE), 52).number == 2
     assert left_out(project) == [(3, NOON + 40 * MINUTE, "held back by etl#1")]
     assert due(project, NOON + 61 * MINUTE).decision.fire is None, "that one has failed as well"
+
+
+@pytest.mark.parametrize("how", ["retry", "by hand", "resume"])
+def test_another_name_leaves_it_held_back_until_it_is_mended(project, failed, how):
+    run = failed()
+    rename(project, "etl", "load", stamp=stamp(0.3))
+    (listed,) = fires.listed(project, lines.lines_of(project, "load"), NOON + 21 * MINUTE)
+    assert (listed.held_by, listed.last.name) == ("etl#1", "etl#1")
+    assert due(project, NOON + 21 * MINUTE).decision.fire is None
+    mend(project)
+    if how == "retry":
+        assert tried_again(project, run, 25).state == "success"
+    elif how == "by hand":
+        assert by_hand(project, "load", minutes=25).name == "load#2"
+    else:
+        pauses.resume(project, "load", stamp=stamp(0.4), now=NOON + 25 * MINUTE)
+    assert due(project, NOON + 31 * MINUTE).decision.fire == NOON + 30 * MINUTE
+    rename(project, "load", "third", stamp=stamp(0.5))
+    assert due(project, NOON + 31 * MINUTE).decision.fire == NOON + 30 * MINUTE
 
 
 def test_the_end_of_all_pauses_leaves_it_held_back(project, failed):

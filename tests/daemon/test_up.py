@@ -24,6 +24,7 @@ from ork.daemon.child import Retry, begin
 from ork.daemon.fires import UP_REF, holder, is_up
 from ork.daemon.lines import lines_of, skipped
 from ork.errors import Conflict
+from ork.heads.rename import rename
 from ork.objects.kinds import Run
 from ork.runner import record
 from ork.runner.start import Caller
@@ -352,6 +353,28 @@ def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
         assert up.end() == 0
     assert (ork.folder / "hooked").read_text().split() == ["w#1"]
     assert runs_of(opened(), "w")[0].attempt == 1
+
+
+def test_a_run_is_retried_whose_workflow_has_another_name(ork: Ork, opened: Opened) -> None:
+    tasks = "tasks: {t: {executor: process, command: exit 1}}"
+    set_clock(ork, 0)
+    deploy(ork, "w", "{cron: 0 0 29 2 *, retries: 1, retry_delay: 20h}", tasks)
+    fires.fire_now(opened(), "w", Caller(now=now(ork)))
+    with running(ork, clock=True) as up:
+        assert up.until("Ended")["retries"] == 1
+        rename(opened(), "w", "other", stamp=Stamp(time=now(ork), author="Ada"))
+        deploy(ork, "seen", "{every: 1s}")
+        up.until("Ended", workflow="seen")
+        set_clock(ork, 21 * 3600)
+        began = up.until("Began", workflow="w")
+        assert (began["number"], began["attempt"], began["trigger"]) == (1, 2, "retry")
+        up.until("Ended", workflow="w", retries=0)
+        assert up.end() == 0
+    with running(ork, clock=True) as later:
+        later.until("Ended")
+        assert later.end() == 0
+    notes = up.all("Note") + later.all("Note")
+    assert not [note for note in notes if "not retried" in note["message"]]
 
 
 def test_each_run_of_a_schedule_has_its_time_limit(ork: Ork, opened: Opened) -> None:
