@@ -24,7 +24,7 @@ from ork.failpoints import failpoint
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
 from ork.objects.value import Value, of_line, replace
-from ork.runner import start
+from ork.runner import record, start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
@@ -51,6 +51,7 @@ RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 BACKFILL_MAX = 1000  # runs of one command
 RETRIED = ("failed", "interrupted")  # states of runs that a schedule tries again
+UNKNOWN = (record.COPIED, record.END_LOST)  # why a run was interrupted that may have succeeded
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
 LATE = timedelta(seconds=5)  # for which a slot may be due without a mark in lists
@@ -428,9 +429,15 @@ def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterat
             if (present_name(store, workflow), key) in there:
                 continue
             _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
-            lately = run.ended and now - run.ended < LATE_MAX["latest"]
-            if run.state in RETRIED and lately and run.host == host() and not hooks_of(store, run):
+            if lacks_hook(store, run, now):
                 yield run
+
+
+def lacks_hook(store: Store, run: Run, now: datetime) -> bool:
+    """Say whether a run of this machine has failed lately, and had no hook yet."""
+    lately = run.ended is not None and now - run.ended < LATE_MAX["latest"]
+    failed = run.state in RETRIED and run.reason not in UNKNOWN
+    return lately and failed and run.host == host() and not hooks_of(store, run)
 
 
 def fire(

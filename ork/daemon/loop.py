@@ -70,7 +70,6 @@ END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
 UNWRITTEN = "the store could not be written"
 _FIRST = datetime.min.replace(tzinfo=UTC)
-_UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -149,6 +148,9 @@ class Daemon:
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
         self._later: list[tuple[float, Finish]] = []  # hooks to be tried again, and when
+        self._finished: set[tuple[str, int]] = (
+            set()
+        )  # runs whose hooks were asked for, and attempts
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
@@ -405,6 +407,10 @@ class Daemon:
         before, one.held = one.held, (run.id, run.attempt) if run and held and at is None else None
         if run is not None and one.held not in (None, before):
             self._note_held(run, now)
+        # Whoever has recorded its end may have executed nothing, or was killed before it could.
+        cut_off = run if run and at is None and run.state == "interrupted" else None
+        if cut_off is not None and fires.lacks_hook(self._store, cut_off, now):
+            self._finish(cut_off, now)
         if decision.fire is not None:
             one.look_at = None
             key = key_of(line.schedule)
@@ -666,19 +672,21 @@ class Daemon:
             if self._lease is None:
                 self._note_other(now)
         try:
-            settled = record.settle(self._store, now=now)
+            for run in record.settling(self._store, now=now):
+                self._settled(run, now)
         except Corrupt as error:
             self._complain(None, error, now)
-            return
-        for run in settled:
-            pinned = Pinned(run=run.id, number=run.number, attempt=run.attempt)
-            how = over(run, fires.retries_of(self._store, run))
-            self._told.append(_ended(run.workflow, pinned, how, now))
-            for one in self._watched.values():
-                if one.line.workflow == run.workflow:
-                    one.look_at = one.look_at and now
-            if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
-                self._finish(run, now)
+
+    def _settled(self, run: Run, now: datetime) -> None:
+        """Tell of the end of a run whose owner was killed, and let it have its hook."""
+        pinned = Pinned(run=run.id, number=run.number, attempt=run.attempt)
+        if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
+            self._finish(run, now)
+        for one in self._watched.values():
+            if one.line.workflow == run.workflow:
+                one.look_at = one.look_at and now
+        how = over(run, fires.retries_of(self._store, run))
+        self._told.append(_ended(run.workflow, pinned, how, now))
 
     def _note_other(self, now: datetime) -> None:
         """Tell once of the `ork up` that works here as well: nobody may have meant two."""
@@ -697,6 +705,9 @@ class Daemon:
 
     def _finish(self, run: Run, now: datetime) -> None:
         """Let the hook of a run be executed, if by now it has one."""
+        if (run.id, run.attempt) in self._finished:
+            return
+        self._finished.add((run.id, run.attempt))
         self._push(_FIRST, Finish(workflow=run.workflow, id=run.id, now=now))
 
     def _written(self, now: datetime) -> None:
@@ -930,7 +941,7 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     schedule = one.line.schedule
     if run.ended is None or run.state not in fires.RETRIED or run.attempt > schedule.retries:
         return None
-    if one.refused == (run.id, run.attempt) or run.reason in _UNKNOWN:
+    if one.refused == (run.id, run.attempt) or run.reason in fires.UNKNOWN:
         return None
     at = run.ended + timedelta(seconds=schedule.retry_delay_s)
     return at if now - at < LATE_MAX["latest"] else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -374,13 +374,19 @@ def in_another_process(run: Run) -> Conflict:
 def settle(
     store: Store, *, now: datetime, why: str | None = None, only: Collection[str] | None = None
 ) -> list[Run]:
-    """Mark runs whose owner is gone as interrupted, and return them.
+    """Mark runs whose owner is gone as interrupted, and return them."""
+    return [*settling(store, now=now, why=why, only=only)]
+
+
+def settling(
+    store: Store, *, now: datetime, why: str | None = None, only: Collection[str] | None = None
+) -> Iterator[Run]:
+    """Mark runs whose owner is gone as interrupted, and yield each when that is recorded.
 
     Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
     no run has an owner, whatever has become of it where it was begun: that is `COPIED`. Else an
     owner that was killed has left a trace of its lease, and one that could write no more has not.
     """
-    settled: list[Run] = []
     traces = store.backend.leased() if next(store.folders("active/"), None) else set()
     for run_id in sorted(store.folders("active/") if only is None else only):
         pin = store.ref(owner.pin_ref(run_id))
@@ -397,11 +403,12 @@ def settle(
             failpoint("settle.locked")
             oid, run = run_of_id(store, run.workflow, run_id)
             record = Record(store, run, oid, pin, lease)
+            ended = None
             if run.ended is None:
                 record.take_over()
                 failpoint("settle.taken")
                 reason = why or (KILLED if run_id in traces else GONE)
-                settled.append(_interrupt(record, now, reason))
+                ended = _interrupt(record, now, reason)
             failpoint("settle.written")
         except Conflict:  # its owner lives, or somebody else was faster to settle it
             lease.release()
@@ -410,7 +417,8 @@ def settle(
             lease.release()  # else the run would seem to have an owner as long as we live
             raise
         record.release()
-    return settled
+        if ended is not None:
+            yield ended
 
 
 def cancel(store: Store, found: Resolved, *, author: str, now: bool = False) -> Run:

@@ -25,14 +25,14 @@ def test_a_store_that_can_be_read_alone_is_not_said_to_be_well(
     times = [NOON + timedelta(minutes=55)]
     tried = []
 
-    def settle(store: Store, *, now: datetime) -> list[record.Run]:
+    def settling(store: Store, *, now: datetime) -> list[record.Run]:
         tried.append(now)
         times.append(NOON + timedelta(hours=1, minutes=5))
         if len(tried) < 3:
             raise StoreError("the disk is full")
         return []
 
-    monkeypatch.setattr(record, "settle", settle)
+    monkeypatch.setattr(record, "settling", settling)
     monkeypatch.setattr(loop, "AGAIN_SECONDS", 0.0)
     control = Control()
     daemon = Daemon(

@@ -328,6 +328,53 @@ def test_a_run_has_its_hook_whose_schedule_went_when_nobody_had_seen_that_it_fai
     assert (ork.folder / "hooked").read_text().split() == ["w#1"]
 
 
+def killed_with_all(ork: Ork, up: Up) -> None:
+    """Kill an `ork up` and the processes of its runs."""
+    up.process.kill()
+    up.process.wait(PATIENCE_SECONDS)
+    for pid in owners(ork.folder):
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not owners(ork.folder))
+
+
+def test_a_run_has_its_hook_whose_end_somebody_else_has_recorded(ork: Ork, opened: Opened) -> None:
+    hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
+    deploy(ork, "w", SELDOM, SLOW, hook)
+    fires.fire_now(opened(), "w", Caller(now=now(ork)))
+    with running(ork) as up:
+        up.until("Began")
+        killed_with_all(ork, up)
+    assert eventually(lambda: record.settle(opened(), now=now(ork)))
+    for _ in range(2):
+        with running(ork) as up:
+            up.until("Up")
+            assert eventually((ork.folder / "hooked").exists)
+            assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+
+
+def test_a_run_has_its_hook_though_the_end_of_another_cannot_be_recorded(
+    ork: Ork, opened: Opened
+) -> None:
+    hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
+    deploy(ork, "w", SELDOM, SLOW, hook)
+    with running(ork) as up:
+        up.until("Up")
+        for _ in range(2):
+            assert ork("run", "w", "--queue").code == 0
+            up.until("Began")
+        killed_with_all(ork, up)
+    store = opened()
+    first, second = (f"active/{run.id}/.run" for run in runs_of(store, "w"))
+    moved = {second: (store.ref(second), store.ref(first))}
+    assert store.backend.write({}, moved)
+    with running(ork) as up:
+        assert "leads to another run" in up.until("Trouble")["message"]
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+
+
 @pytest.mark.parametrize("how", ["slot", "person", "gone"])
 def test_a_run_that_will_not_be_retried_any_more_has_its_hook(
     ork: Ork, opened: Opened, how: str
