@@ -302,8 +302,10 @@ def _next(
 def _skips(session: Session, workflow: str | None, limit: int | None, as_json: bool) -> None:
     from ork.daemon.lines import skipped
 
-    names = [workflow] if workflow else sorted(session.store.folders("skips/"))
-    found = list(islice(skipped(session.store, *names), limit))
+    store = session.store
+    every = {*store.folders("skips/"), *(name for name, _ in store.refs("workflows/"))}
+    names = [workflow] if workflow else sorted(every)
+    found = list(islice(skipped(store, *names), limit))
     if as_json:
         session.print_json("skips", found)
         return

@@ -392,13 +392,22 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
 
 
 def skipped(store: Store, *workflows: str) -> Iterator[LeftOut]:
-    """Yield what was left out of some workflows, newest first. Lazy."""
+    """Yield what was left out of some workflows, recorded or not, newest first. Lazy."""
+    every = Lines(store, only=workflows).look()
+    known = decided_at(store, (decided_ref(line.workflow, line.schedule) for line in every))
+    unrecorded = [
+        left_out_of(line.workflow, key_of_refs(line.schedule), skip)
+        for line in every
+        for skip in left_behind(line, known.get(decided_ref(line.workflow, line.schedule)))
+    ]
+    unrecorded.sort(key=lambda skip: skip.last, reverse=True)
 
     def of(workflow: str, refs: Iterator[tuple[str, Oid]]) -> Iterator[LeftOut]:
         return (_left_out(workflow, name, store.get(Blob, oid)) for name, oid in refs)
 
     streams = store.abreast([Span(f"skips/{workflow}/") for workflow in workflows])
-    return merge(*map(of, workflows, streams), key=lambda skip: skip.last, reverse=True)
+    found = map(of, workflows, streams)
+    return merge(unrecorded, *found, key=lambda skip: skip.last, reverse=True)
 
 
 def skipped_of(

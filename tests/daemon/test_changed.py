@@ -178,7 +178,10 @@ def test_lists_tell_of_it_before_anybody_has_recorded_it(project, to):
     (late,) = fires.late(project, some, now, grace=MINUTE, since=NOON)
     assert (late.left_out, late.count, late.reason) == (True, 2, CHANGED)
     assert fires.late(project, some, now, grace=MINUTE, since=moment(21)) == []
+    assert left_out(project) == [(2, 10, 20, CHANGED)]
+    assert next(project.refs("skips/"), None) is None
     decisions(project, now)
+    assert left_out(project) == [(2, 10, 20, CHANGED)]
     assert fires.listed(project, some, now) == [listed]
     assert fires.late(project, some, now, grace=MINUTE, since=NOON) == [late]
 
