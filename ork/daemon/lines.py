@@ -23,7 +23,7 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
-from ork.store.resolve import archived, former_names
+from ork.store.resolve import archived, former_in, former_names
 from ork.store.runs import slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
@@ -405,8 +405,8 @@ def skipped(store: Store, *workflows: str) -> Iterator[LeftOut]:
     def of(workflow: str, refs: Iterator[tuple[str, Oid]]) -> Iterator[LeftOut]:
         return (_left_out(workflow, name, store.get(Blob, oid)) for name, oid in refs)
 
-    streams = store.abreast([Span(f"skips/{workflow}/") for workflow in workflows])
-    found = map(of, workflows, streams)
+    names = sorted({name for some in _names(store, workflows).values() for name in some})
+    found = map(of, names, store.abreast([Span(f"skips/{name}/") for name in names]))
     return merge(unrecorded, *found, key=lambda skip: skip.last, reverse=True)
 
 
@@ -414,19 +414,30 @@ def skipped_of(
     store: Store, workflows: Iterable[str], *, since: datetime
 ) -> dict[str, list[LeftOut]]:
     """Return what was left out of some workflows later than that, newest first."""
-    names = list(workflows)
-    spans = [Span(f"skips/{workflow}/") for workflow in names]
+    whose = [(workflow, one) for workflow, its in _names(store, workflows).items() for one in its]
+    spans = [Span(f"skips/{name}/") for _, name in whose]
     oids = {
-        (workflow, name): oid
-        for workflow, refs in zip(names, store.abreast(spans), strict=True)
-        for name, oid in takewhile(lambda ref: ref[0] >= slot_text(since), refs)
+        (workflow, name, slot): oid
+        for (workflow, name), refs in zip(whose, store.abreast(spans), strict=True)
+        for slot, oid in takewhile(lambda ref: ref[0] >= slot_text(since), refs)
     }
-    found: dict[str, list[LeftOut]] = {workflow: [] for workflow in names}
-    for (workflow, name), blob in store.get_all(Blob, oids).items():
-        one = _left_out(workflow, name, blob)
+    found: dict[str, list[LeftOut]] = {workflow: [] for workflow, _ in whose}
+    for (workflow, name, slot), blob in store.get_all(Blob, oids).items():
+        one = _left_out(name, slot, blob)
         if one.last > since:
             found[workflow].append(one)
     return found
+
+
+def _names(store: Store, workflows: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names that workflows have, and had before if no other has them now."""
+    renames = [f"former/{names}" for names, _ in store.refs("former/")]
+    free = {
+        name
+        for ref in renames
+        if store.ref(f"workflows/{(name := ref.rpartition('/')[2])}") is None
+    }
+    return {one: [one, *sorted(former_in(renames, one) & free)] for one in workflows}
 
 
 def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:

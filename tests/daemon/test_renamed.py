@@ -48,6 +48,19 @@ def test_a_pause_goes_with_it(flow):
     assert (done.workflow, done.left_out) == ("load", 3)
 
 
+def test_lists_have_what_was_left_out_by_the_name_before(flow):
+    decision = due(flow, NOON + 41 * MINUTE).decision
+    fires.leave_out(flow, "etl", due(flow, NOON).line.schedule, decision.skips)
+    renamed(flow)
+    some, now = lines.lines_of(flow, "load"), NOON + 41 * MINUTE
+    (late,) = fires.late(flow, some, now, grace=60 * MINUTE, since=NOON)
+    assert (late.workflow, late.left_out, late.count) == ("etl", True, 2)
+    assert [one.left_out for one in fires.listed(flow, some, now)] == [
+        tuple(lines.skipped(flow, "load"))
+    ]
+    assert [skip.count for skip in lines.skipped(flow, "etl", "load")] == [2]
+
+
 def test_a_fire_that_was_decided_before_is_lost(flow):
     now = NOON + 21 * MINUTE
     mine = due(flow, now)
