@@ -216,12 +216,13 @@ class Daemon:
             self._patiently(self._look)
         every = self._watched.values()
         awake = [one for one in every if one.line.workflow not in self._paused and not one.held]
-        coming = [  # perhaps it is looked at before a slot comes
-            (next(slots(one.line.schedule, one.look_at - timedelta.resolution)), one.line.workflow)
+        coming = [  # perhaps it is looked at before a slot comes, or is ready to be retried
+            (next(slots(one.line.schedule, look_at - timedelta.resolution)), one.line.workflow)
             for one in awake
-            if one.look_at is not None
+            if (look_at := one.look_at or (now if one.failed else None)) is not None
         ]
-        coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
+        ready = [(r[0], r[2]) for r in self._ready if isinstance(r[2], Watched)]
+        coming += [(since, one.line.workflow) for since, one in ready if one.failed is None]
         slot, workflow = min(coming, default=(None, None))
         up = Up(
             time=now,
