@@ -25,7 +25,8 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, columns_of, field, fields_of, replace
-from ork.runner.choices import recorded_params, settle_params
+from ork.params.given import settle_params
+from ork.params.recorded import recorded_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
 from ork.store.resolve import (

@@ -36,8 +36,10 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows
 from ork.objects.value import Value, replace
+from ork.params.given import exactly, json_of
+from ork.params.recorded import having, refuse_params
 from ork.runner import start
-from ork.runner.choices import as_names, exactly, having, json_of, refuse_params
+from ork.runner.choices import as_names
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.record import cancel

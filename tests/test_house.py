@@ -47,6 +47,7 @@ ROOMS: dict[str, str] = {
     "store": "errors alike files failpoints objects graph backends",
     "logs": "errors files objects store",
     "worktree": "errors alike files failpoints progress objects graph yaml code definition store",
+    "params": "errors alike objects definition store worker",
     "search": "errors objects differences store worktree",
     "history": "errors alike files objects graph yaml definition differences store worktree search",
     "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
@@ -60,17 +61,17 @@ ROOMS: dict[str, str] = {
     " backends servers store logs history",
     "executors": "errors files failpoints objects mask definition worker",
     "runner": "errors alike files failpoints objects graph definition differences backends store"
-    " logs worktree history heads executors worker",
+    " logs worktree history heads executors worker params",
     "daemon": "errors files failpoints objects graph schedule definition backends store logs"
     " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
-    " executors runner",
+    " executors params runner",
     "project": "errors files objects graph yaml definition differences backends store worktree"
-    " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
-    " search cli/pictures cli/report cli/history",
+    " history heads git orkdb executors params runner schedule daemon bisection zone upkeep sync"
+    " logs search cli/pictures cli/report cli/history",
     "api": "errors files differences objects backends search store worktree git orkdb history heads"
     " runner daemon bisection zone upkeep sync project cli/pictures cli/report",
-    "testing": "errors alike objects definition history store worktree runner project",
+    "testing": "errors alike objects definition history store worktree params runner project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

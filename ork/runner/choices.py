@@ -1,154 +1,30 @@
-"""What the user chooses of a run: the values of its parameters, and which tasks are executed."""
+"""Which tasks of a run are executed, and what stands in for the others."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
-from ork.definition.types import convert
 from ork.differences.impact import params_of
-from ork.errors import InvalidInput, NotFound, UsageError, some
+from ork.errors import NotFound, UsageError, some
 from ork.graph import order as graph
 from ork.history.results import BASES_MAX, Made, base_of, made_by
-from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import NOT_SELECTED, Deploy, Param, Run, Task, TaskRun
+from ork.objects.kinds import NOT_SELECTED, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
+from ork.params.given import in_words
+from ork.params.recorded import recorded_params
 from ork.store.contents import task_runs
-from ork.store.resolve import Resolved, has_run, workflows
-from ork.store.runs import params_of as values_of
-from ork.store.runs import refuse_unknown_params, runs
+from ork.store.resolve import Resolved, has_run
+from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted
-from ork.worker.values import Unfit, to_json
 
 SHOWN = 5  # names in a complaint
-# What a text is told that should have been the JSON of a list, or of an object.
-_JSON_FORMS = {
-    list: '; a list is JSON: -i \'{}=["a", "b"]\'',
-    dict: "; an object is JSON: -i '{}={{\"key\": 1}}'",
-}
-
-
-class Exact(str):
-    """A text that is given as the value itself, and not to be read."""
-
-
-def exactly(values: Mapping[str, Json]) -> dict[str, Json]:
-    """Return parameters as they are given when their texts are values, and not to be read."""
-    return {name: Exact(it) if isinstance(it, str) else it for name, it in values.items()}
-
-
-def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[str, Json]:
-    """Return parameters, or `what` they are, as JSON: dates as ISO texts, tuples as lists.
-
-    They may be what a task may return. Raises InvalidInput with all that have no such form.
-    """
-    if not isinstance(params, Mapping):
-        word = "params" if what == "parameter" else f"{what}s"
-        told = f"{word} are names with values, and no {type(params).__name__}"
-        raise UsageError(told, hint=f'write {word}={{"day": "2026-11-01"}}')
-    found: dict[str, Json] = {}
-    problems = []
-    for name, value in params.items():
-        try:
-            found[name] = to_json(value)
-        except Unfit as error:
-            problems.append(f"the {what} {name}{str(error).removeprefix('output')}")
-    if problems:
-        raise InvalidInput("\n".join(problems))
-    return found
-
-
-def settle_params(
-    declared: Mapping[str, Param],
-    given: Mapping[str, object],
-    recorded: Mapping[str, Json],
-) -> dict[str, Json]:
-    """Return the value of every declared parameter: given, else recorded, else its default.
-
-    A given text is read by the declared type: as it is for `str` and dates, as JSON for the others.
-    Raises UsageError with everything that is wrong.
-    """
-    problems = [
-        f"no parameter named {name!r}; {meant_or_known(name, declared) or 'it has none'}"
-        for name in given
-        if name not in declared
-    ]
-    values: dict[str, Json] = {}
-    for name, entry in declared.items():
-        if name in given:
-            value = _parse(given[name], entry.type)
-        elif name in recorded:
-            value = recorded[name]
-        elif entry.required:
-            problems.append(f"the parameter {name} has no default: give it with -i {name}=VALUE")
-            continue
-        else:
-            value = entry.default
-        values[name], wrong = _settled(value, entry.type)
-        form = ""
-        if isinstance(given.get(name), str) and isinstance(value, str):
-            kinds = (one for one in _JSON_FORMS if isinstance(entry.type, one))
-            form = _JSON_FORMS[kind].format(name) if (kind := next(kinds, None)) else ""
-        problems += [f"the parameter {name}: {one}{form}" for one in wrong]
-    if problems:
-        raise UsageError("\n".join(problems))
-    return values
-
-
-def having(store: Store, wanted: Mapping[str, Json]) -> Callable[[Run], bool]:
-    """Return what says whether a run had these values, read by the types that it declares.
-
-    Runs share their definitions and their parameters, so each pair of these is looked at once.
-    """
-    known: dict[tuple[Oid, Oid | None], bool] = {}
-
-    def had(run: Run) -> bool:
-        key = run.snapshot, run.params
-        if key not in known:
-            declared, values = store.snapshot(run.snapshot).params, values_of(store, run.params)
-            known[key] = all(
-                name in values and _is_meant(value, values[name], declared.get(name))
-                for name, value in wanted.items()
-            )
-        return known[key]
-
-    return had
-
-
-def refuse_params(store: Store, workflow: str | None, wanted: Mapping[str, Json]) -> None:
-    """Raise what is wrong with values for which no run was found, if anything is.
-
-    NotFound for a parameter that there has never been, UsageError for a value that none can have.
-    """
-    refuse_unknown_params(store, workflow, wanted)
-    names = [workflow] if workflow else workflows(store)
-    heads = store.get_all(Deploy, store.refs_at(f"workflows/{name}" for name in names))
-    snapshots = {deploy.snapshot for deploy in heads.values()}
-    snapshots.update(entry.run.snapshot for entry in runs(store, workflow, without=()))
-    declared = [store.snapshot(oid).params for oid in sorted(snapshots)]
-    for name, value in wanted.items():
-        types = [params[name].type for params in declared if name in params]
-        wrong = [_settled(_parse(value, one), one)[1] for one in types]
-        if types and all(wrong):
-            raise UsageError(f"the parameter {name}: {wrong[0][0]}")
-
-
-def _is_meant(given: Json, recorded: Json, entry: Param | None) -> bool:
-    """Say whether a value, or the text of one, is what was recorded of a parameter."""
-    declared = entry.type if entry else None
-    value, wrong = _settled(_parse(given, declared), declared)
-    return _as_text(recorded) in (_as_text(given), *([] if wrong else [_as_text(value)]))
-
-
-def _as_text(value: Json) -> str:
-    return value if isinstance(value, str) else canonical.encode(value).decode()
 
 
 def require_secrets(tasks: Mapping[str, Task], environ: Mapping[str, str]) -> None:
@@ -183,12 +59,6 @@ def will_be_skipped(
                 found[name] = why
                 unmet.add(name)
     return found
-
-
-def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
-    """Return the parameters with which a run was made."""
-    value = store.value(run.params) if run and run.params else {}
-    return value if isinstance(value, dict) else {}
 
 
 class Stays(Value, frozen=True, kw_only=True):
@@ -389,32 +259,6 @@ def _how(taskrun: TaskRun) -> str:
     return f"{word}: {taskrun.reason}" if taskrun.reason else word
 
 
-def _parse(value: object, declared: Json) -> Json:
-    if isinstance(value, Exact):
-        return str(value)
-    if not isinstance(value, str):
-        return value  # type: ignore[return-value]
-    textual = isinstance(declared, str) and declared not in ("int", "float", "bool")
-    if textual:
-        return value
-    try:
-        return json.loads(value)  # type: ignore[no-any-return]
-    except (ValueError, RecursionError):
-        return value  # a text where no type says otherwise; with a type the check complains
-
-
-def _settled(value: Json, declared: Json) -> tuple[Json, list[str]]:
-    """Return a value as a record has it, in the form of its type, and what is wrong with it."""
-    try:
-        value = canonical.settled(value)  # as a retry gets it, which reads the record
-    except InvalidInput as error:  # what no record can hold, such as NaN or half a character
-        return value, [error.message]
-    if declared is None:
-        return value, []
-    value, wrong = convert(value, declared)
-    return value, [f"{one}; {one.hint}" if one.hint else str(one) for one in wrong]
-
-
 def _needed_by(names: list[str]) -> str:
     tasks = sorted(set(names))
     return f"the task {tasks[0]} needs it" if len(tasks) == 1 else f"{some(tasks, SHOWN)} need it"
@@ -477,12 +321,6 @@ def _own(store: Store, run: Run, params: Mapping[str, Json]) -> set[str]:
             break
         run = base
     return found
-
-
-def in_words(params: Mapping[str, Json]) -> str:
-    """Return parameters for a sentence: `day="2026-11-01", n=3`."""
-    given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in params.items())
-    return ", ".join(given) or "none"
 
 
 def _done(store: Store, run: Run) -> dict[str, TaskRun]:

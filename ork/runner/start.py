@@ -30,17 +30,15 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.objects.value import Value, field, fields_of, replace
+from ork.params.given import exactly, in_words, settle_params
+from ork.params.recorded import recorded_params
 from ork.runner import record
 from ork.runner.choices import (
     Selection,
     Stays,
     again,
     chosen,
-    exactly,
-    in_words,
-    recorded_params,
     require_secrets,
-    settle_params,
     stand_in,
     stand_ins,
     stays,

@@ -22,8 +22,9 @@ from ork.objects import snapshot
 from ork.objects.canonical import Json, settled
 from ork.objects.kinds import Task
 from ork.objects.value import Value, replace
+from ork.params.given import json_of
 from ork.project import Project
-from ork.runner.choices import as_names, json_of
+from ork.runner.choices import as_names
 from ork.store import location
 from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.load import Loaded, check

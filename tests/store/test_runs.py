@@ -13,7 +13,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import TASK_STATES, Blob, Run, Task, TaskRun
 from ork.objects.snapshot import CodeFile
 from ork.objects.value import replace
-from ork.runner.choices import having
+from ork.params.recorded import having
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Executed, id_time, runs, wanted
 from tests.runs import outcome

@@ -127,7 +127,7 @@ def runs(
     params: Mapping[str, Json] = {}
     had = None
     if inputs:
-        from ork.runner.choices import having
+        from ork.params.recorded import having
 
         params = shared.parse_given(inputs)
         had = having(store, params)
@@ -198,7 +198,7 @@ def _what_is_wrong(
     store: Store, workflow: str | None, params: Mapping[str, Json], triggers: tuple[str, ...]
 ) -> Iterator[Line]:
     """Yield a note where no run can have had these values, or have begun in this way."""
-    from ork.runner.choices import refuse_params
+    from ork.params.recorded import refuse_params
     from ork.store.runs import refuse_unknown_triggers
 
     try:
