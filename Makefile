@@ -99,7 +99,7 @@ $(INSTALLED): pyproject.toml
 	    echo "ork needs Python 3.11 or newer, with venv and pip, and found none on PATH." >&2; \
 	    echo "Debian: apt install python3-venv. Or say where: PYTHON=/path/to/python make setup" >&2; \
 	    exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[web]'
 	@touch $@
 
 # The tools are read from the `dev` group by hand, since pip knows such groups only from 25.1 on.

@@ -107,12 +107,14 @@ up=$!
 trap 'kill $up 2>/dev/null || true; rm -rf "${folder:-}"' EXIT
 tries=0
 until grep -q "penguins#[0-9]* success" up.log || [ $tries -ge 120 ]; do
-    kill -0 $up || break
+    kill -0 $up 2>/dev/null || break
     sleep 0.5
     tries=$((tries + 1))
 done
-kill -TERM $up || true
-wait $up || true
+kill -TERM $up 2>/dev/null || true
+ended=0
+wait $up || ended=$?
 cat up.log
 rm up.log
+[ $ended -eq 0 ] || exit $ended
 do_ork runs penguins -n 3

@@ -73,8 +73,8 @@ def up(
     work on it. Killed at any instant, it has fired a slot or it has not, and what was missed is
     made up for as `catchup:` says. Several on one store share the work.
 
-    The page answers on this machine only, to whoever has the address that is printed; it needs
-    `pip install 'ork-workflows[web]'`. ORK_UP_TOKEN, if set, is its token.
+    The page answers on this machine only, to whoever has the address that is printed; where its
+    libraries are not installed there is none. ORK_UP_TOKEN, if set, is its token.
 
     TERM or Ctrl-C lets runs go on for the grace, then stops them as `ork cancel` does; a second one
     kills what they run, a third one ends ork up alone. HUP reads everything again, and starts the
@@ -105,9 +105,14 @@ def up(
         split_address(listen)
     for name in host or ():
         refuse_host(name)
-    if not (no_web or systemd):
-        _need_web()
     folder = session.folder
+    if not (no_web or systemd) and (missing := _missing()):
+        message = f"the page needs {' and '.join(missing)}"
+        hint = "`pip install 'ork-workflows[web]'`"
+        if no_schedule or any(of_page.values()):
+            raise UsageError(message, hint=hint)
+        session.say(note_line(f"{message}, so there is none: {hint}"))
+        no_web = True
     if systemd:
         options = {
             "--no-web": no_web,
@@ -289,16 +294,11 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _need_web() -> None:
-    """Raise UsageError where the libraries of the page are not installed."""
+def _missing() -> list[str]:
+    """Return the libraries of the page that are not installed."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"the page needs {' and '.join(missing)}",
-            hint="`pip install 'ork-workflows[web]'`; `ork up --no-web` goes without the page",
-        )
+    return [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
 
 
 def _chosen(session: Session, listen: str | None) -> str:

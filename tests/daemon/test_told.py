@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -179,12 +181,37 @@ def test_what_cannot_be_is_said(ork: Ork, argv: tuple[str, ...], code: int, mess
     assert message in done.err
 
 
-def test_without_the_libraries_of_the_page_it_says_what_to_install(
-    etl: Ork, monkeypatch: pytest.MonkeyPatch
+NEEDED = "the page needs starlette and uvicorn"
+WITHOUT_LIBRARIES = """
+import importlib.util
+import sys
+from ork.cli.app import main
+
+importlib.util.find_spec = lambda name: None
+sys.exit(main(["up"]))
+"""
+
+
+@pytest.mark.parametrize("argv", [("--no-schedule",), ("--listen", "127.0.0.1:0")])
+def test_who_asks_for_a_page_is_told_which_libraries_it_needs(
+    etl: Ork, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
 ) -> None:
     etl("deploy", "etl.yaml")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    done = etl("up")
+    done = etl("up", *argv)
     assert done.code == 2
-    assert "the page needs starlette and uvicorn" in done.err
-    assert "pip install 'ork-workflows[web]'" in done.err
+    assert f"{NEEDED}\nhint: `pip install 'ork-workflows[web]'`" in done.err
+
+
+def test_without_the_libraries_of_the_page_what_is_due_is_fired_all_the_same(etl: Ork) -> None:
+    etl("deploy", "etl.yaml")
+    words = [sys.executable, "-c", WITHOUT_LIBRARIES]
+    with subprocess.Popen(
+        words, cwd=etl.folder, env=etl.environ, stdout=PIPE, stderr=PIPE, text=True
+    ) as up:
+        assert up.stdout and up.stderr
+        note = f"note: {NEEDED}, so there is none: `pip install 'ork-workflows[web]'`\n"
+        assert up.stderr.readline() == note
+        assert " up " in up.stdout.readline()
+        up.terminate()
+    assert up.returncode == 0
