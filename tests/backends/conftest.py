@@ -66,7 +66,8 @@ def made(kind: Any, parent: Path) -> Path:
     """Make an empty one below a folder, and return where its data lie."""
     at = parent / "db" / kind.INSIDE
     if kind.INSIDE:
-        at.parent.mkdir(mode=0o700)
+        at.parent.mkdir()
+        at.parent.chmod(0o700)  # whatever the umask
     kind.create(at)
     return at
 
