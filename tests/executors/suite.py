@@ -252,7 +252,7 @@ class Promises:
     ) -> None:
         monkeypatch.setattr("ork.executors.local.TIMEOUT_GRACE_S", 0.2)
         file = place.folder / "pid"
-        outcome = run(executor, self.lasting(place, file, stubborn=True, timeout_s=1.0))
+        outcome = run(executor, self.lasting(place, file, stubborn=True, timeout_s=3.0))
         assert (outcome.state, outcome.signal) == ("failed", 9)
         assert not alive(read_pid(file))
 
