@@ -142,15 +142,17 @@ def lines_of(store: Store, workflow: str) -> list[Line]:
     return [*_lines(store, {workflow: schedules})[workflow]]
 
 
-def gone(store: Store, since: Oid | None) -> Iterator[tuple[Line, tuple[Skip, ...]]]:
+def gone(
+    store: Store, since: Oid | None, *, after: datetime
+) -> Iterator[tuple[Line, tuple[Skip, ...]]]:
     """Yield schedules that heads have no more, and what of them was due then and is not decided.
 
-    Those count that went by an operation which is newer than `since`.
+    Those count that went by an operation which is newer than `since`, and later than `after`.
     """
     names: dict[str, str] = {}  # that workflows had -> those that they have now
     found: dict[str, set[str]] = {}
     for oid, operation in operations(store):
-        if oid == since:
+        if oid == since or operation.time <= after:
             break
         olds = {ref: old for ref, old, _ in operation.moves if ref.startswith("workflows/")}
         for name in [ref.partition("/")[2] for ref in olds]:

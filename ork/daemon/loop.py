@@ -66,6 +66,7 @@ AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 HOOK_SECONDS = 60.0  # that a hook may take without a word
 NAMES_MAX = 10  # of workflows in a message
 JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
+GONE_MAX = timedelta(days=30)  # for how long it is told of a schedule that it went
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
 UNWRITTEN = "the store could not be written"
@@ -148,9 +149,7 @@ class Daemon:
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
         self._later: list[tuple[float, Finish]] = []  # hooks to be tried again, and when
-        self._finished: set[tuple[str, int]] = (
-            set()
-        )  # runs whose hooks were asked for, and attempts
+        self._finished: set[tuple[str, int]] = set()  # runs, attempts: their hooks were asked for
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
@@ -350,7 +349,7 @@ class Daemon:
     def _leave_out_gone(self, now: datetime) -> None:
         """Record what was due of schedules that went since we looked last, and is not decided."""
         try:
-            for line, skips in gone(self._store, self._ops):
+            for line, skips in gone(self._store, self._ops, after=now - GONE_MAX):
                 with suppress(Conflict):  # another process has done so
                     fires.leave_out(self._store, line.workflow, line.schedule, skips)
                     self._left_out(line.workflow, skips, now)

@@ -52,9 +52,14 @@ def left_out(store, workflow="etl"):
     ]
 
 
+def gone(store, since=None, *, after=NOON - MINUTE):
+    """Return what is told of schedules that went."""
+    return lines.gone(store, since, after=after)
+
+
 def record_gone(store):
     """Do as `ork up` does when it begins."""
-    for line, skips in lines.gone(store, None):
+    for line, skips in gone(store):
         fires.leave_out(store, line.workflow, line.schedule, skips)
 
 
@@ -117,24 +122,26 @@ def test_it_is_left_out_of_a_workflow_that_is_taken_back_and_is_there_again(proj
     to(TENS, 0)
     take_back(project, 25)
     take_back(project, 35, redo=True)
-    assert [*lines.gone(project, None)] == []
+    assert [*gone(project)] == []
     assert decisions(project, moment(41)) == [(2, CHANGED), 40]
 
 
 def test_only_what_went_since_is_looked_for(project, to):
     to(TENS, 0)
     to(NONE, 25)
-    assert [*lines.gone(project, project.ref("ops"))] == []
+    assert [*gone(project, project.ref("ops"))] == []
+    assert [*gone(project, after=moment(24))] != []
+    assert [*gone(project, after=moment(25))] == []
 
 
 def test_it_goes_with_another_name_and_back(project, to):
     to(TENS, 0)
     to(HOURS, 25)
     rename(project, "etl", "load", stamp=at(27))
-    assert [*lines.gone(project, None)] == []
+    assert [*gone(project)] == []
     assert [skip.count for skip in due(project, moment(30)).decision.skips] == [2]
     take_back(project, 28)
-    assert [*lines.gone(project, None)] == []
+    assert [*gone(project)] == []
     assert decisions(project, moment(61)) == [(2, CHANGED), 60]
 
 
