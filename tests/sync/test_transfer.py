@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -117,11 +118,12 @@ def test_a_store_goes_by_another_kind_and_back(places):
     sqlite, back = places.folder / "sqlite/.ork", places.other("back")
     sqlite.parent.mkdir()
     location.create(sqlite, "sqlite")
-    middle = Store(location.open_backend(sqlite, environ={}), folder=sqlite)
-    move(places.store, middle)
-    move(middle, back)
+    with closing(Store(location.open_backend(sqlite, environ={}), folder=sqlite)) as middle:
+        move(places.store, middle)
+        move(middle, back)
+        assert is_whole(middle)
     assert heads(back) == heads(places.store)
-    assert is_whole(back) and is_whole(middle)
+    assert is_whole(back)
 
 
 @BOTH
