@@ -546,7 +546,7 @@ def _pasts(
                 if past.goes_on(before.get(key), moment)
             }
             # By an undo it may be there again that was there before.
-            if not waiting[workflow] or (old is None and "undo" not in operation.argv):
+            if not waiting[workflow] or (old is None and operation.words[:1] != ("undo",)):
                 del waiting[workflow]
         if not waiting:
             break
