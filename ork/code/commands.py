@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise, product, takewhile
 from typing import Any
 
 from ork.code.programs import (
+    INPUTS,
     KERNELS,
     LANGUAGES,
     LOADERS,
@@ -24,6 +26,7 @@ from ork.code.programs import (
     interpreter_named,
     is_named_as_code,
     kernel_arguments,
+    language_of,
     reads_script,
 )
 from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
@@ -38,7 +41,10 @@ GUESSES_MAX = 8  # words of one command that may begin another
 GUESSED_WORDS_MAX = 1000  # of that
 _PRELOADING = {"BASH_ENV": "shell", "LD_PRELOAD": "closed"}
 # What code in other languages has that loads a file.
-_LOADING = re.compile(r"source|require|import|include|load|use|do|render|knit|read|@|\\")
+_LOADING = re.compile(
+    r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
+    r"|\||`|@|!|\\"
+)
 _GUESSED = frozenset(("script", "module", "code"))
 _LINE = re.compile(r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s")
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
@@ -64,6 +70,8 @@ class Commands(ABC):
         self.changing = set(changing)  # variables
         self.branches: list[tuple[str, int]] = []  # that are open: kind, and number of uses before
         self.late: list[int] = []  # the uses of functions
+        self.arguments: dict[str, Values] = {}  # of a line that is read
+        self.texts: dict[str, Word] = {}  # files that are written, and their texts
         self.is_guess = False  # whether what is read may be no command
 
     @abstractmethod
@@ -142,6 +150,8 @@ class Commands(ABC):
 
     def value(self, name: str) -> Values:
         """Return what a variable may hold."""
+        if name in self.arguments:
+            return self.arguments[name]
         known = {"0": frozenset((ZERO,)), "PWD": self.folders, "HOME": frozenset((HOME,))}
         if name in known:
             return known[name]
@@ -209,6 +219,8 @@ class Commands(ABC):
         if entered:
             self.folders = frozenset(joined(f, v) for f in kept for v in entered)
         by_shell = by_shell and base in ("command", "builtin", "time", "exec")
+        if words and PREFIXES[base].after:
+            self.named(words[0], command)
         self.run(replace(command, words=words), by_shell=by_shell, depth=depth + 1)
         if entered:
             self.folders = kept  # the shell itself stays where it is
@@ -301,8 +313,14 @@ class Commands(ABC):
     def file(self, role: str, word: Word, **about: Any) -> None:
         """Note a file that is executed."""
         paths = frozenset(joined(folder, v) for folder in self.folders for v in word.values)
-        about = {"folders": self.folders, **about}
-        self.say(role, word.start, paths=paths, text=word.text, **about)
+        self.say(
+            role, word.start, paths=paths, text=word.text, **{"folders": self.folders, **about}
+        )
+        if self.texts and role != "command":
+            for path in self.texts.keys() & set(map(_shortest, paths)):
+                text = self.texts.pop(path)  # which is read but once
+                language = about.get("language") or language_of(text.text.encode())
+                self.code_given(text, {**about, "language": language})
 
     def builtin(self, name: str, words: list[Word], command: Command) -> bool:
         """Do what a command of the shell itself does; say whether it is one."""
@@ -312,7 +330,11 @@ class Commands(ABC):
             self.enter(UNKNOWN if "-" in values else values, command)
         elif name == "popd":
             self.enter(UNKNOWN, command)
-        elif name in (".", "source") and given and not given[0].is_printed:
+        elif name in (".", "source") and given and given[0].only in INPUTS:
+            spec = interpreter_named("sh")
+            if spec is not None:
+                self.fed(spec, words[:1], command, {"language": "shell"})
+        elif name in (".", "source") and given and not (given[0].is_printed and given[0].is_file):
             self.file("sourced", given[0], language="shell")
         elif name in (".", "source", "eval") and any(None in word.values for word in given):
             for word in given:
@@ -350,17 +372,19 @@ class Commands(ABC):
         found = [one for one in found if one.what not in ("search", "list")]
         if spec.language == "shell" and "-s" in texts:
             found = []
-        entered = {w for o, w in pairwise(words) if o.text in spec.folder.split()}
+        for word in words if spec.language == "perl" else ():
+            if word.text[:2] in ("-M", "-m"):
+                self.code_given(word._replace(text=f"use {word.text[2:]};"), about)
         kept = self.folders
-        for word in entered:
+        for word in _entered(spec, words):
             self.folders = frozenset(joined(f, v) for f in kept for v in word.values)
         for what, index, start in found:
             word = words[index].after(start)
             if what == "module":
                 self.module(word, words[index + 1 :], command, about)
             elif what == "code" and not word.is_printed:
-                self.code_given(word, about)
-            elif word.is_printed:
+                self.code_given(word, about, words[index + 1 :])
+            elif word.is_printed and (what == "code" or word.is_file):
                 self.output(words[0], word.printed, "script", **about)
                 self.say("unclear", word.start, text=word.text)
             else:
@@ -414,6 +438,9 @@ class Commands(ABC):
             return
         if word.text in LOADERS:
             self.loaded([word, *following])
+        if word.text == "timeit":
+            for one in following:
+                self.code_given(one, about)
         if word.text in RUNNERS:
             # `python -m pdb train.py`, `python -m coverage run -m pkg`, `python -m runpy pkg`
             at = next((n for n, one in enumerate(following) if one.text == "-m"), -1)
@@ -481,10 +508,13 @@ class Commands(ABC):
                 folders = options.get("--output-dir", (above(path),))
                 self.write([word._replace(values=frozenset(joined(one, name) for one in folders))])
 
-    def code_given(self, word: Word, about: dict[str, Any]) -> None:
-        """Note code that stands in the text itself."""
+    def code_given(self, word: Word, about: dict[str, Any], following: Sequence[Word] = ()) -> None:
+        """Note code that stands in the text itself; for a shell what follows are its arguments."""
         if about["language"] == "shell":
+            kept = self.arguments
+            self.arguments = {str(n): one.values for n, one in enumerate(following[:10])}
             self.line(word)
+            self.arguments = kept
         elif about["language"] == "python" or (
             about["language"] in LANGUAGES and _LOADING.search(word.text)
         ):
@@ -527,12 +557,16 @@ class Commands(ABC):
             self.write(plain, command.piped.printed() if command.piped else ())
         self.write(targets, command.printed() if targets else ())
 
-    def write(self, targets: list[Word], printed: Iterable[Printed] = ()) -> None:
-        """Note the files that are written, and those that they are made of."""
+    def write(
+        self, targets: list[Word], printed: Iterable[Printed] = (), text: Word | None = None
+    ) -> None:
+        """Note the files that are written, and those that they are made of, or their text."""
         if not targets:
             return
         places = [place for word in targets for place in self.places(word)]
         self.writes.update(places)
+        if text is not None:
+            self.texts.update(dict.fromkeys(map(_shortest, places), text))
         sources = (
             place
             for one in islice(printed, COPIES_MAX)
@@ -556,6 +590,22 @@ def _read_by(command: Command) -> Iterator[Word]:
         yield from (one.file for one in command.piped.printed())
 
 
+def _shortest(path: str | None) -> str:
+    return posixpath.normpath(path or "")
+
+
+def _entered(spec: Interpreter, words: list[Word]) -> Iterator[Word]:
+    """Yield the folders where an interpreter is told to start."""
+    options = spec.folder.split()
+    for option, word in pairwise(words):
+        if option.text in options:
+            yield word
+        for name in options:
+            glued = f"{name}=" if name.startswith("--") else name
+            if word.text.startswith(glued) and word.text != name:
+                yield word.after(len(glued))
+
+
 def _starts(name: str) -> bool:
     """Say whether a word is the name of a program that executes what comes after it."""
     base = name.rpartition("/")[2]
@@ -564,7 +614,7 @@ def _starts(name: str) -> bool:
 
 def _filled(word: Word, mark: str) -> Word:
     """Return a word in which another one may stand where it has a mark."""
-    return word._replace(values=UNKNOWN) if mark in word.text else word
+    return word._replace(values=UNKNOWN, is_plain=False) if mark in word.text else word
 
 
 def _as_lines(words: list[Word], options: list[Word]) -> list[Word]:

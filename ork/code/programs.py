@@ -27,6 +27,7 @@ class Interpreter(NamedTuple):
     positional: bool = True  # the first argument that is no option is the script
     defaults: tuple[str, ...] = ()  # the scripts that it takes when none is named
     after: str = ""  # an argument that may come before the script, as `run` in `deno run`
+    text: bool = False  # the first argument that is no option is code, unless an option has some
     ends: str = ""  # how its scripts end: where one does, words before it belong to options
     reads: int = -1  # what it reads is a script, unless it has more words than these or a text
 
@@ -55,7 +56,7 @@ class Kernel(NamedTuple):
     beside: bool = True  # the code starts in the folder of the notebook, not in that of the program
 
 
-_SHELL = Interpreter("shell", code="-c", words="-o +o -O +O --rcfile --init-file")
+_SHELL = Interpreter("shell", "--rcfile --init-file", "-c", words="-o +o -O +O")
 _PYTHON = Interpreter("python", code="-c", words="-W -X --check-hash-based-pycs", module="-m")
 _RUNNER = Interpreter("python", module="-m", after="run", ends=".py")
 _SPARK = (
@@ -76,7 +77,12 @@ _MPI = Prefix(
 _VAULT = "--env-file --duration -d -p -c --project --config --account"
 _CONTAINER = Prefix("-B --bind --env -H --home --pwd", skipped=1, after="exec", folder="--pwd")
 _AWK = Interpreter(
-    "awk", files="-f --file -E --exec -i --include", words="-v -F -e -l", positional=False
+    "awk",
+    files="-f --file -E --exec -i --include",
+    code="-e --source",
+    words="-v -F -l",
+    positional=False,
+    text=True,
 )
 _JS = Interpreter(
     "js", files="-r --require --import --loader", code="-e -p --eval --print", after="run"
@@ -191,6 +197,8 @@ INTERPRETERS: dict[str, Interpreter] = {
 _LANGUAGES = "awk gnuplot js julia just lua make perl php r ruby sql tcl"
 LANGUAGES = frozenset(_LANGUAGES.split())
 WHOLE = frozenset(("awk", "gnuplot", "just", "make"))
+_JS_ENDS = ("js", "mjs", "cjs", "ts", "tsx", "json")
+NODE_ENDS = tuple(f"{index}.{end}" for index in ("", "/index") for end in _JS_ENDS)
 _PLAIN = Prefix()
 PREFIXES: dict[str, Prefix] = {
     **dict.fromkeys(
@@ -252,7 +260,7 @@ PREFIXES: dict[str, Prefix] = {
     "micromamba": Prefix("-n -p --name --prefix", after="run"),
     "npx": Prefix("-p --package"),
     **dict.fromkeys(
-        ("npm", "pnpm"), Prefix("--prefix -w", after="run", folder="--prefix -C --dir")
+        ("npm", "pnpm"), Prefix("--prefix -w", after="run?", folder="--prefix -C --dir")
     ),
     "yarn": Prefix("--cwd", after="run?", folder="--cwd"),
     "poe": Prefix("-C", folder="-C"),
@@ -303,7 +311,6 @@ LOADERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(_LOADERS.split(), frozenset()),
     **dict.fromkeys(("docker", "podman"), _BUILT),
     **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), frozenset(["run", "build", "test"])),
-    **dict.fromkeys(("npm", "pnpm"), frozenset(["start", "test", "exec"])),
     "task": frozenset(),
 }
 # Programs that execute nothing of what they are given.
@@ -362,6 +369,9 @@ def language_of(data: bytes) -> str:
     return found.language if found else "other"
 
 
+INPUTS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # names of standard input
+
+
 class Argument(NamedTuple):
     """What an argument is to an interpreter: the number of its word, and its part of that."""
 
@@ -383,7 +393,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
         **dict.fromkeys(spec.code.split(), "code"),
         **dict.fromkeys(spec.module.split(), "module"),
     }
-    at, line, skipped = 1, False, False
+    at, line, skipped, is_told = 1, False, False, False
     has_script = any(spec.ends and word and word.endswith(spec.ends) for word in words)
     while at < len(words):
         word = words[at]
@@ -404,6 +414,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
             elif found is not None:
                 index = at if start else at + 1
                 if found and index < len(words):
+                    is_told = is_told or found in ("file", "code")
                     yield Argument(found, index, start)
                 if found in ("code", "module") and spec.positional:
                     return
@@ -414,8 +425,8 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
             at += word == "--"
             break
         at += 1
-    if at < len(words) and words[at] != "-":
-        if line:
+    if at < len(words) and words[at] not in INPUTS:
+        if line or (spec.text and not is_told):
             yield Argument("code", at)
         elif spec.positional:
             yield Argument("script", at)

@@ -37,6 +37,7 @@ _STARTING = {
         ("run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput")
     ),
     "os": frozenset(("system", "popen")),
+    "pty": frozenset(("spawn",)),
     "asyncio": frozenset(("create_subprocess_shell", "create_subprocess_exec")),
 }
 
@@ -87,6 +88,7 @@ class _Reading:
         self.search: set[str] = set()
         self.writes: set[str] = set()
         self.copies: set[tuple[str, str]] = set()
+        self.environ: dict[str, str] = {}  # that the program sets for all that it starts
         self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
 
     def uses(self) -> Iterator[Use]:
@@ -114,11 +116,16 @@ class _Reading:
     def _find_names(self) -> None:
         """Note the names that are assigned once, and so mean one thing."""
         stores: Counter[str] = Counter()
+        set_by: dict[str, ast.expr] = {}
         for node in self.nodes:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 stores[node.id] += 1
             elif isinstance(node, ast.arg):
                 stores[node.arg] += 2  # anything that a caller gives
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                owner, name = node.targets[0].value, node.targets[0].slice
+                if _dotted(owner) == "os.environ" and isinstance(name, ast.Constant):
+                    set_by[str(name.value)] = node.value
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self.names[node.targets[0].id] = node.value
             elif isinstance(node, ast.Import):
@@ -127,6 +134,8 @@ class _Reading:
                 for one in node.names:
                     self.imported[one.asname or one.name] = f"{node.module}.{one.name}"
         self.names = {name: value for name, value in self.names.items() if stores[name] == 1}
+        found = {name: self._path(value) for name, value in set_by.items()}
+        self.environ = {name: path for name, path in found.items() if path}
 
     def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
         """Return the name of what is called, and the dotted name before it."""
@@ -251,15 +260,24 @@ class _Reading:
         elif owner == "os" and called not in ("system", "popen"):
             mode = called.startswith("spawn")  # which comes before all else
             words = self._replacing(call.args[mode:])
+        variables = {**self.environ, **self._variables(call)}
         if words is not None:
-            code = read_words(words, folder=folder)
+            code = read_words(words, variables, folder=folder)
         elif (line := self._line(command)) is not None:
-            code = read_shell(line, self.put_in, folder=folder)
+            code = read_shell(line, {**variables, **self.put_in}, folder=folder)
         else:
             code = Code((Use("unclear"),))
         self.writes |= code.writes
         self.copies |= code.copies
         yield from (_placed(call, use.within_program()) for use in code.uses)
+
+    def _variables(self, call: ast.Call) -> dict[str, str]:
+        """Return the variables that a command is given, as far as they are literals."""
+        given = next((self._value(one.value) for one in call.keywords if one.arg == "env"), None)
+        if not isinstance(given, ast.Dict):
+            return {}
+        items = ((self._constant(key), self._path(value)) for key, value in _items(given))
+        return {name: path for name, path in items if name and path}
 
     def _replacing(self, given: list[ast.expr]) -> list[str | None]:
         """Return the words of a program with its arguments, as os.execv or os.execl take them."""
@@ -422,6 +440,10 @@ def _argument(call: ast.Call, index: int, *names: str) -> ast.expr | None:
         if keyword.arg in names:
             return keyword.value
     return call.args[index] if len(call.args) > index else None
+
+
+def _items(node: ast.Dict) -> Iterator[tuple[ast.expr | None, ast.expr]]:
+    return zip(node.keys, node.values, strict=True)
 
 
 def _names(module: str) -> Iterator[str]:

@@ -20,7 +20,9 @@ _ANY = "${_}"  # what a shell puts there is not known
 _VARIABLE = re.compile(
     r"(?:(?:export|override|private)[ \t]+)*([\w.-]+)[ \t]*([:?+!]{0,3}=)(.*)", re.S
 )
+_BESIDE = re.compile(r"[^\t#=;][^#=;]*:[^#=;]*;(.*)", re.S)  # a rule, and its recipe in one line
 _INCLUDE = re.compile(r"([-s]?)include[ \t]+(.*)")
+_ONE_SHELL = re.compile(r"^\.ONESHELL\b", re.M)
 _IMPLIED = {"MAKE": "make", "CURDIR": ".", "SHELL": "sh", "RM": "rm -f", "AR": "ar", "AS": "as"}
 _IMPLIED |= {"CC": "cc", "CXX": "c++", "CPP": "cc -E", "FC": "f77", "LD": "ld"}
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -53,11 +55,27 @@ def read_make(text: str) -> Code:
             own.add(name)
             if how == "!=" or "$(shell " in value:
                 lines.append((number, value if how == "!=" else f": {value}"))
+        elif found := _BESIDE.match(plain):
+            lines.append((number, found[1].lstrip("@-+ \t")))
         elif found := _INCLUDE.match(plain):
             included += [_included(path, number) for path in found[2].split()]
+    if _ONE_SHELL.search(text):
+        lines = [*_one_shell(lines)]
     known: dict[str, str] = {}
     expanded = ((n, _expanded(line, values, known)) for n, line in lines)
     return _together(expanded, included, is_whole=text.count("\n") < LINES_MAX)
+
+
+def _one_shell(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield the lines of each recipe as one, which one shell reads."""
+    kept: list[tuple[int, str]] = []
+    for number, line in lines:
+        if kept and number != kept[-1][0] + kept[-1][1].count("\n") + 1:
+            yield kept[0][0], "\n".join(one for _, one in kept)
+            kept = []
+        kept.append((number, line))
+    if kept:
+        yield kept[0][0], "\n".join(one for _, one in kept)
 
 
 def _expanded(

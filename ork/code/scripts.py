@@ -6,12 +6,15 @@ Only those forms are understood that most people write.
 from __future__ import annotations
 
 import re
+import shlex
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from ork.code.programs import NODE_ENDS
 from ork.code.recipes import read_just, read_make
+from ork.code.shell import read_shell
 from ork.code.use import INC, OWN, UNKNOWN, WORK, Code, Use, joined
 
 SCRIPT_MAX = 1024 * 1024  # characters
@@ -19,7 +22,7 @@ LOADED_MAX = 5000  # files, in each form
 HERE = f"{OWN}/.."  # the folder of the script itself
 _QUOTED = r"""(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
 # What stands for a folder is taken for the character NUL before it is read.
-_SEVERAL = rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*"
+_SEVERAL = rf"{_QUOTED}(?:\s*,\s*\[?\s*{_QUOTED})*"
 _LITERAL = rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL})"
 _WORD = r"[\"']?(?P<path>[^\s;'\"]+)"
 _CODE_CHARACTERS = 60  # that a complaint quotes
@@ -36,7 +39,7 @@ class _Form(NamedTuple):
 
 
 class _Language(NamedTuple):
-    """How scripts of a language begin comments, load files, and name folders."""
+    """How scripts of a language begin comments, load files, name folders, and start commands."""
 
     comment: str
     forms: tuple[_Form, ...]
@@ -44,10 +47,10 @@ class _Language(NamedTuple):
     at: str = HERE  # or for this one
     search: str = ""  # what stands before a folder where modules are searched
     computed: str = ""  # how a file is loaded whose path is no literal
+    start: str = ""  # how a command is started: a line for a shell, or words
 
 
-_JS = ("js", "mjs", "cjs", "ts", "tsx", "json")
-_NODE = ("", *(f"{index}.{end}" for index in ("", "/index") for end in _JS))
+_NODE = ("", *NODE_ENDS)
 _LANGUAGES: dict[str, _Language] = {
     "r": _Language(
         "#",
@@ -59,29 +62,36 @@ _LANGUAGES: dict[str, _Language] = {
         folder=r"\b(?:here::)?(?:here|file\.path)\s*\(",
         at=WORK,
         computed=r"(?<![\w.$])source\s*\(\s*[\w(\0]",
+        start=rf"(?<![\w.$])system2?\s*\(\s*(?:command\s*=\s*)?{_LITERAL}",
     ),
     "js": _Language(
         "//",
         (
             _Form(rf"(?<![\w.$])(?:require|import)\s*\(\s*{_LITERAL}", HERE, _NODE),
             _Form(rf"^[ \t]*(?:import|export)\b[^;'\"`()]{{0,1000}}{_LITERAL}", HERE, _NODE),
-            _Form(rf"\bnew\s+Worker\s*\(\s*{_LITERAL}", WORK, _NODE),
+            _Form(rf"\b(?:Worker\)?|fork)\s*\(\s*{_LITERAL}", WORK, _NODE),
         ),
         folder=r"\b(?:path\.)?(?:join|resolve)\s*\(\s*__dirname\s*,"
         r"|\b__dirname\s*\+|\$\{__dirname\}",
         computed=r"(?<![\w.$])(?:require|import)\s*\(\s*[\w$`\0]",
+        start=rf"\b(?:exec|spawn|execFile)(?:Sync)?\s*\(\s*{_LITERAL}",
     ),
     "perl": _Language(
         "#",
         (
             _Form(rf"(?<![\w$>])(?:require|do)\s+{_LITERAL}"),
             _Form(
-                r"^[ \t]*(?:use|require)\s+(?P<path>[A-Z]\w*(?:::\w+)*)", INC, (".pm",), dots="::"
+                r"(?<![\w$>])(?:use|require)\s+(?P<path>[A-Z]\w*(?:::\w+)*)",
+                INC,
+                (".pm",),
+                dots="::",
             ),
         ),
-        folder=r"\$(?:FindBin::)?(?:Real)?Bin\b|\bdirname\s*\(?\s*__FILE__\s*\)?\s*\.",
-        search=rf"^[ \t]*use\s+lib\s+(?:qw\s*[(/]|\(?)\s*(?P<path>{_SEVERAL}|[\w./]+)",
+        folder=r"\$(?:FindBin::)?(?:Real)?Bin\b(?:\s*\.)?|\bdirname\s*\(?\s*__FILE__\s*\)?\s*\.",
+        search=r"(?:\buse\s+lib\b|@INC\s*,)\s*(?:qw\s*[(/]|\(?)\s*"
+        rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL}|[\w./]+)",
         computed=r"(?<![\w$>])(?:require|do)\s+[\"']?\$\w|^[ \t]*use\s+lib\s+[\"']?\$",
+        start=rf"(?<![\w$>])(?:system|exec)\s*\(?\s*{_LITERAL}|(?P<line>`[^`\n]*`)",
     ),
     "ruby": _Language(
         "#",
@@ -91,7 +101,8 @@ _LANGUAGES: dict[str, _Language] = {
             _Form(rf"(?<![\w.])require\s*\(?\s*{_LITERAL}", INC, (".rb",)),
         ),
         folder=r"\bFile\.join\s*\(?\s*__dir__\s*,",
-        search=rf"(?:\$LOAD_PATH|\$:)\s*(?:<<|\.unshift|\.push)\s*\(?\s*(?P<path>{_QUOTED})",
+        search=rf"(?:\$LOAD_PATH|\$:)\s*(?:<<|\.unshift|\.push)\s*\(?\s*{_LITERAL}",
+        start=rf"(?<![\w.])(?:system|exec|spawn)\s*\(?\s*{_LITERAL}|(?P<line>`[^`\n]*`)",
     ),
     "php": _Language(
         "//|#",
@@ -100,6 +111,7 @@ _LANGUAGES: dict[str, _Language] = {
         ),
         folder=r"(?:\b__DIR__|\bdirname\s*\(\s*__FILE__\s*\))\s*\.",
         computed=r"\b(?:require|include)(?:_once)?\s*\(?\s*\$",
+        start=rf"(?<![\w>:$])(?:exec|system|shell_exec|passthru|popen)\s*\(\s*{_LITERAL}",
     ),
     "lua": _Language(
         "--",
@@ -107,12 +119,14 @@ _LANGUAGES: dict[str, _Language] = {
             _Form(rf"\b(?:dofile|loadfile)\s*\(?\s*{_LITERAL}"),
             _Form(rf"\brequire\s*\(?\s*{_LITERAL}", WORK, (".lua", "/init.lua"), dots="."),
         ),
+        start=rf"\b(?:os\.execute|io\.popen)\s*\(?\s*{_LITERAL}",
     ),
     "julia": _Language(
         "#",
         (_Form(rf"(?<![\w.])include\s*\(\s*{_LITERAL}", HERE),),
         folder=r"\bjoinpath\s*\(\s*@__DIR__\s*,",
         computed=r"(?<![\w.])include\s*\(\s*[\w@\0]",
+        start=rf"\brun\s*\(\s*{_LITERAL}",
     ),
     "sql": _Language(
         "--",
@@ -120,10 +134,15 @@ _LANGUAGES: dict[str, _Language] = {
             _Form(rf"^[ \t]*(?:(?:\\i|\\include|\.read|source|\\\.)[ \t]+|@){_WORD}"),
             _Form(rf"^[ \t]*(?:(?:\\ir|\\include_relative)[ \t]+|@@){_WORD}", HERE),
         ),
+        start=r"^[ \t]*(?:\.shell|\.system|\\!|system)[ \t]+(?P<path>[^\n]+)",
     ),
     "tcl": _Language("#", (_Form(rf"^[ \t]*source\s+{_WORD}"),)),
     "gnuplot": _Language("#", (_Form(rf"^[ \t]*(?:load|call)\s+{_LITERAL}"),)),
-    "awk": _Language("#", (_Form(rf"^[ \t]*@include\s+{_LITERAL}", WORK, ("", ".awk")),)),
+    "awk": _Language(
+        "#",
+        (_Form(rf"^[ \t]*@include\s+{_LITERAL}", WORK, ("", ".awk")),),
+        start=rf"\bsystem\s*\(\s*{_LITERAL}|(?:\||(?={_QUOTED}\s*\|))\s*(?P<line>{_QUOTED})",
+    ),
 }
 
 
@@ -157,6 +176,10 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
             role = "script" if form.language else "sourced"
             use = Use(role, form.language or language, frozenset(paths), is_optional=True)
             yield _placed(found, use, text, ends)
+    if spec.start:
+        for found in islice(re.finditer(spec.start, text, re.M), LOADED_MAX):
+            code = read_shell(_line(found))
+            yield from (_placed(found, use.within_program(), text, ends) for use in code.uses)
     computed = re.finditer(spec.computed, text, re.M) if spec.computed else iter(())
     for found in islice(computed, LOADED_MAX):
         if found.start() not in literal:
@@ -166,10 +189,11 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
 def _searched(text: str, spec: _Language, folder: str) -> Iterator[str]:
     """Yield the folders that a script adds to those where modules are searched."""
     for found in re.finditer(spec.search, text, re.M) if spec.search else ():
+        is_below = "folder" in found.re.groupindex and found["folder"] is not None
         for quoted in re.findall(_QUOTED, found["path"]) or [f" {found['path']} "]:
             path = quoted[1:-1].strip()
-            place = joined(folder, path[1:].lstrip("/")) if path[:1] == "\0" else joined(WORK, path)
-            yield place or WORK
+            base = folder if is_below or path.startswith("\0") else WORK
+            yield joined(base, path.lstrip("\0/") if base == folder else path) or WORK
 
 
 def _path(found: re.Match[str], form: _Form, base: str, folder: str) -> str | None:
@@ -186,10 +210,19 @@ def _path(found: re.Match[str], form: _Form, base: str, folder: str) -> str | No
     return path
 
 
+def _line(found: re.Match[str]) -> str:
+    """Return the line for a shell that a form starts, which may give the words of it."""
+    groups = found.groupdict()
+    whole = groups.get("line") or groups["path"] or ""
+    words = [quoted[1:-1].replace("\0", "$_/") for quoted in re.findall(_QUOTED, whole)]
+    return shlex.join(words) if len(words) > 1 else words[0] if words else whole
+
+
 def _placed(found: re.Match[str], use: Use, text: str, ends: list[int]) -> Use:
     """Return a use with its place, and the text there."""
     at = found.end() - len(found[0].lstrip())
     line = bisect_right(ends, at)
     shown = text[at : at + _CODE_CHARACTERS].partition("\n")[0].replace("\0", "")
+    shown = use.text if use.role in ("command", "given", "loaded") else shown
     column = at - (ends[line - 1] if line else 0) + 1
     return use._replace(text=shown, line=line + 1, column=column)

@@ -182,7 +182,9 @@ class _Reader(Commands):
         else:
             for name, values in command.assigned.items():
                 self.set(name, values, command)
-        self.write(command.targets, command.printed() if command.words else ())
+        if command.targets:
+            text = command.text()
+            self.write(command.targets, command.printed() if command.words else (), text)
         if after != "&&":
             self.end_list()
 
@@ -426,6 +428,8 @@ class _Reader(Commands):
             command.given = word
         elif operator == "<" and number in ("", "0"):
             command.stdin = word
+        elif operator == "<&" and number in ("", "0") and word.text != "-":
+            command.stdin = word._replace(values=UNKNOWN)
         elif ">" in operator and not (operator == ">&" and word.text.strip("0123456789-") == ""):
             command.targets.append(word)
         return True

@@ -64,6 +64,11 @@ class Word(NamedTuple):
         return bool(self.printed) and None in self.values
 
     @property
+    def is_file(self) -> bool:
+        """Say whether it is a file that has the output of a program, as in <(cat x)."""
+        return self.text.startswith("<(")
+
+    @property
     def split_values(self) -> Values:
         """What it can be of which the shell makes several words, or none."""
         if not self.is_split:
@@ -112,7 +117,9 @@ class Command:
             one = one.piped
 
     def text(self) -> Word | None:
-        """Return what it prints if that stands in its words."""
+        """Return what it prints if that stands in the text itself."""
+        if len(self.words) == 1 and self.words[0].text == "cat":
+            return self.given
         if not self.words or self.words[0].text not in ("echo", "printf"):
             return None
         words = [word for word in self.words[1:] if word.text not in ("-e", "-n", "--")]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from ork.code.programs import LANGUAGES, WHOLE, language_of
+from ork.code.programs import LANGUAGES, NODE_ENDS, WHOLE, language_of
 from ork.code.shell import read_shell, read_words
 from ork.code.tables import TABLES, Entry, read_table
 from ork.code.use import HERE, INC, OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
@@ -35,6 +35,7 @@ REMEMBERED_MAX = 4096  # files whose code is known from another workflow or snap
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
 _ARCHIVE, _ARCHIVE_WITHIN = b"PK\3\4", 128  # begins one, perhaps after a line with `#!`
 _TABLE = "table"  # the language of a file of which one entry is executed
+_OUTSIDE = "outside"  # the role of what lies there, and may be made of files of the project
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
 
@@ -166,7 +167,7 @@ def _unless_written(written: frozenset[str], kind: Kind, path: str) -> str | Non
 
 def _with_sources(trail: Trail, made_of: Mapping[str, list[str]], walk: _Walk) -> Trail:
     """Return a trail that leaves also open of what files are made that the task executes."""
-    more = []
+    found: dict[Open, None] = {}
     for one in trail.open:
         todo, seen = [*made_of.get(one.target, ())], set()
         while todo:
@@ -174,8 +175,10 @@ def _with_sources(trail: Trail, made_of: Mapping[str, list[str]], walk: _Walk) -
             if source not in seen:
                 seen.add(source)
                 todo += made_of.get(source, ())
-        more += [one._replace(beside=path) for path in sorted(seen) if walk.is_there(path)]
-    return trail._replace(open=(*trail.open, *more)) if more else trail
+        if one.use.role != _OUTSIDE:
+            found[one] = None
+        found.update((one._replace(beside=p), None) for p in sorted(seen) if walk.is_there(p))
+    return trail if (*found,) == trail.open else trail._replace(open=(*found,))
 
 
 def own_files(task: Task, kind: Kind) -> list[str]:
@@ -460,8 +463,8 @@ class _Walk:
             if place := self._place(path, node):
                 yield _Written(place)
         for path, source in sorted(code.copies):
-            place, made_of = self._place(path, node), self._place(source, node)
-            if place and made_of:
+            made_of = self._place(source, node) or source
+            if place := self._place(path, node) or posixpath.normpath(path):
                 yield _Written(place, made_of)
 
     def _absolute(self, use: Use, by: str) -> Iterator[Open]:
@@ -491,8 +494,14 @@ class _Walk:
         if place is None:
             if path.startswith(WORK) and node.folder is None:
                 yield Open(node.file, use)
+            if path.startswith("/"):
+                yield Open(node.file, use._replace(role=_OUTSIDE), target=posixpath.normpath(path))
             return
         kind = self.kind(place)
+        if kind != "file" and use.language == "js" and use.role == "script":
+            ended = ((place + end).lstrip("/") for end in NODE_ENDS)
+            place = next(filter(self.is_there, ended), place)
+            kind = self.kind(place)
         if kind == "folder" and use.language == "python":
             place = posixpath.join(place, "__main__.py")
             kind = self.kind(place)
@@ -568,7 +577,8 @@ class _Walk:
                     return  # it is a program of the project itself
                 yield _File(path, "table")
                 begin = posixpath.dirname(path) if entry.line else folder
-                yield _Node(path, _TABLE, begin, use.text, path=self._search(use, node))
+                for name in (use.text, f"pre{use.text}", f"post{use.text}"):
+                    yield _Node(path, _TABLE, begin, name, path=self._search(use, node))
 
     def _given(self, use: Use, node: _Node) -> Iterator[_Item]:
         """Yield the files that a program may execute, since it is given them."""
@@ -589,8 +599,8 @@ class _Walk:
 
     def _entry(self, node: _Node) -> Iterator[_Item]:
         """Yield what a name in a table means."""
-        named = self._tables(posixpath.dirname(node.file))[node.zero]
-        entry = next(entry for path, entry in named if path == node.file)
+        named = self._tables(posixpath.dirname(node.file)).get(node.zero, ())
+        entry = next((entry for path, entry in named if path == node.file), Entry())
         code = read_shell(entry.line)
         uses = (use._replace(line=entry.at, column=1) for use in code.uses)
         yield from self._uses(code._replace(uses=tuple(uses)), node._replace(zero=_NO_SCRIPT))

@@ -31,6 +31,8 @@ from tests.code.test_shell import executed
             "program a, program c",
         ),
         ("A = $(B)\nB = $(A)\nall:\n\t./$(A)\n", "program ?"),
+        (".ONESHELL:\nall:\n\tcd s\n\tsh a.sh\nb:\n\tsh b.sh\n", "script s/a.sh, script b.sh"),
+        ("all: x ; @sh a.sh\nx: y=1; z\nb:: ; sh b.sh\n", "script a.sh, script b.sh"),
         ("all:\n\t./$(wildcard *.x) $(call f,$(A))\n", "program ?"),
         ("all:\n\t@sed s/a/b/ t.sh > u.sh\n\tsh u.sh\n", "script u.sh"),
     ],

@@ -98,6 +98,30 @@ def test_what_a_script_of_node_loads(text: str, file: str) -> None:
     assert all(use.is_optional or use.is_unclear for use in uses)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("perl", "system('sh', 'x.sh'); my $y = `sh y.sh`; exec \"sh z.sh $a\";"),
+        ("js", "execSync('sh x.sh'); cp.spawn('sh', ['y.sh', '-v']); exec(`sh z.sh ${a}`)"),
+        ("r", "system('sh x.sh'); system(command = \"sh y.sh\"); system2('sh', 'z.sh')"),
+        ("ruby", "system('sh x.sh')\n`sh y.sh`\nspawn 'sh', 'z.sh'"),
+        ("php", "exec('sh x.sh'); system(\"sh y.sh\"); shell_exec('sh z.sh');"),
+        ("lua", "os.execute('sh x.sh'); io.popen('sh y.sh'); os.execute 'sh z.sh'"),
+        ("awk", '{ system("sh x.sh"); "sh y.sh" | getline; print | "sh z.sh" }'),
+        ("sql", ".shell sh x.sh\n.system sh y.sh\n\\! sh z.sh\n"),
+        ("julia", "run(`sh x.sh`); run(`sh y.sh $a`); run(`sh z.sh`)"),
+    ],
+)
+def test_what_a_script_starts_by_a_literal(language: str, text: str) -> None:
+    uses = [use for use in read_script(text, language).uses if use.role == "script"]
+    assert {shown(path) for use in uses for path in use.paths} == {"x.sh", "y.sh", "z.sh"}
+
+
+def test_of_what_a_script_starts_an_unknown_program_is_no_reason_for_a_warning() -> None:
+    (use,) = read_script("system(`$tool x.csv`)", "perl").uses
+    assert use.role == "unclear"
+
+
 def test_the_place_of_each_use_is_told() -> None:
     (use,) = read_script("x <- 1\n  y; source(z)\n", "r").uses
     assert (use.line, use.column, use.text) == (2, 6, "source(z)")

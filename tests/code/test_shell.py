@@ -434,6 +434,34 @@ def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
             "script p.rb, script x.rb, script l.awk, script x.awk",
         ),
         ("pdm run x.py; uvx --from . t; yarn run t", "script x.py"),
+        (
+            "bash /dev/stdin < x.sh; . /dev/stdin < y.sh; cat z.py | python /dev/stdin",
+            "script x.sh, script y.sh, script z.py",
+        ),
+        ("bash <&3; sh - < x.sh", "script ?, script x.sh"),
+        (
+            "sh -c '\"$0\" a' ./x.sh; sh -c '. \"$1\"' _ y.sh; sh -c '\"$0\"' $X",
+            "program x.sh, sourced y.sh, program ?",
+        ),
+        ("find . -exec {} \\;", "program ?"),
+        (
+            "cat <<E | bash\nsh x.sh\nE\ncat <<E > y.sh; sh y.sh\n./z\nE",
+            "script x.sh, script y.sh, program z",
+        ),
+        (
+            "echo 'import m' > x.py; python x.py; echo ./a > b; ./b",
+            "script x.py, code import m, program b, program a",
+        ),
+        (
+            "bash --rcfile r.sh x.sh; make --directory=d -f m.mk; make -Cd -f m.mk",
+            "script r.sh, script x.sh, script d/m.mk, script d/m.mk",
+        ),
+        (
+            "python -m timeit -s 'import m' 'm.f()'",
+            "module timeit, code -s, code import m, code m.f()",
+        ),
+        ("sh $(cat l.txt); . $(ls x.sh)", "script ?, sourced ?"),
+        ("npm start; npm run t; hatch run u", ""),
     ],
 )
 def test_more_programs_that_start_others(line: str, uses: str) -> None:
@@ -444,6 +472,9 @@ def test_code_in_other_languages_is_told_if_it_may_load_a_file() -> None:
     line = "Rscript -e 'source(\"a.R\")' -e 'x <- 1'; sqlite3 a.db '.read x.sql' 'select 1'"
     uses = [use for use in read_shell(line).uses if use.role == "code"]
     told = [(use.language, use.text) for use in uses]
+    line = "awk 'BEGIN{system(\"x\")}'; awk '{print $1}' d; perl -Ilib -MA::B -e 1"
+    more = [use.text for use in read_shell(line).uses if use.role == "code"]
+    assert more == ['BEGIN{system("x")}', "use A::B;"]
     assert told == [("r", 'source("a.R")'), ("sql", ".read x.sql")]
 
 

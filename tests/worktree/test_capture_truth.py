@@ -39,6 +39,13 @@ START = (
     "echo $(bash {path}) > made.txt",
     "if true; then ./{path}; fi",
     "run() {{ ./{path}; }}; run",
+    "sh -c '\"$0\"' ./{path}",
+    "echo ./{path} | bash",
+    "cat <<E | bash\n./{path}\nE",
+    "echo ./{path} > line{n}.sh; sh line{n}.sh",
+    "echo x | xargs -n1 bash {path}",
+    "awk 'BEGIN {{ system(\"bash {path}\") }}'",
+    "find . -path ./{path} -exec bash ./{path} \\;",
 )
 SOURCE = (
     ". ./{path}",

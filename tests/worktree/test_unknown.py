@@ -63,6 +63,36 @@ def test_scripts_are_followed_to_what_they_load_by_a_literal(root: Path) -> None
         assert paths(root, command(line)) == ["lib/A.pm", "lib/A/B.pm", "x.pl"]
 
 
+def test_node_takes_a_folder_and_a_name_without_its_end(root: Path) -> None:
+    for path in ("index.js", "lib/index.mjs", "x.cjs"):
+        write(root, path)
+    for name, path in ((".", "index.js"), ("lib", "lib/index.mjs"), ("./x", "x.cjs")):
+        assert paths(root, command(f"node {name}")) == [path]
+
+
+def test_npm_executes_what_stands_before_and_after_a_script(root: Path) -> None:
+    scripts = {name: f"sh {name}.sh" for name in ("start", "prestart", "poststart", "other")}
+    write(root, "package.json", json.dumps({"scripts": scripts}))
+    for name in scripts:
+        write(root, f"{name}.sh")
+    expected = ["package.json", "poststart.sh", "prestart.sh", "start.sh"]
+    for line in ("npm start", "npm run start", "yarn start"):
+        assert paths(root, command(line)) == expected
+
+
+def test_python_starts_others_with_the_variables_that_it_sets(root: Path) -> None:
+    write(root, "lib/m.py")
+    for line in (
+        "subprocess.run(['python', '-m', 'm'], env={**os.environ, 'PYTHONPATH': 'lib'})",
+        "os.environ['PYTHONPATH'] = 'lib'\nos.system('python -m m')",
+        "env = {'PYTHONPATH': os.path.dirname(__file__) + '/../lib'}\n"
+        "subprocess.run(['python', '-m', 'm'], env=env)",
+        "pty.spawn(['python', 'lib/m.py'])",
+    ):
+        write(root, "s/x.py", line)
+        assert paths(root, command("python s/x.py")) == ["lib/m.py", "s/x.py"]
+
+
 def test_of_a_program_that_python_begins_all_is_python(root: Path) -> None:
     write(root, "tool", "#!/usr/bin/env python3\nimport a", mode=0o755)
     write(root, "a.py", "import b")
@@ -169,6 +199,7 @@ def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> 
         ("sed s/a/b/ x.sh > y.sh; ./y.sh", "y.sh is made of"),
         ("cat x.sh | tee y.sh; . ./y.sh", "y.sh is made of"),
         ("mkdir d; cp x.sh d; sh d/x.sh", "d/x.sh is made of"),
+        ("cp x.sh /tmp/y.sh; sh /tmp/y.sh", "/tmp/y.sh is made of"),
         ("python c.py", "y.sh is made of"),
     ],
 )
