@@ -90,8 +90,12 @@ class Commands(ABC):
     def say(self, role: str, at: int, **about: Any) -> None:
         """Note a use, at a place of this text."""
         if self.is_guess:
-            if role not in _GUESSED or None in about.get("paths", ()):
+            paths = about.get("paths", frozenset())
+            is_input = about.get("is_input", False)
+            if role not in _GUESSED or None in paths:
                 return
+            if is_input and not all(map(is_named_as_code, paths)):
+                return  # who reads it may be another one
             about["is_optional"] = True
         line, column = self.place(at)
         self.uses.append(Use(role, line=line, column=column, **about))
@@ -424,7 +428,7 @@ class Commands(ABC):
                     self.code_given(word, about)
         elif not spec.defaults and spec.language not in ("closed", "awk"):
             self.given(words[0], words[1:])
-        for default in spec.defaults:
+        for default in spec.defaults if not self.is_guess else ():
             word = Word(frozenset((default,)), default, words[0].start)
             self.file("script", word, is_optional=True, **about)
 

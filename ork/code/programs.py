@@ -292,7 +292,10 @@ KERNELS: dict[str, Kernel] = {
     ),
     "runipy": Kernel(words="--html --template", inplace="-o --overwrite", many=False, beside=False),
 }
-STARTING = INTERPRETERS.keys() | PREFIXES.keys() | KERNELS.keys()
+# Names that begin a command wherever they stand among words; others may be words for anything.
+_COMMON = frozenset(("js", "julia", "perl", "php", "python", "r", "ruby", "shell", "sql"))
+STARTING = {name for name, spec in INTERPRETERS.items() if spec.language in _COMMON}
+STARTING = (STARTING | KERNELS.keys() | {"env", "poetry", "uv"}) - {"R", "at", "batch", "script"}
 # What starts a server, which executes what somebody asks it to.
 SERVERS = frozenset(("jupyter-lab", "jupyter-notebook", "jupyter-server"))
 # Modules that execute the script which comes after them: `python -m pdb train.py`.

@@ -13,7 +13,9 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from shlex import split
+from typing import TypeGuard
 
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
@@ -31,6 +33,11 @@ _LOADING = {
     "execute_notebook": 0,  # of papermill
 }
 _PATHS = ("path_name", "location", "input_path")
+_ENTERING = ("chdir", "os")
+_ASKING = (("get", "os.environ"), ("getenv", "os"))
+_PERCENT = re.compile(r"%[-#0 +]*\d*[a-z]")
+_FIELD = re.compile(r"\{([^{}:!.\[]*)[^{}]*\}")
+_DEPTH_MAX = 20  # of expressions that are followed
 _LINKING = frozenset(("CDLL", "PyDLL", "LoadLibrary", "dlopen"))  # of ctypes and cffi
 _STARTING = {
     "subprocess": frozenset(
@@ -89,6 +96,7 @@ class _Reading:
         self.writes: set[str] = set()
         self.copies: set[tuple[str, str]] = set()
         self.environ: dict[str, str] = {}  # that the program sets for all that it starts
+        self.folders: list[str | None] = [WORK]  # where it may be
         self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
 
     def uses(self) -> Iterator[Use]:
@@ -108,6 +116,7 @@ class _Reading:
                         yield Use("imported", text=module + between + alias.name)
             elif isinstance(node, ast.Call):
                 yield from self._call(node)
+                yield from self._handed(node)
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 yield from self._assignment(node)
             elif id(node) not in followed and self._is_importing(node):
@@ -128,6 +137,8 @@ class _Reading:
                     set_by[str(name.value)] = node.value
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self.names[node.targets[0].id] = node.value
+            elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+                self.names[node.optional_vars.id] = node.context_expr
             elif isinstance(node, ast.Import):
                 self.imported.update((one.asname, one.name) for one in node.names if one.asname)
             elif isinstance(node, ast.ImportFrom):
@@ -136,6 +147,11 @@ class _Reading:
         self.names = {name: value for name, value in self.names.items() if stores[name] == 1}
         found = {name: self._path(value) for name, value in set_by.items()}
         self.environ = {name: path for name, path in found.items() if path}
+        calls = (node for node in self.nodes if isinstance(node, ast.Call))
+        entered = (
+            call.args[0] for call in calls if self._function(call.func) == _ENTERING and call.args
+        )
+        self.folders += [joined(WORK, self._path(one)) for one in entered]
 
     def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
         """Return the name of what is called, and the dotted name before it."""
@@ -148,8 +164,16 @@ class _Reading:
             name = f"{self.imported[first]}{dot}{rest}"
         elif not dot and isinstance(value, (ast.Name, ast.Attribute)) and depth < 20:
             return self._function(value, depth + 1)
+        elif not dot and depth < 20 and self._is_partial(value, depth):
+            return self._function(value.args[0], depth + 1)
         owner, _, called = name.rpartition(".")
         return called, owner
+
+    def _is_partial(self, node: ast.expr | None, depth: int) -> TypeGuard[ast.Call]:
+        """Say whether this gives a function some of its arguments, as functools.partial does."""
+        if not isinstance(node, ast.Call) or not node.args:
+            return False
+        return self._function(node.func, depth + 1)[0] == "partial"
 
     def _is_importing(self, node: ast.AST) -> bool:
         """Say whether this hands a function that imports to somebody else."""
@@ -177,6 +201,8 @@ class _Reading:
             yield from self._added(call, call.args)
         elif owner.endswith("__path__") and called in ("insert", "append", "extend"):
             yield _placed(call, Use("module", "python", UNKNOWN))
+        elif owner == "__all__" and self.is_package:
+            yield from (Use("imported", text=f".{n}") for one in call.args for n in _strings(one))
         elif owner == "shutil" and called in ("copy", "copy2", "copyfile", "move"):
             source, target = (joined(WORK, self._path(one)) for one in (*call.args, None, None)[:2])
             if source and target:
@@ -184,6 +210,21 @@ class _Reading:
                 self.copies.add((target, source))
         elif _is_start(owner, called):
             yield from self._start(call)
+
+    def _handed(self, call: ast.Call) -> Iterator[Use]:
+        """Yield what a command executes that somebody else starts, who is given the function."""
+        function = self._function(call.func)[0]
+        given = [*call.args, *(one.value for one in call.keywords)]
+        for at, one in enumerate(given):
+            if not isinstance(one, (ast.Name, ast.Attribute)) or function == "partial":
+                continue
+            called, owner = self._function(one)
+            if _is_start(owner, called):
+                rest = [x for e in given[at + 1 :] for x in getattr(e, "elts", [e])]
+                if rest and not isinstance(given[at + 1], ast.Tuple) and function != "map":
+                    rest = given[at + 1 :]
+                for arguments in [[x] for x in rest] if function == "map" else [rest]:
+                    yield from self._start(ast.copy_location(ast.Call(one, arguments, []), call))
 
     def _import(self, call: ast.Call) -> Use:
         name = self._constant(_argument(call, 0, "name", "mod_name")) or ""
@@ -204,21 +245,27 @@ class _Reading:
             return
         if function == "eval" or isinstance(code, ast.Constant):
             return  # as a rule of data, by which nothing is imported
-        while isinstance(code, ast.Call):
-            called, _ = self._function(code.func)
-            if called == "open" and code.args:
-                yield self._file(call, code.args[0])
-                return
-            if called == "read_text" and isinstance(code.func, ast.Attribute):
-                yield self._file(call, code.func.value)
-                return
-            if called == "compile" and code.args:
-                code = code.args[0]
-            elif isinstance(code.func, ast.Attribute):
-                code = code.func.value
+        path = self._read(code)
+        yield self._file(call, path) if path else _placed(call, Use("imported", "python", UNKNOWN))
+
+    def _read(self, node: ast.expr | None) -> ast.expr | None:
+        """Return the path of the file that an expression reads, as open(PATH).read() does."""
+        for _ in range(_DEPTH_MAX):
+            node = self._value(node)
+            if not isinstance(node, ast.Call):
+                return None
+            called, _ = self._function(node.func)
+            if called in ("open", "compile") and node.args:
+                if called == "open":
+                    return node.args[0]
+                node = node.args[0]
+            elif isinstance(node.func, ast.Attribute):
+                if called in ("read_text", "read_bytes"):
+                    return node.func.value
+                node = node.func.value
             else:
-                break
-        yield _placed(call, Use("imported", "python", UNKNOWN))
+                return None
+        return None
 
     def _file(self, call: ast.Call, node: ast.expr | None) -> Use:
         path = joined(WORK, self._path(node))
@@ -241,6 +288,8 @@ class _Reading:
         for target in targets:
             if self.is_package and isinstance(target, ast.Name) and target.id == "__all__":
                 yield from (Use("imported", text=f".{name}") for name in _strings(node.value))
+            if (_dotted(target) or "").endswith("__path__"):
+                yield _placed(node, Use("module", "python", UNKNOWN))
             whole = target.value if isinstance(target, ast.Subscript) else target
             if _dotted(whole) == "sys.path" and node.value is not None:
                 yield from self._added(node, [node.value])
@@ -248,10 +297,11 @@ class _Reading:
     def _start(self, call: ast.Call) -> Iterator[Use]:
         """Yield what a command executes that is started from Python."""
         command = _argument(call, 0, "args", "cmd", "command")
-        elsewhere = next((one.value for one in call.keywords if one.arg == "cwd"), None)
-        folder = WORK if elsewhere is None else self._path(elsewhere)
-        if folder is not None:
-            folder = joined(WORK, folder)
+        options = {one.arg: one.value for one in call.keywords}
+        folders = self.folders
+        if "cwd" in options:
+            path = self._path(options["cwd"])
+            folders = [path and joined(WORK, path)]
         self.put_in.clear()
         words = self._words(command)
         called, owner = self._function(call.func)
@@ -261,15 +311,18 @@ class _Reading:
             mode = called.startswith("spawn")  # which comes before all else
             words = self._replacing(call.args[mode:])
         variables = {**self.environ, **self._variables(call)}
-        if words is not None:
-            code = read_words(words, variables, folder=folder)
-        elif (line := self._line(command)) is not None:
-            code = read_shell(line, {**variables, **self.put_in}, folder=folder)
-        else:
-            code = Code((Use("unclear"),))
-        self.writes |= code.writes
-        self.copies |= code.copies
-        yield from (_placed(call, use.within_program()) for use in code.uses)
+        read = self._path(self._read(options.get("stdin") or options.get("input")))
+        line = self._line(command) if words is None else None
+        for folder in folders:
+            if words is not None:
+                code = read_words(words, variables, folder=folder, stdin=joined(WORK, read))
+            elif line is not None:
+                code = read_shell(line, {**variables, **self.put_in}, folder=folder)
+            else:
+                code = Code((Use("unclear"),))
+            self.writes |= code.writes
+            self.copies |= code.copies
+            yield from (_placed(call, use.within_program()) for use in code.uses)
 
     def _variables(self, call: ast.Call) -> dict[str, str]:
         """Return the variables that a command is given, as far as they are literals."""
@@ -315,9 +368,28 @@ class _Reading:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth < 20:
             before = self._line(node.left, depth + 1)
             return before and before + (self._line(node.right, depth + 1) or _ANY)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            whole = iter(getattr(node.right, "elts", [node.right]))
+            template = self._constant(node.left)
+            return template and _PERCENT.sub(lambda _: self._part(next(whole, None)), template)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            called, owner = self._function(node.func)
+            template = self._constant(node.func.value)
+            if called == "join" and (owner == "shlex" or template == " "):
+                words = self._words(_argument(node, 0))
+                return " ".join(_ANY if word is None else word for word in words or ()) or None
+            if called == "format" and template:
+                return self._formatted(template, node)
         return self._part(node) if node is not None and self._word(node) else None
 
-    def _part(self, node: ast.expr) -> str:
+    def _formatted(self, template: str, call: ast.Call) -> str:
+        """Return a line that str.format makes."""
+        given = {str(number): one for number, one in enumerate(call.args)}
+        given |= {one.arg or "": one.value for one in call.keywords}
+        numbers = map(str, count())
+        return _FIELD.sub(lambda found: self._part(given.get(found[1] or next(numbers))), template)
+
+    def _part(self, node: ast.expr | None) -> str:
         """Return what stands in a line for an expression that is put into it."""
         value = node.value if isinstance(node, ast.FormattedValue) else node
         word = self._word(value)
@@ -346,6 +418,12 @@ class _Reading:
             return "python"
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
+        if isinstance(self._value(node), ast.Call):
+            node = self._value(node)
+        if isinstance(node, ast.Call) and node.args:
+            called, owner = self._function(node.func)
+            if called == "which" or ((called, owner) in _ASKING and len(node.args) == 2):
+                return self._word(node.args[-1])  # the program, or what it is if none is set
         path = self._path(node)
         return path and path.removeprefix(f"{WORK}/")
 
@@ -453,9 +531,15 @@ def _names(module: str) -> Iterator[str]:
 
 
 def _strings(node: ast.expr | None) -> Iterator[str]:
-    """Yield the identifiers among the strings of a list."""
-    if isinstance(node, (ast.List, ast.Tuple)):
-        for element in node.elts:
-            name = element.value if isinstance(element, ast.Constant) else None
-            if isinstance(name, str) and name.isidentifier():
-                yield name
+    """Yield the identifiers among the strings of a list, or of several that are added."""
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, ast.BinOp):
+            todo += [one.right, one.left]
+        elif isinstance(one, (ast.List, ast.Tuple)):
+            todo += reversed(one.elts)
+        elif isinstance(one, ast.Constant):
+            yield from (
+                text for text in [one.value] if isinstance(text, str) and text.isidentifier()
+            )

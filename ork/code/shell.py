@@ -74,10 +74,15 @@ def read_words(
     variables: Mapping[str, str] | None = None,
     *,
     folder: str | None = WORK,
+    stdin: str | None = None,
 ) -> Code:
-    """Return what a command executes that is given in words, without a shell; None is any word."""
+    """Return what a command executes that is given in words, without a shell; None is any word.
+
+    `stdin` is the file that it reads.
+    """
     reader = _Reader("", variables, folder)
-    reader.run(Command(words=[_whole(word) for word in words]), by_shell=False)
+    read = None if stdin is None else _whole(stdin)
+    reader.run(Command(words=[_whole(word) for word in words], stdin=read), by_shell=False)
     return reader.code()
 
 

@@ -191,6 +191,65 @@ os.posix_spawn("/bin/sh", ["sh", "./p.sh"], os.environ)
 @pytest.mark.parametrize(
     "source",
     [
+        "os.system(' '.join(['sh', './x.sh', day]))",
+        "os.system('sh {}.sh {day:x}'.format('./x', day=day))",
+        "os.system('sh %s %d' % ('./x.sh', n))",
+        "os.system(shlex.join(['sh', './x.sh']))",
+        "subprocess.run([shutil.which('sh'), './x.sh'])",
+        "SH = os.environ.get('SH', 'sh')\nsubprocess.run([SH, './x.sh'])",
+        "subprocess.run(['sh'], stdin=open('./x.sh'))",
+        "subprocess.run(['sh', '-s'], input=Path('./x.sh').read_text(), text=True)",
+        "with open('./x.sh') as file:\n    subprocess.run(['sh'], stdin=file)",
+        "start = partial(subprocess.run, check=True)\nstart(['sh', './x.sh'])",
+        "Process(target=subprocess.run, args=(['sh', './x.sh'],)).start()",
+        "pool.submit(subprocess.run, ['sh', './x.sh'])",
+        "pool.submit(os.system, 'sh ./x.sh')",
+        "list(map(os.system, ('sh ./x.sh',)))",
+    ],
+)
+def test_more_ways_to_start_a_script_are_read(source: str) -> None:
+    uses = [use for use in code(source).uses if use.role == "script"]
+    assert [use.paths for use in uses] == [{f"{WORK}/./x.sh"}]
+
+
+def test_a_command_starts_in_the_folder_that_the_program_has_entered() -> None:
+    found = code("os.chdir('sub')\nos.system('sh x.sh')\nos.system('sh y.sh', cwd='z')")
+    paths = {path for use in found.uses for path in use.paths}
+    assert paths == {f"{WORK}/x.sh", f"{WORK}/sub/x.sh", f"{WORK}/z/y.sh"}
+    (use,) = code("os.chdir(day)\nos.system('sh x.sh')").uses[:1]
+    assert code("os.chdir(day)\nos.system('sh x.sh')").uses != (use,)
+
+
+def test_variables_that_a_program_sets_are_those_of_what_it_starts() -> None:
+    for source in (
+        "os.environ['PYTHONPATH'] = 'lib'\nos.system('python -m m')",
+        "subprocess.run(['python', '-m', 'm'], env={**os.environ, 'PYTHONPATH': 'lib'})",
+    ):
+        (use,) = code(source).uses
+        assert use.search == {f"{WORK}/lib"}
+
+
+def test_paths_from_the_file_itself_are_read_in_texts() -> None:
+    for source in (
+        "HERE = Path(__file__).parent\nsubprocess.run(['sh', f'{HERE}/x.sh'])",
+        "subprocess.run(['sh', os.path.dirname(__file__) + '/x.sh'])",
+        "HERE = os.path.dirname(__file__)\nos.system(f'sh {HERE}/x.sh {day}')",
+        "subprocess.run(shlex.split(f'sh {Path(__file__).parent}/x.sh'))",
+    ):
+        (use,) = [use for use in code(source).uses if use.role == "script"]
+        assert use.paths == {f"{OWN}/../x.sh"}
+        assert "\0" not in use.text
+
+
+def test_names_that_a_package_gives_are_modules() -> None:
+    source = "__all__ = ['a'] + ['b']\n__all__ += ['c']\n__all__.append('d')\n__all__.extend(['e'])"
+    uses = code(source, is_package=True).uses
+    assert [use.text for use in uses] == [".a", ".b", ".c", ".d", ".e"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "os.system(line)",
         "line = line + 'x'\nos.system(line)",
         "subprocess.run([tool, 'x'])",

@@ -339,6 +339,7 @@ def test_names_of_programs_are_told_to_which_the_project_may_give_a_meaning(
         ("echo python x.py; grep python x.py; which sh x.sh; curl -d @x.py u; ruff check x.py", ""),
         ("git commit -m 'python x.py'; test -x x.sh; cp x.py y.py; wc -l x.sql", ""),
         ("mail -s './x.sh failed' me; notify 'see ./y.sh'", ""),
+        ("t --shell bash < d.csv; cat d.csv | t --to python; t install make; t batch -f d.txt", ""),
         # files that it may execute
         ("snow sql -f q.sql; mlr put -f=x.mlr d.csv", "given q.sql, given x.mlr"),
         ("docker run -v $PWD/x.sh:/x.sh i; sqlplus me @q.sql", "given x.sh, given q.sql"),
