@@ -179,6 +179,7 @@ class _Capture:
         self.written = {path for trail in found.values() for path in trail.writes}
         self.texts = {"": Problems(self.file, self.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
+        once: set[str] = set()
         left: list[tuple[tuple[str, ...], Open]]
         left = [(("tasks", name), one) for name, trail in found.items() for one in trail.open]
         # What hooks execute is not captured, but missed all the same.
@@ -205,6 +206,10 @@ class _Capture:
                 told[True][reason] = None
                 continue
             is_told, message, hint = self._said(one)
+            if one.beside or one.use.role == "loaded":
+                if message in once:  # as of hundreds of tasks that start one program
+                    continue
+                once.add(message)
             problem = self._problem(at, one.by, one.use.text, message, hint, one.use)
             told[is_told][problem] = None
         return tuple(told[True]), tuple(told[False])

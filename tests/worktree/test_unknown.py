@@ -177,6 +177,13 @@ def test_code_that_a_program_finds_by_its_own_rules_is_warned_of(root: Path) -> 
     assert told(root, command("docker run x; npm ci; go version")) == []
 
 
+def test_of_one_program_it_is_said_once_however_many_tasks_start_it(root: Path) -> None:
+    write(root, "q.sql")
+    tasks = [command(f"dbt run --select m{number}; snow -f q.sql") for number in range(3)]
+    found = captured(root, *tasks).unknown
+    assert [(one.line, one.message.split()[-1]) for one in found] == [(3, "dbt"), (3, "captured")]
+
+
 def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> None:
     write(root, "q.sql")
     (found,) = captured(root, command("snow sql -f q.sql")).unknown
