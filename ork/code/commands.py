@@ -46,7 +46,9 @@ _LOADING = re.compile(
     r"|\||`|@|!|\\"
 )
 _GUESSED = frozenset(("script", "module", "code"))
+_READ = frozenset(("program", "script", "sourced"))
 _LINE = re.compile(r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s")
+_WRITING = frozenset(("cp", "mv", "ln", "install", "tee"))
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
 
@@ -71,7 +73,7 @@ class Commands(ABC):
         self.branches: list[tuple[str, int]] = []  # that are open: kind, and number of uses before
         self.late: list[int] = []  # the uses of functions
         self.arguments: dict[str, Values] = {}  # of a line that is read
-        self.texts: dict[str, Word] = {}  # files that are written, and their texts
+        self.texts: dict[str, list[Word]] = {}  # files that are written, and their texts
         self.is_guess = False  # whether what is read may be no command
 
     @abstractmethod
@@ -320,11 +322,12 @@ class Commands(ABC):
         self.say(
             role, word.start, paths=paths, text=word.text, **{"folders": self.folders, **about}
         )
-        if self.texts and role != "command":
-            for path in self.texts.keys() & set(map(_shortest, paths)):
-                text = self.texts.pop(path)  # which is read but once
-                language = about.get("language") or language_of(text.text.encode())
-                self.code_given(text, {**about, "language": language})
+        if self.texts and role in _READ:
+            for path in sorted(self.texts.keys() & set(map(_shortest, paths))):
+                if parts := self.texts.pop(path, []):  # which are read but once
+                    text = parts[0]._replace(text="\n".join(part.text for part in parts))
+                    language = about.get("language") or language_of(text.text.encode())
+                    self.code_given(text, {**about, "language": language})
 
     def builtin(self, name: str, words: list[Word], command: Command) -> bool:
         """Do what a command of the shell itself does; say whether it is one."""
@@ -370,7 +373,7 @@ class Commands(ABC):
         if variable:
             searched = (words[one.word].after(one.start) for one in found if one.what == "search")
             listed = self.listed(variable, command)
-            about["search"] = listed.union(*(self.places(word) for word in searched))
+            about["search"] = listed.union(*(self.places(word.values) for word in searched))
         for one in (one for one in found if one.what == "list"):
             self.listed_files(words[one.word].after(one.start))
         found = [one for one in found if one.what not in ("search", "list")]
@@ -380,7 +383,7 @@ class Commands(ABC):
             if word.text[:2] in ("-M", "-m"):
                 self.code_given(word._replace(text=f"use {word.text[2:]};"), about)
         kept = self.folders
-        for word in _entered(spec, words):
+        for word in _entered(spec, words) if spec.folder else ():
             self.folders = frozenset(joined(f, v) for f in kept for v in word.values)
         for what, index, start in found:
             word = words[index].after(start)
@@ -548,18 +551,17 @@ class Commands(ABC):
 
     def written(self, base: str, words: list[Word], command: Command) -> None:
         """Note the files that arguments tell to write."""
-        plain = [word for word in words[1:] if not word.text.startswith("-")]
-        targets = [
-            word for before, word in pairwise(words) if before.text in ("-o", "-O", "--output")
-        ]
-        if base in ("cp", "mv", "ln", "install") and len(plain) > 1:
-            for word in plain[:-1]:
+        if base in _WRITING:
+            plain = [word for word in words[1:] if not word.text.startswith("-")]
+            if base == "tee":
+                self.write(plain, command.piped.printed() if command.piped else ())
+            for word in plain[:-1] if base != "tee" else ():
                 name = word.text.rpartition("/")[2]
                 below = frozenset(v and f"{v.rstrip('/')}/{name}" for v in plain[-1].values)
                 self.write([plain[-1], word._replace(values=below)], [Printed(word, True)])
-        elif base == "tee":
-            self.write(plain, command.piped.printed() if command.piped else ())
-        self.write(targets, command.printed() if targets else ())
+        for before, word in pairwise(words):
+            if before.text in ("-o", "-O", "--output"):
+                self.write([word], command.printed())
 
     def write(
         self, targets: list[Word], printed: Iterable[Printed] = (), text: Word | None = None
@@ -567,22 +569,24 @@ class Commands(ABC):
         """Note the files that are written, and those that they are made of, or their text."""
         if not targets:
             return
-        places = [place for word in targets for place in self.places(word)]
+        places = [place for word in targets for place in self.places(word.values)]
         self.writes.update(places)
         if text is not None:
-            self.texts.update(dict.fromkeys(map(_shortest, places), text))
+            for path in map(_shortest, places):
+                self.texts.setdefault(path, []).append(text)  # as `>>` goes on with it
         sources = (
             place
             for one in islice(printed, COPIES_MAX)
-            for place in self.places(one.file)
-            if one.is_whole or is_named_as_code(place)
+            for place in self.places(
+                one.file.values if one.is_whole else filter(is_named_as_code, one.file.values)
+            )
         )
         made = islice(product(places, sources), COPIES_MAX)
         self.copies.update(pair for pair in made if pair[0] != pair[1])
 
-    def places(self, word: Word) -> frozenset[str]:
-        """Return the files that a word may name."""
-        found = (joined(folder, value) for folder in self.folders for value in word.values)
+    def places(self, values: Iterable[str | None]) -> frozenset[str]:
+        """Return the files that a word may name which can be this."""
+        found = (joined(folder, value) for value in values for folder in self.folders)
         return frozenset(path for path in found if path is not None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 
@@ -388,14 +389,7 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
 
     A word that is None could be anything but an option. What comes after the script is its own.
     """
-    options = {
-        **dict.fromkeys(f"{spec.words} {spec.folder}".split(), ""),
-        **dict.fromkeys(spec.search.split(), "search"),
-        **dict.fromkeys(spec.lists.split(), "list"),
-        **dict.fromkeys(spec.files.split(), "file"),
-        **dict.fromkeys(spec.code.split(), "code"),
-        **dict.fromkeys(spec.module.split(), "module"),
-    }
+    options = _options(spec)
     at, line, skipped, is_told = 1, False, False, False
     has_script = any(spec.ends and word and word.endswith(spec.ends) for word in words)
     while at < len(words):
@@ -433,6 +427,20 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
             yield Argument("code", at)
         elif spec.positional:
             yield Argument("script", at)
+
+
+@cache
+def _options(spec: Interpreter) -> dict[str, str]:
+    """Return the options of an interpreter that take something, each with what that is to it."""
+    taken = {
+        f"{spec.words} {spec.folder}": "",
+        spec.search: "search",
+        spec.lists: "list",
+        spec.files: "file",
+        spec.code: "code",
+        spec.module: "module",
+    }
+    return {option: what for options, what in taken.items() for option in options.split()}
 
 
 def reads_script(spec: Interpreter, words: Sequence[str | None]) -> bool:

@@ -141,7 +141,8 @@ _LANGUAGES: dict[str, _Language] = {
     "awk": _Language(
         "#",
         (_Form(rf"^[ \t]*@include\s+{_LITERAL}", WORK, ("", ".awk")),),
-        start=rf"\bsystem\s*\(\s*{_LITERAL}|(?:\||(?={_QUOTED}\s*\|))\s*(?P<line>{_QUOTED})",
+        start=rf"\bsystem\s*\(\s*{_LITERAL}|(?:\||(?={_QUOTED}\s*\|))\s*(?P<line>{_QUOTED})"
+        rf"|{_QUOTED}",  # any other text, which may have a bar as well
     ),
 }
 

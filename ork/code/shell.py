@@ -35,6 +35,7 @@ _EXPANDED = frozenset("'\"\\$`<>")
 _BACKQUOTED = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)'")
 _ESCAPED = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
+_KEPT = re.compile(r"\\([$`\\])")  # what a shell leaves as it is in a here-document
 _PARAMETER = re.compile(r"BASH_SOURCE\[0\]|[A-Za-z_]\w*|[0-9@*#?$!-]")
 _CHOICE = re.compile(r":?[-=+?]")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^]\s]*\]|\+)?=")
@@ -459,6 +460,8 @@ class _Reader(Commands):
         body = self.text[start:end]
         if not quoted and ("$(" in body or "`" in body):
             self.within(body, start, lambda: self.pieces(""))
+        if not quoted:
+            body = _KEPT.sub(r"\1", body)
         return Word(frozenset((body,)), body, start)
 
     def simple(self) -> Word | None:

@@ -459,7 +459,7 @@ class _Walk:
             for path in sorted(path for path in use.paths if path is not None):
                 for one in self._spread(path, node):
                     yield from self._file(use, one, node)
-        for path in sorted(code.writes):
+        for path in sorted(code.writes.difference(path for path, _ in code.copies)):
             if place := self._place(path, node):
                 yield _Written(place)
         for path, source in sorted(code.copies):

@@ -122,6 +122,10 @@ def test_of_what_a_script_starts_an_unknown_program_is_no_reason_for_a_warning()
     assert use.role == "unclear"
 
 
+def test_a_bar_in_a_text_of_awk_starts_nothing() -> None:
+    assert read_script('{ print $1 "|" $2; print "./x" }', "awk").uses == ()
+
+
 def test_the_place_of_each_use_is_told() -> None:
     (use,) = read_script("x <- 1\n  y; source(z)\n", "r").uses
     assert (use.line, use.column, use.text) == (2, 6, "source(z)")

@@ -461,6 +461,19 @@ def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
             "python -m timeit -s 'import m' 'm.f()'",
             "module timeit, code -s, code import m, code m.f()",
         ),
+        (
+            "cat > x.sh <<E\ncd \\$DIR\nsh a.sh\nE\nsh x.sh; cat > y.sh <<'E'\nsh \\$1\nE\nsh y.sh",
+            "script x.sh, script ?, script y.sh, script $1",
+        ),
+        (
+            "echo 'sh a.sh' > x.sh; echo 'sh b.sh' >> x.sh; sh x.sh",
+            "script x.sh, script a.sh, script b.sh",
+        ),
+        (
+            "echo 'sh b' > a; echo 'sh a; ./c' > b; for f in a b; do sh $f; done",
+            "script a|b, script b, script a, program c",
+        ),
+        ("echo 'select ./a' > q.sql; snow -f q.sql; echo ./b > c; snow c", "given q.sql"),
         ("sh $(cat l.txt); . $(ls x.sh)", "script ?, sourced ?"),
         ("npm start; npm run t; hatch run u", ""),
     ],
