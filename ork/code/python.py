@@ -13,13 +13,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 from shlex import split
 from typing import TypeGuard
 
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
 
+FOLDERS_MAX = 16  # that one program enters
+STARTED_MAX = 100_000  # words and characters of the commands that one program starts
 _ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
@@ -97,6 +99,7 @@ class _Reading:
         self.copies: set[tuple[str, str]] = set()
         self.environ: dict[str, str] = {}  # that the program sets for all that it starts
         self.folders: list[str | None] = [WORK]  # where it may be
+        self.started = 0  # words and characters of commands
         self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
 
     def uses(self) -> Iterator[Use]:
@@ -151,7 +154,10 @@ class _Reading:
         entered = (
             call.args[0] for call in calls if self._function(call.func) == _ENTERING and call.args
         )
-        self.folders += [joined(WORK, self._path(one)) for one in entered]
+        places = (joined(WORK, self._path(one)) for one in entered)
+        folders = [*islice(dict.fromkeys((WORK, *places)), FOLDERS_MAX + 1)]
+        # Of a program that enters many it is not known where it starts others.
+        self.folders = folders if len(folders) <= FOLDERS_MAX else [None]
 
     def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
         """Return the name of what is called, and the dotted name before it."""
@@ -296,6 +302,9 @@ class _Reading:
 
     def _start(self, call: ast.Call) -> Iterator[Use]:
         """Yield what a command executes that is started from Python."""
+        if self.started > STARTED_MAX:
+            yield _placed(call, Use("unclear"))
+            return
         command = _argument(call, 0, "args", "cmd", "command")
         options = {one.arg: one.value for one in call.keywords}
         folders = self.folders
@@ -313,6 +322,7 @@ class _Reading:
         variables = {**self.environ, **self._variables(call)}
         read = self._path(self._read(options.get("stdin") or options.get("input")))
         line = self._line(command) if words is None else None
+        self.started += (len(line or "") if words is None else len(words)) * len(folders)
         for folder in folders:
             if words is not None:
                 code = read_words(words, variables, folder=folder, stdin=joined(WORK, read))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ork.code.programs import language_of
-from ork.code.shell import read_shell
+from ork.code.shell import TEXT_MAX, read_shell
 from ork.code.use import UNKNOWN, WORK, Code, Use
 
 LINES_MAX = 20_000
@@ -20,7 +20,7 @@ _ANY = "${_}"  # what a shell puts there is not known
 _VARIABLE = re.compile(
     r"(?:(?:export|override|private)[ \t]+)*([\w.-]+)[ \t]*([:?+!]{0,3}=)(.*)", re.S
 )
-_BESIDE = re.compile(r"[^\t#=;][^#=;]*:[^#=;]*;(.*)", re.S)  # a rule, and its recipe in one line
+_BESIDE = re.compile(r"[^#=;:]+:[^#=;]*;(.*)", re.S)  # a rule, and its recipe in one line
 _INCLUDE = re.compile(r"([-s]?)include[ \t]+(.*)")
 _ONE_SHELL = re.compile(r"^\.ONESHELL\b", re.M)
 _IMPLIED = {"MAKE": "make", "CURDIR": ".", "SHELL": "sh", "RM": "rm -f", "AR": "ar", "AS": "as"}
@@ -82,8 +82,8 @@ def _expanded(
     text: str, values: dict[str, str | None], known: dict[str, str], depth: int = 0
 ) -> str:
     """Return a line as the shell gets it, with its own variables for those that are not known."""
-    parts, at = [], 0
-    while (sign := text.find("$", at)) >= 0:
+    parts, at, length = [], 0, 0
+    while (sign := text.find("$", at)) >= 0 and length <= TEXT_MAX:
         parts.append(text[at:sign])
         following = text[sign + 1 : sign + 2]
         if following in ("(", "{"):
@@ -104,6 +104,7 @@ def _expanded(
             parts.append(known[inner])
         else:
             parts.append(_unknown(inner))
+        length += len(parts[-1])
     return "".join([*parts, text[at:]])
 
 

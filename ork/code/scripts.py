@@ -22,7 +22,7 @@ LOADED_MAX = 5000  # files, in each form
 HERE = f"{OWN}/.."  # the folder of the script itself
 _QUOTED = r"""(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
 # What stands for a folder is taken for the character NUL before it is read.
-_SEVERAL = rf"{_QUOTED}(?:\s*,\s*\[?\s*{_QUOTED})*"
+_SEVERAL = rf"{_QUOTED}(?:\s*,\s*(?:\[\s*)?{_QUOTED})*"
 _LITERAL = rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL})"
 _WORD = r"[\"']?(?P<path>[^\s;'\"]+)"
 _CODE_CHARACTERS = 60  # that a complaint quotes
@@ -87,39 +87,41 @@ _LANGUAGES: dict[str, _Language] = {
                 dots="::",
             ),
         ),
-        folder=r"\$(?:FindBin::)?(?:Real)?Bin\b(?:\s*\.)?|\bdirname\s*\(?\s*__FILE__\s*\)?\s*\.",
-        search=r"(?:\buse\s+lib\b|@INC\s*,)\s*(?:qw\s*[(/]|\(?)\s*"
+        folder=r"\$(?:FindBin::)?(?:Real)?Bin\b(?:\s*\.)?"
+        r"|\bdirname\s*(?:\(\s*)?__FILE__\s*(?:\)\s*)?\.",
+        search=r"(?:\buse\s+lib\b|@INC\s*,)\s*(?:(?:qw\s*[(/]|\()\s*)?"
         rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL}|[\w./]+)",
         computed=r"(?<![\w$>])(?:require|do)\s+[\"']?\$\w|^[ \t]*use\s+lib\s+[\"']?\$",
-        start=rf"(?<![\w$>])(?:system|exec)\s*\(?\s*{_LITERAL}|(?P<line>`[^`\n]*`)",
+        start=rf"(?<![\w$>])(?:system|exec)\s*(?:\(\s*)?{_LITERAL}|(?P<line>`[^`\n]*`)",
     ),
     "ruby": _Language(
         "#",
         (
-            _Form(rf"\brequire_relative\s*\(?\s*{_LITERAL}", HERE, ("", ".rb")),
-            _Form(rf"(?<![\w.])(?:load|require)\s*\(?\s*{_LITERAL}", WORK, ("", ".rb")),
-            _Form(rf"(?<![\w.])require\s*\(?\s*{_LITERAL}", INC, (".rb",)),
+            _Form(rf"\brequire_relative\s*(?:\(\s*)?{_LITERAL}", HERE, ("", ".rb")),
+            _Form(rf"(?<![\w.])(?:load|require)\s*(?:\(\s*)?{_LITERAL}", WORK, ("", ".rb")),
+            _Form(rf"(?<![\w.])require\s*(?:\(\s*)?{_LITERAL}", INC, (".rb",)),
         ),
-        folder=r"\bFile\.join\s*\(?\s*__dir__\s*,",
-        search=rf"(?:\$LOAD_PATH|\$:)\s*(?:<<|\.unshift|\.push)\s*\(?\s*{_LITERAL}",
-        start=rf"(?<![\w.])(?:system|exec|spawn)\s*\(?\s*{_LITERAL}|(?P<line>`[^`\n]*`)",
+        folder=r"\bFile\.join\s*(?:\(\s*)?__dir__\s*,",
+        search=rf"(?:\$LOAD_PATH|\$:)\s*(?:<<|\.unshift|\.push)\s*(?:\(\s*)?{_LITERAL}",
+        start=rf"(?<![\w.])(?:system|exec|spawn)\s*(?:\(\s*)?{_LITERAL}|(?P<line>`[^`\n]*`)",
     ),
     "php": _Language(
         "//|#",
         tuple(
-            _Form(rf"\b(?:require|include)(?:_once)?\s*\(?\s*{_LITERAL}", at) for at in (WORK, HERE)
+            _Form(rf"\b(?:require|include)(?:_once)?\s*(?:\(\s*)?{_LITERAL}", at)
+            for at in (WORK, HERE)
         ),
         folder=r"(?:\b__DIR__|\bdirname\s*\(\s*__FILE__\s*\))\s*\.",
-        computed=r"\b(?:require|include)(?:_once)?\s*\(?\s*\$",
+        computed=r"\b(?:require|include)(?:_once)?\s*(?:\(\s*)?\$",
         start=rf"(?<![\w>:$])(?:exec|system|shell_exec|passthru|popen)\s*\(\s*{_LITERAL}",
     ),
     "lua": _Language(
         "--",
         (
-            _Form(rf"\b(?:dofile|loadfile)\s*\(?\s*{_LITERAL}"),
-            _Form(rf"\brequire\s*\(?\s*{_LITERAL}", WORK, (".lua", "/init.lua"), dots="."),
+            _Form(rf"\b(?:dofile|loadfile)\s*(?:\(\s*)?{_LITERAL}"),
+            _Form(rf"\brequire\s*(?:\(\s*)?{_LITERAL}", WORK, (".lua", "/init.lua"), dots="."),
         ),
-        start=rf"\b(?:os\.execute|io\.popen)\s*\(?\s*{_LITERAL}",
+        start=rf"\b(?:os\.execute|io\.popen)\s*(?:\(\s*)?{_LITERAL}",
     ),
     "julia": _Language(
         "#",

@@ -19,7 +19,8 @@ from ork.code.use import UNKNOWN, WORK, Code, Values, above
 from ork.code.words import POSSIBLE_MAX, Command, Printed, Word, literal, together
 
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
-TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is longer
+TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is longer,
+COMMANDS_MAX = 50_000  # nor has more
 
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|(?![&]>)[;&|()\n]")
@@ -116,6 +117,7 @@ class _Reader(Commands):
         self.is_cut = len(text) > TEXT_MAX
         self.origin: int | None = None  # where the whole text has what is read, if not all of it
         self.depth = 0
+        self.number = 0  # of commands
         self.printed: list[Printed] = []  # of programs in the word that is read
         self.is_split = False  # whether the word that is read has an expansion outside of quotes
         self.skips: dict[int, int] = {}  # where a line ends -> where its here-documents end
@@ -179,6 +181,9 @@ class _Reader(Commands):
 
     def finish(self, command: Command, after: str, ran: list[Command]) -> None:
         """Do what a simple command does, which ends with an operator."""
+        self.number += 1
+        if self.number > COMMANDS_MAX:
+            raise _Broken
         command.is_apart = after in ("|", "|&", "&") or command.before in ("|", "|&")
         if command.words:
             ran.append(command)

@@ -340,6 +340,7 @@ class _Walk:
         writes: set[str] = set()
         copies: set[tuple[str, str]] = set()
         seen: set[_Node] = set()
+        added: dict[_Node, frozenset[str]] = {}  # of each program, by all of its files
         todo = [(first, "")]
         while todo:
             step, by = todo.pop()
@@ -355,7 +356,16 @@ class _Walk:
                 elif isinstance(item, _Written):
                     writes.add(item.path)
                     copies.update([(item.path, item.source)] if item.source else ())
-                elif item not in seen:
+                else:
+                    if item.added and item.file == item.zero:
+                        program = item._replace(added=frozenset())
+                        item = item._replace(added=added.get(program, item.added) | item.added)
+                        if len(item.added) > SEARCHED_MAX:
+                            opened[Open(by, Use("unclear", text="sys.path"))] = None
+                            continue
+                        added[program] = item.added
+                    if item in seen:
+                        continue
                     seen.add(item)
                     nodes.append((self._step(item), item.file))
             todo += reversed(nodes)
@@ -645,10 +655,11 @@ class _Walk:
             files = list(_packages(folder, self.kind))
             files += self._in([folder], name) if name else []
         else:
-            # What comes first depends on how and when a folder is added.
+            # Any of them may come first, which depends on how and when it is added.
             added = sorted(node.added)
-            orders = ([*added, *node.search], [*node.search, *added]) if added else ()
-            files = self._found(name, node.search, *orders)
+            holding = (one for one in added if self._in([one], name))
+            orders = [[*node.search, *added], *([one, *node.search, *added] for one in holding)]
+            files = self._found(name, *orders)
             if files:
                 yield from self._hidden(name, (*node.search, *added), node.file)
         for path in files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ork.code.python import read_inline, read_python
+from ork.code.python import FOLDERS_MAX, read_inline, read_python
 from ork.code.use import OWN, WORK, Code, Unreadable, Use
 
 
@@ -218,6 +218,13 @@ def test_a_command_starts_in_the_folder_that_the_program_has_entered() -> None:
     assert paths == {f"{WORK}/x.sh", f"{WORK}/sub/x.sh", f"{WORK}/z/y.sh"}
     (use,) = code("os.chdir(day)\nos.system('sh x.sh')").uses[:1]
     assert code("os.chdir(day)\nos.system('sh x.sh')").uses != (use,)
+
+
+def test_of_a_program_that_enters_many_folders_it_is_not_known_where_it_starts_others() -> None:
+    entered = "".join(f"os.chdir('d{number}')\n" for number in range(FOLDERS_MAX))
+    assert {use.role for use in code(f"{entered}os.system('sh x.sh')").uses} == {"unclear"}
+    started = code("os.chdir('d')\n" * 20_000 + "os.system('sh x.sh')\n" * 20_000).uses
+    assert {use.role for use in started} == {"script", "unclear"}
 
 
 def test_variables_that_a_program_sets_are_those_of_what_it_starts() -> None:

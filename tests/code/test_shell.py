@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.code.shell import read_shell, read_words
+from ork.code.shell import COMMANDS_MAX, read_shell, read_words
 from ork.code.use import OWN, WORK, ZERO, Code
 
 SIGNS = {f"{WORK}/./": "", f"{WORK}/": "", WORK: ".", f"{OWN}/..": "<own>", f"{ZERO}/..": "<zero>"}
@@ -480,6 +480,12 @@ def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
 )
 def test_more_programs_that_start_others(line: str, uses: str) -> None:
     assert ", ".join(executed(read_shell(line))) == uses
+
+
+def test_of_a_text_with_more_commands_than_anybody_writes_the_rest_is_told_as_not_known() -> None:
+    uses = read_shell("./x\n" * COMMANDS_MAX + "./y\n").uses
+    assert {use.role for use in uses} == {"command", "program", "unclear"}
+    assert {path for use in uses for path in use.paths} == {f"{WORK}/./x"}
 
 
 def test_code_in_other_languages_is_told_if_it_may_load_a_file() -> None:

@@ -93,6 +93,17 @@ def test_python_starts_others_with_the_variables_that_it_sets(root: Path) -> Non
         assert paths(root, command("python s/x.py")) == ["lib/m.py", "s/x.py"]
 
 
+def test_folders_that_many_modules_add_are_searched_together(root: Path) -> None:
+    numbers = range(14)
+    for n in numbers:
+        write(root, f"a{n}.py", f"import sys\nsys.path.insert(0, 'd{n}')")
+        write(root, f"d{n}/m.py")
+    write(root, "x.py", "\n".join(f"import a{n}" for n in numbers) + "\nimport m")
+    found = captured(root, command("python x.py"))
+    assert {f"d{n}/m.py" for n in numbers} <= set(found.files)
+    assert (found.unknown, found.silent) == ((), ())
+
+
 def test_of_a_program_that_python_begins_all_is_python(root: Path) -> None:
     write(root, "tool", "#!/usr/bin/env python3\nimport a", mode=0o755)
     write(root, "a.py", "import b")
