@@ -41,13 +41,13 @@ GUESSES_MAX = 8  # words of one command that may begin another
 GUESSED_WORDS_MAX = 1000  # of that
 _PRELOADING = {"BASH_ENV": "shell", "LD_PRELOAD": "closed"}
 # What code in other languages has that loads a file.
-_LOADING = re.compile(
+_LOADING = (
     r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
     r"|\||`|@|!|\\"
 )
 _GUESSED = frozenset(("script", "module", "code"))
 _READ = frozenset(("program", "script", "sourced"))
-_LINE = re.compile(r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s")
+_LINE = r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s"
 _WRITING = frozenset(("cp", "mv", "ln", "install", "tee"))
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
@@ -287,7 +287,7 @@ class Commands(ABC):
             below = words[start : start + GUESSED_WORDS_MAX]
             begun = replace(command, words=below, assigned=dict(command.assigned))
             self.run(begun, by_shell=False, depth=depth + 1)
-        lines = (w for w in words[1:] if " " in w.text and _LINE.search(w.only or ""))
+        lines = (w for w in words[1:] if " " in w.text and re.search(_LINE, w.only or ""))
         for word in islice(lines, GUESSES_MAX):
             self.line(word)
         self.is_guess = False
@@ -523,7 +523,7 @@ class Commands(ABC):
             self.line(word)
             self.arguments = kept
         elif about["language"] == "python" or (
-            about["language"] in LANGUAGES and _LOADING.search(word.text)
+            about["language"] in LANGUAGES and re.search(_LOADING, word.text)
         ):
             self.say("code", word.start, text=word.text, folders=self.folders, **about)
 

@@ -24,7 +24,7 @@ FOLDERS_MAX = 16  # that one program enters
 STARTED_MAX = 100_000  # words and characters of the commands that one program starts
 _ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
-_EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
+_EXPANSION = r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)"
 _IMPORTING = frozenset(("import_module", "__import__", "run_module"))
 _FINDING = frozenset(("find_spec", "resolve_name", "locate"))  # of importlib, pkgutil, pydoc
 _LOADING = {
@@ -37,8 +37,8 @@ _LOADING = {
 _PATHS = ("path_name", "location", "input_path")
 _ENTERING = ("chdir", "os")
 _ASKING = (("get", "os.environ"), ("getenv", "os"))
-_PERCENT = re.compile(r"%[-#0 +.\d]*[a-zA-Z]")
-_FIELD = re.compile(r"\{([^{}:!.\[]*)[^{}]*\}")
+_PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
+_FIELD = r"\{([^{}:!.\[]*)[^{}]*\}"
 _DEPTH_MAX = 20  # of expressions that are followed
 _LINKING = frozenset(("CDLL", "PyDLL", "LoadLibrary", "dlopen"))  # of ctypes and cffi
 _STARTING = {
@@ -84,7 +84,7 @@ def read_inline(text: str) -> Code | Unreadable:
     """Return what Python code in a shell line executes; what the shell expands is left open."""
     found = read_python(text.encode("utf-8", "replace"))
     if isinstance(found, Unreadable) and "$" in text:
-        return read_python(_EXPANSION.sub("0", text).encode("utf-8", "replace"))
+        return read_python(re.sub(_EXPANSION, "0", text).encode("utf-8", "replace"))
     return found
 
 
@@ -381,7 +381,7 @@ class _Reading:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
             whole = iter(getattr(node.right, "elts", [node.right]))
             template = self._constant(node.left)
-            return template and _PERCENT.sub(lambda _: self._part(next(whole, None)), template)
+            return template and re.sub(_PERCENT, lambda _: self._part(next(whole, None)), template)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             called, owner = self._function(node.func)
             template = self._constant(node.func.value)
@@ -397,7 +397,11 @@ class _Reading:
         given = {str(number): one for number, one in enumerate(call.args)}
         given |= {one.arg or "": one.value for one in call.keywords}
         numbers = map(str, count())
-        return _FIELD.sub(lambda found: self._part(given.get(found[1] or next(numbers))), template)
+
+        def filled(field: re.Match[str]) -> str:
+            return self._part(given.get(field[1] or next(numbers)))
+
+        return re.sub(_FIELD, filled, template)
 
     def _part(self, node: ast.expr | None) -> str:
         """Return what stands in a line for an expression that is put into it."""

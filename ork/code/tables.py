@@ -33,8 +33,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "pixi.toml": ("tasks",),
 }
 TABLE_MAX = 1024 * 1024  # bytes
-_FUNCTION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*")
-_ENTRY = re.compile(r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]")
+_FUNCTION = r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*"
+_ENTRY = r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]"
 
 
 class Entry(NamedTuple):
@@ -52,7 +52,7 @@ def read_table(path: str, data: bytes) -> dict[str, Entry]:
         return {}
     text = data.decode("utf-8", "replace")
     if name.startswith("setup."):
-        return {one[1]: Entry(one[2], at=_line(text, one[1])) for one in _ENTRY.finditer(text)}
+        return {one[1]: Entry(one[2], at=_line(text, one[1])) for one in re.finditer(_ENTRY, text)}
     import tomllib  # which takes its time, and few projects need
 
     try:
@@ -85,7 +85,7 @@ def _entry(value: Json, at: int) -> Entry:
         texts = [one for one in value if isinstance(one, str)]
         value = ("\n" if any(" " in one for one in texts[:1]) else " ").join(texts)
     text = value if isinstance(value, str) else ""
-    function = _FUNCTION.fullmatch(text)
+    function = re.fullmatch(_FUNCTION, text)
     return Entry(function[1], at=at) if function else Entry(line=text, at=at)
 
 

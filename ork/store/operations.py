@@ -23,7 +23,7 @@ from ork.store.store import Stamp, Store, Transaction
 Move: TypeAlias = tuple[str, Oid | None, Oid | None]  # the name of a ref, from where, to where
 
 _CANDIDATES_MAX = 10
-_OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{1,18})", re.ASCII)
+_OF_RUN = r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>[0-9]{1,18})"
 
 
 class OperationEntry(Value, frozen=True, kw_only=True):
@@ -177,7 +177,7 @@ def without_runs(moves: Iterable[Move]) -> tuple[list[Move], dict[tuple[str, str
     others: list[Move] = []
     gone: dict[tuple[str, str], list[int]] = {}
     for move in moves:
-        if found := _OF_RUN.fullmatch(move[0]):
+        if found := re.fullmatch(_OF_RUN, move[0]):
             what = "logs of runs" if found["what"] == "logs" else "runs"
             gone.setdefault((found["workflow"], what), []).append(int(found["number"]))
         else:
