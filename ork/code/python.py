@@ -360,14 +360,14 @@ class _Reading:
         if isinstance(node, ast.Call) and self._function(node.func)[0] == "split":
             of_shlex = self._function(node.func)[1] == "shlex" and node.args
             line = self._line(node.args[0] if of_shlex else getattr(node.func, "value", None))
+            self.started += len(line or "")
             with suppress(ValueError):
                 return [self._filled(word) for word in split(line or "")] or None
         return None
 
     def _filled(self, word: str) -> str | None:
         """Return a word of a line with the paths that are put into it."""
-        for name, path in self.put_in.items():
-            word = word.replace(f"${{{name}}}", path)
+        word = re.sub(r"\$\{(\w+)\}", lambda one: self.put_in.get(one[1], one[0]), word)
         return None if _ANY in word or "\0" in word[1:] else word
 
     def _line(self, node: ast.expr | None, depth: int = 0) -> str | None:

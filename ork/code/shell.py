@@ -19,7 +19,7 @@ from ork.code.use import UNKNOWN, WORK, Code, Values, above
 from ork.code.words import POSSIBLE_MAX, Command, Printed, Word, literal, together
 
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
-TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is longer,
+TEXT_MAX = 1024 * 1024  # characters: no person writes a longer script, or more in lines within it,
 COMMANDS_MAX = 50_000  # nor has more
 
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)+")
@@ -118,6 +118,7 @@ class _Reader(Commands):
         self.origin: int | None = None  # where the whole text has what is read, if not all of it
         self.depth = 0
         self.number = 0  # of commands
+        self.length = 0  # of all lines within lines
         self.printed: list[Printed] = []  # of programs in the word that is read
         self.is_split = False  # whether the word that is read has an expansion outside of quotes
         self.skips: dict[int, int] = {}  # where a line ends -> where its here-documents end
@@ -376,6 +377,9 @@ class _Reader(Commands):
 
     def within(self, text: str, origin: int, read: Callable[[], T]) -> T:
         """Read a text that stands in this one."""
+        self.length += len(text)
+        if self.length > TEXT_MAX:
+            raise _Broken
         kept = self.text, self.at, self.skips, self.origin
         self.text, self.at, self.skips = text, 0, {}
         self.origin = origin if self.origin is None else self.origin

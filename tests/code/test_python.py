@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ork.code.python import FOLDERS_MAX, read_inline, read_python
+from ork.code.python import FOLDERS_MAX, STARTED_MAX, read_inline, read_python
 from ork.code.use import OWN, WORK, Code, Unreadable, Use
 
 
@@ -225,6 +225,11 @@ def test_of_a_program_that_enters_many_folders_it_is_not_known_where_it_starts_o
     assert {use.role for use in code(f"{entered}os.system('sh x.sh')").uses} == {"unclear"}
     started = code("os.chdir('d')\n" * 20_000 + "os.system('sh x.sh')\n" * 20_000).uses
     assert {use.role for use in started} == {"script", "unclear"}
+
+
+def test_a_line_that_cannot_be_split_counts_among_what_a_program_starts() -> None:
+    line = f'subprocess.run("\'{"a" * STARTED_MAX}".split())\n'
+    assert {use.role for use in code(f"{line}os.system('sh x.sh')").uses} == {"unclear"}
 
 
 def test_variables_that_a_program_sets_are_those_of_what_it_starts() -> None:

@@ -488,6 +488,13 @@ def test_of_a_text_with_more_commands_than_anybody_writes_the_rest_is_told_as_no
     assert {path for use in uses for path in use.paths} == {f"{WORK}/./x"}
 
 
+def test_of_more_lines_within_lines_than_anybody_writes_it_is_not_known_what_they_execute() -> None:
+    line = "eval " * 30_000 + "./x"
+    told = {use.role for use in read_shell(f"eval ./y; {line}").uses}
+    assert told == {"command", "program", "unclear"}
+    assert "unclear" not in {use.role for use in read_shell(f"eval ./y; {line[-100:]}").uses}
+
+
 def test_code_in_other_languages_is_told_if_it_may_load_a_file() -> None:
     line = "Rscript -e 'source(\"a.R\")' -e 'x <- 1'; sqlite3 a.db '.read x.sql' 'select 1'"
     uses = [use for use in read_shell(line).uses if use.role == "code"]
