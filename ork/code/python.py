@@ -377,7 +377,8 @@ class _Reading:
             return "".join(self._part(part) for part in node.values)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth < 20:
             before = self._line(node.left, depth + 1)
-            return before and before + (self._line(node.right, depth + 1) or _ANY)
+            # What is added is seldom a sum as well: not twice as much to read with each name.
+            return before and before + (self._line(node.right, depth + 10) or _ANY)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
             whole = iter(getattr(node.right, "elts", [node.right]))
             template = self._constant(node.left)

@@ -227,6 +227,11 @@ def test_of_a_program_that_enters_many_folders_it_is_not_known_where_it_starts_o
     assert {use.role for use in started} == {"script", "unclear"}
 
 
+def test_a_line_that_doubles_with_each_name_is_read_to_an_end() -> None:
+    doubled = "".join(f"a{n} = a{n - 1} + a{n - 1}\n" for n in range(1, 26))
+    assert not code(f"a0 = 'x'\n{doubled}os.system(a25)").writes
+
+
 def test_a_line_that_cannot_be_split_counts_among_what_a_program_starts() -> None:
     line = f'subprocess.run("\'{"a" * STARTED_MAX}".split())\n'
     assert {use.role for use in code(f"{line}os.system('sh x.sh')").uses} == {"unclear"}
