@@ -40,11 +40,18 @@ COPIES_MAX = 1000  # of files, by one command
 GUESSES_MAX = 8  # words of one command that may begin another
 GUESSED_WORDS_MAX = 1000  # of that
 _PRELOADING = {"BASH_ENV": "shell", "LD_PRELOAD": "closed"}
+_OPTIONS = {"NODE_OPTIONS": "node", "PERL5OPT": "perl", "RUBYOPT": "ruby"}  # that they have more of
+# Options of programs which otherwise execute nothing: what follows is a line for a shell.
+_STARTED = re.compile(
+    r"--(?:to-command|use-compress-program|checkpoint-action=exec)=|alias\.[\w.-]+=!"
+)
+_STARTED_NEXT = frozenset(("--to-command", "--use-compress-program", "-I"))
 # What code in other languages has that loads a file.
 _LOADING = (
     r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
     r"|\||`|@|!|\\"
 )
+_REQUIRING = ("js", "ruby")  # whose options name what they load as the language itself does
 _GUESSED = frozenset(("script", "module", "code"))
 _READ = frozenset(("program", "script", "sourced"))
 _LINE = r"(?:^|[;&|(]\s*)(?:python[\d.]*|bash|sh|Rscript|node|uv run|poetry run)\s"
@@ -210,6 +217,12 @@ class Commands(ABC):
             self.interpret(spec, words, command)
         elif base == "find":
             self.found(words, command, depth)
+        elif base in ("git", "tar"):
+            for before, word in pairwise(words):
+                if found := _STARTED.match(word.text):
+                    self.line(word.after(found.end()))
+                elif base == "tar" and before.text in _STARTED_NEXT:
+                    self.line(word)
         elif base not in PASSIVE:
             self.named(words[0], command)
             self.guess(words, command, depth)
@@ -255,6 +268,14 @@ class Commands(ABC):
                 values = command.assigned.get(name) or self.value(name)
                 word = Word(values - UNKNOWN, name, near.start)
                 self.file("script", word, language=language, is_optional=True)
+        for name, program in _OPTIONS.items():
+            spec = interpreter_named(program)
+            if spec and (name in command.assigned or name in self.variables):
+                for value in sorted(command.assigned.get(name) or self.value(name), key=str):
+                    words = [_named(part, near) for part in (program, *(value or "").split())]
+                    self.interpret(spec, words, Command())
+                    if value is None:
+                        self.say("unclear", near.start, text=name)
 
     def named(self, word: Word, command: Command) -> None:
         """Note the name of a program, which a table of the project may give a meaning."""
@@ -389,6 +410,8 @@ class Commands(ABC):
             word = words[index].after(start)
             if what == "module":
                 self.module(word, words[index + 1 :], command, about)
+            elif what == "file" and spec.language in _REQUIRING and word.text[:1] not in "./":
+                self.code_given(word._replace(text=f'require("{word.text}")'), about)
             elif what == "code" and not word.is_printed:
                 self.code_given(word, about, words[index + 1 :])
             elif word.is_printed and (what == "code" or word.is_file):

@@ -475,6 +475,19 @@ def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
         ),
         ("echo 'select ./a' > q.sql; snow -f q.sql; echo ./b > c; snow c", "given q.sql"),
         ("sh $(cat l.txt); . $(ls x.sh)", "script ?, sourced ?"),
+        (
+            "git -c alias.x='!sh y.sh' x; git log; tar xf a --to-command=./x; tar -I ./z -cf a d",
+            "script y.sh, program x, program z",
+        ),
+        (
+            "NODE_OPTIONS='-r ./y.js --inspect' node x.js; RUBYOPT=-r./p.rb ruby x.rb",
+            "script y.js, script x.js, script p.rb, script x.rb",
+        ),
+        (
+            "NODE_OPTIONS=$X npm run a; NODE_OPTIONS=--inspect node x.js",
+            "unclear NODE_OPTIONS, script x.js",
+        ),
+        ("node -r dotenv/config x.js; ruby -rjson x.rb", "script x.js, script x.rb"),
         ("npm start; npm run t; hatch run u", ""),
     ],
 )

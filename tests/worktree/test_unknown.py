@@ -70,6 +70,16 @@ def test_node_takes_a_folder_and_a_name_without_its_end(root: Path) -> None:
         assert paths(root, command(f"node {name}")) == [path]
 
 
+def test_what_an_interpreter_is_told_to_load_is_found_as_the_language_finds_it(root: Path) -> None:
+    for path in ("lib/a.rb", "x.rb", "y.js", "x.js"):
+        write(root, path)
+    ruby, node = command("ruby -Ilib -rjson -ra x.rb"), command("node -r dotenv/config x.js")
+    assert paths(root, ruby) == ["lib/a.rb", "x.rb"]
+    assert paths(root, node) == ["x.js"]
+    assert told(root, ruby, node) == []
+    assert paths(root, f"{node}, env: {{NODE_OPTIONS: --require ./y.js}}") == ["x.js", "y.js"]
+
+
 def test_npm_executes_what_stands_before_and_after_a_script(root: Path) -> None:
     scripts = {name: f"sh {name}.sh" for name in ("start", "prestart", "poststart", "other")}
     write(root, "package.json", json.dumps({"scripts": scripts}))
