@@ -520,6 +520,17 @@ def checked(value: Json, declared: Json, what: str) -> Json:
     return converted
 
 
+def as_declared(value: Json, declared: Json) -> Json:
+    """Return an output that a record gave in the form of its type: 1 is the float 1.0 there.
+
+    One that is not of the type stays as it is: another definition gave it.
+    """
+    if declared is None:
+        return value
+    converted, problems = convert(value, declared)
+    return value if problems else converted
+
+
 def _taken(
     what: str,
     binding: Mapping[str, Json],

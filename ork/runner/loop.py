@@ -21,7 +21,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import TYPE_CHECKING
 
-from ork.definition.bindings import NotReady, bind, checked, variables, why_skipped
+from ork.definition.bindings import NotReady, as_declared, bind, checked, variables, why_skipped
 from ork.errors import Conflict, Corrupt, InvalidInput, StoreError
 from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
@@ -122,7 +122,11 @@ class Loop:
         self.plan = Plan(self.needs, anyway, set(self.before))
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
-        self.outputs = {n: store.output(t.output) for n, t in terms.before.items() if t.output}
+        self.outputs = {
+            name: as_declared(store.output(one.output), self.tasks[name].output_type)
+            for name, one in terms.before.items()
+            if one.output
+        }
         self.skipped = {name for name, one in terms.before.items() if one.is_unmet}
         self.upstream = {above for task in self.tasks.values() for above in task.depends_on}
         self.inputs: dict[str, dict[str, Json]] = {}
@@ -424,7 +428,7 @@ class Loop:
                 self.objects |= blob
                 if name in self.upstream:
                     # What follows gets what a retry or another run gets, which read the record.
-                    self.outputs[name] = canonical.read(text)
+                    self.outputs[name] = as_declared(canonical.read(text), task.output_type)
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
                 if task.executor == "process" and outcome.output is None:

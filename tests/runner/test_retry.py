@@ -99,9 +99,13 @@ def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> N
             return {"zip": 1.0, "name": "x", "rows": [{"b": 2.0, "a": 0.5}]}
 
 
-        def take(value, given, typed):
+        def measure():
+            return {"loss": 1.0, "steps": 3.0, "scores": [0.5, 2.0, -0.0]}
+
+
+        def take(value, given, typed, measured):
             with open("received", "a") as file:
-                print(repr((value, given, typed)), file=file)
+                print(repr((value, given, typed, measured)), file=file)
             assert Path("fixed").exists()
         """,
     )
@@ -112,13 +116,18 @@ def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> N
         params: {given: {default: null}, typed: {type: {share: float, count: int}}}
         tasks:
           give: {executor: python, file: code.py, function: give}
+          measure:
+            executor: python
+            file: code.py
+            function: measure
+            output_type: {loss: float, steps: int, scores: [float]}
           take:
             executor: python
             file: code.py
             function: take
-            depends_on: [give]
+            depends_on: [give, measure]
             inputs: {value: {ref: tasks.give.output}, given: {ref: params.given},
-                     typed: {ref: params.typed}}
+                     typed: {ref: params.typed}, measured: {ref: tasks.measure.output}}
         """,
     )
     given = ('given={"y": 1.0, "x": 2.5}', 'typed={"share": 1, "count": 2}')
@@ -128,7 +137,9 @@ def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> N
     assert ork("run", "flow#1").code == 0
     received = (ork.folder / "received").read_text().splitlines()
     value = {"name": "x", "rows": [{"a": 0.5, "b": 2}], "zip": 1}
-    assert received == [repr((value, {"x": 2.5, "y": 1}, {"count": 2, "share": 1.0}))] * 3
+    measured = {"loss": 1.0, "scores": [0.5, 2.0, 0.0], "steps": 3}
+    given_value = {"x": 2.5, "y": 1}
+    assert received == [repr((value, given_value, {"count": 2, "share": 1.0}, measured))] * 3
 
 
 def test_a_task_that_fails_before_it_begins_again_shows_no_log_of_before(ork: Ork) -> None:
