@@ -1154,11 +1154,18 @@ class Project:
     ) -> Tagged:
         """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere.
 
+        By a run it is on the deploy that this ran, of which an OrkWarning tells: the parameters of
+        the run do not come with it.
+
         >>> project.tag("v1").tag
         <Tag etl@v1, ...>
         """
-        stamp = stamp_of(author, "tag", name)
-        return tag(self.store, name, _text(revision), now=now_here(), force=force, stamp=stamp)
+        text, stamp = _text(revision), stamp_of(author, "tag", name)
+        tagged = tag(self.store, name, text, now=now_here(), force=force, stamp=stamp)
+        if text and "#" in text:
+            where = f"{tagged.revision} is on the deploy that {text} ran"
+            _warn(f"{where}; `project.run({text!r})` repeats that run, with its parameters")
+        return tagged
 
     def tags(self, workflow: AnyWorkflow | None = None) -> Rows[Tag]:
         """Return the tags of a workflow, or of all, sorted.

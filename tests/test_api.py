@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -336,6 +337,16 @@ def test_parameters_are_values_of_python(project, etl):
         "the parameter any[0]: a decimal.Decimal is not a JSON value; `str(...)` of it is one"
     )
     assert len(project.runs("days")) == 1
+
+
+def test_whoever_tags_a_run_is_told_that_its_parameters_do_not_come_with_the_tag(project):
+    run = project.run("etl.yaml")
+    told = r"^etl@best is on the deploy that etl#1 ran; `project.run\('etl#1'\)` repeats that run"
+    with pytest.warns(library.OrkWarning, match=told) as caught:
+        assert project.tag("best", run).tag.oid == run.run.deploy
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings(action="error"):
+        project.tag("best", project.log("etl")[0])
 
 
 def test_what_is_returned_is_taken_where_a_revision_is_wanted(project, edit, tmp_path):
