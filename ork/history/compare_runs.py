@@ -356,7 +356,7 @@ def _tasks(
                 code=code.get(name, ()),
                 params=_taken(store, now.task, changed),
                 inputs=tuple(inputs),
-                output=tuple(_outputs(store, was.output, now.output)),
+                output=tuple(_outputs(old, was.output, new, now.output)),
             )
             if task.inputs:
                 told = _passed_on(store.get(Task, now.task), task.inputs, outputs, params)
@@ -432,13 +432,25 @@ def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
 def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:
     """Yield what differs between the inputs of a task; nothing where one side has none."""
     was, now = old.inputs(old_name), new.inputs(name)
-    return iter(()) if was is None or now is None else value_changes(was, now, path="")
+    return iter(()) if was is None or now is None else _changes(old.run, was, new.run, now)
 
 
-def _outputs(store: Store, old: Output | None, new: Output | None) -> Iterator[FieldChange]:
-    if old is None or new is None or old.oid == new.oid:
+def _outputs(
+    old: RunValues, was: Output | None, new: RunValues, now: Output | None
+) -> Iterator[FieldChange]:
+    if was is None or now is None or was.oid == now.oid:
         return iter(())
-    return value_changes(store.output(old), store.output(new), path="")
+    return _changes(old.run, old.store.output(was), new.run, new.store.output(now))
+
+
+def _changes(old: Run, was: Json, new: Run, now: Json) -> Iterator[FieldChange]:
+    """Yield what differs but the id of each run in a text, as in the path of a file it wrote."""
+    for change in value_changes(was, now, path=""):
+        match change:
+            case FieldChange(old=str(before), new=str(after)):
+                if before.replace(old.id, new.id) == after:
+                    continue
+        yield change
 
 
 def _object(store: Store, oid: Oid | None) -> Mapping[str, Json]:

@@ -345,6 +345,31 @@ def test_what_was_edited_leads_where_each_run_has_other_parameters(ork):
     assert second == "first difference: fetch - the parameter day changed"
 
 
+def test_files_that_are_named_after_their_run_are_no_difference(ork):
+    ork.write(
+        "train.yaml",
+        """\
+        name: train
+        params: {rate: {type: float, default: 0.1}}
+        tasks:
+          features:
+            executor: process
+            command: 'echo "ORK_OUTPUT:{\\"files\\": [\\"data/$ORK_RUN_ID.csv\\"], \\"rows\\": 3}"'
+          fit:
+            executor: process
+            command: 'echo "ORK_OUTPUT:{\\"model\\": \\"$ORK_RUN_ID-$ORK_IN_rate.pkl\\"}"'
+            depends_on: [features]
+            inputs: {files: {ref: tasks.features.output.files}, rate: {ref: params.rate}}
+        """,
+    )
+    for rate in ("0.1", "0.1", "0.5"):
+        assert ork("run", "-i", f"rate={rate}").code == 0
+    assert ork("diff", "train#1", "train#2", "--exit-code").code == 0
+    told = ork("diff", "train#1", "train#3").out
+    assert told.startswith("first difference: fit - the parameter rate changed; it gave another")
+    assert "features" not in told
+
+
 def test_of_many_tasks_that_got_what_others_gave_the_first_are_told(ork):
     def part(number):
         binding = "{files: {ref: tasks.list.output.%s}, weight: {const: 1}}"

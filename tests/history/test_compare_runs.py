@@ -129,7 +129,7 @@ def test_runs_that_went_on_at_the_same_time_may_be_the_reason(flow):
     """They share the project's folder: here a file that one writes and the other reads."""
     (flow.project / "extract.sh").write_text(
         "#!/bin/sh\nmkdir $ORK_RUN_ID.begun; while [ ! -e go ]; do sleep 0.02; done\n"
-        'echo "ORK_OUTPUT:{\\"rows\\": \\"$ORK_RUN_ID\\"}"\n'
+        'echo "ORK_OUTPUT:{\\"rows\\": \\"$$\\"}"\n'
     )
     words = [sys.executable, "-m", "ork", "run", "etl.yaml", "-q"]
     both = [subprocess.Popen(words, cwd=flow.project) for _ in range(2)]
