@@ -13,22 +13,21 @@ import sys
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
 
-# What a value has that JSON can be made of, by its library and class.
+# What a value has that JSON can be made of, by its library and class, or one that this is made of.
 _CURES = {
-    "numpy.ndarray": "`.tolist()`",
     "pandas.DataFrame": "`.to_dict('records')`",
-    "pandas.Series": "`.tolist()`",
     "polars.DataFrame": "`.to_dicts()`",
     "polars.Series": "`.to_list()`",
     "builtins.set": "`sorted(...)`",
     "builtins.frozenset": "`sorted(...)`",
     "builtins.bytes": "`.decode()`",
     "datetime.timedelta": "`.total_seconds()`",
+    "enum.Enum": "`.value`",
     **{
         f"builtins.{kind}": "`list(...)`"
         for kind in ("generator", "range", "map", "filter", "zip", "dict_keys", "dict_values")
     },
-    **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PosixPath"), "`str(...)`"),
+    **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PurePath"), "`str(...)`"),
 }
 
 # What to do about NaN, and what else stands for nothing in a table.
@@ -122,14 +121,14 @@ def _special(value: Any, depth: int) -> Any:
     library = str(kind.__module__).partition(".")[0]
     if library == "numpy" and getattr(value, "shape", None) == ():
         return to_json(value.item(), depth + 1)  # one number, which Python has as well
-    name = f"{library}.{kind.__qualname__}"
-    cure = _CURES.get(name)
-    if name == "pandas.DataFrame" and [*value.columns] != sorted(value.columns, key=str):
+    names = [f"{str(one.__module__).partition('.')[0]}.{one.__qualname__}" for one in kind.__mro__]
+    cure = next((_CURES[name] for name in names if name in _CURES), None)
+    if "pandas.DataFrame" in names and [*value.columns] != sorted(value.columns, key=str):
         cure = "`.to_dict('split')`, in which its columns keep their order,"
-    if any(f"{one.__module__}.{one.__qualname__}" == "enum.Enum" for one in kind.__mro__):
-        cure = "`.value`"
+    if cure is None and callable(getattr(kind, "tolist", None)):  # arrays, columns and their names
+        cure = "`.tolist()`"
     hint = f"; {cure} of it is one" if cure else "; write it to a file, and give its path"
-    if name == "pandas.NAType":
+    if names[0] == "pandas.NAType":
         hint = f"; {_MISSING}"
     raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
 
@@ -169,9 +168,9 @@ def _text(text: str) -> str:
 
 
 def _a(kind: type) -> str:
-    name = kind.__qualname__
-    if kind.__module__ not in ("builtins", None):
-        name = f"{kind.__module__}.{name}"
+    name, parts = kind.__qualname__, str(kind.__module__ or "builtins").split(".")
+    if parts != ["builtins"]:  # pathlib.PosixPath of pathlib._local, which nobody writes
+        name = ".".join([*(part for part in parts if part[:1] != "_"), name])
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
