@@ -334,6 +334,10 @@ class _Capture:
             elif not complete or not paths:
                 path = f"{task.module.replace('.', '/')}.py"
                 hint = f"it is looked for as {path} beside the workflow file"
+                if find_module(task.module, ["src"], self.kind, compiled)[1]:
+                    hint = (
+                        "it is in src, where `env: {PYTHONPATH: src}` at the top lets Python look"
+                    )
                 self._say(at, f"no module named {task.module}", hint)
             elif paths[-1].endswith(".py"):
                 self._must_be_python(paths[-1])

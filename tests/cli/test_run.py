@@ -306,6 +306,21 @@ def test_lines_have_the_date_where_they_may_be_read_another_day(etl):
     assert re.search(r"(?m)^12:\d\d:\d\d  run etl#2 of ", shown)
 
 
+def test_a_package_in_src_that_python_does_not_find_is_told_as_such(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, file: src/churn/a.py}}\n")
+    ork.write("pyproject.toml", "[project]\nname = 'churn'\n")
+    ork.write("src/churn/__init__.py", "")
+    ork.write("src/churn/shared.py", "ROWS = 3\n")
+    ork.write("src/churn/a.py", "from churn.shared import ROWS\n\ndef main():\n    return ROWS\n")
+    told = f"python: {sys.executable}; it does not look into src: `env: {{PYTHONPATH: src}}` at"
+    assert told in ork("run", "w.yaml").err
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, module: churn.a}}\n")
+    assert "hint: it is in src, where `env: {PYTHONPATH: src}` at the" in ork("check", "w.yaml").out
+    ork.write("w.yaml", "env: {PYTHONPATH: src}\n" + (ork.folder / "w.yaml").read_text())
+    assert ork("run", "w.yaml").code == 0
+    assert ork("outputs", "w#2:a").out == "3\n"
+
+
 def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):
     ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, file: a.py}}\n")
     ork.write("a.py", "def main():\n    import no_such_module\n")

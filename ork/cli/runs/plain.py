@@ -246,6 +246,13 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
         states = task_runs(store, run)
         lost = (states[name] for name in failed if re.match(_NO_MODULE, states[name].reason or ""))
         if (task := next(lost, None)) and (python := python_of(store, run, task)):
+            top = re.search(r"No module named '([^'.]+)", task.reason or "")
+            src = tuple(f"src/{top[1]}{end}" for end in ("/", ".py")) if top else ()
+            if any(path.startswith(src) for path in store.snapshot(run.snapshot).files):
+                cure = (
+                    "`env: {PYTHONPATH: src}` at the top of the file, or `pip install -e .` with it"
+                )
+                return [("python: ", "hint"), f"{python}; it does not look into src: {cure}"]
             ways = "`python:` in the file, ORK_PYTHON, or a .venv beside the file"
             active = session.world.environ.get("VIRTUAL_ENV")
             if run.deploy and store.get(Deploy, run.deploy).settings.get("python"):
