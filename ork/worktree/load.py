@@ -125,7 +125,9 @@ def each_good(
     if len(wrong) == 1:
         raise wrong[0][1]
     if wrong:
-        problems = [problem for path, error in wrong for problem in problems_of(path, error)]
+        problems = [
+            *dict.fromkeys(one for path, error in wrong for one in problems_of(path, error))
+        ]
         hint = MORE if any(error.hint == MORE for _, error in wrong) else None
         message = f"{count(len(wrong), 'file')} have problems: nothing was deployed"
         raise InvalidInput(message, problems=problems, hint=hint)

@@ -629,6 +629,37 @@ def test_a_mistake_of_many_tasks_is_one_finding_at_the_code(found):
     assert place["region"]["startLine"] == 2
 
 
+@pytest.fixture
+def shared(ork):
+    """Two workflows that call a file with a mistake, and one that seems to be one."""
+    for name in ("a", "b"):
+        task = "{executor: python, file: code.py}"
+        ork.write(f"{name}.yaml", f"name: {name}\ntasks: {{t: {task}}}\n")
+    ork.write("code.py", f"API_KEY = 'sk_live_{'51H8xk2LqW9v' * 2}'\ndef main(): pass\n")
+    return ork
+
+
+def test_what_is_wrong_in_code_that_workflows_share_is_told_once(shared):
+    for words in (["check"], ["deploy", "a.yaml", "b.yaml"], ["check", "--format", "github"]):
+        said = shared(*words)
+        assert (said.out + said.err).count("this looks like a") == 1, words
+        assert said.code
+    (run,) = json.loads(shared("check", "--format", "sarif").out)["runs"]
+    assert len(run["results"]) == 1
+    assert len(json.loads(shared("check", "--format", "gitlab").out)) == 1
+    suite = ElementTree.fromstring(shared("check", "--format", "junit").out)[0]
+    assert suite.get("failures") == "2"
+    assert all(one["problems"] for one in json.loads(shared("check", "--json").out)["data"])
+
+
+def test_what_seems_to_be_a_mistake_in_code_that_workflows_share_is_told_once(shared):
+    shared.write(
+        "code.py", "import importlib, sys\nimportlib.import_module(sys.argv[1])\ndef main(): pass\n"
+    )
+    said = shared("check")
+    assert (said.code, said.out.count("good"), said.err.count("warning: ")) == (0, 2, 1)
+
+
 def test_a_format_that_is_none(found):
     assert found("check", "warn.yaml", "--format", "json").out.startswith('{\n  "schema"')
     refused = found("check", "warn.yaml", "--format", "xml")

@@ -14,7 +14,7 @@ from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import NotFound, StoreError, UsageError
+from ork.errors import NotFound, Problem, StoreError, UsageError
 from ork.store.revision import ENDINGS
 
 if TYPE_CHECKING:
@@ -109,14 +109,17 @@ def check(
 
         session.print(([line] for line in getattr(findings, form)(results)), verbatim=True)
     else:
+        told = set[Problem]()  # what is wrong in code that several workflows call is told once
         for one in results:
             if one.ok:
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
-                session.say(*warnings_view(one.warnings))
+                session.say(*warnings_view(found for found in one.warnings if found not in told))
             elif Path(one.file) not in gone:
-                session.print(problems_view(one.problems))
+                fresh = (found for found in one.problems if found not in told)
+                session.print(problems_view(tuple(fresh)))
+            told.update(one.problems, one.warnings)
         if any(one.more for one in results):
             from ork.worktree.load import MORE
 

@@ -99,12 +99,15 @@ def sarif(results: Iterable[Checked]) -> Iterator[str]:
     yield from json.dumps(log, indent=2).split("\n")
 
 
-def _all(results: Iterable[Checked]) -> Iterator[tuple[str, Problem]]:
+def _all(results: Iterable[Checked]) -> Iterable[tuple[str, Problem]]:
+    """Return each finding once, also where it is in code that several workflows call."""
     top = project_of(Path.cwd())
-    for one in results:
-        for level, found in (("error", one.problems), ("warning", one.warnings)):
-            for problem in found:
-                yield level, problem._replace(file=os.path.relpath(problem.file, top))
+    return dict.fromkeys(
+        (level, problem._replace(file=os.path.relpath(problem.file, top)))
+        for one in results
+        for level, found in (("error", one.problems), ("warning", one.warnings))
+        for problem in found
+    )
 
 
 def _text(found: Problem) -> str:
