@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from ork.cli.screen.line import json_text
 from ork.cli.web import guard
-from ork.errors import Conflict, NotFound, UsageError
+from ork.errors import Conflict, NotFound, UsageError, count
 from ork.objects.value import Value
 from ork.store.contents import find_run
 from ork.store.resolve import head, present_name, resolve
@@ -179,7 +179,8 @@ def _resume(form: Form) -> Done:
     done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
     if done.already:
         return Done(f"{name} is not paused")
-    return Done(f"{name} is scheduled again; {done.left_out:,} times went by meanwhile")
+    gone = f": {count(done.left_out, 'slot')} left out" if done.left_out else ""
+    return Done(f"{name} is scheduled again{gone}")
 
 
 def _rollback(form: Form) -> Done:
