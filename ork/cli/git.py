@@ -202,6 +202,7 @@ def import_(
 def _import_bundle(
     session: Session, file: str, force: bool, runs: str, dry_run: bool, as_json: bool
 ) -> None:
+    from ork.cli.sync.transfer import arrived_lines
     from ork.cli.upkeep.bundle import received_lines
     from ork.sync.bundle import open_bundle
     from ork.sync.receive import check, receive
@@ -230,6 +231,10 @@ def _import_bundle(
     for name in done.removed:
         told = f"{name} was left out: `ork gc` has removed the run of this number here"
         session.say(note_line(told))
+    if not dry_run:
+        refs = [ref.partition("/") for ref, _, _ in done.moves]
+        heads = [name for space, _, name in refs if space == "workflows"]
+        session.say(*arrived_lines(session, heads))
 
 
 def _exported(done: "Exported") -> Line:

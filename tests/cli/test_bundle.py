@@ -67,6 +67,21 @@ def test_import_makes_a_store_and_undo_takes_it_back(ran, elsewhere, golden):
     assert ran("log", "etl").code == 3
 
 
+def test_a_file_that_is_still_as_before_is_named(ran):
+    before = (ran.folder / "etl.yaml").read_text()
+    ran.write("etl.yaml", f"{before}  more: {{executor: process, command: 'true'}}\n")
+    assert ran("deploy", "etl.yaml").code == 0
+    assert ran("bundle", "create", "etl.bundle", "etl").code == 0
+    assert ran("undo").code == 0
+    ran.write("etl.yaml", before)
+    assert ran("import", "bundle", "etl.bundle", "--dry-run").err == ""
+    assert ran("import", "bundle", "etl.bundle").err == (
+        "note: etl.yaml is still as in etl~1: `ork restore etl --code` writes the new one\n"
+        "next: `ork log etl`\n"
+    )
+    assert ran("import", "bundle", "etl.bundle").err == ""
+
+
 def test_runs_are_told_by_their_names(ran, elsewhere, golden):
     file = str(ran.folder / "etl.bundle")
     assert ran("bundle", "create", file, "etl", "--runs", "1").code == 0

@@ -125,9 +125,8 @@ def _transfer(
         if dry_run:
             tell_dry_run(session, done)
         session.say(*refused_lines(done, place, direction))
-        if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
-            session.say(*_behind_lines(session, heads))
-            session.say(next_line(f"`ork log {heads[0].workflow}`"))
+        if direction == "pull" and not dry_run:
+            session.say(*arrived_lines(session, [m.workflow for m in done.workflows if m.new]))
     if any(one.heads for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
@@ -172,18 +171,23 @@ def tell_dry_run(session: Session, done: "Transferred") -> None:
         session.say(note_line("this was a dry run: nothing was moved"))
 
 
-def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
-    """Yield a line for each file that is still as before, or in part and edited."""
+def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
+    """Yield what to do where heads of workflows came from elsewhere.
+
+    Of each file that is still as before, or in part and edited, it is told.
+    """
     from ork.heads.deploy import head_status
 
-    for one in heads:
-        file = head_status(session.store, one.workflow, author=session.author())
+    for workflow in workflows:
+        file = head_status(session.store, workflow, author=session.author())
         path = quoted(os.path.relpath(session.store.project / file.path))
         if file.state == "behind":
-            write = f"`ork restore {one.workflow} --code` writes the new one"
+            write = f"`ork restore {workflow} --code` writes the new one"
             yield note_line(f"{path} is still as in {file.other}: {write}")
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
+    if workflows:
+        yield next_line(f"`ork log {workflows[0]}`")
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
