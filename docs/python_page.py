@@ -97,8 +97,9 @@ A workflow (`AnyWorkflow`) is its name, or an entry of `project.workflows()`. A 
 `"2026-11-01"`; what has no zone is in that of this machine.
 
 Beside this page: [a notebook](../examples/penguins/penguins.ipynb),
-[tests in pytest](howto/test.md), [sweeps](howto/sweep.md), [revisions](../README.md#names-for-revisions),
-[the commands](cli.md), [the fields of `Run`, `TaskRun` and `Deploy`](format.md).
+[tests in pytest](howto/test.md), [sweeps](howto/sweep.md),
+[revisions](../README.md#names-for-revisions), [the commands](cli.md),
+[the fields of `Run`, `TaskRun` and `Deploy`](format.md).
 """
 
 
