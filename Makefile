@@ -28,18 +28,18 @@ test-long: $(READY) ## Run all tests, with all examples of properties and all pl
 	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 900
 
 # Left out is what prints and draws, which asks a store for nothing that others do not ask for, and
-# what names the kinds of its stores itself. The cases of matrices are those of another day than in
-# `make test`, so that the two together try more of them.
+# what names the kinds of its stores itself. The cases of matrices and the slow tests are those of
+# another day than in `make test`, so that the two together try more of them.
 ELSEWHERE = $(addprefix --ignore=tests/cli/test_,$(addsuffix .py,app change_graph completion diff_pages \
     diff_view elsewhere files_store git_driver live memory naughty page schema sqlite_store terminal \
     timeline wording)) --ignore=tests/runner/test_library.py
 
 test-sqlite: $(READY) ## Run the tests of store, runner and command line on stores in SQLite
-	ORK_DAY=$$(($$(date +%s) / 86400 + 1)) ORK_TESTS=all ORK_STORE=sqlite: \
+	ORK_DAY=$$(($$(date +%s) / 86400 + 1)) ORK_STORE=sqlite: \
 	    $(BIN)/python -m pytest $(PARALLEL) $(ELSEWHERE) tests/store tests/runner tests/cli
 
 test-files: $(READY) ## Run a part of the tests of store and command line on stores in plain files
-	ORK_TESTS=all ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) tests/store \
+	ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) tests/store \
 	    $(addprefix tests/cli/test_,$(addsuffix .py,backup deploy forget log ops push run))
 
 fast: $(READY) ## Run the tests that take less than half a second each

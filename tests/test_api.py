@@ -66,6 +66,7 @@ def test_the_library_needs_nothing_of_the_command_line():
     assert not {"typer", "rich", "ork.cli", "ruamel"} & set(out.split())
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there():
     assert library.__all__ == sorted(set(library.__all__))
     for name in library.__all__:
@@ -98,6 +99,7 @@ def example(text):
     return textwrap.dedent(found[1])
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docstring_works_in_a_new_project(etl):
     out = python(example(library.__doc__), etl.folder)
     assert out.startswith("success {'extract': {'rows': 3}, 'load': {'loaded': 3}}\n")
@@ -107,6 +109,7 @@ def test_the_example_of_the_docstring_works_in_a_new_project(etl):
     assert "etl#1" in etl("runs").out
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_works_in_a_new_project(etl):
     blocks = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "README.md").read_text())
     for block in blocks:
@@ -172,6 +175,7 @@ def test_what_was_undone_is_told_in_the_words_of_the_command(project, etl):
     assert "etl  is paused" in etl("ops").out
 
 
+@pytest.mark.slow
 def test_all_that_is_returned_is_a_short_line(project, etl, tmp_path):
     run = project.run("etl.yaml")
     (tmp_path / "old").mkdir()
@@ -349,6 +353,7 @@ def test_whoever_tags_a_run_is_told_that_its_parameters_do_not_come_with_the_tag
         project.tag("best", project.log("etl")[0])
 
 
+@pytest.mark.slow
 def test_what_is_returned_is_taken_where_a_revision_is_wanted(project, edit, tmp_path):
     old = project.deploy("etl.yaml", message="First")
     first = project.run(old)
@@ -578,6 +583,7 @@ def words_of_errors(source: str) -> Iterator[str]:
                     yield str(one.value)
 
 
+@pytest.mark.slow
 def test_each_option_that_an_error_names_is_an_argument_in_python():
     called = [one for name, one in inspect.getmembers(library.Project) if name[0] != "_"]
     called = [*filter(callable, called), library.open]
@@ -663,6 +669,7 @@ def test_the_folder_of_a_new_store_is_made(etl):
     assert "--" not in caught.value.hint
 
 
+@pytest.mark.slow
 def test_what_a_workflow_would_run_without_is_a_warning_where_it_was_asked(project, etl, edit):
     project.deploy("etl.yaml")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
@@ -688,6 +695,7 @@ def test_an_output_of_another_definition_is_a_warning_of_a_run(project, edit):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_what_seems_a_mistake_is_a_warning_of_a_deploy_and_of_a_run(project, edit):
     edit("etl.yaml", "command: ./load.sh", "command: ./load.sh {{ tasks.extract.output.rows }}")
     with pytest.warns(library.OrkWarning, match=r"etl.yaml:\d+: .* in which nothing is") as caught:
@@ -701,6 +709,7 @@ def test_what_seems_a_mistake_is_a_warning_of_a_deploy_and_of_a_run(project, edi
         project.run("etl", message="Again")
 
 
+@pytest.mark.slow
 def test_all_that_is_wrong_in_files_is_a_value(project, etl, edit):
     edit("etl.yaml", "command: ./load.sh", "command: ./load.sh {{ tasks.extract.output.rows }}")
     etl.write("bad.yaml", "name: bad\ntasks:\n  a: {executor: pyhton, colour: red}\n")
@@ -987,6 +996,7 @@ def types_of(folder, text):
     return re.findall(r"script.py:\d+: (.*)", done.stdout.replace("builtins.", ""))
 
 
+@pytest.mark.slow
 def test_what_python_returns_has_a_name_in_typed_code(tmp_path):
     told = types_of(tmp_path, f"{NAMED}    run_task('etl.yaml', 'load', input={{}})\n")
     (wrong,) = [one for one in told if one.startswith("error")]

@@ -115,6 +115,7 @@ def test_recorded_outcomes_say_between_which_deploys_to_look(line, bits, recorde
     steps.close()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(100))
 @given(line=LINES, first=st.integers(1, 29), recorded=st.booleans())
 def test_a_judge_is_asked_as_often_as_halving_takes(line, first, recorded):
@@ -139,6 +140,7 @@ def test_a_judge_is_asked_as_often_as_halving_takes(line, first, recorded):
     assert len(asked) == len(set(asked)) <= math.ceil(math.log2(len(line) - 1))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(100))
 @given(line=LINES, verdicts=st.lists(st.sampled_from([GOOD, BAD, SKIP]), min_size=41, max_size=41))
 def test_whatever_a_judge_says_a_turn_is_found_or_only_skipped_ones_are_between(line, verdicts):

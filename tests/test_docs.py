@@ -62,6 +62,7 @@ def test_the_pages_of_the_manual_are_in_order():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_the_page_of_commands_is_the_same_on_every_terminal():
     for columns in ("40", "200"):
         made = subprocess.run(
@@ -180,6 +181,7 @@ def exit_codes():
     return found - {141}  # the shell's own word for a reader that went away
 
 
+@pytest.mark.slow
 def test_every_exit_code_is_documented(ork):
     documented = set(re.findall(r"\b\d+\b", app.EPILOG))
     assert {str(code) for code in exit_codes()} <= documented

@@ -294,6 +294,7 @@ def _words(name: str) -> set[str]:
 # -- the house
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", sorted({str(Path(file).parent) for file in SOURCES}))
 def test_the_files_of_a_room_keep_the_rules(room):
     files = [file for file in SOURCES if str(Path(file).parent) == room]

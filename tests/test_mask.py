@@ -51,6 +51,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
 VALUES = st.lists(st.text(alphabet="ab-", min_size=4, max_size=20), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(300))
 @given(VALUES, st.data())
 def test_a_stream_is_masked_alike_however_it_is_cut(values: list[str], data: st.DataObject) -> None:

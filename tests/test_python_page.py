@@ -65,6 +65,7 @@ def world(etl, edit):
     return etl
 
 
+@pytest.mark.slow
 def test_a_line_is_renewed_as_the_page_says(world, generator, capsys):
     snippets = re.findall(r"```python\n([^`]*)```", generator.page())
     (snippet,) = [one for one in snippets if r"\r" in one]
@@ -75,6 +76,7 @@ def test_a_line_is_renewed_as_the_page_says(world, generator, capsys):
     assert ended.startswith("<RunFinished etl#3, failed") and len(ended) == 79
 
 
+@pytest.mark.slow
 def test_the_examples_of_all_methods_say_what_happens(world, generator):
     names = {"ork": library, "Path": Path, "project": library.open()}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.REPORT_NDIFF)

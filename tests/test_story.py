@@ -127,6 +127,7 @@ def hold(page: Path, ork: Ork) -> None:
     assert settled(now) == settled(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["story.md", "tutorial.md"])
 def test_the_story_and_the_tutorial_are_true(name: str, ork: Ork) -> None:
     hold(DOCS / name, ork)

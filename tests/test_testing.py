@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 import ork as library
 from tests.test_api import python
 
@@ -135,6 +137,7 @@ def test_a_workflow(run_workflow, ork_project):
 """
 
 
+@pytest.mark.slow
 def test_tasks_and_workflows_run_in_a_test(pytester):
     shutil.copytree(EXAMPLES / "penguins", pytester.path / "penguins")
     for name, text in {
@@ -171,6 +174,7 @@ def test_an_output(run_workflow):
 """
 
 
+@pytest.mark.slow
 def test_a_mistake_is_shown_in_the_test_and_nowhere_else(pytester):
     (pytester.path / "code").mkdir()
     for name, text in {"etl.yaml": WORKFLOW, "code/clean.py": CLEAN, "test_etl.py": WRONG}.items():

@@ -77,6 +77,7 @@ def test_places_of_killed_readers_are_used_again(start: Start, backend: Lmdb) ->
     assert backend.ref("head") == as_oid(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [READERS_MAX, 130, 1100] if LONG else [READERS_MAX])
 def test_when_killed_readers_have_taken_all_places_the_next_look_clears_them(
     start: Start, folder: Path, count: int
@@ -219,6 +220,7 @@ def test_a_flipped_bit_in_the_number_of_a_commit_is_found(folder: Path, commits:
                 assert lmdb_file.newest_transaction(file) < newest, (page, bit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readers", [1, 3])
 def test_who_waited_for_a_process_that_was_killed_as_it_opened_sees_the_newest(
     folder: Path, start: Start, readers: int

@@ -54,6 +54,7 @@ def increments(start: Start, how: str, folder: Path, kind: Any) -> tuple[int, in
     return wins, count
 
 
+@pytest.mark.slow
 @pytest.mark.turns(3)
 def test_processes_that_compare_and_set_lose_nothing(start: Start, folder: Path, kind: Any) -> None:
     wins, count = increments(start, "checked", folder, kind)
@@ -122,6 +123,7 @@ def test_a_writer_killed_inside_leaves_nothing_and_blocks_nobody(
     assert backend.write(batch(0), {"head": (None, as_oid(2))})
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_wait_for_another_writer(start: Start) -> None:
     assert line(start("hold_gate")) == "inside"
     waiting = start("wait_at_gate")
@@ -292,6 +294,7 @@ def test_a_folder_without_write_permission_can_be_read(
     assert "for reading only" in write
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace makes system calls fail")
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 @pytest.mark.turns(3)

@@ -38,6 +38,7 @@ def test_the_list_of_commands_fits_a_screen(ork):
     assert ork("-h").out == result.out
 
 
+@pytest.mark.slow
 def test_the_list_of_commands_is_shown_without_importing_any():
     heavy = ("lmdb", "ruamel", "msgspec", "rich", "blake3")
     rooms = ("history", "heads", "runs", "pictures", "plumbing", "git", "diff", "report")
@@ -69,6 +70,7 @@ WITHOUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.lmdb
 @pytest.mark.turns(3)
 @pytest.mark.parametrize("command", WITHOUT)
@@ -267,6 +269,7 @@ def test_a_terminal_is_shown_short_oids_and_relative_dates(history, terminal):
     assert "ago)" in shown or "(in " in shown
 
 
+@pytest.mark.slow
 def test_the_pager_gets_long_answers(history, terminal):
     assert terminal("log", "etl", PAGER="sed s/^/paged:/").startswith("paged:")
     assert terminal("log", "etl", PAGER="cat", ORK_PAGER="sed s/^/mine:/").startswith("mine:")
@@ -417,6 +420,7 @@ def test_a_word_too_many_is_told_its_place(ran, words, hint):
     assert result.err == f"error: too many arguments: {words.split()[-1]}\nhint: {hint}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -439,6 +443,7 @@ def test_what_a_hint_says_to_type_works_where_the_command_was_typed(typed, etl, 
     assert f"`ork {options[0]} '{options[1]}' graph`" in json.loads(refused.err)["data"]["hint"]
 
 
+@pytest.mark.slow
 def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed, etl):
     typed("-C", "my flows", "deploy", str(etl.folder / "etl.yaml"))
     hints = typed("-C", "my flows", "clone", ".", "../copy of it")

@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_backup(ran, golden):
     result = ran("backup", "../copy")
     golden("backup/made.txt", result.out + result.err)
@@ -21,6 +22,7 @@ def test_json(ran, golden):
     golden("backup/made.json", text.replace(str(ran.folder.parent), ""))
 
 
+@pytest.mark.slow
 def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
     result = ran("backup", "../copy.orkbackup")
     golden("backup/file.txt", result.out + result.err)

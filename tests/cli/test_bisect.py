@@ -57,6 +57,7 @@ def found(done) -> tuple[str, list[str]]:
     return value["suspects"][0]["deploy"]["message"], how
 
 
+@pytest.mark.slow
 def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     ork = line(8, bad=6, ran=(2, 8))
     done = ork("bisect", "flow")
@@ -69,6 +70,7 @@ def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     golden("bisect/found.json", masked(again.out))
 
 
+@pytest.mark.slow
 def test_what_would_run_is_told_before_and_may_be_all(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))
     before = ork("runs").out
@@ -87,6 +89,7 @@ def test_what_would_run_is_told_before_and_may_be_all(line) -> None:
     assert ork("bisect", "--dry-run", "--json").code == 2
 
 
+@pytest.mark.slow
 def test_runs_of_a_search_are_not_the_newest_of_a_workflow(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))
     ork.write("load.py", LOAD % (9, 99))
@@ -115,6 +118,7 @@ def test_an_end_of_another_workflow_is_refused(line) -> None:
     assert ork("bisect", "--bad", "flow", "--json").code == 0
 
 
+@pytest.mark.slow
 def test_an_end_may_be_named_as_of_the_workflow(line) -> None:
     ork = line(4, bad=3, ran=(1, 2, 3, 4))
     ork.write("other.yaml", FLOW.replace("name: flow", "name: other"))
@@ -135,6 +139,7 @@ def test_recorded_outcomes_are_enough(line) -> None:
     assert ork("runs").out == before
 
 
+@pytest.mark.slow
 def test_a_second_search_runs_nothing(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))
     ork("bisect", "flow")
@@ -174,6 +179,7 @@ def test_runs_with_other_parameters_do_not_count(line) -> None:
     assert found(ork("bisect", "--json"))[0] == "Step 2"
 
 
+@pytest.mark.slow
 def test_the_parameters_of_the_newest_failed_run_count_where_others_did_not_fail(line) -> None:
     """A parameter without a default, or one that each night gives anew, has no other runs."""
     ork = line(4, bad=3)
@@ -189,6 +195,7 @@ def test_the_parameters_of_the_newest_failed_run_count_where_others_did_not_fail
     assert shown["params"] == {"level": 7}
 
 
+@pytest.mark.slow
 def test_a_good_run_with_other_parameters_is_taken_where_there_is_no_other(line, golden) -> None:
     """A scheduled run gets another parameter each time."""
     ork = line(5, bad=3)
@@ -378,6 +385,7 @@ CODE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["sql/rows.sql", "lib/words.sh", "pkg/base.py"])
 @pytest.mark.turns(3)
 def test_the_deploy_is_found_that_broke_what_a_task_only_reads_sources_or_imports(
@@ -443,6 +451,7 @@ def test_a_run_that_was_tainted_is_made_again_once_and_then_skipped(
     assert disturbed == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_the_advice_passes_over_what_was_forgotten(line) -> None:
     ork = line(3, bad=3, ran=(1, 2, 3))
     assert ork("forget", "flow~1:load.py", "--yes").code == 0

@@ -52,6 +52,7 @@ def test_json(ran, elsewhere, golden):
     )
 
 
+@pytest.mark.slow
 def test_import_makes_a_store_and_undo_takes_it_back(ran, elsewhere, golden):
     assert ran("bundle", "create", "etl.bundle", "--all", "--runs", "1").code == 0
     os.chdir(elsewhere)
@@ -82,6 +83,7 @@ def test_a_file_that_is_still_as_before_is_named(ran):
     assert ran("import", "bundle", "etl.bundle").err == ""
 
 
+@pytest.mark.slow
 def test_runs_are_told_by_their_names(ran, elsewhere, golden):
     file = str(ran.folder / "etl.bundle")
     assert ran("bundle", "create", file, "etl", "--runs", "1").code == 0

@@ -77,6 +77,7 @@ def edges_of(needs):
 # -- the command
 
 
+@pytest.mark.slow
 def test_the_change_in_every_format(reworked, golden):
     for form in ("text", *FORMATS):
         result = reworked("graph", "etl~1..etl", "--format", form)
@@ -168,6 +169,7 @@ def definitions(draw):
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(150))
 @given(definitions(), definitions(), st.sets(st.sampled_from("abcdefg")))
 def test_a_change_shows_all_of_both_sides(old, new, edited):

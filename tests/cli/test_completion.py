@@ -180,6 +180,7 @@ def shell(name):
     return path
 
 
+@pytest.mark.slow
 def test_in_bash(ready):
     script = (
         'eval "$(ork completion bash)"; COMP_LINE="ork show etl:ex"; COMP_POINT=${#COMP_LINE};'
@@ -198,6 +199,7 @@ def test_in_bash(ready):
     )
 
 
+@pytest.mark.slow
 def test_in_fish(ready):
     done = subprocess.run(
         [shell("fish"), "-c", 'ork completion fish | source; complete -C "ork show etl:ex"'],
@@ -257,6 +259,7 @@ def test_the_path_of_a_url_goes_on_where_its_scheme_ends(typing, name):
     keys("here\x01echo \r", re.compile("ork init --store sqlite:here"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHELLS)
 def test_what_may_follow_stands_in_the_order_of_ork(typing, name):
     typing(name)("ork help re\t\t" if name == "bash" else "ork help re\t", ORDERED)
@@ -272,6 +275,7 @@ def test_a_list_in_zsh_is_no_taller_or_wider_than_its_window(typing):
     assert " -- " not in keys("\x15ork \t", "ls-tree")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHELLS)
 def test_paths_with_spaces_are_completed_part_after_part(ready, typing, name):
     ready.write("my flows/deep er/x y.yaml", FLOW)
@@ -284,6 +288,7 @@ def test_paths_with_spaces_are_completed_part_after_part(ready, typing, name):
     keys("\t\r", "x y.yaml: good")
 
 
+@pytest.mark.slow
 def test_a_quote_that_is_open_is_gone_on_with_in_bash(ready, typing):
     ready.write("my $flows/x y.yaml", FLOW)
     keys = typing("bash")

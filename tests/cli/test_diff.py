@@ -165,6 +165,7 @@ def test_the_words_of_a_command_that_differ(history, edit, terminal):
     assert '"./load.sh\x1b[32m{+ --all+}\x1b[0m"' in terminal("diff", "--word-diff")
 
 
+@pytest.mark.slow
 def test_no_line_is_wider_than_the_terminal(ork, edit, terminal):
     names = [f"a_task_with_a_rather_long_name_{number:02}" for number in range(60)]
     lines = [

@@ -192,6 +192,7 @@ def test_code_spans_and_fences_cannot_be_ended_from_inside():
     ]
 
 
+@pytest.mark.slow
 def test_long_code_is_folded_and_very_long_code_is_counted():
     def file(path, lines):
         hunk = Hunk(
@@ -223,6 +224,7 @@ def test_a_graph_with_too_many_edges_is_left_out():
     assert "mermaid" in views(diff, impact, dict(list(needs.items())[:20]))[0]
 
 
+@pytest.mark.slow
 def test_thousands_of_names_are_counted():
     names = [f"t{n}" for n in range(5_000)]
     edges = tuple(EdgeChange(kind="added", upstream=name, downstream="z") for name in names)

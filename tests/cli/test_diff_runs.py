@@ -105,6 +105,7 @@ def main(day):
 """
 
 
+@pytest.mark.slow
 def test_an_output_is_told_once_and_not_of_all_who_received_it(ork, golden):
     ork.write("list.py", LIST)
     ork.write("part.py", "def main(files, weight):\n    return {'first': files[0]}\n")
@@ -124,6 +125,7 @@ def test_an_output_is_told_once_and_not_of_all_who_received_it(ork, golden):
     assert all(len(task["inputs"]) >= 12 for task in data["tasks"] if task["name"] != "list")
 
 
+@pytest.mark.slow
 def test_an_input_that_its_origin_explains_no_more_is_told(ork):
     """The task that gave it was run again since, and gave something else."""
     ork.write("list.py", "def main(day):\n    return {'files': [open('data').read()]}\n")
@@ -141,6 +143,7 @@ def test_an_input_that_its_origin_explains_no_more_is_told(ork):
         assert (part["inputs"][0]["new"], part["passed_on"]) == ("b", explained)
 
 
+@pytest.mark.slow
 def test_tasks_that_failed_alike_are_one_line(ork):
     ork.write("list.py", LIST)
     ork.write("fan.yaml", FAN + "".join(PART % (n, 1) for n in range(1, 13)))
@@ -255,6 +258,7 @@ def test_of_long_texts_the_lines_that_differ_are_shown(many):
     assert "      and 1 more (--json has all)\n" in shown
 
 
+@pytest.mark.slow
 def test_one_task_of_two_runs_is_shown_whole(many):
     shown = many("diff", "w#1:t", "w#2:t").out
     assert shown.startswith("first difference: t - the parameter x changed; it gave another")
@@ -370,6 +374,7 @@ def test_files_that_are_named_after_their_run_are_no_difference(ork):
     assert "features" not in told
 
 
+@pytest.mark.slow
 def test_of_many_tasks_that_got_what_others_gave_the_first_are_told(ork):
     def part(number):
         binding = "{files: {ref: tasks.list.output.%s}, weight: {const: 1}}"

@@ -204,6 +204,7 @@ def test_two_who_make_the_same_store_both_have_it(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*tmp*"))
 
 
+@pytest.mark.slow
 def test_a_place_that_has_a_store_is_not_remembered_where_a_backup_was_to_go(
     etl: Ork, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_place_that_is_no_store_is_not_remembered(etl: Ork, tmp_path: Path) ->
     assert etl("init", "--store", good, "copy").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [(), ("--from", ".")])
 def test_a_place_that_is_gone_is_in_the_way_of_none(
     etl: Ork, tmp_path: Path, source: tuple[str, ...]
@@ -367,6 +369,7 @@ def test_a_folder_that_is_no_store_is_told_what_it_lacks(ork: Ork) -> None:
     assert "hint: if it was one, `ork fsck --repair` writes it anew\n" in ork("log").err
 
 
+@pytest.mark.slow
 def test_who_joins_a_store_with_a_history_is_told_of_it(etl: Ork, tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path}/team.db"
     assert etl("init", "--store", url).err.endswith("keeps the first version of a workflow\n")
@@ -380,6 +383,7 @@ def test_who_joins_a_store_with_a_history_is_told_of_it(etl: Ork, tmp_path: Path
     assert "etl.yaml is not here" in ran.err and "is gone" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_store_that_would_fire_what_another_fires_says_so(etl: Ork) -> None:
     assert etl("run", "etl.yaml").code == 0
     assert etl("run", "--queue", "etl").code == 0

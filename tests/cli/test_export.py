@@ -57,6 +57,7 @@ def test_a_stream(history, golden):
     golden("export/stream.txt", result.out)
 
 
+@pytest.mark.slow
 def test_a_stream_is_read_by_git(exported):
     exported.folder.joinpath("piped").mkdir()
     git(exported, "-C", "piped", "init", "-q", "-b", "main")

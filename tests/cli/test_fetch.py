@@ -36,6 +36,7 @@ def remembered(store: str | Path, remote: str = "origin") -> dict[str, str]:
     return {ref.removeprefix(start): o for ref, o in refs(store).items() if ref.startswith(start)}
 
 
+@pytest.mark.slow
 def test_what_a_remote_has_is_seen_and_nothing_of_ours_moves(ran, team, golden):
     ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
     assert ran("--store", team, "run", "etl").code == 0
@@ -70,6 +71,7 @@ def test_a_status_tells_in_json_how_heads_stand(ran, team):
     assert (head["remotes"], head["head"]) == (["origin/etl"], False)
 
 
+@pytest.mark.slow
 def test_what_was_fetched_can_be_run_and_stays_after_gc(ran, team):
     ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
     ran("fetch")

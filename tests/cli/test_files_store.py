@@ -56,6 +56,7 @@ def test_a_history_moves_from_lmdb_to_plain_files_and_back(ran: Ork, tmp_path: P
         assert ran("fsck", "--full").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [3, 12, 40, 90])
 @pytest.mark.turns(2)
 def test_damage_is_found_and_repaired(kept: Ork, place: int) -> None:

@@ -2,6 +2,8 @@ import io
 import json
 import sys
 
+import pytest
+
 
 def give(monkeypatch, text):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -51,6 +53,7 @@ def test_what_names_others_is_not_forgotten(ran):
     assert ran("forget", "--text-file", "nowhere").code == 3
 
 
+@pytest.mark.slow
 def test_a_message_that_was_forgotten_goes_by_a_bundle_and_by_a_pull(ran, tmp_path, monkeypatch):
     ran.write("load.sh", (ran.folder / "load.sh").read_text() + "# more\n")
     assert ran("deploy", "etl.yaml", "-m", "the first: a-new-secret").code == 0

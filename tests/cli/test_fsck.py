@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from tests.damage import data_file, flip
 
 
@@ -9,6 +11,7 @@ def test_a_whole_store(ran, golden):
     golden("fsck/whole.txt", result.out)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_a_line_each(ran, golden):
     assert ran("tag", "etl@prod", "etl~1").code == 0
     flip(ran.folder / ".ork", b"rtags/etl/prod", 12)
@@ -21,6 +24,7 @@ def test_what_is_damaged_is_a_line_each(ran, golden):
     assert "hint: `ork fsck` says what suffers" in ran("show", "etl:tasks/etl.py").err
 
 
+@pytest.mark.slow
 def test_what_is_repaired_is_told_step_by_step(ran, golden):
     assert ran("tag", "etl@prod", "etl~1").code == 0
     flip(ran.folder / ".ork", b"rtags/etl/prod", 12)

@@ -38,6 +38,7 @@ def without_sizes(text):
     return re.sub(r"\d+ bytes", "N bytes", text)
 
 
+@pytest.mark.slow
 def test_it_says_what_would_go_and_removes_it(undone, golden):
     said = undone("gc", "--undo-days", "0")
     assert said.code == 0
@@ -75,6 +76,7 @@ def test_it_says_when_less_room_would_do(undone):
     assert told == (found["after"] < found["before"])
 
 
+@pytest.mark.slow
 def test_room_is_given_back(undone):
     folder = undone.folder / ".ork/db"
     (file,) = (folder / name for name in ("data.mdb", "store.db") if (folder / name).exists())
@@ -88,6 +90,7 @@ def test_room_is_given_back(undone):
     assert done == {"done": True, "before": after, "after": after}
 
 
+@pytest.mark.slow
 def test_runs_that_need_not_stay(ran, golden):
     assert ran("run", "etl").code == ran("run", "etl").code
     ran._seconds += 3_000_000_000  # runs end by the real clock

@@ -59,6 +59,7 @@ def test_a_history_of_diffs(repo, golden):
     golden("diff/git_log.txt", shown(repo, "log", "-p", "--ext-diff", "--format=%s"))
 
 
+@pytest.mark.slow
 def test_a_side_that_is_no_workflow_is_shown_by_lines(repo, golden):
     repo.commit("Break", {"workflows/etl.yaml": FLOW + "steps: \x1b[31m3\n"})
     repo.commit("Binary", {"workflows/etl.yaml": "\xff\0"})
@@ -113,6 +114,7 @@ def committing(repo):
     return commit
 
 
+@pytest.mark.slow
 def test_pre_commit_looks_at_code_alone_and_at_workflows_anywhere(repo):
     _, hook = HOOKS
     assert f"- id: {hook['id']}" in (ROOT / "docs/git.md").read_text()
@@ -131,6 +133,7 @@ def test_pre_commit_looks_at_code_alone_and_at_workflows_anywhere(repo):
     assert commit("Good again").returncode == 0
 
 
+@pytest.mark.slow
 def test_pre_commit_runs_the_hook(repo):
     hook, _ = HOOKS
     assert hook["id"] in (ROOT / "docs/git.md").read_text()

@@ -198,6 +198,7 @@ def test_a_workflow_comes_by_another_name(original, ork):
     assert "odd" in ork("log", "--oneline").out
 
 
+@pytest.mark.slow
 def test_it_goes_into_a_store_elsewhere(original, ork):
     url = "sqlite:../runs.db"
     assert ork("--store", url, "import", "ork-db", "../old").code == 0

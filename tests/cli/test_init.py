@@ -39,6 +39,7 @@ def test_init_again_changes_nothing(etl):
     assert "First" in etl("log").out
 
 
+@pytest.mark.slow
 def test_init_of_another_kind_of_store_than_there_is_is_refused(etl, tmp_path):
     etl("deploy", "etl.yaml", "-m", "First")
     assert etl("init", "--store", "lmdb:").code == 0

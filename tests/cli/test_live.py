@@ -172,6 +172,7 @@ def test_a_run_outlives_its_terminal(gated, show):
     assert {task["state"] for task in states(gated)} == {"success"}
 
 
+@pytest.mark.slow
 def test_a_window_may_change_its_size(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
@@ -184,6 +185,7 @@ def test_a_window_may_change_its_size(gated, show):
     assert child.window.cursor_shown
 
 
+@pytest.mark.slow
 def test_a_suspended_run_leaves_the_terminal_to_the_shell(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
@@ -201,6 +203,7 @@ def test_a_suspended_run_leaves_the_terminal_to_the_shell(gated, show):
     assert after.startswith("● fetch")
 
 
+@pytest.mark.slow
 def test_a_narrower_window_shows_one_picture(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
@@ -231,6 +234,7 @@ def tmux(ork, tmp_path):
     tell("kill-server")
 
 
+@pytest.mark.slow
 def test_a_window_that_was_too_small_for_a_while_shows_one_picture(ork, tmux):
     gate = "while ! test -e go; do sleep 0.05; done"
     parts = "".join(
@@ -263,6 +267,7 @@ def test_names_are_no_markup():
     assert text_cut(line, 80) == "[bold]a[/][/b]:smile:"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
     assert gated("deploy", "gated.yaml").code == 0
@@ -302,6 +307,7 @@ def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
     assert child.wait() == 130
 
 
+@pytest.mark.slow
 def test_a_hang_up_that_is_ignored_stays_so(gated):
     child = subprocess.Popen(
         ["nohup", sys.executable, "-m", "ork", "run", "gated.yaml"],

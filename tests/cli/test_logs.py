@@ -300,6 +300,7 @@ def printing(ork):
     return run
 
 
+@pytest.mark.slow
 def test_only_the_last_lines(printing):
     data = b"".join(b"line %d\n" % n for n in range(50_000)) + b"end"
     ran = printing(data)
@@ -440,6 +441,7 @@ def test_of_a_line_that_is_drawn_over_the_last_state_is_left(printed, shown, siz
     assert b"".join([*map(states.add, parts), states.add(b"", over=True)]) == shown
 
 
+@pytest.mark.slow
 def test_a_bar_that_moves_for_days_takes_no_room():
     states = LastStates()
     for number in range(100_000):
@@ -480,6 +482,7 @@ def test_on_a_terminal_a_bar_moves(bar, what, before):
     assert child.window.text == f"{before}begin\n{before} 100%\n{before}end"
 
 
+@pytest.mark.slow
 def test_a_bar_that_is_left_behind_keeps_its_line(bar):
     child = Child("logs", "-f", "bar:bar", environ=bar.environ, folder=bar.folder)
     child.read_until(lambda seen: "20%" in seen)
@@ -563,6 +566,7 @@ def test_who_erases_a_line_draws_over_it(line, shown):
     assert last_part(line) == shown
 
 
+@pytest.mark.slow
 def test_bars_below_each_other_take_little_room():
     states = LastStates(waits=True)
     for number in range(10_000):

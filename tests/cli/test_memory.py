@@ -61,6 +61,7 @@ def peak(folder: Path, *words: str) -> int:
 SMALL = {"report": ("report", "wide", "-o", "page.html")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

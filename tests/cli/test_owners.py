@@ -19,6 +19,7 @@ BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 BOUND = BOUND if os.geteuid() == 0 else []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
 @pytest.mark.parametrize("store", [[], ["--store", "files:data"], ["--store", "sqlite:data"]])
 def test_what_sudo_adds_to_a_store_belongs_to_its_owner(ork, store):
@@ -42,6 +43,7 @@ def test_what_sudo_adds_to_a_store_belongs_to_its_owner(ork, store):
     assert Path(".ork/work").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(BOUND) and not shutil.which("setpriv"), reason="root may do anything")
 @pytest.mark.parametrize("which", ["", "1.log"])
 def test_logs_that_cannot_be_read_are_not_gone(ork, which):

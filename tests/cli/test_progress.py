@@ -146,6 +146,7 @@ LONG = [
 ]
 
 
+@pytest.mark.slow
 def test_every_command_that_can_take_long_tells_of_it(ran, edit):
     assert ran("init", "team").code == 0
     assert ran("remote", "add", "origin", "team").code == 0

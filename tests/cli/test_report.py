@@ -89,6 +89,7 @@ def test_a_traceback_that_is_in_the_error_and_in_the_log_is_shown_once(ork):
     assert "the end of its log" in ork("report", "sum#2", "-o", "-").out
 
 
+@pytest.mark.slow
 def test_tasks_that_failed_alike_are_told_together(ork):
     tasks = [f"  part_{n:02}: {{executor: python, file: part.py}}\n" for n in range(12)]
     tasks += [f"  step_{n}: {{executor: process, command: ./s}}\n" for n in range(3)]

@@ -86,6 +86,7 @@ def test_a_task_of_a_run_is_run_again_alone(etl, edit) -> None:
     assert "--only excludes" in etl("retry", "etl:load", "--from", "load").err
 
 
+@pytest.mark.slow
 def test_a_retry_says_what_of_the_file_it_runs_without(etl, edit) -> None:
     edit("load.sh", "echo", "exit 1; echo")
     assert etl("run", "etl.yaml").code == 1
@@ -102,6 +103,7 @@ def test_a_retry_says_what_of_the_file_it_runs_without(etl, edit) -> None:
     assert (done.code, "note" in done.err) == (0, False)
 
 
+@pytest.mark.slow
 def test_a_retry_says_that_there_is_a_newer_version(etl, edit) -> None:
     edit("load.sh", "echo", "exit 1; echo")
     assert etl("run", "etl.yaml").code == 1
@@ -331,6 +333,7 @@ def test_a_run_that_cannot_go_on_holds_up_no_other(flaky) -> None:
     assert (error["schema"], done.code) == ("ork.error.v1", 2)
 
 
+@pytest.mark.slow
 def test_who_stops_a_retry_stops_all_that_would_come(flaky, edit) -> None:
     edit("etl.yaml", "test -e $ORK_DAY", "kill -INT $PPID; sleep 9")
     assert flaky("deploy", "etl.yaml").code == 0

@@ -102,6 +102,7 @@ def test_a_rollback_and_a_restore_leave_nothing_changed(ran):
     assert ran("run", "etl").code == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_a_part_does_not_make_a_deploy_one_to_go_back_to(history, edit):
     assert history("run", "etl~2").code == 0
     assert history("run", "etl~1", "--only", "extract").code == 0

@@ -52,6 +52,7 @@ def test_events_are_one_json_a_line(history, golden, masked):
     assert {event["schema"] for event in events} == {"ork.run.v1"}
 
 
+@pytest.mark.slow
 def test_an_old_revision_runs_with_its_own_code(history):
     assert history("run", "etl~2").code == 0
     assert history("run", "etl").code == 0
@@ -62,6 +63,7 @@ def test_an_old_revision_runs_with_its_own_code(history):
     assert outputs == [{"rows": 3}, {"rows": 4}]
 
 
+@pytest.mark.slow
 def test_a_deployed_workflow_runs_when_its_file_is_gone(history):
     (history.folder / "etl.yaml").unlink()
     (history.folder / "load.sh").unlink()
@@ -150,6 +152,7 @@ def test_a_folder_stands_for_the_only_file_in_it(etl):
         assert f"{name} is a folder, with {many} workflow files\n" in result.err
 
 
+@pytest.mark.slow
 def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     etl("deploy", "etl.yaml")
     assert "note" not in etl("run", "etl").err
@@ -173,6 +176,7 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     assert etl("run", "etl").err.startswith(gone)
 
 
+@pytest.mark.slow
 def test_a_message_that_no_deploy_has_is_told(etl, edit):
     note = "note: nothing was deployed: the message is not kept; `ork tag LABEL` marks a"
     assert etl("init").code == 0
@@ -242,6 +246,7 @@ def test_quiet_prints_only_what_went_wrong(etl):
         assert f"--quiet and {other} exclude" in etl("run", "etl.yaml", "-q", other).err
 
 
+@pytest.mark.slow
 def test_quiet_prints_what_is_warned_of(etl, edit):
     etl("deploy", "etl.yaml")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
@@ -321,6 +326,7 @@ def test_a_package_in_src_that_python_does_not_find_is_told_as_such(ork):
     assert ork("outputs", "w#2:a").out == "3\n"
 
 
+@pytest.mark.slow
 def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):
     ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, file: a.py}}\n")
     ork.write("a.py", "def main():\n    import no_such_module\n")

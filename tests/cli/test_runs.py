@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ork.objects.value import replace
 from ork.store.resolve import number_ref
 from ork.store.runs import runs as runs_of
@@ -69,6 +71,7 @@ def listed(ork, *words):
     return [line.split()[1] for line in result.out.splitlines()]
 
 
+@pytest.mark.slow
 def test_runs_by_what_they_executed(ran, golden):
     ran("run", "etl~1")
     assert listed(ran, "--snapshot", "etl") == ["etl#2"]

@@ -159,6 +159,7 @@ def test_what_is_late_has_no_run(two, golden):
     assert two("schedule", "late", *since).code == 0
 
 
+@pytest.mark.slow
 def test_the_line_of_cron_mails_what_is_late_and_else_nothing(two):
     page = (Path(__file__).parents[2] / "docs/schedules.md").read_text()
     line = re.search(r"^\*/15 \* \* \* \*  (cd .*schedule late.*)$", page, re.M).group(1)

@@ -47,6 +47,7 @@ grep sunny
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [60, 100, 160])
 def test_terminals_of_any_width_are_read_with_ease(day, golden, masked, wide):
     day.environ |= TERMINAL
@@ -66,6 +67,7 @@ def test_pipes_have_all_of_it(day, golden, masked):
     golden("screens/pipe.txt", masked("\n".join(screens)))
 
 
+@pytest.mark.slow
 def test_programs_have_the_same_json_on_a_terminal(day):
     day.environ |= TERMINAL
     for line in DAY.splitlines():

@@ -154,6 +154,7 @@ def test_a_command_that_waits_for_the_store_writes_nothing(
     assert etl("log", "etl").code == 3
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(ork: Ork) -> None:
     ork.write(
         "w.yaml", "name: w\ntasks: {t: {executor: process, command: touch here; sleep 0.3}}\n"

@@ -88,6 +88,7 @@ def test_a_page_that_is_gone_is_a_finding_and_the_rest_is_recovered(kept: Ork) -
     assert "E0" not in kept("fsck").out
 
 
+@pytest.mark.slow
 def test_room_is_given_back_and_a_secret_leaves_no_trace(kept: Ork) -> None:
     secret = "a-secret-of-someone"
     kept.write("load.sh", f"#!/bin/sh\necho {secret}\n", executable=True)

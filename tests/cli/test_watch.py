@@ -73,6 +73,7 @@ def state(ork):
     return json.loads(ork("runs", "--json").out)["data"][0]["run"]["state"]
 
 
+@pytest.mark.slow
 def test_what_has_happened_has_the_time_at_which_it_did(ork, spawn):
     first = "executor: process, command: 'test $ORK_ATTEMPT = 2', retries: 1"
     ork.write("gated.yaml", GATED.replace("tasks:\n", f"tasks:\n      first: {{{first}}}\n", 1))
@@ -88,6 +89,7 @@ def test_what_has_happened_has_the_time_at_which_it_did(ork, spawn):
     assert [after(began, line) <= 1 for line in (*told, ended)] == [True, True, True, False]
 
 
+@pytest.mark.slow
 def test_a_retry_has_the_time_at_which_it_began(ork, spawn):
     gate = "test -e again || exit 1; while ! test -e go; do sleep 0.02; done"
     ork.write("w.yaml", f"name: w\ntasks: {{a: {{executor: process, command: '{gate}'}}}}\n")
@@ -160,6 +162,7 @@ def test_what_is_left_of_a_delay_is_told(ork, spawn, backoff, least, most):
     assert owner.wait() == 130
 
 
+@pytest.mark.slow
 def test_of_a_run_that_has_ended_the_summary_is_printed(ran):
     for run, code in (("etl#1", 0), ("etl#2", 1)):
         result = ran("watch", run)
@@ -226,6 +229,7 @@ def test_the_only_run_that_goes_on_is_watched_and_stopped(ork, going, spawn):
         assert (done.code, done.err.splitlines()[0]) == (3, "error: no run goes on")
 
 
+@pytest.mark.slow
 def test_a_workflow_means_its_run_that_goes_on_though_a_newer_one_has_ended(ork, going, spawn):
     ork.write("quick.yaml", "name: gated\ntasks: {fetch: {executor: process, command: echo no}}\n")
     assert ork("run", "quick.yaml", "--move").code == 0
@@ -243,6 +247,7 @@ def test_a_workflow_means_its_run_that_goes_on_though_a_newer_one_has_ended(ork,
     assert ork("cancel", "renamed", "--now").out == "gated#1 cancelled\n"
 
 
+@pytest.mark.slow
 def test_the_list_says_how_long_a_run_has_gone_on(ork, going, spawn):
     def shown(command, pattern):
         out, _ = spawn(*command).communicate()
@@ -259,6 +264,7 @@ def test_the_list_says_how_long_a_run_has_gone_on(ork, going, spawn):
     assert (asked["run"]["state"], asked["queued"]) == ("running", [])
 
 
+@pytest.mark.slow
 def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
     until(spawn("run", "gated.yaml").stderr, "start    fetch")
     for command in (["watch"], ["watch", "gated"], ["cancel", "gated"], ["logs", "-f", "gated"]):

@@ -220,6 +220,7 @@ def test_a_command_starts_in_the_folder_that_the_program_has_entered() -> None:
     assert code("os.chdir(day)\nos.system('sh x.sh')").uses != (use,)
 
 
+@pytest.mark.slow
 def test_of_a_program_that_enters_many_folders_it_is_not_known_where_it_starts_others() -> None:
     entered = "".join(f"os.chdir('d{number}')\n" for number in range(FOLDERS_MAX))
     assert {use.role for use in code(f"{entered}os.system('sh x.sh')").uses} == {"unclear"}

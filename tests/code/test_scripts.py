@@ -122,6 +122,7 @@ def test_of_what_a_script_starts_an_unknown_program_is_no_reason_for_a_warning()
     assert use.role == "unclear"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("language", ["r", "perl", "ruby", "php", "lua", "make"])
 def test_a_long_line_of_nothing_ends(language: str) -> None:
@@ -166,6 +167,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:9])
 def test_a_hostile_text_costs_little(text: str, language: str) -> None:
     read_script(text, language)

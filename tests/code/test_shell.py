@@ -495,12 +495,14 @@ def test_more_programs_that_start_others(line: str, uses: str) -> None:
     assert ", ".join(executed(read_shell(line))) == uses
 
 
+@pytest.mark.slow
 def test_of_a_text_with_more_commands_than_anybody_writes_the_rest_is_told_as_not_known() -> None:
     uses = read_shell("./x\n" * COMMANDS_MAX + "./y\n").uses
     assert {use.role for use in uses} == {"command", "program", "unclear"}
     assert {path for use in uses for path in use.paths} == {f"{WORK}/./x"}
 
 
+@pytest.mark.slow
 def test_of_more_lines_within_lines_than_anybody_writes_it_is_not_known_what_they_execute() -> None:
     line = "eval " * 30_000 + "./x"
     told = {use.role for use in read_shell(f"eval ./y; {line}").uses}
@@ -590,6 +592,8 @@ def test_any_text_comes_to_an_end(line: str) -> None:
     read_shell(line)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     "text",
     [

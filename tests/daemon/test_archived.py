@@ -196,6 +196,7 @@ def test_twice_changes_nothing(flow):
             act(flow, "none", stamp=stamp(), **({"now": NOON} if act is pauses.unarchive else {}))
 
 
+@pytest.mark.slow
 def test_upkeep_keeps_it_and_it_is_of_one_store(flow, tmp_path):
     archive(flow)
     now = NOON + timedelta(days=400)

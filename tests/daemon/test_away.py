@@ -18,6 +18,7 @@ from tests.daemon.flow import FLOW
 from tests.stores import NOON
 
 
+@pytest.mark.slow
 def test_a_store_that_can_be_read_alone_is_not_said_to_be_well(
     project: Store, keep: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -381,6 +381,7 @@ def test_a_head_that_is_taken_away_has_no_lines(project, keep, flow):
     assert [line.workflow for line in all_lines.look()] == ["etl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["slot", "now", "backfill", "retry"])
 def test_a_run_that_a_person_asks_for_has_the_time_limit_of_its_schedule(project, flow, how):
     flow("{every: 1m, timeout: 1s}", command="test -e quick || sleep 60")

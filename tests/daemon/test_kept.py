@@ -67,6 +67,7 @@ def test_a_store_with_all_of_it_is_whole(full):
     assert findings(full) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ref", "says"),
     [
@@ -89,6 +90,7 @@ def _oid(data: bytes):
     return hash_bytes(encode_object(Blob(data)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slot", ["20261101T130000Z", "20261101T124000Z.0000000000000000"])
 def test_a_fire_that_is_not_of_its_run_is_found(full, slot):
     pin = full.ref("numbers/etl/0000000001")
@@ -96,6 +98,7 @@ def test_a_fire_that_is_not_of_its_run_is_found(full, slot):
     assert ("E202", f"fires/etl/{slot}") in findings(full)
 
 
+@pytest.mark.slow
 def test_fires_and_hooks_go_with_their_run(full):
     now = NOON + timedelta(days=400)
     done = gc(full, now=now, keep=Keep(runs=1, undo_days=0), stamp=stamp(), force=True)
@@ -112,6 +115,7 @@ def _key(store: Store) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_the_newest_skips_stay(full, monkeypatch):
     monkeypatch.setattr(keep, "SKIPS_KEPT", 2)
     pauses.resume(full, "etl", stamp=stamp(0.85), now=NOON + 51 * MINUTE)
@@ -136,6 +140,7 @@ def opened(folder: Path) -> Store:
     return Store(location.open_backend(place, environ={}), folder=place)
 
 
+@pytest.mark.slow
 def test_a_bundle_carries_fires_and_hooks(full, tmp_path):
     create(full, Wish(all=True, runs=None), tmp_path / "all.bundle", now=NOON)
     (tmp_path / "other").mkdir()
@@ -148,6 +153,7 @@ def test_a_bundle_carries_fires_and_hooks(full, tmp_path):
     store.close()
 
 
+@pytest.mark.slow
 def test_a_clone_carries_fires_and_hooks_and_fires_nothing_old(full, tmp_path):
     source = str(full.project)
     clone(
@@ -171,6 +177,7 @@ def check_carried(full: Store, store: Store) -> None:
     assert findings(store) == []
 
 
+@pytest.mark.slow
 def test_a_backup_has_it_all(full, tmp_path):
     backup(full, tmp_path / "copy", environ={})
     store = opened(tmp_path / "copy")
@@ -197,6 +204,7 @@ def test_a_repair_keeps_it_all(full):
     store.close()
 
 
+@pytest.mark.slow
 def test_a_finding_names_what_is_wrong(full):
     plant(full, Blob(b"[]"), decided__etl__0000=_oid(b"[]"))
     found = fsck(full.folder, environ={}, depth="full").findings

@@ -203,6 +203,7 @@ def test_who_asks_for_a_page_is_told_which_libraries_it_needs(
     assert f"{NEEDED}\nhint: `pip install 'ork-workflows[web]'`" in done.err
 
 
+@pytest.mark.slow
 def test_without_the_libraries_of_the_page_what_is_due_is_fired_all_the_same(etl: Ork) -> None:
     etl("deploy", "etl.yaml")
     words = [sys.executable, "-c", WITHOUT_LIBRARIES]

@@ -227,6 +227,7 @@ def test_a_task_that_is_as_it_was_is_not_read() -> None:
     assert found.places["tasks", "m"].line == 7
 
 
+@pytest.mark.slow
 def test_what_is_read_in_part_says_what_the_whole_says() -> None:
     dice = random.Random(11)
     read = [before for _ in range(examples(750)) if (before := whole(made(dice)))]

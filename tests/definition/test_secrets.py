@@ -184,6 +184,7 @@ def test_lines_are_counted_as_editors_do() -> None:
     assert find_secrets(f"\u2028\x0c\r\n\r{key}")[0][:2] == (3, 1)
 
 
+@pytest.mark.slow
 def test_ork_itself_and_the_examples_have_no_key() -> None:
     found = []
     for folder in ("ork", "examples", "docs", "tests", "benchmarks"):

@@ -433,6 +433,7 @@ def test_a_summary_counts_tasks_together_whose_changes_are_too_long_to_be_told()
     assert summarize(diff) == "Change command of 9 tasks"
 
 
+@pytest.mark.slow
 @given(workflows(), workflows())
 @settings(deadline=None)
 def test_a_summary_is_one_short_line(old, new):

@@ -58,6 +58,7 @@ def test_nothing_is_affected_by_no_change(tasks, reach):
     assert found.affected == () and len(found.unaffected) == len(tasks)
 
 
+@pytest.mark.slow
 @given(workflows(), st.data())
 @settings(deadline=None)
 def test_a_mere_rename_affects_nobody(tasks, data):

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +95,7 @@ def test_bytes_with_a_nul_or_not_utf8_are_binary():
     assert lines.as_text("grün".encode()) == "grün"
 
 
+@pytest.mark.slow
 def test_a_search_that_costs_too_much_settles_for_less_and_stays_right():
     old = "".join(f"{n // 2}\n" for n in range(20_000))
     new = "".join(line for n, line in enumerate(lines.split(old)) if n % 7)

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_more_equal_names_than_can_be_weighed_are_paired_in_order():
     assert renames.pair_equal(olds, news) == {f"a{n:04}": f"b{n:04}" for n in range(3_000)}
 
 
+@pytest.mark.slow
 def test_many_groups_of_equal_names_are_paired_each_in_order_at_last():
     # 50 names of each content make 2,500 pairs, of which 20 groups have room.
     contents = [str(number // 50).encode() for number in range(2_000)]

@@ -2,6 +2,7 @@ import json
 import re
 from copy import deepcopy
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,12 +40,14 @@ def test_a_leaf_has_the_path_that_its_change_has():
     assert change.path == 'url.const."a b"'
 
 
+@pytest.mark.slow
 @given(objects, objects)
 @settings(deadline=None)
 def test_changes_applied_to_the_old_object_give_the_new_one(old, new):
     assert encode(applied(old, list(object_changes(old, new)))) == encode(new)
 
 
+@pytest.mark.slow
 @given(objects, objects)
 @settings(deadline=None)
 def test_swapping_the_sides_swaps_every_change(old, new):

@@ -45,6 +45,7 @@ def tell(repo):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
     ork, _, environ = repo
     job = YAML(typ="safe").load((ROOT / "examples/ci/gitlab.yml").read_text())["workflows"]
@@ -82,6 +83,7 @@ esac
 """
 
 
+@pytest.mark.slow
 def test_the_comment_on_a_pull_request_is_renewed_and_goes_with_what_it_tells(repo, tmp_path):
     ork, git, environ = repo
     action = YAML(typ="safe").load((ROOT / "examples/ci/github/action.yml").read_text())
@@ -130,6 +132,7 @@ def test_nothing_is_told_of_nothing(repo):
     assert not (ork.folder / ".ork").exists()
 
 
+@pytest.mark.slow
 def test_code_that_a_workflow_calls_is_told_as_well(repo):
     ork, git, _ = repo
     ork.write("load.sh", "echo 2\n")
@@ -148,6 +151,7 @@ def test_code_that_a_workflow_calls_is_told_as_well(repo):
     assert left.stdout.count("\n") == 1, "the old version is left behind"
 
 
+@pytest.mark.slow
 def test_a_workflow_that_was_not_valid_before_is_told_beside_the_others(repo):
     ork, git, _ = repo
     ork.write("etl.yaml", WORKFLOW.format("etl").replace("process", "proces"))
@@ -161,6 +165,7 @@ def test_a_workflow_that_was_not_valid_before_is_told_beside_the_others(repo):
     assert "### gone: " in page
 
 
+@pytest.mark.slow
 def test_code_that_several_workflows_share_is_told_once(repo):
     ork, git, _ = repo
     two = "{0}, b: {{executor: process, command: ls, depends_on: [load]}}}}\n"
@@ -177,6 +182,7 @@ def test_code_that_several_workflows_share_is_told_once(repo):
     assert second.count("`load.sh` +1 -1") == 1
 
 
+@pytest.mark.slow
 def test_what_one_comment_has_no_room_for_has_its_title(repo):
     ork, git, _ = repo
     names = ("a", "b", "c")
@@ -197,6 +203,7 @@ def test_what_one_comment_has_no_room_for_has_its_title(repo):
     assert page.count("(there is no room to show more)\n") == 2
 
 
+@pytest.mark.slow
 def test_a_file_that_was_renamed_is_compared_with_what_it_was(repo):
     ork, git, _ = repo
     text = WORKFLOW.format("etl").replace("load.sh", "load.sh --all")

@@ -119,6 +119,7 @@ def test_children_have_the_grace_too_when_the_first_process_is_gone(place):
         executor.close()
 
 
+@pytest.mark.slow
 @pytest.mark.turns(3)
 def test_nobody_survives_a_stop_at_whatever_moment_of_its_start(place):
     lines = ["true", "sleep 300", "setsid sleep 300 & sleep 300"]

@@ -155,6 +155,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_an_update_that_was_killed_leaves_nothing_that_the_next_one_does_not_remove(
     etl: Ork, edit
 ) -> None:

@@ -355,6 +355,7 @@ def test_a_history_longer_than_the_stack_is_deep_is_no_recursion(etl):
 # -- beside git
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.turns(2)
 def test_lines_are_those_of_git_blame(tmp_path, seed):

@@ -125,6 +125,7 @@ def test_another_slot_may_be_the_reason(flow):
     assert "; only one of them was started by a sch" in why(compared(flow, "etl#4", "etl#5").first)
 
 
+@pytest.mark.slow
 def test_runs_that_went_on_at_the_same_time_may_be_the_reason(flow):
     """They share the project's folder: here a file that one writes and the other reads."""
     (flow.project / "extract.sh").write_text(
@@ -306,6 +307,7 @@ def test_unattached_runs_are_compared_too(flow):
     assert found.first.task == "load"
 
 
+@pytest.mark.slow
 def test_two_names_of_one_interpreter_are_one_environment(flow):
     script = f"import ork; print(ork.open({str(flow.project)!r}).run('etl', hooks=False).ok)"
     run(flow)
@@ -367,6 +369,7 @@ def test_a_workflow_stands_for_its_newest_run(flow):
 # -- the last failure
 
 
+@pytest.mark.slow
 def test_the_last_failure_and_what_was_good_before(flow):
     run(flow)
     run(flow)

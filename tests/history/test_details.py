@@ -213,6 +213,7 @@ def test_equal_values_are_not_read_to_compare_two_runs(flow, monkeypatch):
     assert large not in read
 
 
+@pytest.mark.slow
 def test_inputs_that_a_retry_changed_are_compared(flow):
     run(flow)
     gives(flow, "tell", "no json")

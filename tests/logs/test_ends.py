@@ -74,6 +74,7 @@ def test_other_ends_are_the_last_lines(ork: Ork, name: str) -> None:
     assert lines == whole[-10:]
 
 
+@pytest.mark.slow
 def test_an_end_that_several_tasks_have_is_told_once(ork: Ork) -> None:
     names = [f"deep_{number}" for number in range(8)]
     text = ends(ork, *names, "own", "several")

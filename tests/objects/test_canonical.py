@@ -36,6 +36,7 @@ documents = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(documents)
 def test_bytes_are_those_of_the_rfc8785_package(value):

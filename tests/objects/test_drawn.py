@@ -33,6 +33,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_print_shows_what_the_command_prints(project, ork, command):
     value = COMMANDS[command](project)
@@ -76,6 +77,7 @@ def test_what_no_project_has_given_is_a_short_line():
     assert str(known) == known._repr_html_() == "drawn" and known == Some(a=1)
 
 
+@pytest.mark.slow
 def test_single_values_are_short(project):
     loaded = library.check("etl.yaml")
     assert repr(loaded) == "<Loaded etl, etl.yaml, 2 tasks, 2 files>"
@@ -106,6 +108,7 @@ def test_one_of_a_kind_is_no_plural(ork):
         assert repr(project.blame("one")) == "<Blame one, 1 part>"
 
 
+@pytest.mark.slow
 def test_pandas_gets_the_rows_of_each(project):
     pytest.importorskip("pandas")
     changes = project.diff("etl~1", "etl").to_pandas()

@@ -629,6 +629,7 @@ def test_an_oid_is_64_lower_case_hex_digits():
         assert not is_oid(wrong)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(100))
 @given(st.dictionaries(texts, taskruns, max_size=4))
 def test_packed_outcomes_are_read_as_they_were(states):

@@ -112,6 +112,7 @@ def torn(payload, rng):
     return payload[:at] + middle + payload[at + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.parametrize("kind", sorted(SEEDS.keys() - {"blob"}))
 def test_ork_and_the_page_agree_on_every_mutant(kind):

@@ -104,6 +104,7 @@ def test_a_table_takes_nothing_for_a_tag():
     assert "&lt;script&gt;" in found and "<td>&amp;</td>" in found
 
 
+@pytest.mark.slow
 def test_what_a_project_returns_is_short(project):
     shorts = {
         "runs": r"\[<RunEntry etl#1, success, 2\S+ \S+, \S+ m?s>\]",

@@ -101,6 +101,7 @@ lines = st.lists(
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
+@pytest.mark.slow
 @given(lines, ends, st.sampled_from([b"", b"\n"]), st.integers(1, 40))
 @settings(deadline=None, max_examples=examples(60))
 def test_every_text_comes_back_and_is_cut_by_the_rule(texts, end, last, times):

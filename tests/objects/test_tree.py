@@ -213,6 +213,7 @@ def test_fresh_objects_below_the_second_level(shelf):
     assert set(tree.fresh(shelf.read, old, new)) == news - olds
 
 
+@pytest.mark.slow
 def test_a_tree_of_tens_of_thousands_of_entries(shelf):
     wanted = numbered(size(80_000, by_day=20_000))
     root = shelf.add(wanted)

@@ -258,6 +258,7 @@ for number in range(86_400):
 """
 
 
+@pytest.mark.slow
 def test_a_scheduler_goes_on_while_it_is_imported(original, file, take, store):
     etl = original.workflow("etl")
     original.deploy(etl, FIRST, "2026-01-02T01:00:00.000Z")

@@ -459,6 +459,7 @@ def test_what_gc_has_removed_does_not_come_back(original, take, store):
 # -- beside others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds", [("blob",), ("blob", "deploy", "run", "snapshot", "task", "tree")]
 )
@@ -508,6 +509,7 @@ def test_times_that_are_none_are_told(original, take, store):
     assert run(store, 1).ended == datetime(2026, 1, 3, 2, 0, 11, 7000, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_thousands_of_runs_take_bounded_memory(original, take, store):
     import tracemalloc
 
@@ -554,6 +556,7 @@ import_database(store, open_database(sys.argv[2]), stamp=STAMP)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["objects", "logs", "written"])
 @pytest.mark.turns(3)
 def test_an_import_that_is_killed_shows_nothing_and_can_be_repeated(

@@ -38,6 +38,7 @@ def there(postgres: Running, schema: str) -> Iterator[Original]:
     made.close()
 
 
+@pytest.mark.slow
 def test_both_kinds_of_database_give_the_same(original, there, postgres, schema, take, store):
     for one in (original, there):
         fill(one)

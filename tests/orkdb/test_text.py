@@ -24,6 +24,7 @@ def plain(node):
     return [plain(one) for one in node.value] if isinstance(node.value, list) else node.value
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
 def test_values_come_back(content):
     text = written(content).decode()

@@ -215,6 +215,7 @@ def test_a_required_parameter_must_be_given(ork: Ork) -> None:
     assert params(ork) == {"day": "2026-03-01", "n": 1}
 
 
+@pytest.mark.slow
 def test_a_run_of_a_run_uses_its_parameters_and_given_ones_win(given_flow: Ork) -> None:
     assert given_flow("run", "flow.yaml", *give("count=7", "who=Ada")).code == 0
     assert given_flow("run", "flow#1").code == 0
@@ -230,6 +231,7 @@ def test_a_run_of_a_run_uses_its_parameters_and_given_ones_win(given_flow: Ork) 
     )
 
 
+@pytest.mark.slow
 def test_with_code_takes_another_definition_and_the_old_parameters(
     given_flow: Ork, edit: Callable[[str, str, str], None]
 ) -> None:

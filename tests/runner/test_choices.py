@@ -55,6 +55,7 @@ def outputs(ork: Ork, run: str) -> dict[str, int]:
     return {name: value["n"] for name, value in found.items()}
 
 
+@pytest.mark.slow
 def test_outputs_stand_in_that_the_other_parameters_do_not_touch(ork: Ork) -> None:
     ork.write("code.py", CODE)
     ork.write(
@@ -125,6 +126,7 @@ def test_a_name_that_is_near_is_proposed(flow: Ork) -> None:
     assert flow("runs").out == "", "nothing was run"
 
 
+@pytest.mark.slow
 def test_from_takes_what_is_upstream_from_the_newest_run_that_has_it(flow: Ork) -> None:
     assert flow("run", "flow.yaml").code == 0
     assert flow("run", "flow", "--only", "e").code == 0
@@ -308,6 +310,7 @@ def test_of_many_outputs_that_lack_a_few_are_named(ork: Ork) -> None:
     assert "w#1 has no output of t0, t1, t2, t3, t4 and 4 more\n" in refused.err
 
 
+@pytest.mark.slow
 def test_all_but_some_run_with_the_outputs_that_these_had(flow: Ork) -> None:
     refused = flow("run", "flow.yaml", "--except", "b")
     assert (refused.code, "no run of flow has the outputs of b" in refused.err) == (2, True)

@@ -83,6 +83,7 @@ def test_with_other_parameters_others_run(flow):
     assert flow("logs", "flow#1:last").out.startswith("1 {")
 
 
+@pytest.mark.slow
 def test_a_run_with_skipped_tasks_is_whole_and_a_part_of_it_is_not(flow):
     assert flow("run").code == 0
     assert "1 succeeded" in flow("log").out

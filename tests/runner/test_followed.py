@@ -36,6 +36,7 @@ PROJECTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROJECTS)
 def test_an_old_version_executes_what_it_had(ork: Ork, program: str) -> None:
     if shutil.which(program) is None:

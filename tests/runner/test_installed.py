@@ -58,6 +58,7 @@ def said(ork: Ork, run: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_installed_from_the_project_is_captured_and_executed_as_it_was(house):
     assert house("run", "flow.yaml").code == 0
     core = f"{house.place}/houselib/core.py".removeprefix("./")
@@ -72,6 +73,7 @@ def test_what_is_installed_from_the_project_is_captured_and_executed_as_it_was(h
     assert said(house, "flow#4") == {"py": "new", "sh": "new"}
 
 
+@pytest.mark.slow
 def test_a_finder_of_setuptools_is_followed_as_well(house):
     (site,) = (house.folder / ".venv").glob("lib/python*/site-packages")
     package = (house.folder / house.place / "houselib").resolve()
@@ -102,6 +104,7 @@ def said_of_both(house: Ork) -> list[str]:
     return [" and ".join(sorted(words)) for words in runs]
 
 
+@pytest.mark.slow
 def test_a_link_to_a_package_is_followed_as_well(house):
     (site,) = (house.folder / ".venv").glob("lib/python*/site-packages")
     (site / "house.pth").unlink()
@@ -109,6 +112,7 @@ def test_a_link_to_a_package_is_followed_as_well(house):
     assert said_of_both(house) == ["old", "new", "old"]
 
 
+@pytest.mark.slow
 def test_what_a_python_task_starts_finds_the_checkout_as_well(house):
     source = (
         "import subprocess, sys\ndef main():\n"
@@ -119,6 +123,7 @@ def test_what_a_python_task_starts_finds_the_checkout_as_well(house):
     assert said_of_both(house) == ["old", "new", "old"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("house", ["src"], indirect=True)
 def test_the_environment_of_ork_leads_to_the_checkout_as_well(house):
     house.environ["PYTHONPATH"] = f"/nowhere:{house.folder}/src"
@@ -136,6 +141,7 @@ def test_the_environment_of_ork_leads_to_the_checkout_as_well(house):
     assert said(house, "flow#4") == {"sh": "old"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("house", ["src"], indirect=True)
 def test_links_to_what_is_installed_lead_a_program_to_the_checkout_as_well(house):
     """As `editable_mode=strict` makes them, in a folder of its own."""
@@ -152,6 +158,7 @@ def test_links_to_what_is_installed_lead_a_program_to_the_checkout_as_well(house
     assert [said(house, f"flow#{n}")["sh"] for n in (1, 2, 3)] == ["old", "new", "old"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["pyproject.toml", "setup.cfg"])
 def test_a_console_script_executes_what_was_captured(house, table):
     tool(house, table)

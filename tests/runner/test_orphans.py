@@ -155,6 +155,7 @@ def test_orphans_that_have_ended_are_reaped(project: Project) -> None:
     project.ork("run", "flow.yaml", "-j", "2", alone=True)
 
 
+@pytest.mark.slow
 def test_children_from_before_are_no_remains_of_a_task(project: Project, lost: Lost) -> None:
     project.workflow(shell("a", "true"), shell("b", "true", ", depends_on: [a]"))
     words = (

@@ -39,6 +39,7 @@ def data(ork: Ork, *words: str) -> dict:
     return json.loads(done.out)["data"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "inline"), [(FITS, True), (FITS + 1, False)])
 def test_an_output_is_found_again_whether_it_is_a_blob_or_not(
     ork: Ork, length: int, inline: bool
@@ -80,6 +81,7 @@ def test_an_output_is_found_again_whether_it_is_a_blob_or_not(
     assert (ork.folder / "given").read_text() == "given\n"
 
 
+@pytest.mark.slow
 def test_a_task_of_a_workflow_is_that_task_of_its_newest_run(ork: Ork) -> None:
     ork.write("flow.yaml", FLOW)
     ork.write("code.py", CODE.format(length=3))
@@ -122,6 +124,7 @@ WRONG = """\
 """
 
 
+@pytest.mark.slow
 def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
     ork.write("wrong.yaml", WRONG)
     ork.write(
@@ -151,6 +154,7 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
     pytest.importorskip("pandas")
     ork.write(

@@ -121,6 +121,7 @@ def test_folders_of_the_project_in_pythonpath_are_those_of_the_checkout(
     assert "one" in ork("outputs", "w#3").out
 
 
+@pytest.mark.slow
 def test_with_code_is_the_other_definition_with_the_parameters_of_the_run(past: Ork) -> None:
     assert past("run", "flow#1", "--with-code", "flow").code == 0
     assert said(past, "flow#3") == {"new"}
@@ -256,6 +257,7 @@ def test_no_deploy_of_a_revision_is_refused_or_means_nothing(ork: Ork) -> None:
     assert run_of(ork, "flow#1")["deploy"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["run {}", "run --checkout {}", "retry {}#1"])
 def test_code_that_was_never_deployed_is_not_there_for_what_was(ork: Ork, again: str) -> None:
     included = (

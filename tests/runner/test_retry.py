@@ -88,6 +88,7 @@ def test_a_task_alone_is_not_retried_before_what_it_needs(failed: Ork) -> None:
     assert failed("retry", "flow#1", "--from", "b").code == 0
 
 
+@pytest.mark.slow
 def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> None:
     ork.write(
         "code.py",
@@ -194,6 +195,7 @@ def test_the_time_of_a_run_is_that_of_all_attempts_as_it_is_of_a_task(failed: Or
     assert failed("watch", "flow#1").out == done
 
 
+@pytest.mark.slow
 def test_the_time_of_a_retry_that_was_killed_begins_with_it(project: Project) -> None:
     project.workflow(shell("t", "touch here; test -e there && sleep 300"))
     project.ork("run", "flow.yaml", code=1)
@@ -339,6 +341,7 @@ def kept(ork: Ork, run: str) -> list[str]:
     return [name for name, task in tasks(ork, run).items() if task["state"] == "skipped"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "old", "new", "same"),
     [
@@ -504,6 +507,7 @@ def test_latest_runs_again_what_had_received_something_else(
     assert kept(calls, "flow#4") == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_latest_keeps_of_what_stood_in_only_what_the_newest_would_give(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
@@ -625,6 +629,7 @@ def good(calls: Ork, edit: Callable[[str, str, str], None]) -> Ork:
     return calls
 
 
+@pytest.mark.slow
 def test_a_retry_of_a_good_run_is_a_new_run_and_leaves_it_as_it_is(good: Ork) -> None:
     before = good("show", "flow#2", "--json").out
     good.write("broken", "")
@@ -642,6 +647,7 @@ def test_a_retry_of_a_good_run_is_a_new_run_and_leaves_it_as_it_is(good: Ork) ->
     assert "[1 succeeded, 1 partial]" in good("log", "flow", "-n", "1", "--oneline").out
 
 
+@pytest.mark.slow
 def test_a_success_that_was_tainted_is_made_good_in_a_new_run(good: Ork, opened) -> None:
     taint(opened(), "flow", 2, b=("b.py",))
     assert "[1 tainted]" in good("log", "flow", "-n", "1", "--oneline").out
@@ -651,6 +657,7 @@ def test_a_success_that_was_tainted_is_made_good_in_a_new_run(good: Ork, opened)
     assert good("retry", "flow#3").code == 2
 
 
+@pytest.mark.slow
 def test_a_tainted_output_never_stands_in(good: Ork, opened) -> None:
     taint(opened(), "flow", 2, b=("b.py",))
     result = good("run", "flow", "--only", "last", "--base", "flow#2")
@@ -660,6 +667,7 @@ def test_a_tainted_output_never_stands_in(good: Ork, opened) -> None:
     assert tasks(good, "flow#3")["b"]["reason"] == "output of flow#1"
 
 
+@pytest.mark.slow
 def test_what_succeeded_is_not_retried_and_the_error_says_what_to_do(failed: Ork) -> None:
     failed("retry", "flow#1")
     result = failed("retry", "flow#1")

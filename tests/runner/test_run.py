@@ -149,6 +149,7 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
     assert told == 2
 
 
+@pytest.mark.slow
 def test_an_outcome_is_not_told_while_it_is_written(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -805,6 +806,7 @@ def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: 
     assert children_with(environ["TEST_COOKIE"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.turns(2)
 def test_two_runs_at_the_same_time_get_different_numbers(project: Project) -> None:
     project.workflow(shell("one", "sleep 0.2"))

@@ -294,6 +294,7 @@ POLICIES = [
 STEPS = st.integers(0, 2) | st.integers(0, 200_000) | st.integers(0, 40 * 86_400)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(500))
 @given(
     times=st.sampled_from(TIMES),

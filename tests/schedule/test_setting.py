@@ -190,6 +190,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(400))
 @given(value=VALUES)
 def test_whatever_is_given_is_read_or_complained_of(value: Json) -> None:
@@ -202,6 +203,7 @@ def test_whatever_is_given_is_read_or_complained_of(value: Json) -> None:
         assert [key_of(one) for one in read(setting)[0]] == [key_of(one) for one in schedules]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(400))
 @given(line=st.text("0123456789*/,-@# \tLWafeu", max_size=20) | st.text(max_size=20))
 def test_a_line_means_something_or_is_complained_of_within(line: str) -> None:

@@ -112,6 +112,7 @@ def lived(schedule: Schedule, dice: random.Random) -> Iterator[tuple[datetime, i
     yield last, 0, "end"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SCHEDULES)))
 def test_each_slot_of_years_is_fired_or_left_out_once(number: int) -> None:
     schedule = SCHEDULES[number]

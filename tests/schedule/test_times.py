@@ -234,6 +234,7 @@ def fields() -> st.SearchStrategy[str]:
     return st.tuples(field(0, 59), hours, days, st.just("*"), week).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150))
 @given(line=fields(), change=st.sampled_from(CHANGES), minutes=st.integers(-1700, 200))
 def test_a_slow_reading_of_the_rule_agrees(
@@ -269,6 +270,7 @@ def test_cronsim_agrees(line: str, name: str, days: int) -> None:
 # -- long gaps
 
 
+@pytest.mark.slow
 def test_ten_years_are_counted_in_no_time() -> None:
     after, until = at("2016-11-27"), at("2026-11-27")
     days = (until - after).days

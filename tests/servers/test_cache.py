@@ -187,6 +187,7 @@ def test_it_belongs_to_the_user_alone(far: Far, folder: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
+@pytest.mark.slow
 def test_many_threads_and_processes_use_it_at_once(far: Far, folder: Path) -> None:
     objects = {hash_bytes(b"%d" % n): b"%d" % n * 100 for n in range(200)}
     far.write(objects, {})

@@ -90,6 +90,7 @@ def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> No
     assert not (far.folder / ".ork/anchor").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["option", "environment", "file"])
 def test_a_store_that_is_not_there_is_made_by_init_alone(
     etl: Ork, postgres: Running, by: str
@@ -340,6 +341,7 @@ def test_a_text_is_forgotten_by_way_of_a_file_as_the_hint_says(
     assert "[forgotten]" in told and "hidden-word" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
@@ -380,6 +382,7 @@ def test_every_part_that_is_made_is_one_that_is_looked_for(postgres: Running) ->
     assert columns | {part for part in others if "NOT NULL" not in part} == PARTS
 
 
+@pytest.mark.slow
 def test_a_server_with_a_store_of_a_newer_ork_says_so(far: Ork, postgres: Running) -> None:
     url = re.search('store = "(.*)"', (far.folder / ".ork/config.toml").read_text())
     assert url and far("run", "etl.yaml").code == 0
@@ -390,6 +393,7 @@ def test_a_server_with_a_store_of_a_newer_ork_says_so(far: Ork, postgres: Runnin
         assert "has store format 99" in said.err and "--repair" not in said.err
 
 
+@pytest.mark.slow
 def test_a_backup_goes_to_a_server_whose_password_is_in_the_url(
     etl: Ork, postgres: Running
 ) -> None:

@@ -136,6 +136,7 @@ def dangling(url: str, locked: bool, part: int) -> list[str]:
     return gone
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_all_or_nothing(url: str, backend: Postgresql) -> None:
     dice = random.Random(7)
 
@@ -209,6 +210,7 @@ def test_writers_of_the_same_objects_in_any_order_do_not_fail(url: str) -> None:
     assert together(3, write) == ["1"] * 3
 
 
+@pytest.mark.slow
 def test_more_names_than_there_are_locks(backend: Postgresql) -> None:
     names = [f"runs/etl/{number:06}" for number in range(postgresql.NAMES_MAX * 60)]
     assert backend.write({}, dict.fromkeys(names, (None, A)))

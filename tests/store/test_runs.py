@@ -173,6 +173,7 @@ def test_runs_outside_the_bounds_are_not_read(project, add, monkeypatch):
     assert len(read) == 3 + 2 * PAGE_RUNS
 
 
+@pytest.mark.slow
 @settings(
     deadline=None,
     max_examples=examples(40),
@@ -312,6 +313,7 @@ def test_a_run_is_shown_as_it_is_now_and_not_as_it_was_pinned(story):
     assert next(runs(story, executed=executed)).run.state == "cancelled"
 
 
+@pytest.mark.slow
 def test_equal_subtrees_of_large_snapshots_are_looked_at_once(project, define, add, monkeypatch):
     tasks = {f"t{n}": f"echo {n}" for n in range(600)}
     for number in range(1, 9):

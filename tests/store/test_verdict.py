@@ -211,6 +211,7 @@ RUNS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(["deploy", "run", "retry"]), RUNS), max_size=12))
 @settings(max_examples=60)
 def test_a_tally_equals_a_recount_by_verdicts(steps):

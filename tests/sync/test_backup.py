@@ -102,6 +102,7 @@ def test_a_run_that_ends_meanwhile_has_no_end_in_the_copy(places, monkeypatch):
     assert is_whole(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["b.orkbackup", "b"])
 def test_a_run_that_went_on_ends_in_the_copy_and_its_true_end_takes_that_place(places, name):
     begun = begin(places)
@@ -123,6 +124,7 @@ def test_a_run_that_went_on_ends_in_the_copy_and_its_true_end_takes_that_place(p
     assert is_whole(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.turns(2)
 def test_writers_go_on_meanwhile(places):
     stop = threading.Event()
@@ -246,6 +248,7 @@ def test_a_run_that_goes_on_and_what_was_forgotten_are_in_a_file(places):
     assert is_whole(new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["b.orkbackup", "b"])
 def test_a_run_that_went_on_has_lasted_until_the_backup(places, name):
     begun = begin(places)
@@ -267,6 +270,7 @@ def test_a_run_that_went_on_has_lasted_until_the_backup(places, name):
     copy.close()
 
 
+@pytest.mark.slow
 def test_a_ref_that_is_wrong_is_restored_as_it_is(places, target):
     pin = places.store.ref("numbers/etl/0000000001")
     assert places.store.backend.write({}, {"numbers/etl/0000000009": (None, pin)})
@@ -413,6 +417,7 @@ def killed(at: str, *words: object) -> bool:
     return done.returncode == -9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "name"),
     [
@@ -443,6 +448,7 @@ def test_what_a_killed_backup_has_left_goes_even_if_this_one_is_refused(places):
     assert not list(places.folder.glob(".ork-backup*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["backup.objects", "init.checked"])
 @pytest.mark.turns(2)
 def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(places, target, point):

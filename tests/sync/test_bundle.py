@@ -299,6 +299,7 @@ with open_bundle(sys.argv[2]) as bundle:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["checked", "objects", "logs", "written"])
 @pytest.mark.turns(2)
 def test_an_import_that_is_killed_shows_nothing_and_can_be_repeated(places, point):
@@ -662,6 +663,7 @@ def test_a_header_and_a_name_have_a_largest_size(places):
     assert "1024 at most" in refuses(places, together(long)).message
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_and_no_cut_gets_through(places):
     data = Path(places.bundle()).read_bytes()
     file = places.folder / "wrong.bundle"

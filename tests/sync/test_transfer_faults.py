@@ -73,6 +73,7 @@ def begin(source: Store, target: Store, direction: str = "push", at: str = "") -
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "direction"),
     [
@@ -133,6 +134,7 @@ clone(*sys.argv[1:3], scheme="lmdb", start=Path.cwd(), environ=os.environ, stamp
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["clone.filled", "sync.heads", "sync.objects:2"])
 @pytest.mark.parametrize("by_url", [False, True], ids=["folder", "url"])
 @pytest.mark.turns(4)

@@ -367,6 +367,7 @@ def test_a_file_that_kills_its_reader_is_a_finding(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.turns(2)
 def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
     """Bits in objects, refs, meta pages, branch pages and lists of free pages, one at a time."""
@@ -391,6 +392,7 @@ def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
     assert len(harmful) >= examples(80) // 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(examples(4)))
 @pytest.mark.turns(2)
 def test_no_store_that_commands_have_made_is_called_damaged(ork: Ork, seed: int) -> None:

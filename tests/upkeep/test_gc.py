@@ -239,6 +239,7 @@ def test_whatever_is_there_between_two_writes_is_whole(project, second, monkeypa
     assert len(doomed.sweep()) == len(looks) > 4
 
 
+@pytest.mark.slow
 def test_it_is_killed_between_two_writes_and_typed_again(project, second):
     killed = beside(project.project, "prune", env={**os.environ, "ORK_FAILPOINT": "gc.swept"})
     assert (killed.communicate()[1], killed.returncode) == (b"", -signal.SIGKILL)
@@ -248,6 +249,7 @@ def test_it_is_killed_between_two_writes_and_typed_again(project, second):
     assert set(project.backend.oids()) == needed(project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collected", [True, False])
 @pytest.mark.turns(2)
 def test_a_writer_that_is_stopped_before_its_write_succeeds_whole_or_fails_cleanly(
@@ -318,6 +320,7 @@ def race(project, kind, rounds):
     return "".join([*said, collector.communicate()[1].decode()])
 
 
+@pytest.mark.slow
 @pytest.mark.turns(3)
 def test_writers_and_gc_in_several_processes(project):
     assert race(project, "exact", size(200, by_day=12)) == ""
@@ -365,6 +368,7 @@ def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
     assert room(folder, environ={}).before < size / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["repack.copied", "repack.swapped"])
 @pytest.mark.turns(2)
 def test_a_repack_that_was_killed_is_typed_again(wide, point):

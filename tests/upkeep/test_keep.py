@@ -214,6 +214,7 @@ def test_logs_go_alone_and_a_retry_does_not_write_where_they_were(ran):
     assert ran("fsck", "--full").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["gc.recorded", "gc.folders", "gc.runs", "gc.swept"])
 @pytest.mark.turns(2)
 def test_it_is_killed_anywhere_and_typed_again(five, point):
@@ -227,6 +228,7 @@ def test_it_is_killed_anywhere_and_typed_again(five, point):
     assert collect(five, keep=Keep(runs=0)).nothing
 
 
+@pytest.mark.slow
 def test_most_may_go_where_runs_go_but_not_where_refs_were_lost(five):
     deploy = five.ref("workflows/etl")
     for number in range(60):
@@ -255,6 +257,7 @@ def test_the_anchor_does_not_miss_a_run_that_was_removed(five):
     assert location.lost(five, anchor.read(five.folder))
 
 
+@pytest.mark.slow
 def test_what_is_left_goes_to_other_stores(five, tmp_path):
     from ork.sync.backup import backup
 
@@ -288,6 +291,7 @@ def lose_the_root(file):
     file.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.lmdb
 @pytest.mark.parametrize("went_on", [False, True])
 def test_a_repair_brings_back_no_run_that_was_removed(five, monkeypatch, went_on):
@@ -382,6 +386,7 @@ def test_a_number_is_not_given_again_that_went_while_a_run_began(five, monkeypat
     assert write_run(five, head, states, "failed").number == 9
 
 
+@pytest.mark.slow
 def test_runs_begin_and_end_while_others_are_removed(five):
     """Two processes write runs and go on with them; another one removes all but a few."""
     rounds = str(size(200, by_day=15))

@@ -68,6 +68,7 @@ def test_a_whole_store_is_left_alone(folder: Path) -> None:
     assert not (folder / QUARANTINE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ref",
     [
@@ -170,6 +171,7 @@ def test_a_store_that_has_gone_back_is_accepted(ran: Ork, folder: Path) -> None:
     assert data_file(folder).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> None:
     (folder / anchor.NAME).unlink()
     assert repaired(folder).after.findings == ()
@@ -178,6 +180,7 @@ def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> Non
     assert told.pin == "numbers/etl/0000000002"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_removed_stays_so(folder: Path) -> None:
     """What is left of it, in objects and in pages that nothing leads to, makes no ref again."""
     store = location.open_store(folder, environ={})
@@ -213,6 +216,7 @@ def is_left(data: bytes, key: bytes, value: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.turns(2)
 def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> None:
     """Zero one page at a time: what the others have is there afterwards, and no ref is invented."""
@@ -271,6 +275,7 @@ def test_where_nothing_is_left_the_store_stays_as_it_is(
     assert ran("log").code == 4
 
 
+@pytest.mark.slow
 def test_what_a_repair_could_not_save_is_told(ran: Ork, folder: Path) -> None:
     """Of the newest run no object is left that a ref could lead to."""
     store = location.open_store(folder, environ={})
@@ -288,6 +293,7 @@ def test_what_a_repair_could_not_save_is_told(ran: Ork, folder: Path) -> None:
     assert ran("fsck").code == 0
 
 
+@pytest.mark.slow
 def test_two_repairs_are_not_made_at_once(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     with open_folder(folder) as other:
@@ -345,6 +351,7 @@ PLACES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(6))
 @pytest.mark.turns(3)
 def test_a_repair_that_was_killed_is_begun_again(
@@ -390,6 +397,7 @@ def test_a_damaged_config_is_written_anew(ran: Ork, folder: Path, text: str | No
     assert ran("log").out == before
 
 
+@pytest.mark.slow
 def test_a_damaged_config_is_no_obstacle_to_the_rest(ran: Ork, folder: Path) -> None:
     before = ran("log").out
     (folder / "config.json").write_text("{")
@@ -455,6 +463,7 @@ def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:
     assert ran("fsck", "--repair", "--full").code == 2
 
 
+@pytest.mark.slow
 def test_a_run_whose_end_was_lost_is_not_said_to_be_killed(ran: Ork, folder: Path) -> None:
     assert ran("clone", ".", "../other").code == 0
     store = location.open_store(folder, environ={})
@@ -477,6 +486,7 @@ def test_a_run_whose_end_was_lost_is_not_said_to_be_killed(ran: Ork, folder: Pat
     assert ran("fsck").code == 0
 
 
+@pytest.mark.slow
 def test_a_number_of_a_run_that_is_lost_is_not_given_again(ran: Ork, folder: Path) -> None:
     """The anchor knows the newest, and each that is lost has logs."""
     before = data_file(folder).read_bytes()
@@ -495,6 +505,7 @@ def test_a_number_of_a_run_that_is_lost_is_not_given_again(ran: Ork, folder: Pat
     assert "ork fsck --repair" in ran("ops").out
 
 
+@pytest.mark.slow
 def test_logs_alone_tell_of_runs_that_are_lost(ran: Ork, folder: Path) -> None:
     before = data_file(folder).read_bytes()
     assert ran("run", "etl").code == 1

@@ -60,6 +60,7 @@ def eventually(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_rollback_is_recorded_with_its_person(served: Served, store: Store):
     before = list(history(store, "etl"))
     fields = {"revision": "etl~1", "message": "too\r\neager", "back": "/workflows/etl?x=1"}
@@ -243,6 +244,7 @@ def test_a_program_sends_json_and_the_token(
     assert store.ref("ops") == before
 
 
+@pytest.mark.slow
 def test_pages_that_only_show_change_nothing(store: Store):
     before = store.ref("ops")
     with serving(store.project) as served:
@@ -272,6 +274,7 @@ def test_what_a_page_is_to_say_cannot_be_made_up(served: Served):
     served.post("/workflows/etl/untag", {"label": "x"}, X_User="ada")
 
 
+@pytest.mark.slow
 def test_what_is_gone_for_good_is_told_in_a_line_and_not_undone(served: Served, store: Store):
     for words in ("run -q etl", "gc --keep-runs 0 --prune --undo-days 0"):
         command = [sys.executable, "-P", "-m", "ork", *words.split()]

@@ -153,6 +153,7 @@ def site(folder: Path, browser: Browser) -> Iterator[Site]:
         yield Site(folder, served.url, browser)
 
 
+@pytest.mark.slow
 def test_pages_are_fit_for_everybody(site: Site) -> None:
     wrong: list[object] = []
     with site.page() as page:

@@ -40,11 +40,13 @@ def ends(there: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_silent_client_is_cut(served: Served):
     with served.socket() as there:
         assert ends(there)
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_its_head_slowly_is_cut(served: Served):
     with served.socket(b"GET / HTTP/1.1\r\n") as there, suppress(ConnectionError):
         deadline = time.monotonic() + FOREVER
@@ -54,6 +56,7 @@ def test_a_client_that_sends_its_head_slowly_is_cut(served: Served):
         pytest.fail("it may go on for ever")
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_a_form_slowly_is_told_to_stop(served: Served):
     head = (
         f"POST /workflows/etl/pause HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
@@ -113,6 +116,7 @@ def test_what_is_no_http_is_refused_and_nothing_is_printed(served: Served):
     assert served.errors() == before
 
 
+@pytest.mark.slow
 def test_one_connection_too_many_ends_at_once(served: Served):
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):

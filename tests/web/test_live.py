@@ -130,6 +130,7 @@ def test_who_was_told_by_another_process_hears_that_all_comes_anew(served: Serve
         assert next(events).data["event"] == "RunStarted"
 
 
+@pytest.mark.slow
 def test_a_run_is_told_while_it_goes_on(served: Served, slow: Slow):
     with served.events(f"/runs/slow/{slow.number}/events") as events:
         first = [next(events).data["event"] for _ in range(2)]
@@ -138,6 +139,7 @@ def test_a_run_is_told_while_it_goes_on(served: Served, slow: Slow):
         assert kinds(events) == ["TaskFinished", "TaskStarted", "TaskFinished", "RunFinished"]
 
 
+@pytest.mark.slow
 def test_a_log_is_told_as_it_is_written(served: Served, slow: Slow):
     log = f"/runs/slow/{slow.number}/log/talk/events"
     with served.events(log) as events:
@@ -241,6 +243,7 @@ def test_who_does_not_read_a_stream_is_cut(folder: Path):
         assert served.errors() == ""
 
 
+@pytest.mark.slow
 def test_streams_end_when_the_process_is_told_to(folder: Path):
     with serving(folder) as short, short.events("/events") as events:
         next(events)
@@ -249,6 +252,7 @@ def test_streams_end_when_the_process_is_told_to(folder: Path):
         assert short.process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_the_process_ends_when_who_started_it_is_gone(folder: Path):
     with serving(folder) as short, short.events("/events") as events:
         next(events)

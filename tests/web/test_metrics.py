@@ -70,6 +70,7 @@ def until_health_is(served: Served, status: int) -> object:
     return answer.json
 
 
+@pytest.mark.slow
 def test_health_tells_whether_ork_up_is_at_work(served: Served):
     served.beat()
     assert until_health_is(served, 503) == {"ok": False}
@@ -128,6 +129,7 @@ def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     assert {name for name, _ in found} <= set(re.findall(r"`(\w+)[{`]", page))
 
 
+@pytest.mark.slow
 def test_metrics_tell_of_slots_that_nobody_fires_and_of_an_old_success(tmp_path: Path):
     etl = frozenset({("workflow", "etl")})
     store = make_project(tmp_path)  # of a month ago or more, and never fired

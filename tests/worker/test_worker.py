@@ -243,6 +243,7 @@ def test_a_worker_is_reused(survivor):
     assert survivor() == survivor()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holder", ["python", "process"])
 def test_everything_dies_with_ork(place, holder):
     """Also while a task holds the interpreter, and what left the session of its task."""
@@ -407,6 +408,7 @@ def test_a_missing_interpreter_is_an_outcome(pool, place, survivor, python, word
 # Imports.
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_ends_at_once_is_told_whenever_it_does(place):
     bad = place.folder / "python"
     bad.write_text("#!/bin/sh\nexit 3\n")
@@ -766,6 +768,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_json_values_stay_what_they_are(value):
     assert values.to_json(value) == value

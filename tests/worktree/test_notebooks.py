@@ -186,6 +186,7 @@ def test_check_lists_it_and_diff_and_blame_tell_of_it(ork: Ork) -> None:
     assert line.split()[0] == json.loads(ork("log", "flow", "--json").out)["data"][1]["oid"][:8]
 
 
+@pytest.mark.slow
 def test_an_old_revision_executes_the_notebook_and_the_modules_of_then(ork: Ork) -> None:
     pytest.importorskip("nbclient", reason="no nbclient to execute a notebook")
     pytest.importorskip("ipykernel", reason="no kernel to execute a notebook")
@@ -205,6 +206,7 @@ def test_an_old_revision_executes_the_notebook_and_the_modules_of_then(ork: Ork)
 SEEN = "open(__import__('os').environ['SEEN'], 'a').write('{}\\n')\n"
 
 
+@pytest.mark.slow
 def test_what_a_kernel_really_executes_is_what_is_captured(root: Path, tmp_path: Path) -> None:
     pytest.importorskip("nbclient", reason="no nbclient to execute a notebook")
     pytest.importorskip("ipykernel", reason="no kernel to execute a notebook")

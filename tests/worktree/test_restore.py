@@ -388,6 +388,7 @@ def remains(folder):
     return sorted(path.name for path in folder.rglob(".ork-restore*"))
 
 
+@pytest.mark.slow
 def test_what_a_killed_restore_has_left_is_removed_by_the_next_one(etl):
     words = [sys.executable, "-c", RESTORE]
     root = Path(__file__).parents[2]

@@ -218,6 +218,7 @@ def test_of_parts_that_are_alike_one_is_read() -> None:
     assert is_sure(f"# a comment\n---\n{entries(*bodies)}")
 
 
+@pytest.mark.slow
 @needs_c
 def test_what_is_read_by_forms_says_what_the_whole_says() -> None:
     dice = random.Random(7)

@@ -163,6 +163,7 @@ for name in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.turns(4)
 @pytest.mark.parametrize("sample", ["k%d: 1\n", '"k%d":1,\n'])
 def test_many_megabytes_of_keys_take_little_memory(sample: str) -> None:

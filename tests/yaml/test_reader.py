@@ -505,6 +505,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @needs_c
 @settings(
     deadline=None,
