@@ -338,7 +338,8 @@ def test_parameters_are_values_of_python(project, etl):
         project.run("days.yaml", params=wrong)
     assert caught.value.message == (
         "the parameter sizes: a set is not a JSON value; `sorted(...)` of it is one\n"
-        "the parameter any[0]: a decimal.Decimal is not a JSON value; `str(...)` of it is one"
+        "the parameter any[0]: a decimal.Decimal is not a JSON value;"
+        " `str(...)`, or `float(...)`, of it is one"
     )
     assert len(project.runs("days")) == 1
 

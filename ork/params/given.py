@@ -44,7 +44,7 @@ def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[st
         try:
             found[name] = to_json(value)
         except Unfit as error:
-            problems.append(f"the {what} {name}{str(error).removeprefix('output')}")
+            problems += [f"the {what} {name}{one}" for one in error.found]
     if problems:
         raise InvalidInput("\n".join(problems))
     return found

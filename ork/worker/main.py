@@ -349,7 +349,7 @@ def _words(problem: BaseException) -> str:
         words = f"{head}\n\n{_traceback(problem)}"
     words = words.encode("utf-8", "backslashreplace").decode()
     try:
-        os.write(2, (words if "\n" not in words else words.partition("\n\n")[2]).encode() + b"\n")
+        os.write(2, (words.partition("\n\n")[2] or words).encode() + b"\n")
     except OSError:
         pass
     if len(words) > ERROR_CHARACTERS_MAX:

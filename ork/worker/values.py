@@ -1,7 +1,7 @@
 """Values on their way into and out of a Python function; runs in the worker, Python 3.9 or newer.
 
 Inputs arrive as JSON and become dates where a type says so. A returned value becomes JSON again, or
-an Unfit error that names the place.
+an Unfit error that names each place.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
+UNFIT_MAX = 20  # in one value: then nobody looks further
 
 # What a value has that JSON can be made of, by its library and class, or one that this is made of.
 _CURES = {
@@ -22,13 +23,15 @@ _CURES = {
     "builtins.frozenset": "`sorted(...)`",
     "builtins.bytes": "`.decode()`",
     "datetime.timedelta": "`.total_seconds()`",
+    "datetime.time": "`.isoformat()`",
     "enum.Enum": "`.value`",
     **{
         f"builtins.{kind}": "`list(...)`"
         for kind in ("generator", "range", "map", "filter", "zip", "dict_keys", "dict_values")
     },
-    **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PurePath"), "`str(...)`"),
+    "decimal.Decimal": "`str(...)`, or `float(...)`,",
 }
+TEXTUAL = {"pathlib.PurePath", "uuid.UUID"}  # whose text is all that they are
 
 # What to do about NaN, and what else stands for nothing in a table.
 _MISSING = (
@@ -41,23 +44,32 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """A value that cannot be an output; `places` says where in the output it stands."""
+    """What cannot be in an output; `found` is what is wrong, each with its place in the output."""
 
     def __init__(self, message: str, innermost: Any = None) -> None:
-        super().__init__(message)
-        self.places: list[str] = []  # innermost first
+        self.found = [f": {message}"]
         self._innermost = innermost  # of a value that is nested too deep
 
-    def add(self, place: str, of: Any) -> None:
-        """Note where in a list or an object the value stands."""
-        self.places.append(place)
+    def add(self, place: str, of: Any, before: Unfit | None) -> Unfit:
+        """Note where in a list or an object the value stands, after what was found there before."""
         if of is self._innermost:
-            self.args = ("it contains itself",)
-            self.places.clear()
+            self.found = [": it contains itself"]
+        else:
+            self.found = [place + one for one in self.found]
+        if before is not None:
+            self.found[:0] = before.found
+        return self
+
+    def is_enough(self) -> bool:
+        """Say whether nobody looks further: what is nested too deep may go on without end."""
+        return len(self.found) >= UNFIT_MAX or self._innermost is not None
 
     def __str__(self) -> str:
-        """Return place and message: "output.rows[3]: ..."."""
-        return f"output{''.join(reversed(self.places))}: {self.args[0]}"
+        """Return a line for each: "output.rows[3]: ...", and in the first how many there are."""
+        first, *others = (f"output{one}" for one in self.found[:UNFIT_MAX])
+        least = "at least " if len(self.found) >= UNFIT_MAX else ""
+        more = f" (and {least}{len(others)} more)" if others else ""
+        return "\n".join([first + more, *others])
 
 
 def from_json(value: Any, declared: Any) -> Any:
@@ -122,6 +134,8 @@ def _special(value: Any, depth: int) -> Any:
     if library == "numpy" and getattr(value, "shape", None) == ():
         return to_json(value.item(), depth + 1)  # one number, which Python has as well
     names = [f"{str(one.__module__).partition('.')[0]}.{one.__qualname__}" for one in kind.__mro__]
+    if not TEXTUAL.isdisjoint(names):
+        return _text(str(value))
     cure = next((_CURES[name] for name in names if name in _CURES), None)
     if "pandas.DataFrame" in names and [*value.columns] != sorted(value.columns, key=str):
         cure = "`.to_dict('split')`, in which its columns keep their order,"
@@ -135,27 +149,41 @@ def _special(value: Any, depth: int) -> Any:
 
 def _array(values: Any, depth: int) -> Any:
     result: list[Any] = []
-    try:
-        for item in values:
+    unfit: Unfit | None = None
+    for item in values:
+        try:
             result.append(to_json(item, depth + 1))
-    except Unfit as error:
-        error.add(f"[{len(result)}]", values)
-        raise
+        except Unfit as error:
+            unfit = error.add(f"[{len(result)}]", values, unfit)
+            if unfit.is_enough():
+                break
+            result.append(None)
+    if unfit:
+        raise unfit
     return result
 
 
 def _object(values: Any, depth: int) -> Any:
     result: dict[str, Any] = {}
+    unfit: Unfit | None = None
     for key, item in values.items():
-        if not isinstance(key, str):
-            cure = "`{str(key): value for key, value in ...items()}` has such"
-            raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string; {cure}")
         try:
-            result[_text(str.__str__(key))] = to_json(item, depth + 1)
+            result[_key(key)] = to_json(item, depth + 1)
         except Unfit as error:
-            error.add(f".{key}", values)
-            raise
+            is_text = isinstance(key, str)
+            unfit = error.add(f".{key}" if is_text else "", values, unfit)
+            if unfit.is_enough() or not is_text:  # other keys are most probably no texts either
+                break
+    if unfit:
+        raise unfit
     return result
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return _text(str.__str__(key))
+    cure = "`{str(key): value for key, value in ...items()}` has such"
+    raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string; {cure}")
 
 
 def _text(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -154,6 +156,56 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
     }
 
 
+def test_all_that_cannot_be_in_an_output_is_told_at_once(ork: Ork) -> None:
+    ork.write(
+        "metrics.yaml",
+        "name: metrics\ntasks: {train: {executor: python, file: train.py, function: train}}\n",
+    )
+    ork.write(
+        "train.py",
+        "def train():\n"
+        "    keys = {1: 2, 3: 4}\n"
+        "    return {'loss': float('nan'), 'best': [1, 1j, {2}], 'seen': [keys, keys], 'ok': 1}\n",
+    )
+    assert ork("run", "metrics.yaml").code == 1
+    taskrun = data(ork, "show", "metrics#1:train")["taskrun"]
+    first, *others = taskrun["attempts"][0]["error"].splitlines()
+    missing = "None stands for what is missing"
+    assert first.startswith(f"output.loss: nan is not a JSON number; {missing}")
+    assert first.endswith(" (and 4 more)")
+    assert taskrun["reason"] == first
+    assert [one.partition(";")[0] for one in others] == [
+        "output.best[1]: a complex is not a JSON value",
+        "output.best[2]: a set is not a JSON value",
+        "output.seen[0]: the key 1 is an int, not a string",
+        "output.seen[1]: the key 1 is an int, not a string",
+    ]
+    logged = ork("logs", "metrics#1").out
+    assert all(one in logged for one in others)
+
+
+def test_of_many_values_that_cannot_be_in_an_output_nobody_looks_at_all() -> None:
+    with pytest.raises(Unfit) as caught:
+        to_json({"a": [b"x"] * 15, "b": [b"x"] * 1000, "c": b"x"})
+    first, *others = str(caught.value).splitlines()
+    assert first.endswith(" (and at least 19 more)")
+    assert others[-1].startswith("output.b[4]: ")
+    assert len(others) == 19
+
+
+def test_a_value_that_contains_itself_twice_is_refused_at_once() -> None:
+    value: list[object] = []
+    value += [value, value]
+    with pytest.raises(Unfit, match=r"^output: it contains itself$"):
+        to_json(value)
+
+
+def test_a_path_and_an_id_are_outputs_as_texts() -> None:
+    number = UUID(int=5)
+    value = {"model": Path("models/best.pt"), "ids": (number,)}
+    assert to_json(value) == {"model": "models/best.pt", "ids": [str(number)]}
+
+
 @pytest.mark.slow
 def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
     pytest.importorskip("pandas")
@@ -193,7 +245,8 @@ def test_of_a_table_with_what_is_missing_it_names_the_cure() -> None:
     assert said(table) == said(pandas.DataFrame({"b": [1], 0: [1]})) == split
     cure = "df.astype(object).where(df.notna(), None)"
     missing = f"None stands for what is missing: of a DataFrame `{cure}`"
-    assert said(table.to_dict("records")) == f"output[1].b: nan is not a JSON number; {missing}"
+    empty = f"output[1].b: nan is not a JSON number; {missing} (and 1 more)\noutput[1].a: nan"
+    assert said(table.to_dict("records")).startswith(empty)
     assert said([pandas.NA]).endswith(f"NAType is not a JSON value; {missing}")
     assert said([pandas.NaT]) == f"output[0]: NaT is not a time; {missing}"
     assert said(float("inf")) == "output: inf is not a JSON number"
