@@ -1547,7 +1547,11 @@ def _chosen(options: Options | None, params: Mapping[str, Any] = {}) -> Options:
     if not isinstance(options, Options):
         hint = "write options=ork.Options(jobs=2)"
         raise UsageError(f"options are no {type(options).__name__}", hint=hint)
-    return replace(options, given={**options.given, **exactly(json_of(params))})
+    values = exactly(json_of(params))
+    if twice := options.given.keys() & values.keys():
+        told = f"params and options both give {', '.join(sorted(twice))}"
+        raise UsageError(told, hint="let one of them give it")
+    return replace(options, given={**options.given, **values})
 
 
 def _workflow(named: AnyWorkflow) -> str:

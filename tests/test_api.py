@@ -438,6 +438,11 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
         (lambda p: library.Options(jobs="2"), "jobs='2': say how many tasks", None),
         (lambda p: library.Options(timeout_s=-1), "timeout_s=-1: say after how many seconds", None),
         (lambda p: library.Options(selection="load"), "write ork.Selection", None),
+        (
+            lambda p: p.run("etl", params={"n": 1}, options=library.Options(given={"n": "2"})),
+            "params and options both give n",
+            "let one of them give it",
+        ),
         (lambda p: p.run("etl", options={}), "options are no dict", "ork.Options(jobs=2)"),
         (lambda p: p.queue("etl", options={"jobs": 2}), "options are no dict", "ork.Options("),
         (lambda p: p.run("etl", params=[1]), "params are names with values", 'params={"day"'),

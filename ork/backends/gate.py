@@ -193,5 +193,5 @@ def forked() -> StoreError:
     """Return the error for any use, in a forked child, of what its parent opened."""
     return StoreError(
         "the store was opened before this process was forked",
-        hint="open it in a process of its own, started by `spawn` or as a program",
+        hint='start the other one by `multiprocessing.get_context("spawn")`, and open it there',
     )

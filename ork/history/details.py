@@ -356,9 +356,13 @@ class Outputs(Mapping[str, Json]):
             told = f"no task named {name!r} has started: {known}"
         else:
             reason = f": {taskrun.reason}" if taskrun.reason else ""
-            told = f"{name} gave no output ({taskrun.state}){reason}"
+            word = "skipped" if taskrun.state == "upstream_failed" else taskrun.state
+            told = f"{name} gave no output ({word}){reason}"
+            culprit, _, why = (run.reason or "").partition(": ")
             if run.reason == f"{name}{reason}":
                 return told
+            if why and reason == f": {culprit} failed":
+                return f"{told}: {why}"
         because = f": {run.reason}" if run.reason else ""
         return told if run.state == "success" else f"{told}; {run.name} {run.state}{because}"
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
 from ork.alike import did_you_mean
-from ork.errors import NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
@@ -199,9 +200,22 @@ def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
         changed = changes(before.files, after.files)
         if changed and any(_executes(store, row, changed) for row in (old, new)):
             yield "code"
-    outputs = [row.taskrun.output.oid for row in (old, new) if row.taskrun and row.taskrun.output]
-    if len(set(outputs)) > 1:
+    if _gave_another(store, old, new):
         yield "output"
+
+
+def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:
+    """Say whether two outputs differ by more than the id of each run, as `ork diff` of both does.
+
+    One that was damaged or forgotten is another.
+    """
+    was, now = (row.taskrun.output if row.taskrun else None for row in (old, new))
+    if was is None or now is None or was.oid == now.oid:
+        return False
+    with suppress(Corrupt):
+        before = store.output_text(was).replace(old.run.id.encode(), new.run.id.encode())
+        return before != store.output_text(now)
+    return True
 
 
 def _executes(store: Store, row: TaskRow, paths: Collection[str]) -> bool:

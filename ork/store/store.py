@@ -295,10 +295,13 @@ class Store:
             return canonical.decode(output.text.encode())
         return self.value(output.oid)
 
+    def output_text(self, output: Output) -> bytes:
+        """Return the value that a task gave as JSON, which is not decoded."""
+        return self.blob(output.oid) if output.text is None else output.text.encode()
+
     def gist(self, output: Output, chars: int) -> str:
         """Return as many characters of the value that a task gave, as JSON; it is not decoded."""
-        text = self.blob(output.oid) if output.text is None else output.text.encode()
-        return canonical.gist(text, chars)
+        return canonical.gist(self.output_text(output), chars)
 
     def has(self, oid: Oid) -> bool:
         """Say whether the store, or what it holds for now, has this object, or had to forget it."""
