@@ -57,9 +57,12 @@ def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
     until("no file w.yaml")
     (ork.folder / "away").rename(ork.folder / "w.yaml")
     until("good again: w.yaml is as it ran, nothing to run")
+    ork.write("a.sh", "exit 3\n")
+    until("next: `ork show w#4:a`, `ork show w#4` or a save, which runs it again\n")
+    until("watching")
     child.send_signal(signal.SIGINT)
     assert child.wait() == 130
-    assert ork("runs").out.count("w#") == 3
+    assert ork("runs").out.count("w#") == 4
 
 
 def test_a_revision_cannot_be_watched(etl):

@@ -231,12 +231,20 @@ def after_failure(
         printed = last and last.log and last.log.length != 0
         ways = [f"`ork {'logs' if printed else 'show'} {name}:{first}`"]
     ways += [f"`ork show {name}`"] if show else []
-    ways += [f"`ork retry {name}`"]
-    if kept := _kept_before(session.store, run, first) if first else None:
-        ways += [f"`ork retry {name} --from {kept}` where files that it wrote are gone"]
-    if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
-        ways += [f"`ork retry --latest {name}` with the newest version"]
+    if "--watch" in session.argv:
+        ways += ["a save, which runs it again"]
+    else:
+        ways += _retries(session, run, first)
     yield next_line(human.either(ways))
+
+
+def _retries(session: Session, run: Run, first: str | None) -> Iterator[str]:
+    """Yield how a failed run can be tried again; `first` is its first task that failed."""
+    yield f"`ork retry {run.name}`"
+    if kept := _kept_before(session.store, run, first) if first else None:
+        yield f"`ork retry {run.name} --from {kept}` where files that it wrote are gone"
+    if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
+        yield f"`ork retry --latest {run.name}` with the newest version"
 
 
 def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line | None:
