@@ -21,15 +21,15 @@ __all__ = ["Ambiguous", "AnyRevision", "AnyWorkflow", "BackedUp", "Backfill", "B
 __all__ += ["Checked", "CheckedOut", "Cloned", "Comparison", "Conflict", "Control", "Corrupt"]
 __all__ += ["Created", "Deploy", "Deployed", "DetailsOfTasks", "Diff", "Event", "Examined"]
 __all__ += ["Exported", "FileStatus", "Forgotten", "Graph", "Hit", "Impact", "Imported"]
-__all__ += ["ImportedDatabase", "InvalidInput", "Late", "Listed", "Loaded", "LogEntry"]
-__all__ += ["NotFound", "OperationEntry", "Options", "OrkError", "OrkWarning", "Page", "Paused"]
-__all__ += ["Problem", "Project", "Pruned", "Queued", "Received", "Renamed", "Repacked", "Repaired"]
+__all__ += ["ImportedDatabase", "InvalidInput", "Late", "Listed", "Loaded", "LogEntry", "NotFound"]
+__all__ += ["OperationEntry", "Options", "OrkError", "OrkWarning", "Page", "Paused", "Problem"]
+__all__ += ["Project", "Pruned", "Queued", "Received", "Renamed", "Repacked", "Repaired"]
 __all__ += ["Resolved", "Restored", "Resumed", "RolledBack", "Rows", "Run", "RunDetails", "RunDiff"]
-__all__ += ["RunEntry", "RunFailed", "RunFinished", "RunStarted", "Selection", "SnapshotDetails"]
-__all__ += ["Step", "StoreError", "Tag", "Tagged", "Task", "TaskDetails", "TaskFinished"]
-__all__ += ["TaskRetried", "TaskRow", "TaskRun", "TaskStarted", "Transferred", "Undone"]
-__all__ += ["UsageError", "WorkflowEntry", "WouldRun", "check", "clone", "forget", "fsck", "open"]
-__all__ += ["repack", "repair", "restore_backup"]
+__all__ += ["RunEntry", "RunFailed", "RunFinished", "RunStarted", "RunWithOutputs", "Selection"]
+__all__ += ["SnapshotDetails", "Step", "StoreError", "Tag", "Tagged", "Task", "TaskDetails"]
+__all__ += ["TaskFinished", "TaskRetried", "TaskRow", "TaskRowWithOutput", "TaskRun", "TaskStarted"]
+__all__ += ["Transferred", "Undone", "UsageError", "WorkflowEntry", "WouldRun", "check", "clone"]
+__all__ += ["forget", "fsck", "open", "repack", "repair", "restore_backup"]
 
 if TYPE_CHECKING:
     from ork.api.functions import *  # noqa: F403

@@ -28,9 +28,23 @@ from ork.heads.workflows import WorkflowEntry, workflow_list
 from ork.history.blame import Blame, blame
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.compare_runs import RunDiff, diff_runs, last_failure
-from ork.history.details import RunDetails, TaskDetails, details_of, outputs, run_details
+from ork.history.details import (
+    RunDetails,
+    TaskDetails,
+    details_of,
+    outputs,
+    run_details,
+    run_with_outputs,
+)
 from ork.history.log import LogEntry, log
-from ork.history.tasks import TaskRow, refuse_unknown, task_rows, workflow_and_task
+from ork.history.tasks import (
+    TaskRow,
+    TaskRowWithOutput,
+    refuse_unknown,
+    row_with_output,
+    task_rows,
+    workflow_and_task,
+)
 from ork.logs.ends import end_of_log
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
@@ -49,7 +63,7 @@ from ork.store.contents import SnapshotDetails, find_run, snapshot_details
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_span
-from ork.store.runs import RunEntry, going_on, refuse_unknown_triggers, runs, wanted
+from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store
 from ork.store.verdict import in_full
 from ork.worktree.load import Loaded
@@ -414,6 +428,7 @@ class Project:
         author: str | None = None,
         triggers: str | Collection[str] = (),
         with_archived: bool = False,
+        with_outputs: bool = False,
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
@@ -422,6 +437,9 @@ class Project:
         after `ork run -i`. Raises NotFound for a parameter that there has never been, UsageError
         for a value that it cannot have. `author` is a regular expression, `triggers` why they
         began: "run", "retry", "schedule", "queue", "bisect"; NotFound for what none began by.
+
+        With `with_outputs` each is a RunWithOutputs: `outputs` of it are what its tasks gave, and
+        `to_pandas()` has a column for each field of these, `outputs.load.loaded`.
 
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
@@ -447,7 +465,10 @@ class Project:
             triggers=as_names(triggers),
             without=() if with_archived else None,
         )
-        rows = Rows(in_full(self.store, found), RunEntry, "runs")
+        found = in_full(self.store, found)
+        if with_outputs:
+            found = (run_with_outputs(self.store, entry) for entry in found)
+        rows = Rows(found, RunWithOutputs if with_outputs else RunEntry, "runs")
         if not rows:
             refuse_unknown_triggers(self.store, name, as_names(triggers))
             if given:
@@ -463,11 +484,13 @@ class Project:
         since: str | date | None = None,
         until: str | date | None = None,
         params: Mapping[str, Any] | None = None,
+        with_outputs: bool = False,
     ) -> Rows[TaskRow]:
         """Return what became of a task, "etl:load", in each run, newest first.
 
         `changed` of each is what was new there, against the run before: its name, definition, code
-        or output. `states` are those of the task. `project.task(row)` has the values.
+        or output. `states` are those of the task. `project.task(row)` has the values; with
+        `with_outputs` each is a TaskRowWithOutput, which has the `output`.
 
         >>> project.task_history("etl:load")[0].changed
         ('code',)
@@ -478,7 +501,10 @@ class Project:
         had = having(self.store, given) if given else None
         found = runs(self.store, workflow, since=begin, until=end, having=had)
         rows = task_rows(self.store, found, workflow, name, states=as_names(states))
-        found_rows = Rows(islice(rows, _at_most(limit)), TaskRow, "runs")
+        rows = islice(rows, _at_most(limit))
+        if with_outputs:
+            rows = (row_with_output(self.store, row) for row in rows)
+        found_rows = Rows(rows, TaskRowWithOutput if with_outputs else TaskRow, "runs")
         if not found_rows:
             refuse_unknown(self.store, workflow, name, now=now_here())
             refuse_params(self.store, workflow, given)

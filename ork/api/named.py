@@ -37,6 +37,7 @@ from ork.history.details import RunDetails as RunDetails
 from ork.history.details import TaskDetails as TaskDetails
 from ork.history.log import LogEntry as LogEntry
 from ork.history.tasks import TaskRow as TaskRow
+from ork.history.tasks import TaskRowWithOutput as TaskRowWithOutput
 from ork.objects.kinds import Deploy as Deploy
 from ork.objects.kinds import Run as Run
 from ork.objects.kinds import Task as Task
@@ -57,6 +58,7 @@ from ork.store.contents import SnapshotDetails as SnapshotDetails
 from ork.store.operations import OperationEntry as OperationEntry
 from ork.store.resolve import Resolved as Resolved
 from ork.store.runs import RunEntry as RunEntry
+from ork.store.runs import RunWithOutputs as RunWithOutputs
 from ork.sync.backup import BackedUp as BackedUp
 from ork.sync.clone import Cloned as Cloned
 from ork.sync.receive import Received as Received

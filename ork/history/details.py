@@ -24,7 +24,7 @@ from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
-from ork.store.runs import Hook, OfRun, hooks_of, tags_of
+from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, tags_of
 from ork.store.store import Store
 from ork.store.verdict import taint_text, tainted
 
@@ -172,6 +172,13 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
         hooks=hooks_of(store, run),
         tags=tags_of(store.refs("tags/")).get(run.deploy, ()) if run.deploy else (),
     )
+
+
+def run_with_outputs(store: Store, entry: RunEntry) -> RunWithOutputs:
+    """Return a run of a list with all that its tasks gave."""
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
+    gave = Outputs(store, entry.run, task_runs(store, entry.run))
+    return RunWithOutputs(**fields, outputs=dict(gave))
 
 
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:

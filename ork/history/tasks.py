@@ -16,8 +16,9 @@ from ork.errors import Corrupt, NotFound, UsageError
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
+from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, replace
 from ork.store.resolve import history, only_workflow
@@ -77,6 +78,18 @@ class TaskRow(Value, frozen=True, kw_only=True):
             "reason": found.reason if found else None,
             "changed": self.changed,
         }
+
+
+class TaskRowWithOutput(TaskRow, frozen=True, kw_only=True):
+    """A task in one run, with the value that it gave; None of one that gave none."""
+
+    output: Json
+
+    def cells(self) -> dict[str, object]:
+        return super().cells() | {"output": self.output}
+
+    def _row(self) -> dict[str, object]:
+        return super()._row() | columns("output", self.output)
 
 
 class TaskHistory(Value, frozen=True, kw_only=True):
@@ -142,6 +155,13 @@ def task_history(store: Store, workflow: str, task: str, rows: Iterable[TaskRow]
         found = Parts(store, [task], follow=True).changed(deploys)
     changed = entries_of(store, dict(islice(found, DEPLOYS_SHOWN)))
     return TaskHistory(workflow=workflow, task=task, runs=tuple(rows), deploys=tuple(changed))
+
+
+def row_with_output(store: Store, row: TaskRow) -> TaskRowWithOutput:
+    """Return a row with the value that the task gave."""
+    fields = {name: getattr(row, name) for name in row.__struct_fields__}
+    output = row.taskrun.output if row.taskrun else None
+    return TaskRowWithOutput(**fields, output=store.output(output) if output else None)
 
 
 def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> None:

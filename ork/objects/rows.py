@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Value)
 
 ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
-PARAM = "params."  # begins the title of a parameter
+VALUES = ("params.", "outputs.")  # begin the titles of a parameter, and of what a task gave
 NAMED = ("next", "since", "slot")  # times that are not when a thing began or was made
 FIRST = ("workflow", "number", "state", "created", "seconds")  # columns of a data frame
 
@@ -97,15 +97,22 @@ def line(name: str, cells: Iterable[object]) -> str:
 
 
 def told(cells: Mapping[str, object]) -> Iterator[object]:
-    """Yield what a line says of cells: of parameters, and of some times, with their names."""
+    """Yield what a line says of cells: of values, and of some times, with their names."""
     for title, value in cells.items():
-        if title.startswith(PARAM):
+        if title.startswith(VALUES):
             text = json.dumps(value, ensure_ascii=False)
-            yield f"{title.removeprefix(PARAM)}={text}"
+            yield f"{title.partition('.')[2]}={text}"
         elif isinstance(value, datetime) and title in NAMED:
             yield f"{title} {shown(value)}"
         else:
             yield value
+
+
+def columns(title: str, value: object) -> dict[str, object]:
+    """Return a value as cells of a table: an object has one for each of its fields."""
+    if isinstance(value, dict):
+        return {f"{title}.{name}": it for name, it in value.items()}
+    return {title: value}
 
 
 def record(name: str, fields: Iterable[tuple[str, object]]) -> str:

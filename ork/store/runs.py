@@ -20,6 +20,7 @@ from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, Blob, Deploy, Node, Run, TaskRun, is_name
+from ork.objects.rows import columns
 from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
     Resolved,
@@ -93,15 +94,26 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
             "tainted": taint_text(self.tainted) if self.tainted else None,
             "hooks": ", ".join(f"hook {which} failed" for which in self.failed_hooks),
             "tags": " ".join(f"@{tag}" for tag in self.tags),
-            **self._params(),
+            **self._values(),
         }
 
-    def _params(self) -> dict[str, object]:
-        params = self.params if isinstance(self.params, dict) else {}
-        return {f"params.{name}": value for name, value in params.items()}
+    def _values(self) -> dict[str, object]:
+        return columns("params", self.params) if self.params else {}
 
     def _row(self) -> dict[str, object]:
-        return {**fields_of(self), **self._params()}
+        return {**fields_of(self), **self._values()}
+
+
+class RunWithOutputs(RunEntry, frozen=True, kw_only=True):
+    """One run in a list of runs, with what its tasks gave: task -> the value."""
+
+    outputs: Mapping[str, Json]
+
+    def _values(self) -> dict[str, object]:
+        found = super()._values()
+        for task, value in self.outputs.items():
+            found |= columns(f"outputs.{task}", value)
+        return found
 
 
 class Executed(Value, frozen=True, kw_only=True):

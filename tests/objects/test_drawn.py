@@ -20,6 +20,13 @@ def project(etl, edit):
         yield opened
 
 
+TRAIN = """\
+def fit(rate):
+    assert rate < 1
+    return {"loss": rate, "best": [1]}
+def size():
+    return 3
+"""
 COMMANDS = {
     "diff etl~1 etl": lambda p: p.diff("etl~1", "etl"),
     "diff etl~1 etl -- load": lambda p: p.diff("etl~1", "etl", tasks=["load"]),
@@ -106,6 +113,42 @@ def test_one_of_a_kind_is_no_plural(ork):
         assert repr(project.show("one")).endswith(", 1 task, 0 files>")
         assert repr(project.graph("one")) == "<Graph one, 1 task>"
         assert repr(project.blame("one")) == "<Blame one, 1 part>"
+
+
+def test_a_list_of_runs_has_what_their_tasks_gave(ork):
+    pytest.importorskip("pandas")
+    ork.write("train.py", TRAIN)
+    ork.write(
+        "train.yaml",
+        """
+        name: train
+        params: {rate: {type: float, default: 0.5}}
+        tasks:
+          fit: {executor: python, file: train.py, function: fit,
+                inputs: {rate: {ref: params.rate}}}
+          size: {executor: python, file: train.py, function: size, depends_on: [fit]}
+        """,
+    )
+    with library.open(create=True) as project:
+        for rate in (0.5, 2.0):
+            project.run("train.yaml", params={"rate": rate})
+        failed, good = project.runs("train", with_outputs=True)
+        history = project.task_history("train:fit", with_outputs=True)
+        sizes = project.task_history("train:size", with_outputs=True)
+        assert project.runs("train", with_outputs=True, limit=1)[0] == failed
+        assert "outputs" not in project.runs("train").to_pandas()
+        runs = project.runs("train", with_outputs=True, states="cancelled")
+        assert runs == [] and "outputs" in runs.to_pandas()
+    assert (failed.outputs, good.outputs) == ({}, {"fit": {"loss": 0.5, "best": [1]}, "size": 3})
+    assert repr(good).endswith(", rate=0.5, fit.best=[1], fit.loss=0.5, size=3>")
+    assert "<th>outputs.fit.loss</th>" in library.Rows([good, failed])._repr_html_()
+    table = library.Rows([good, failed]).to_pandas()
+    assert list(table["outputs.fit.loss"].notna()) == [True, False]
+    assert (table["outputs.fit.loss"][0], table["outputs.size"][0]) == (0.5, 3)
+    assert [row.output for row in history] == [None, {"best": [1], "loss": 0.5}]
+    assert history.to_pandas()["output.loss"][1] == 0.5
+    assert sizes.to_pandas()["output"][1] == 3
+    assert "<th>output</th>" in history._repr_html_()
 
 
 @pytest.mark.slow
