@@ -153,7 +153,7 @@ def bisect(
     question = question or Question()
     if question.judge and not (good and bad):
         raise UsageError(
-            "a command judges only what lies between two ends",
+            "--cmd judges only what lies between two ends",
             hint="name both: `--good REV` and `--bad REV`",
         )
     now = question.caller().now
@@ -285,7 +285,7 @@ class _Search:
         if not counts.get("success" if said == GOOD else "failed"):
             raise UsageError(
                 f"{self.store.short(oid)} is not {said}: {run.name} of it ended with {run.state}",
-                hint="`ork bisect -h` tells how else to judge runs than by how they ended",
+                hint="with --cmd runs are judged by something else than how they ended",
             )
 
     def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> None:
@@ -295,7 +295,7 @@ class _Search:
         judged = judge(self.line[index][0], run)
         if judged not in (SKIP, said):
             raise UsageError(
-                f"the command says that {run.name}, given as {said}, is {judged}",
+                f"--cmd says that {run.name}, given as {said}, is {judged}",
                 hint=f"try it: `ORK_RUN={run.name} sh -c COMMAND; echo $?`",
             )
 

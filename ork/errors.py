@@ -25,7 +25,15 @@ from typing import NamedTuple
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
 _OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
+# Commands that a project has as methods: how many arguments they take there if not none.
+CALLS = {"diff": 2, "rollback": 2}
+CALLS |= dict.fromkeys(
+    ("blame", "deploy", "log", "retry", "run", "runs", "show", "undo", "watch"), 1
+)
+OF_TASK = {"runs": "task_history", "show": "task"}
+_CALL = rf"`ork ({'|'.join(CALLS)})((?: [^-`\s'][^`\s']*)*)`"
 _ARGUMENTS = {
+    "cmd": "judge",
     "from": "start",
     "except": "without",
     "i": "params",
@@ -43,7 +51,7 @@ class OrkError(Exception):
         self.message = message
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {in_python(hint)}")  # where Python itself shows an error
+            self.add_note(f"hint: {as_calls(hint)}")  # where Python itself shows an error
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the caller's own lines, not those of ork, and the error."""
@@ -107,7 +115,7 @@ class InvalidInput(OrkError):
         for one in self.problems:
             self.add_note(f"{one.file}:{one.line}:{one.column}: {in_python(one.message)}")
             if one.hint:
-                self.add_note(f"    hint: {in_python(one.hint)}")
+                self.add_note(f"    hint: {as_calls(one.hint)}")
 
 
 class StoreError(OrkError):
@@ -154,6 +162,20 @@ def in_python(words: str) -> str:
         return f"`{name}={found[2]!r}`" if found[2] else f"`{name}`"
 
     return re.sub(_OPTION, argument, words)
+
+
+def as_calls(hint: str) -> str:
+    """Return a hint that names calls as well, in place of commands without options."""
+
+    def call(found: re.Match[str]) -> str:
+        name, words = found[1], found[2].split()
+        if words and len(words) != CALLS[name]:
+            return found[0]
+        if any(":" in re.sub("^(file|run):", "", word) for word in words):
+            name = OF_TASK.get(name, name)
+        return f"`project.{name}({', '.join(map(repr, words))})`" if words else f"`project.{name}`"
+
+    return in_python(re.sub(_CALL, call, hint))
 
 
 def some(names: Collection[str], at_most: int) -> str:

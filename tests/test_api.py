@@ -641,6 +641,36 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
     assert str(error) == "day has no default: give it with `params={'day': VALUE}`"
 
 
+def test_a_hint_names_calls_and_no_commands(project):
+    for name, number in errors.CALLS.items():
+        for called in {name, errors.OF_TASK.get(name, name)}:
+            assert inspect.signature(getattr(project, called)).bind(*["x"] * number)
+    for command, call in {
+        "ork log": "project.log",
+        "ork log etl~1:load": "project.log('etl~1:load')",
+        "ork runs etl": "project.runs('etl')",
+        "ork runs etl:load": "project.task_history('etl:load')",
+        "ork show etl#1": "project.show('etl#1')",
+        "ork show etl#1:load": "project.task('etl#1:load')",
+        "ork show file:etl.yaml": "project.show('file:etl.yaml')",
+        "ork diff OLD etl#2": "project.diff('OLD', 'etl#2')",
+        "ork undo @ etl": "ork undo @ etl",
+        "ork run 'a b.yaml'": "ork run 'a b.yaml'",
+        "ork log etl -- load": "ork log etl -- load",
+        "ork gc --damaged": "ork gc --damaged",
+        "ork up": "ork up",
+    }.items():
+        error = library.NotFound(f"`{command}`", hint=f"try `{command}`, or --force")
+        assert error.__notes__ == [f"hint: try `{call}`, or `force`"]
+        assert (str(error), error.hint) == (f"`{command}`", f"try `{command}`, or --force")
+    project.deploy("etl.yaml")
+    with pytest.raises(library.NotFound) as caught:
+        project.bisect("etl")
+    assert caught.value.__notes__ == ["hint: `project.runs('etl')` lists its runs"]
+    with pytest.raises(library.UsageError, match=r"^`judge` judges only what lies between"):
+        project.bisect("etl", judge=lambda deploy, run: "good")
+
+
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
     *_, finished = project.events("etl.yaml")

@@ -279,7 +279,7 @@ def test_a_command_that_is_wrong_about_an_end_judges_nothing(line, judge, which,
     ork = line(3, bad=2, ran=(1, 3))
     done = ork("bisect", "--good", ends[0], "--bad", ends[1], "--cmd", judge)
     assert (done.code, done.out) == (2, "")
-    assert f"the command says that {which}" in done.err
+    assert f"--cmd says that {which}" in done.err
     assert len(ork("runs").out.splitlines()) == 2, "nothing was run"
 
 
