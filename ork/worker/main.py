@@ -239,7 +239,8 @@ class Worker:
             self._modules.enter("")
             module = importlib.import_module(where)
         inputs = values.from_json(job["inputs"] or {}, input_type)
-        return values.to_json(_called(_function(module, function or "main", where), inputs))
+        called = _function(module, function or "main", where)
+        return values.to_json(_called(called, _with_floats(inputs, called)))
 
     def _call_library(self, file: str, inputs: Any) -> Any:
         import ctypes
@@ -281,6 +282,18 @@ def _function(module: ModuleType, name: str, where: str) -> Any:
     if not callable(function):
         raise Refused(f"{name!r} in {where} is {type(function).__name__!r}, not a function")
     return function
+
+
+def _with_floats(inputs: dict[str, Any], function: Any) -> dict[str, Any]:
+    """Return inputs of which 1 is 1.0 where the function says `float`: JSON has one for both."""
+    try:
+        said = dict(function.__annotations__)
+    except Exception:  # it has none, or what they name is only there for type checkers
+        return inputs
+    return {
+        name: float(value) if type(value) is int and said.get(name) in (float, "float") else value
+        for name, value in inputs.items()
+    }
 
 
 def _called(function: Any, inputs: dict[str, Any]) -> Any:

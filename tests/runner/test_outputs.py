@@ -206,6 +206,34 @@ def test_a_path_and_an_id_are_outputs_as_texts() -> None:
     assert to_json(value) == {"model": "models/best.pt", "ids": [str(number)]}
 
 
+@pytest.mark.parametrize("begin", ["", "from __future__ import annotations\n"])
+def test_a_whole_number_is_a_float_where_the_function_says_so(ork: Ork, begin: str) -> None:
+    ork.write(
+        "rates.yaml",
+        """\
+        name: rates
+        tasks:
+          give: {executor: python, file: rates.py, function: give}
+          take:
+            executor: python
+            file: rates.py
+            function: take
+            depends_on: [give]
+            inputs: {rate: {const: 1.0}, steps: {const: 1}, on: {const: true}, text: {const: "1"},
+                     loss: {ref: tasks.give.output}, other: {const: 2.0}}
+        """,
+    )
+    ork.write(
+        "rates.py",
+        f"{begin}"
+        "def give():\n    return 3.0\n"
+        "def take(rate: float, steps: int, on: float, text: float, *, loss: float, other):\n"
+        "    return repr([rate, steps, on, text, loss, other])\n",
+    )
+    assert ork("run", "rates.yaml").code == 0
+    assert data(ork, "outputs", "rates#1:take") == {"take": "[1.0, 1, True, '1', 3.0, 2]"}
+
+
 @pytest.mark.slow
 def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
     pytest.importorskip("pandas")

@@ -709,6 +709,17 @@ def test_structured_values_become_json(pool, place):
     ]
 
 
+def test_annotations_that_name_nothing_are_not_in_the_way(pool, place):
+    source = """
+        class Named(type):
+            @property
+            def __annotations__(cls): raise NameError("Frame")
+        class main(metaclass=Named):
+            __new__ = lambda cls, rate: repr(rate)
+        """
+    assert output_of(pool, place.python(source, inputs={"rate": 1}), place) == "1"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "error"),
