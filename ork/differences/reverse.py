@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ork.differences.definitions import Diff
 from ork.differences.tasks import TaskChange
@@ -12,37 +12,43 @@ from ork.objects.value import replace
 _OPPOSITE = {"added": "removed", "removed": "added"}
 
 
-def taken_back(earlier: Diff, later: Diff) -> Diff:
-    """Return what of a change gives values, tasks and files back that an earlier one replaced.
+def taken_back(earlier: Sequence[Diff], later: Diff) -> Diff:
+    """Return what of a change gives values, tasks and files back that earlier ones replaced.
 
     Edges are left out: `depends_on` is among the fields of tasks.
     """
-    files = {file.path: file for file in earlier.files}
+    files = {
+        (file.path, file.old_blob, file.old_executable) for one in earlier for file in one.files
+    }
     return Diff(
-        tasks=tuple(_tasks(earlier.tasks, later.tasks)),
-        params=tuple(_fields(earlier.params, later.params)),
-        settings=tuple(_fields(earlier.settings, later.settings)),
+        tasks=tuple(_tasks([task for one in earlier for task in one.tasks], later.tasks)),
+        params=tuple(_fields([field for one in earlier for field in one.params], later.params)),
+        settings=tuple(
+            _fields([field for one in earlier for field in one.settings], later.settings)
+        ),
         files=tuple(
             file
             for file in later.files
-            if (one := files.get(file.old_path or file.path))
-            and (one.old_blob, one.old_executable) == (file.new_blob, file.new_executable)
+            if (file.old_path or file.path, file.new_blob, file.new_executable) in files
         ),
     )
 
 
 def _tasks(earlier: Iterable[TaskChange], later: Iterable[TaskChange]) -> Iterator[TaskChange]:
-    before = {task.name: task for task in earlier}
+    before: dict[str, list[TaskChange]] = {}
+    for one in earlier:
+        before.setdefault(one.name, []).append(one)
     for task in later:
-        one = before.get(task.old_name or task.name)
-        if one is None:
-            continue
-        if one.kind == task.kind == "changed":
-            if fields := tuple(_fields(one.fields, task.fields)):
+        found = before.get(task.old_name or task.name, ())
+        if task.kind == "changed":
+            changed = [field for one in found if one.kind == "changed" for field in one.fields]
+            if fields := tuple(_fields(changed, task.fields)):
                 yield replace(task, fields=fields)
-            continue
-        renamed = one.kind == task.kind == "renamed" and one.old_name == task.name
-        if renamed or one.kind == _OPPOSITE.get(task.kind):
+        elif any(
+            one.kind == _OPPOSITE.get(task.kind)
+            or (one.kind == task.kind == "renamed" and one.old_name == task.name)
+            for one in found
+        ):
             yield task
 
 

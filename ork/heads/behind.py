@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, pairwise
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
@@ -16,6 +16,7 @@ from ork.store.operations import operations
 from ork.store.resolve import history
 from ork.store.store import Store
 from ork.worktree.load import Loaded
+from ork.zone import LOCAL
 
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
@@ -96,38 +97,58 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
     if head is None or (found := _made_of(store, name, head, author)) is None:
         return ""
     base, since = found
-    if not since:
+    entries, diffs, back = [], [], Diff()
+    line = [*islice(_since(store, name, head, base, author), LOOKED_AT_MAX)]
+    for one, before in pairwise(line):
+        diffs.append(compare_deploys(store, before, line[0]))
+        if (more := taken_back(diffs, change)) != back:
+            entries.append(one)
+            back = more
+    who = [
+        f"{one.author.partition(' <')[0]} did in {store.short(one.snapshot)}"
+        f" ({one.time.astimezone(LOCAL):%Y-%m-%d %H:%M})"
+        for one in entries
+        if one.author != author
+    ] or [f"`{one.command}` did" for one in [since] if one]
+    if not (back and who):
         return ""
-    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)}
-    line = [*islice(history(store, name, head), LOOKED_AT_MAX)]
-    # After a forced pull what others did began where the two were one, and not with our own.
-    start = next((deploy for oid, deploy in line if oid in had), store.get(Deploy, base))
-    back = taken_back(compare_deploys(store, start, store.get(Deploy, head)), change)
-    if not back:
-        return ""
-    authors = (deploy.author for _, deploy in takewhile(lambda one: one[0] not in had, line))
-    others = dict.fromkeys(one.partition(" <")[0] for one in authors if one != author)
-    who = some(list(others), 2) or f"`{since.command}`"
     text = summarize(back)
-    return f"takes back what {who} did: {text[0].lower()}{text[1:]}"
+    return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
+
+
+def _since(store: Store, name: str, head: Oid, base: Oid | None, author: str) -> Iterator[Deploy]:
+    """Yield the newest deploys, and at the end the one that they came after.
+
+    After a forced pull what others did began where the two were one, and not with our own.
+    """
+    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)} if base else set()
+    for oid, deploy in history(store, name, head):
+        yield deploy
+        if oid in had or (base is None and (deploy.author, deploy.action) == (author, "deploy")):
+            return
 
 
 def _made_of(
     store: Store, name: str, head: Oid, author: str
-) -> tuple[Oid, Operation | None] | None:
-    """Return the version that the file was made of, and the newest operation since then."""
+) -> tuple[Oid | None, Operation | None] | None:
+    """Return the version that the file was made of, and the newest operation since then.
+
+    That of somebody who has not deployed it here, or not for long, is not known.
+    """
     # When each was first made the newest: undo and redo make it so again, and leave files alone.
     moves = [*_moves(store, name, islice(operations(store), LOOKED_AT_MAX))]
     made = {new: (operation, old) for operation, old, new in moves if new}
     wanted, newest = next((new for _, _, new in moves if new), head), None
     while wanted in made:
         operation, old = made[wanted]
-        if old is None or _is_own(store.get(Deploy, wanted), operation, author):
+        if _is_own(store.get(Deploy, wanted), operation, author):
             return wanted, newest
+        if old is None:
+            break
         if _is_undone(store, name, old, wanted):
             return None
         wanted, newest = old, newest or operation
-    return None
+    return None, newest
 
 
 def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:

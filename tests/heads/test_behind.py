@@ -10,7 +10,9 @@ from ork.heads.deploy import deploy, status
 from ork.heads.rename import rename
 from ork.heads.undo import undo
 from ork.objects.value import replace
+from ork.store.resolve import history
 from ork.store.store import Stamp
+from ork.zone import LOCAL
 from tests.heads.conftest import NOW, version
 from tests.stores import ADA, stamp
 
@@ -125,6 +127,13 @@ def lost(etl, text, author=ADA):
     return one.lost
 
 
+def did(etl, back, who):
+    """Return how it is told that somebody made this version, so many before the newest."""
+    _, one = [*history(etl.store, "etl")][back]
+    when = one.time.astimezone(LOCAL)
+    return f"{who} did in {etl.store.short(one.snapshot)} ({when:%Y-%m-%d %H:%M})"
+
+
 @pytest.fixture
 def shared(etl, keep):
     """Ada deploys, then Bob changes a from another folder."""
@@ -136,12 +145,41 @@ def shared(etl, keep):
 
 
 def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
-    told = 'takes back what Bob did: change a.command "echo 2" -> "echo 1"'
-    assert lost(shared, half(1, 2)) == told
+    told = lost(shared, half(1, 2))
+    assert told == f'takes back what {did(shared, 0, "Bob")}: change a.command "echo 2" -> "echo 1"'
     assert lost(shared, half(1, 2, "@hourly")) == told
     assert lost(shared, half(2, 2)) == lost(shared, half(3, 2)) == ""
     assert lost(shared, version(9)) == "", "b, which is gone, was there before Bob as well"
     assert lost(shared, half(1, 2), BOB) == "", "it is his own"
+
+
+def test_what_others_did_is_not_taken_back_unseen_by_who_never_deployed(shared):
+    path = shared.store.project / "etl.yaml"
+    path.write_text(half(3, 1))
+    deploy(shared.store, path, stamp=Stamp(time=stamp(62).time, author=BOB))
+    bob, new = did(shared, 0, "Bob"), "Di <di@example.org>"
+    told = f'takes back what {bob}: change a.command "echo 3" -> "echo 2"'
+    assert lost(shared, half(2, 2), new) == told
+    assert lost(shared, half(9, 2), new) == lost(shared, half(3, 2), new) == ""
+
+
+def test_what_had_changed_before_somebody_else_changed_it_counts_as_well(shared):
+    path = shared.store.project / "etl.yaml"
+    for hours, text in ((62, half(2, 3)), (63, half(2, 4))):
+        path.write_text(text)
+        deploy(shared.store, path, stamp=Stamp(time=stamp(hours).time, author=BOB))
+    told = lost(shared, half(2, 3, "@hourly"))
+    assert told == f'takes back what {did(shared, 0, "Bob")}: change b.command "echo 4" -> "echo 3"'
+
+
+def test_an_edit_in_a_clone_that_takes_back_what_others_did_before_it_is_told(shared):
+    with shared.store.transaction(replace(stamp(63), argv=("ork", "clone"))) as tx:
+        moved = shared.store.ref("workflows/etl")
+        tx.move("workflows/etl", old=moved, new=None)
+    with shared.store.transaction(replace(stamp(64), argv=("ork", "clone"))) as tx:
+        tx.move("workflows/etl", old=None, new=moved)
+    told = lost(shared, half(1, 2), "Di <di@example.org>")
+    assert told.startswith(f"takes back what {did(shared, 0, 'Bob')}: change a.command")
 
 
 def test_of_several_changes_by_others_all_count(shared):
@@ -149,9 +187,10 @@ def test_of_several_changes_by_others_all_count(shared):
     path.write_text(half(2, 1, "@hourly"))
     deploy(shared.store, path, stamp=Stamp(time=stamp(62).time, author="Cy <cy@example.org>"))
     told = lost(shared, half(1, 2))
-    assert told.startswith("takes back what Cy, Bob did: change a.command")
+    cy, bob = did(shared, 0, "Cy"), did(shared, 1, "Bob")
+    assert told.startswith(f"takes back what {cy}, {bob}: change a.command")
     assert "schedule" in told
-    assert lost(shared, half(2, 2)).startswith("takes back what Cy, Bob did: change schedule")
+    assert lost(shared, half(2, 2)).startswith(f"takes back what {cy}: change schedule")
 
 
 def test_a_part_of_what_a_rollback_did_is_taken_back(etl, keep):
@@ -204,7 +243,8 @@ def test_after_a_forced_pull_the_files_of_what_was_left_are_behind(forced):
 
 def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
     told = lost(forced, half(1, 4))
-    assert told.startswith('takes back what Bob did: change a.command "echo 2" -> "echo 1"'), told
+    bob = did(forced, 0, "Bob")
+    assert told.startswith(f'takes back what {bob}: change a.command "echo 2" -> "echo 1"'), told
     assert lost(forced, half(2, 4)) == ""
     assert lost(forced, half(2, 3)) == "", "what was ours before the pull is nobody else's"
 
