@@ -205,7 +205,7 @@ def _import_bundle(
     from ork.cli.sync.transfer import arrived_lines
     from ork.cli.upkeep.bundle import received_lines
     from ork.sync.bundle import open_bundle
-    from ork.sync.receive import check, receive
+    from ork.sync.receive import beside, check, receive
 
     if runs not in ("all", "none"):
         raise UsageError(f"--runs {runs}: say all or none")
@@ -222,10 +222,10 @@ def _import_bundle(
             runs=runs == "all",
             dry_run=dry_run,
         )
-    if as_json:
-        session.print_json("import-bundle", done)
-        return
-    session.print(received_lines(done, found.refs))
+        if as_json:
+            session.print_json("import-bundle", done)
+            return
+        session.print(received_lines(done, found.refs, beside(found, session.new_store)))
     for name in done.missing_logs:
         session.say(note_line(f"the bundle has no log of {name}"))
     for name in done.removed:

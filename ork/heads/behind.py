@@ -11,12 +11,12 @@ from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
+from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.store.operations import operations
 from ork.store.resolve import history
 from ork.store.store import Store
 from ork.worktree.load import Loaded
-from ork.zone import LOCAL
 
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
@@ -105,8 +105,8 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
             entries.append(one)
             back = more
     who = [
-        f"{one.author.partition(' <')[0]} did in {store.short(one.snapshot)}"
-        f" ({one.time.astimezone(LOCAL):%Y-%m-%d %H:%M})"
+        f"{name_of(one.author)} did in {store.short(one.snapshot)}"
+        f" ({one.time.astimezone():%Y-%m-%d %H:%M})"
         for one in entries
         if one.author != author
     ] or [f"`{one.command}` did" for one in [since] if one]

@@ -13,7 +13,8 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from itertools import chain
+from itertools import chain, islice
+from shlex import quote
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.backends.base import Backend, ReadOnly, write_all
@@ -23,6 +24,7 @@ from ork.files import give, new_file
 from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
+from ork.objects.rows import name_of
 from ork.objects.value import Value, of_line
 from ork.objects.walk import Named
 from ork.progress import counted, counting
@@ -409,7 +411,7 @@ def _heads_and_tags(
 ) -> Moves:
     """Return how heads and tags move; raise InvalidInput where that would lose something."""
     moves: Moves = {}
-    refused = []
+    refused: dict[str, tuple[Oid | None, str, Oid]] = {}  # here; what it is there, and its name
     for ref, new in targets.items():
         old = store.ref(ref) if _is_recorded(ref) else new
         if old == new:
@@ -421,7 +423,8 @@ def _heads_and_tags(
         else:
             forward = old is None
         if not forward and not force:
-            refused.append(ref.partition("/")[2].replace("/", "@"))
+            name = ref.partition("/")[2].replace("/", "@")
+            refused[name] = (old, name, new)
         moves[ref] = (old, new)
     for former in [ref for ref in targets if ref.startswith("former/")]:
         _, name, was = former.split("/")
@@ -429,16 +432,36 @@ def _heads_and_tags(
         if its is None or head is None or f"workflows/{was}" in targets:
             continue
         if not is_before(arrived, its, head) and not force:
-            refused.append(was)
+            refused[was] = (its, name, head)
         moves |= given_up(store, was, name, targets)
     if refused:
-        raise InvalidInput(
-            f"{some(refused, NAMES_MAX)}: here there is something else, which {bundle.name} does"
-            " not have; nothing was taken",
-            hint="--force puts the heads and tags of the bundle in the place of these;"
-            " `ork undo` takes that back",
-        )
+        raise _apart(bundle, arrived, refused)
     return moves
+
+
+def _apart(
+    bundle: Bundle, arrived: Store, refused: Mapping[str, tuple[Oid | None, str, Oid]]
+) -> InvalidInput:
+    """Return an error that names both ends of what went different ways, and who made each."""
+    told = [
+        f"{some([*refused], NAMES_MAX)}: here there is something else, which {bundle.name} does not"
+        " have; nothing was taken"
+    ]
+    for name, (old, other, new) in islice(refused.items(), NAMES_MAX):
+        for place, oid in ((f"{name} here", old), (f"{other} in {bundle.name}", new)):
+            one = arrived.get(Deploy, oid, keep=False) if oid else None
+            if one:
+                first = one.message.partition("\n")[0]
+                told.append(f"{place}: {one.snapshot[:8]}  {name_of(one.author)}  {first}")
+    heads = [
+        f"{name}@{{1}}...{other}" for name, (_, other, _) in refused.items() if "@" not in name
+    ]
+    shown = f", `ork diff {heads[0]}` shows it then" if heads else ""
+    hint = f"--force takes what the bundle has{shown}; `ork undo` gives yours back"
+    if not bundle.needs:
+        taken = f"`ork --store look/.ork import bundle {quote(bundle.name)}`"
+        hint += f"; `ork init look` and {taken} let you look before"
+    return InvalidInput("\n".join(told), hint=hint)
 
 
 def given_up(store: Store, old: str, new: str, coming: Collection[str]) -> Moves:

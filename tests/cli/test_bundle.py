@@ -141,6 +141,27 @@ def test_what_is_refused_or_only_tried_leaves_no_store(ran, elsewhere):
     assert not Path(elsewhere, ".ork").exists()
 
 
+def test_both_ends_are_told_of_what_went_different_ways(ran, elsewhere, edit, golden):
+    there = ("-C", str(elsewhere))
+    assert ran("bundle", "create", "first.bundle", "etl").code == 0
+    assert ran(*there, "import", "bundle", str(ran.folder / "first.bundle")).code == 0
+    assert ran(*there, "rollback", "etl", "etl~1", "-m", "Ours").code == 0
+    os.chdir(ran.folder)
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml", "-m", "Theirs").code == 0
+    for known in ([], ["--since", "etl~1"]):
+        assert ran("bundle", "create", "next.bundle", "etl", *known).code == 0
+        os.chdir(elsewhere)
+        refused = ran("import", "bundle", str(ran.folder / "next.bundle"))
+        assert refused.code == 3
+        os.chdir(ran.folder)
+        said = refused.err.replace(str(ran.folder), "FOLDER")
+        golden(f"bundle/refused{'_part' if known else ''}.txt", said)
+    assert ran(*there, "import", "bundle", str(ran.folder / "next.bundle"), "--force").code == 0
+    shown = ran(*there, "diff", "etl@{1}...etl").out
+    assert '"@daily" -> "@hourly"' in shown
+
+
 @pytest.mark.slow
 def test_a_bundle_goes_through_a_pipe(ran, elsewhere):
     ork = [sys.executable, "-P", "-m", "ork"]

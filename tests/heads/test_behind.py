@@ -12,7 +12,6 @@ from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
 from ork.store.store import Stamp
-from ork.zone import LOCAL
 from tests.heads.conftest import NOW, version
 from tests.stores import ADA, stamp
 
@@ -130,7 +129,7 @@ def lost(etl, text, author=ADA):
 def did(etl, back, who):
     """Return how it is told that somebody made this version, so many before the newest."""
     _, one = [*history(etl.store, "etl")][back]
-    when = one.time.astimezone(LOCAL)
+    when = one.time.astimezone()
     return f"{who} did in {etl.store.short(one.snapshot)} ({when:%Y-%m-%d %H:%M})"
 
 

@@ -16,8 +16,11 @@ from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
+from ork.objects.kinds import Deploy
 
 if TYPE_CHECKING:
+    from ork.objects.canonical import Oid
+    from ork.store.store import Store
     from ork.sync.bundle import Bundle, Size
     from ork.sync.receive import Received
 
@@ -153,9 +156,19 @@ def _contents(found: "Bundle") -> Iterator[Line]:
     yield _size(found.size)
 
 
-def received_lines(done: "Received", refs: Mapping[str, str]) -> Iterator[Line]:
-    """Yield what an import has brought, or would bring, of the refs of a bundle."""
-    moves = [(ref, new, "new" if old is None else _from(ref, old)) for ref, old, new in done.moves]
+def received_lines(done: "Received", refs: Mapping[str, str], arrived: "Store") -> Iterator[Line]:
+    """Yield what an import has brought, or would bring, of the refs of a bundle.
+
+    Deploys are told by their snapshots, as in a push.
+    """
+
+    def shown(ref: str, oid: "Oid") -> "Oid":
+        return oid if ref.startswith("runs/") else arrived.get(Deploy, oid, keep=False).snapshot
+
+    moves = [
+        (ref, shown(ref, new), _from(ref, shown(ref, old)) if old else "new")
+        for ref, old, new in done.moves
+    ]
     yield from _refs_lines(moves, refs)
     if not moves:
         yield ["nothing new"]
