@@ -48,7 +48,7 @@ class Deployed(Value, frozen=True, kw_only=True):
 
     `moved` is the path that the workflow file had before, relative to the project, when it has
     another one now: then there is a new entry, which has the same snapshot if nothing else changed.
-    `left_out` says why the file was passed over, which is behind (see there).
+    `left_out` says why the file was passed over: it is behind (see there), or of an archived one.
     `warnings` say what in the new content seems to be a mistake.
     """
 
@@ -169,18 +169,22 @@ def deploy_all(
     move: bool = False,
     new: bool = False,
     skip_behind: bool = False,
+    found: Collection[Path] = (),
     dry: bool = False,
 ) -> list[Deployed]:
     """Deploy files that `load` has read, all or none, as one operation; `dry`, only say what for.
 
-    Files that are behind are refused, or left out on request: then they are in nobody's way.
+    Files that are behind are refused, or left out on request: then they are in nobody's way. So are
+    those of archived workflows that nobody has named: these were `found` in a folder.
     See `refuse_move`, `refuse_renamed` and `refuse_secrets`. Raises NotFound when a part of one was
     forgotten.
     """
     if message is not None:
         check_message(message)
+    put_away = {one.path for one in files if one.path in found and is_archived(store, one)}
+    wanted = [one for one in files if one.path not in put_away]
     if not new:
-        refuse_renamed(store, files)
+        refuse_renamed(store, wanted)
 
     def look(loaded: Loaded) -> None:
         if not allow_secret:
@@ -191,15 +195,19 @@ def deploy_all(
             split_text("", loaded.text, objects.add)
             refuse_forgotten(store, loaded.snapshot, objects)
 
-    each_good(files, _path, look)
+    each_good(wanted, _path, look)
+
+    def deploy_in(tx: Transaction) -> list[Deployed]:
+        done = iter(_deploy_in(tx, wanted, stamp, message, move=move, skip_behind=skip_behind))
+        return [_put_away(store, one) if one.path in put_away else next(done) for one in files]
+
     if dry:
-        tx = store.transaction(stamp)  # which nobody commits
-        return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
+        return deploy_in(store.transaction(stamp))  # which nobody commits
     for _ in range(RACES_MAX):
         with suppress(Conflict), store.transaction(stamp) as tx:  # a head moved, and perhaps back
-            return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
+            return deploy_in(tx)
     with store.transaction(stamp) as tx:
-        return _deploy_in(tx, files, stamp, message, move=move, skip_behind=skip_behind)
+        return deploy_in(tx)
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
@@ -248,6 +256,11 @@ def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
     if present_name(store, name) == deployed:  # by `ork mv`, which leaves files alone
         return f"{name} was renamed: write `name: {deployed}` in it; {another}"
     return f"`ork mv {deployed} {name}` renames it, {another}"
+
+
+def is_archived(store: Store, loaded: Loaded) -> bool:
+    """Say whether the workflow of a file is archived."""
+    return store.ref(archived_ref(loaded.definition.name)) is not None
 
 
 def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:
@@ -363,6 +376,14 @@ def _unchanged(store: Store, loaded: Loaded, *, left_out: str = "") -> Deployed:
         bytes_written=0,
         left_out=left_out,
     )
+
+
+def _put_away(store: Store, loaded: Loaded) -> Deployed:
+    """Return what is said of a file whose workflow is archived: it may be as it was deployed."""
+    old, name = _head(store, loaded), loaded.definition.name
+    same = old is not None and _has(old, loaded)
+    told = f"of an archived workflow: `ork archive --undo {name}` takes it out"
+    return _unchanged(store, loaded, left_out="" if same else told)
 
 
 def _add(

@@ -145,6 +145,22 @@ def test_of_a_folder_a_workflow_whose_file_is_gone_is_told(ork, monkeypatch):
     assert ork("deploy", "moved.yaml").err == ""
 
 
+def test_of_a_folder_the_file_of_an_archived_workflow_is_left_alone(ork):
+    for name in "ab":
+        ork.write(f"flows/{name}.yaml", FLOW.format(name, 1))
+    assert ork("deploy", "flows").code == ork("archive", "a").code == 0
+    assert ork("deploy", "flows").out.count("is up to date") == 2
+    for name in "ab":
+        ork.write(f"flows/{name}.yaml", FLOW.format(name, 2))
+    told = "a is left out: flows/a.yaml is of an archived workflow"
+    done = ork("deploy", "flows")
+    assert (done.code, told in done.out) == (0, True)
+    assert [ork("show", f"{name}:").out.split()[-1] for name in "ab"] == ["1}}", "2}}"]
+    for words in (["flows/a.yaml"], ["flows", "flows/a.yaml"]):
+        refused = ork("deploy", *words)
+        assert (refused.code, "a is archived" in refused.err) == (3, True)
+
+
 @pytest.mark.parametrize("command", ["deploy", "run"])
 def test_a_folder_without_a_workflow_file(etl, command):
     (etl.folder / "empty").mkdir()

@@ -210,7 +210,8 @@ def deploy(
     Of a folder all workflow files in it and below are deployed. Several files are one operation:
     all are deployed or none, and `ork undo` takes all of it back. A file that still is as in an
     older version, while a rollback, a pull or somebody else made the newest, is refused; with
-    --skip-behind it is left out, and the others are deployed. Of a folder, a workflow whose file
+    --skip-behind it is left out, and the others are deployed. So is a file of an archived workflow
+    that is in a folder and not named itself. Of a folder, a workflow whose file
     in there is gone is told: it stays deployed until `ork archive` puts it away.
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
@@ -254,6 +255,7 @@ def deploy(
             move=move,
             new=new,
             skip_behind=skip_behind,
+            found=set(paths) - set(files or ()),
             dry=dry,
         )
 
@@ -262,7 +264,10 @@ def deploy(
     if as_json:
         session.print_json("deploy", done)
         return
-    session.print(deploy_line(one, store) for one in done)
+    session.print(
+        _left_out(one, loaded.path) if one.left_out else deploy_line(one, store)
+        for one, loaded in zip(done, checked, strict=True)
+    )
     for one in done:
         session.say(*warnings_of(one))
     session.say(*without_message(done, message))
@@ -276,11 +281,13 @@ def deploy(
 def deploy_line(done: "Deployed", store: "Store") -> Line:
     """Return one line: the workflow, its snapshot, and what changed."""
     snapshot = (store.short(done.snapshot), "oid")
-    if done.left_out:
-        return [(done.workflow, "name"), f" is left out: its file is {done.left_out}"]
     if not done.changed and not done.moved:
         return [(done.workflow, "name"), " is up to date at ", snapshot]
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
+
+
+def _left_out(done: "Deployed", path: Path) -> Line:
+    return [(done.workflow, "name"), " is left out: ", (str(path), "file"), f" is {done.left_out}"]
 
 
 def warnings_of(done: "Deployed") -> "Iterator[Line]":
