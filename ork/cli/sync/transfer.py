@@ -261,14 +261,10 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     if split:
         for told in _ways_out(split, place.remote, name, there, direction):
             yield hint_line(told)
-    clashing = [one for one in done.refused if one.runs]
-    for one in clashing:
-        its = "run of this name" if len(one.runs) == 1 else "runs of these names"
-        other = "another" if len(one.runs) == 1 else "other"
-        yield note_line(f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}")
-    if clashing:
-        shown = f"`{there} show {clashing[0].runs[0]}` shows the other one"
-        yield hint_line(f"a run keeps its name, each side its own run; {shown}")
+    if clashing := [run for one in done.refused for run in one.runs]:
+        many = count(len(clashing), "run")
+        told = f"{many} stayed ({some(clashing, NAMES_MAX)}), each side has its own by that name;"
+        yield note_line(f"{told} `{there} show {clashing[0]}` shows that of {name}")
 
 
 def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]:
