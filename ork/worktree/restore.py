@@ -7,6 +7,7 @@ What is to be written where is data of the store, so `destination` checks the pl
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +21,23 @@ from ork.objects.snapshot import Contents
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.contents import join_text
-from ork.store.resolve import Resolved, ResolvedObject, a_kind, archived, deploy_of, resolve
+from ork.store.resolve import (
+    Resolved,
+    ResolvedObject,
+    a_kind,
+    archived,
+    deploy_of,
+    present_name,
+    resolve,
+)
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import root_below
 from ork.worktree.load import load
+
+_QUOTED = rb"""(?P<quote>["']?)(?P<name>[\w.-]+)(?P=quote)(?=[ \t]*(?:#.*)?\r?$)"""
+_NAME_LINE = rb"""(?m)^(?P<before>(["']?)name\2[ \t]*:[ \t]+)""" + _QUOTED
 
 
 class RestoredFile(Value, frozen=True, kw_only=True):
@@ -69,6 +81,8 @@ def restore(
     force: bool = False,
 ) -> Restored:
     """Write a workflow file back to where it came from, with `code` the files it calls as well.
+
+    It has the name that the workflow has now.
 
     REV:PATH means one code file, REV:TASK the file of a task. `to` is another place: a file, or a
     folder if there is one, if `as_folder`, or for several files; they keep their paths below it.
@@ -209,8 +223,31 @@ def _of_deploy(store: Store, deploy: Deploy, *, code: bool) -> dict[str, Content
     files = {path: _code_file(store, file) for path, file in snapshot.files.items() if code}
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
     # executed is not kept, so it stays as it is.
-    files[name] = Content(read=lambda: join_text(store, deploy.source), executable=None)
+    now = deploy.workflow if name in snapshot.files else present_name(store, deploy.workflow)
+    files[name] = Content(
+        read=lambda: _named(join_text(store, deploy.source), now, _names(store)),
+        executable=None,
+    )
     return files
+
+
+def _names(store: Store) -> set[str]:
+    """Return the names that workflows had or have that were renamed."""
+    return {name for ref, _ in store.refs("former/") for name in ref.split("/")}
+
+
+def _named(text: bytes, name: str, names: Collection[str]) -> bytes:
+    """Return the text of a workflow file with this name in place of any of the others.
+
+    What renames a workflow leaves files alone. A text that has its name elsewhere than in a line
+    of its own, such as JSON, stays as it is.
+    """
+
+    def replaced(found: re.Match[bytes]) -> bytes:
+        before, quote, old = found["before"], found["quote"], found["name"]
+        return before + quote + name.encode() + quote if old.decode() in names else found[0]
+
+    return re.sub(_NAME_LINE, replaced, text, count=1)
 
 
 def _code_file(store: Store, file: FileEntry) -> Content:
@@ -292,7 +329,15 @@ def _write(
 
 
 def _is_kept(store: Store, data: bytes) -> bool:
-    """Say whether the store has exactly these bytes: as a blob, or as a text in chunks."""
+    """Say whether the store has exactly these bytes: as a blob, or as a text in chunks.
+
+    So too where they have another name that the workflow had or has.
+    """
+    names = _names(store)
+    return any(_has(store, text) for text in {data, *(_named(data, one, names) for one in names)})
+
+
+def _has(store: Store, data: bytes) -> bool:
     if store.keeps(oid_of(Blob(data))):
         return True
     objects = Packed()

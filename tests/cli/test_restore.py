@@ -91,14 +91,36 @@ def test_what_cannot_be_restored(history, golden, name, argv, code):
     golden(f"restore/{name}.txt", result.err)
 
 
-def test_a_file_with_the_name_from_before_is_told(history):
+@pytest.mark.parametrize("words", [["load"], ["--all", "--code"]])
+def test_a_file_has_the_name_that_its_workflow_has_now(history, words):
+    file = history.folder / "etl.yaml"
+    text = file.read_text()
     history("mv", "etl", "load")
-    (history.folder / "etl.yaml").unlink()
-    said = history("restore", "load")
-    assert "next: etl.yaml:1 still says etl: write `name: load` there\n" in said.err
-    history.write("etl.yaml", (history.folder / "etl.yaml").read_text().replace(": etl", ": load"))
-    history("deploy", "etl.yaml")
-    assert "still says" not in history("restore", "load").err
+    for there in (text, text.replace(": etl", ": load"), None):
+        file.write_text(there) if there else file.unlink()
+        assert history("restore", *words).code == 0
+        assert file.read_text() == text.replace(": etl", ": load")
+        assert history("status").out.startswith("unchanged")
+    assert history("restore", "load~2").code == 0
+    assert "\nname: load\n" in f"\n{file.read_text()}"
+    assert history("undo").code == history("restore", "etl", "--force").code == 0
+    assert file.read_text() == text
+    file.write_text(text.replace(": etl", ": other"))
+    assert history("restore", "etl").code == 3, "nothing was ever called so"
+
+
+def test_a_file_with_the_name_from_before_is_told(ork):
+    file = ork.write(
+        "etl.json", '{"name": "etl", "tasks": {"a": {"executor": "process", "command": ":"}}}'
+    )
+    ork("deploy", "etl.json")
+    ork("mv", "etl", "load")
+    file.unlink()
+    assert (
+        "next: etl.json:1 still says etl: write `name: load` there\n" in ork("restore", "load").err
+    )
+    file.write_text(file.read_text().replace("etl", "load"))
+    assert "still says" not in ork("restore", "load").err
 
 
 def test_all_workflows_come_back_and_what_would_lose_changes_is_refused_together(

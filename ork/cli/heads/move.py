@@ -117,7 +117,8 @@ def restore(
 ) -> None:
     """Write a workflow file back as it was deployed.
 
-    It goes back to where it came from, byte for byte. A file on disk is replaced only if the store
+    It goes back to where it came from, byte for byte, but for its `name:` where `ork mv` has given
+    the workflow another one. A file on disk is replaced only if the store
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
     and all such files are listed. No path leaves the project, and no link is followed.
 
