@@ -56,8 +56,15 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
     if before and not found and not _is_undone(store, name, before, head):
         # The line that was left for the head.
-        left = enumerate(islice(history(store, name, before), LOOKED_AT_MAX))
-        found = {f"{name}@{{1}}{f'~{back}' if back else ''}": deploy for back, (_, deploy) in left}
+        left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
+        came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
+        both = next((deploy for oid, deploy in left if oid in came), None)
+        if both and store.get(Deploy, head).has(both.snapshot, both.settings):
+            return None  # what came, such as another name, has nothing that the file could lack
+        found = {
+            f"{name}@{{1}}{f'~{back}' if back else ''}": deploy
+            for back, (_, deploy) in enumerate(left)
+        }
     for version, deploy in found.items():
         if deploy.has(loaded.snapshot, settings):
             by = f"a deploy by {newest.author}"

@@ -255,6 +255,13 @@ def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
     another = f"`ork deploy --new {quote(path)}` makes another workflow"
     if present_name(store, name) == deployed:  # by `ork mv`, which leaves files alone
         return f"{name} was renamed: write `name: {deployed}` in it; {another}"
+    for one in standings(store, [deployed]).get(deployed, ()):
+        if one.name == name:  # by somebody else
+            way = f"`ork pull {one.remote} {name}{' --force' if one.ahead else ''}` renames it"
+            back = (
+                " (`ork undo` gives yours back, a deploy puts the file on top)" if one.ahead else ""
+            )
+            return f"{one.remote} has it as {name}: {way} here{back}; {another}"
     return f"`ork mv {deployed} {name}` renames it, {another}"
 
 

@@ -346,7 +346,11 @@ def _name_then(store: Store, workflow: str, number: int) -> str | None:
     now = present_name(store, workflow)
     for name, end in {now: None, **former_names(store, now)}.items():
         pin = store.ref(number_ref(name, number))
-        if pin and (end is None or store.get(Run, pin).created <= end.time):
+        if pin is None:
+            continue
+        # Of a name that was given up elsewhere first, there may be runs from after that as well.
+        before = end is None or store.get(Run, pin).created <= end.time
+        if before or present_name(store, name) == now:
             return name
     return None
 

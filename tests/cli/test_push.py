@@ -18,6 +18,7 @@ tasks:
   extract: {executor: process, command: sh extract.sh}
   transform: {executor: process, command: sh transform.sh, depends_on: [extract]}
 """
+PAIRED = TWO.replace("two", "pair").replace('"true"', "echo 2")
 OLDER = "note: etl.yaml is still as in etl~1: `ork restore etl --code` writes the new one\n"
 COLON = ":"  # so that no line here looks like one with a password
 
@@ -365,6 +366,58 @@ def test_a_rename_is_followed_and_told(ran, team, golden):
     assert ran(*bob, "pull", "origin", "load", "--force", "--runs", "none").code == 0
     os.chdir(ran.folder)
     assert ran(*bob, "workflows").out.startswith("load ")
+
+
+@pytest.fixture
+def merged(ran, tmp_path):
+    """Ada has renamed two and pushed, Bob has deployed and run it; git has merged both."""
+    for name in ("bob", "ada"):
+        (tmp_path / name).mkdir()
+        os.chdir(tmp_path / name)
+        if name == "ada":
+            assert ran("clone", "../bob", ".").code == 0
+        (tmp_path / name / "two.yaml").write_text(TWO)
+        assert ran("deploy", "two.yaml").code == 0
+    assert ran("run", "two").code == 0
+    assert ran("push").code == 0
+    assert ran("mv", "two", "pair").code == 0
+    assert ran("clone", ".", "../team").code == 0
+    os.chdir(tmp_path / "bob")
+    assert ran("remote", "add", "origin", "../team").code == 0
+    (tmp_path / "bob/two.yaml").write_text(TWO.replace('"true"', "echo 2"))
+    assert ran("deploy", "two.yaml").code == 0
+    (tmp_path / "bob/two.yaml").write_text(PAIRED)
+    return tmp_path / "bob"
+
+
+def test_where_somebody_else_has_renamed_it_the_way_that_works_is_told(ran, merged):
+    assert ran("fetch").code == 0
+    status, refused = ran("status"), ran("deploy", "two.yaml")
+    assert (status.out[:8], refused.code) == ("renamed ", 3)
+    for told in (status.err, refused.err):
+        (way,) = re.findall("origin has it as pair: `ork ([^`]*)` renames it here", told)
+        assert "`ork mv" not in told
+    assert ran(*way.split()).code == 0
+    assert "still as in" not in ran("status").out
+    assert ran("deploy", "two.yaml").code == ran("push").code == 0
+    assert ran("status").out.startswith("unchanged")
+
+
+def test_a_rename_without_own_deploys_is_pulled(ran, merged):
+    assert ran("undo").code == ran("fetch").code == 0
+    assert "`ork pull origin pair` renames it here; `ork deploy --new" in ran("status").err
+    assert ran("pull", "origin", "pair").code == 0
+    assert ran("deploy", "two.yaml").code == 0
+
+
+def test_after_a_rename_on_both_sides_files_with_both_changes_are_not_behind(ran, merged):
+    assert ran("run", "two").code == ran("mv", "two", "pair").code == 0
+    refused = ran("push")
+    assert (refused.code, "`ork pull origin pair --force`" in refused.err) == (5, True)
+    assert ran("pull", "--force").code == 0
+    assert ran("deploy", "two.yaml").out.startswith("pair ")
+    assert ran("push").code == 0
+    assert ran("show", "pair#2").out == ran("show", "two#2").out != ""
 
 
 def test_the_name_of_another_store_leads_to_any_folder_and_to_urls_that_can_be_opened(ran):
