@@ -33,10 +33,24 @@ moved() { # FILE LIST FOLDER-OF-LIST OTHER-FOLDER
     done <"$2"
 }
 
+# Prints a page with what is wrong in a file; fails, with what was told before, if nothing is.
+wrong() { # FILE
+    if ork check "$1" >"$work/problems" 2>&1; then
+        cat "$work/error" >&2
+        exit 1
+    fi
+    printf '### `%s` is not valid\n\n' "$1"
+    sed 's/^/    /' "$work/problems"
+    printf '\n'
+}
+
 # Prints a page with the graph of a file.
 drawn() { # FILE WHAT-IT-IS
+    if ! ork graph "file:$1" --format mermaid >"$work/graph" 2>"$work/error"; then
+        wrong "$1"
+        return
+    fi
     printf '### `%s` %s\n\n' "$1" "$2"
-    ork graph "file:$1" --format mermaid >"$work/graph"
     printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
 }
 
@@ -65,7 +79,7 @@ once() {
             close_page()
             title = $0
             name = substr($0, 5)
-            sub(/: .*| is (new|valid now)$/, "", name)
+            sub(/: .*| is (new|valid now|not valid)$/, "", name)
         }
         !fence && /^```+(diff|mermaid)$/ {
             fence = block = $0
@@ -119,10 +133,10 @@ once() {
             1) sed "s|file:$work/old/|$(git rev-parse --short "$began"):|g" "$work/page" ;;
             *)
                 if ork check "$work/old/$old" >/dev/null 2>&1; then
-                    cat "$work/error" >&2
-                    exit "$code"
+                    wrong "$file"
+                else
+                    drawn "$file" 'is valid now' # nothing can be compared with what was not
                 fi
-                drawn "$file" 'is valid now' # nothing can be compared with what was not
                 ;;
         esac
     done <"$work/after"

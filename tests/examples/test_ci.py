@@ -165,6 +165,18 @@ def test_a_workflow_that_was_not_valid_before_is_told_beside_the_others(repo):
     assert "### gone: " in page
 
 
+@pytest.mark.parametrize("name", ["etl", "new"])
+def test_a_workflow_that_is_not_valid_is_told_beside_the_others(repo, name):
+    ork, git, _ = repo
+    ork.write(f"{name}.yaml", WORKFLOW.format(name).replace("process", "proces"))
+    ork.write("gone.yaml", WORKFLOW.format("gone").replace("load.sh", "load.sh 2"))
+    git("add", ".")
+    page = tell(repo)
+    told = f"### `{name}.yaml` is not valid\n\n    {name}.yaml:2:26: executor must be"
+    assert told in page
+    assert "### gone: " in page and "load.sh 2" in page
+
+
 @pytest.mark.slow
 def test_code_that_several_workflows_share_is_told_once(repo):
     ork, git, _ = repo
