@@ -224,9 +224,9 @@ def _of_deploy(store: Store, deploy: Deploy, *, code: bool) -> dict[str, Content
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
     # executed is not kept, so it stays as it is.
     now = deploy.workflow if name in snapshot.files else present_name(store, deploy.workflow)
+    names = _names(store)
     files[name] = Content(
-        read=lambda: _named(join_text(store, deploy.source), now, _names(store)),
-        executable=None,
+        read=lambda: _named(join_text(store, deploy.source), now, names), executable=None
     )
     return files
 
@@ -296,7 +296,8 @@ def _write(
 
     Raise InvalidInput with all that are no good; `sources`: workflow file -> files.
     """
-    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
+    names = _names(store)
+    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data, names))
     bad = [
         Problem(file=destination.shown(path), message=one.wrong)
         for path, one in sorted(there.items())
@@ -328,12 +329,11 @@ def _write(
     return there
 
 
-def _is_kept(store: Store, data: bytes) -> bool:
+def _is_kept(store: Store, data: bytes, names: Collection[str]) -> bool:
     """Say whether the store has exactly these bytes: as a blob, or as a text in chunks.
 
-    So too where they have another name that the workflow had or has.
+    So too where they have another of these names.
     """
-    names = _names(store)
     return any(_has(store, text) for text in {data, *(_named(data, one, names) for one in names)})
 
 
