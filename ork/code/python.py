@@ -19,9 +19,13 @@ from typing import TypeGuard
 
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
+from ork.code.words import PATH_MAX
 
 FOLDERS_MAX = 16  # that one program enters
-STARTED_MAX = 100_000  # words and characters of the commands that one program starts
+STARTED_MAX = 100_000  # words, characters and variables of the commands that one program starts
+HANDED_MAX = 16  # functions that start commands, given to one call
+SHOWN_MAX = 1_000_000  # characters of the calls that complaints quote
+PATHS_MAX = 1_000_000  # and of the paths that names mean
 _ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)"
@@ -40,6 +44,20 @@ _ASKING = (("get", "os.environ"), ("getenv", "os"))
 _PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
 _FIELD = r"\{([^{}:!.\[]*)[^{}]*\}"
 _DEPTH_MAX = 20  # of expressions that are followed
+_TELLING = frozenset(  # kinds of nodes; most are others
+    (
+        ast.AnnAssign,
+        ast.Assign,
+        ast.Attribute,
+        ast.AugAssign,
+        ast.Call,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Name,
+        ast.arg,
+        ast.withitem,
+    )
+)
 _LINKING = frozenset(("CDLL", "PyDLL", "LoadLibrary", "dlopen"))  # of ctypes and cffi
 _STARTING = {
     "subprocess": frozenset(
@@ -60,7 +78,7 @@ def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable
     """
     try:
         reading = _Reading(parse(source), is_package)
-        uses = sorted(set(reading.uses()), key=lambda use: (use.role, use.text, use.line))
+        uses = sorted(dict.fromkeys(reading.uses()), key=lambda use: (use.role, use.text, use.line))
     except SyntaxError as error:
         message = error.msg.split(" (<unknown>")[0]
         text = None if error.text is None else error.text.rstrip("\r\n")
@@ -90,7 +108,7 @@ def read_inline(text: str) -> Code | Unreadable:
 
 class _Reading:
     def __init__(self, tree: ast.AST, is_package: bool) -> None:
-        self.nodes = list(ast.walk(tree))
+        self.nodes = list(_nodes(tree))
         self.is_package = is_package
         self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
         self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
@@ -101,6 +119,11 @@ class _Reading:
         self.folders: list[str | None] = [WORK]  # where it may be
         self.started = 0  # words and characters of commands
         self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
+        self.functions: dict[tuple[str, int], tuple[str, str]] = {}  # by name and depth
+        self.paths: dict[tuple[str, int], str | None] = {}
+        self.length = 0  # of these paths
+        self.shown: tuple[ast.AST | None, str] = (None, "")  # the node that was placed last
+        self.unparsed = 0  # characters
 
     def uses(self) -> Iterator[Use]:
         self._find_names()
@@ -123,7 +146,7 @@ class _Reading:
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 yield from self._assignment(node)
             elif id(node) not in followed and self._is_importing(node):
-                yield _placed(node, Use("imported", paths=UNKNOWN))
+                yield self._placed(node, Use("imported", paths=UNKNOWN))
 
     def _find_names(self) -> None:
         """Note the names that are assigned once, and so mean one thing."""
@@ -161,6 +184,14 @@ class _Reading:
 
     def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
         """Return the name of what is called, and the dotted name before it."""
+        if not isinstance(node, ast.Name):
+            return self._meant(node, depth)
+        key = node.id, depth
+        if key not in self.functions:
+            self.functions[key] = self._meant(node, depth)
+        return self.functions[key]
+
+    def _meant(self, node: ast.expr, depth: int) -> tuple[str, str]:
         name = _dotted(node) or ""
         if not name and isinstance(node, ast.Attribute):
             return node.attr, "?"
@@ -198,7 +229,7 @@ class _Reading:
             yield self._file(call, _argument(call, _LOADING[called], *_PATHS))
         elif called in _LINKING and "/" in ((path := self._path(_argument(call, 0))) or ""):
             found = frozenset((joined(WORK, path),))
-            yield _placed(call, Use("imported", "closed", found, is_optional=True))
+            yield self._placed(call, Use("imported", "closed", found, is_optional=True))
         elif called in ("exec", "eval") and owner in ("", "builtins"):
             yield from self._exec(call, called)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
@@ -206,7 +237,7 @@ class _Reading:
         elif called == "addsitedir" and owner == "site":
             yield from self._added(call, call.args)
         elif owner.endswith("__path__") and called in ("insert", "append", "extend"):
-            yield _placed(call, Use("module", "python", UNKNOWN))
+            yield self._placed(call, Use("module", "python", UNKNOWN))
         elif owner == "__all__" and self.is_package:
             yield from (Use("imported", text=f".{n}") for one in call.args for n in _strings(one))
         elif owner == "shutil" and called in ("copy", "copy2", "copyfile", "move"):
@@ -221,11 +252,16 @@ class _Reading:
         """Yield what a command executes that somebody else starts, who is given the function."""
         function = self._function(call.func)[0]
         given = [*call.args, *(one.value for one in call.keywords)]
+        handed = 0
         for at, one in enumerate(given):
             if not isinstance(one, (ast.Name, ast.Attribute)) or function == "partial":
                 continue
             called, owner = self._function(one)
             if _is_start(owner, called):
+                handed += 1
+                if handed > HANDED_MAX:
+                    yield self._placed(call, Use("unclear"))
+                    return
                 rest = [x for e in given[at + 1 :] for x in getattr(e, "elts", [e])]
                 if rest and not isinstance(given[at + 1], ast.Tuple) and function != "map":
                     rest = given[at + 1 :]
@@ -236,7 +272,7 @@ class _Reading:
         name = self._constant(_argument(call, 0, "name", "mod_name")) or ""
         for one in _names(name):
             return Use("imported", text=one)
-        return _placed(call, Use("imported", paths=UNKNOWN))
+        return self._placed(call, Use("imported", paths=UNKNOWN))
 
     def _exec(self, call: ast.Call, function: str) -> Iterator[Use]:
         """Yield what a text executes, or the file that it is read from: exec(open(PATH).read())."""
@@ -247,12 +283,16 @@ class _Reading:
                 self.search |= found.search
                 self.writes |= found.writes
                 self.copies |= found.copies
-                yield from (_placed(call, use) for use in found.uses)
+                yield from (self._placed(call, use) for use in found.uses)
             return
         if function == "eval" or isinstance(code, ast.Constant):
             return  # as a rule of data, by which nothing is imported
         path = self._read(code)
-        yield self._file(call, path) if path else _placed(call, Use("imported", "python", UNKNOWN))
+        yield (
+            self._file(call, path)
+            if path
+            else self._placed(call, Use("imported", "python", UNKNOWN))
+        )
 
     def _read(self, node: ast.expr | None) -> ast.expr | None:
         """Return the path of the file that an expression reads, as open(PATH).read() does."""
@@ -275,7 +315,7 @@ class _Reading:
 
     def _file(self, call: ast.Call, node: ast.expr | None) -> Use:
         path = joined(WORK, self._path(node))
-        return _placed(call, Use("imported", "python", frozenset((path,))))
+        return self._placed(call, Use("imported", "python", frozenset((path,))))
 
     def _added(self, node: ast.AST, values: list[ast.expr]) -> Iterator[Use]:
         """Yield a use where it is not known what is added to sys.path."""
@@ -285,7 +325,7 @@ class _Reading:
             elif isinstance(value, ast.Starred) and _dotted(value.value) == "sys.path":
                 pass
             elif (path := self._path(value)) is None:
-                yield _placed(node, Use("module", "python", UNKNOWN))
+                yield self._placed(node, Use("module", "python", UNKNOWN))
             else:
                 self.search.add(joined(WORK, path) or WORK)
 
@@ -295,7 +335,7 @@ class _Reading:
             if self.is_package and isinstance(target, ast.Name) and target.id == "__all__":
                 yield from (Use("imported", text=f".{name}") for name in _strings(node.value))
             if (_dotted(target) or "").endswith("__path__"):
-                yield _placed(node, Use("module", "python", UNKNOWN))
+                yield self._placed(node, Use("module", "python", UNKNOWN))
             whole = target.value if isinstance(target, ast.Subscript) else target
             if _dotted(whole) == "sys.path" and node.value is not None:
                 yield from self._added(node, [node.value])
@@ -303,7 +343,7 @@ class _Reading:
     def _start(self, call: ast.Call) -> Iterator[Use]:
         """Yield what a command executes that is started from Python."""
         if self.started > STARTED_MAX:
-            yield _placed(call, Use("unclear"))
+            yield self._placed(call, Use("unclear"))
             return
         command = _argument(call, 0, "args", "cmd", "command")
         options = {one.arg: one.value for one in call.keywords}
@@ -322,7 +362,8 @@ class _Reading:
         variables = {**self.environ, **self._variables(call)}
         read = self._path(self._read(options.get("stdin") or options.get("input")))
         line = self._line(command) if words is None else None
-        self.started += (len(line or "") if words is None else len(words)) * len(folders)
+        length = len(line or "") if words is None else len(words)
+        self.started += (length + len(variables)) * len(folders)
         for folder in folders:
             if words is not None:
                 code = read_words(words, variables, folder=folder, stdin=joined(WORK, read))
@@ -332,7 +373,7 @@ class _Reading:
                 code = Code((Use("unclear"),))
             self.writes |= code.writes
             self.copies |= code.copies
-            yield from (_placed(call, use.within_program()) for use in code.uses)
+            yield from (self._placed(call, use.within_program()) for use in code.uses)
 
     def _variables(self, call: ast.Call) -> dict[str, str]:
         """Return the variables that a command is given, as far as they are literals."""
@@ -408,11 +449,24 @@ class _Reading:
         """Return what stands in a line for an expression that is put into it."""
         value = node.value if isinstance(node, ast.FormattedValue) else node
         word = self._word(value)
+        if len(word or "") > PATH_MAX and not isinstance(value, ast.Constant):
+            return _ANY  # which may be put in many times
         if word is not None and word.startswith("\0"):
             name = f"_{len(self.put_in)}"
             self.put_in[name] = word
             return f"${{{name}}}"
         return _ANY if word is None else word
+
+    def _placed(self, node: ast.AST, use: Use) -> Use:
+        """Return a use with the place and the text of a node."""
+        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+        if use.text and "\0" not in use.text:
+            return use._replace(line=line, column=column)
+        if node is not self.shown[0]:
+            text = ast.unparse(node) if self.unparsed <= SHOWN_MAX else ""
+            self.unparsed += len(text)
+            self.shown = node, text[:_SOURCE_CHARACTERS]
+        return use._replace(line=line, column=column, text=self.shown[1])
 
     def _value(self, node: ast.expr | None) -> ast.expr | None:
         """Return what a name was given that is assigned once; of a list that may have grown."""
@@ -452,7 +506,12 @@ class _Reading:
         if isinstance(node, ast.Name):
             if node.id == "__file__":
                 return OWN
-            return self._path(self.names.get(node.id), again)
+            key = node.id, depth
+            if key not in self.paths:
+                path = self._path(self.names.get(node.id), again)
+                self.length += len(path or "")
+                self.paths[key] = path if self.length <= PATHS_MAX else None
+            return self.paths[key]
         if isinstance(node, ast.JoinedStr):
             values = [
                 one.value if isinstance(one, ast.FormattedValue) else one for one in node.values
@@ -483,6 +542,8 @@ class _Reading:
             path: str | None = WORK
             for part in parts:
                 path = _below(path, part)
+                if path is None or len(path) > PATH_MAX:
+                    return None
             return path
         if called in ("str", "abspath", "realpath", "normpath", "fspath"):
             return self._path(first, depth)
@@ -495,22 +556,30 @@ class _Reading:
         return None
 
 
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree that tell something, in the order of `ast.walk`."""
+    todo = [tree]
+    for node in todo:  # which grows
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                todo += [one for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and value._fields:
+                todo.append(value)
+        if type(node) in _TELLING:
+            yield node
+
+
 def _one_path(parts: list[str | None]) -> str | None:
     """Return a path of several pieces; None if one is not known, or begins one of its own."""
+    if sum(len(part or "") for part in parts) > PATHS_MAX:
+        return None
     found = "".join(part or "\0" for part in parts)
     return None if "\0" in found[1:] or not all(parts) else found
 
 
 def _below(folder: str | None, path: str | None) -> str | None:
     return None if folder is None else joined(folder, path)
-
-
-def _placed(node: ast.AST, use: Use) -> Use:
-    """Return a use with the place and the text of a node."""
-    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-    is_shown = use.text and "\0" not in use.text
-    text = use.text if is_shown else ast.unparse(node)[:_SOURCE_CHARACTERS]
-    return use._replace(line=line, column=column, text=text)
 
 
 def _dotted(node: ast.AST | None) -> str | None:

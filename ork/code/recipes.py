@@ -177,7 +177,12 @@ def _together(lines: Iterable[tuple[int, str]], included: list[Use], *, is_whole
     uses = dict.fromkeys(included)
     writes: set[str] = set()
     copies: set[tuple[str, str]] = set()
+    length = 0
     for number, line in lines:
+        if length > TEXT_MAX:
+            is_whole = False
+            break
+        length += len(line)
         code = _read(line)
         uses.update((use._replace(line=number + use.line - 1, column=1), None) for use in code.uses)
         writes |= code.writes

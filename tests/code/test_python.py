@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from ork.code.python import FOLDERS_MAX, STARTED_MAX, read_inline, read_python
+from ork.code import python
+from ork.code.python import FOLDERS_MAX, HANDED_MAX, STARTED_MAX, read_inline, read_python
 from ork.code.use import OWN, WORK, Code, Unreadable, Use
 
 
@@ -236,6 +239,36 @@ def test_a_line_that_doubles_with_each_name_is_read_to_an_end() -> None:
 def test_a_line_that_cannot_be_split_counts_among_what_a_program_starts() -> None:
     line = f'subprocess.run("\'{"a" * STARTED_MAX}".split())\n'
     assert {use.role for use in code(f"{line}os.system('sh x.sh')").uses} == {"unclear"}
+
+
+@pytest.mark.parametrize(("begin", "part", "end"), [("f'", "{{{}}}", "'"), ("join(", "{}, ", ")")])
+def test_paths_that_grow_with_each_name_are_read_to_an_end(begin: str, part: str, end: str) -> None:
+    names = [f"a{number}" for number in range(8)]
+    lines = [
+        f"{name} = {begin}{part.format(before) * 200}{end}" for before, name in pairwise(names)
+    ]
+    assert not code("\n".join(["a0 = 'x'", *lines, "sys.path.insert(0, a7)"])).writes
+
+
+def test_variables_count_among_what_a_program_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python, "STARTED_MAX", 10)
+    start = "subprocess.run('sh x.sh', env={{" + "'A{}': 'b'," * 10 + "}})\n"
+    lines = (start * 2).format(*range(20))
+    assert [use.role for use in code(lines).uses] == ["script", "unclear"]
+
+
+def test_of_many_functions_that_start_commands_some_are_left_open() -> None:
+    uses = code(f"f({'os.system, ' * (HANDED_MAX + 1)} 'sh x.sh')").uses
+    assert {use.role for use in uses} == {"unclear"}
+    assert [use.role for use in code("f(os.system, 'sh x.sh')").uses] == ["script"]
+
+
+def test_calls_that_are_long_in_all_are_told_by_their_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(python, "SHOWN_MAX", 10)
+    uses = code("import_module(name)\nimport_module(name)").uses
+    assert [(use.line, use.text) for use in uses] == [(2, ""), (1, "import_module(name)")]
 
 
 def test_variables_that_a_program_sets_are_those_of_what_it_starts() -> None:

@@ -81,3 +81,13 @@ def test_many_lines_are_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     left = ["program a", "program b", "unclear "]
     assert executed(read_make("a:\n\t./a\n\t./b\n\t./c\n")) == left
     assert executed(read_just("a:\n  ./a\n  ./b\n  ./c\n")) == left
+
+
+def test_lines_that_are_long_with_their_variables_are_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipes, "TEXT_MAX", 20)
+    left = ["program a", "unclear "]
+    value = "x" * 20
+    assert executed(read_make(f"V = {value}\na:\n\t./a $(V)\n\t./b\n")) == left
+    assert executed(read_just(f"v := '{value}'\na:\n  ./a {{{{v}}}}\n  ./b\n")) == left
