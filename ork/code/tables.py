@@ -1,11 +1,13 @@
-"""The commands that files of a project name: functions of its packages, and lines for a shell.
+"""What files of a project name: commands, the folders of its packages, what a folder begins with.
 
-The files are read as data; what a name means executes whoever starts a program of that name.
+The files are read as data. A command is a function of its packages or a line for a shell: what it
+means executes whoever starts a program of that name.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -32,6 +34,22 @@ TABLES: dict[str, tuple[str, ...]] = {
     "Pipfile": ("scripts",),
     "pixi.toml": ("tasks",),
 }
+# The keys that name folders in which packages lie.
+_FOLDERS = (
+    "tool.setuptools.package-dir.",
+    "tool.setuptools.packages.find.where",
+    "tool.poetry.packages.from",
+    "tool.pdm.build.package-dir",
+    "tool.uv.build-backend.module-root",
+    "tool.maturin.python-source",
+    "tool.hatch.build.targets.wheel.sources",
+)
+_PACKAGES = "tool.hatch.build.targets.wheel.packages"  # and one that names the packages
+_FOLDER = re.compile(
+    r"""(?:package_dir\s*=\s*(?:\{\s*(?:""|'')\s*:\s*["']|=\s*)|\bwhere\s*=\s*["']|^where\s*=\s*"""
+    r"""|\bfind_(?:namespace_)?packages\(\s*["'])([\w./-]+)""",
+    re.M,
+)
 TABLE_MAX = 1024 * 1024  # bytes
 _FUNCTION = r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*"
 _ENTRY = r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]"
@@ -48,19 +66,49 @@ class Entry(NamedTuple):
 def read_table(path: str, data: bytes) -> dict[str, Entry]:
     """Return what names mean in one of these files; nothing where it cannot be read."""
     name = path.rpartition("/")[2]
-    if len(data) > TABLE_MAX:
-        return {}
-    text = data.decode("utf-8", "replace")
+    text, whole = _read(name, data)
     if name.startswith("setup."):
         return {one[1]: Entry(one[2], at=_line(text, one[1])) for one in re.finditer(_ENTRY, text)}
+    found = (item for path in TABLES[name] for item in _at(whole, path.split(".")))
+    return {name: _entry(value, _line(text, name)) for name, value in found}
+
+
+def read_folders(path: str, data: bytes) -> set[str]:
+    """Return the folders where pyproject.toml, setup.py or setup.cfg says that packages lie."""
+    text, whole = _read(path.rpartition("/")[2], data)
+    found = _FOLDER.findall(text) if path.startswith("setup.") else []
+    found += [folder for key in _FOLDERS for folder in _texts(whole, key.split("."))]
+    found += [posixpath.dirname(one) for one in _texts(whole, _PACKAGES.split("."))]
+    return {posixpath.normpath(folder) for folder in found}
+
+
+def main_of(data: bytes) -> str | None:
+    """Return the file that a package.json names as the one with which its folder begins."""
+    return next(_texts(_read("package.json", data)[1], ["main"]), None)
+
+
+def _read(name: str, data: bytes) -> tuple[str, Json]:
+    """Return the text of a file, and what it says; nothing where it cannot be read."""
+    text = data.decode("utf-8", "replace") if len(data) <= TABLE_MAX else ""
+    if name.startswith("setup."):
+        return text, None
     import tomllib  # which takes its time, and few projects need
 
     try:
-        whole: Json = json.loads(text) if name.endswith(".json") else tomllib.loads(text)
+        return text, json.loads(text) if name.endswith(".json") else tomllib.loads(text)
     except (ValueError, RecursionError):
-        return {}
-    found = (item for path in TABLES[name] for item in _at(whole, path.split(".")))
-    return {name: _entry(value, _line(text, name)) for name, value in found}
+        return text, None
+
+
+def _texts(value: Json, path: list[str]) -> Iterator[str]:
+    """Yield the texts at a path, through lists."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one, path)
+    elif path:
+        yield from _texts(value.get(path[0]), path[1:]) if isinstance(value, dict) else ()
+    elif isinstance(value, str):
+        yield value
 
 
 def _at(value: Json, path: list[str]) -> Iterator[tuple[str, Json]]:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import LANGUAGES, NODE_ENDS, WHOLE, language_of
 from ork.code.shell import read_shell, read_words
-from ork.code.tables import TABLES, Entry, read_table
+from ork.code.tables import TABLES, Entry, main_of, read_folders, read_table
 from ork.code.use import HERE, INC, OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
@@ -28,6 +28,7 @@ Names: TypeAlias = Callable[[str], Iterable[str]]  # what lies in a folder
 
 MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
 STDLIB = sys.stdlib_module_names | {"test"}
+PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
 FOLDERS_MAX = 64  # that lie in one another
@@ -213,6 +214,17 @@ def python_path(task: Task) -> tuple[str, ...]:
     return tuple(entry for entry in found if entry is not None)
 
 
+def package_folders(read: Read, kind: Kind) -> dict[str, str]:
+    """Return the folders where packages of the root lie, each with the file that says so."""
+    found = dict.fromkeys(INSTALLED_FROM, "")
+    for path in PACKAGED_BY:
+        data = read(path) if kind(path) == "file" else None
+        for folder in map(_plain, sorted(read_folders(path, data)) if data else ()):
+            if folder is not None:
+                found.setdefault(folder, path)
+    return found
+
+
 def find_module(
     module: str, folders: Iterable[str], kind: Kind, compiled: Names = lambda _: ()
 ) -> tuple[list[str], bool]:
@@ -311,7 +323,7 @@ class _Walk:
     ) -> None:
         self.read, self.kind = read, kind
         self.compiled = compiled_among(names)
-        self.installed = installed
+        self.installed = package_folders(read, kind) if installed else {}
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
         self.tables: dict[str, dict[str, list[tuple[str, Entry]]]] = {}  # by folder
@@ -508,6 +520,15 @@ class _Walk:
                 yield Open(node.file, use._replace(role=_OUTSIDE), target=posixpath.normpath(path))
             return
         kind = self.kind(place)
+        if kind == "folder" and use.language == "js":
+            table = posixpath.join(place, "package.json")
+            data = self.read(table) if self.is_there(table) else None
+            if data is not None and (main := main_of(data)):
+                yield _File(table, "table")
+                main = posixpath.normpath(posixpath.join(place, main))
+                named = (main + end for end in ("", *NODE_ENDS))
+                place = next(filter(self.is_there, named), place)
+                kind = self.kind(place)
         if kind != "file" and use.language == "js" and use.role == "script":
             ended = ((place + end).lstrip("/") for end in NODE_ENDS)
             place = next(filter(self.is_there, ended), place)
@@ -614,7 +635,7 @@ class _Walk:
         code = read_shell(entry.line)
         uses = (use._replace(line=entry.at, column=1) for use in code.uses)
         yield from self._uses(code._replace(uses=tuple(uses)), node._replace(zero=_NO_SCRIPT))
-        search = (*node.path, *INSTALLED_FROM)
+        search = (*node.path, *(self.installed or INSTALLED_FROM))
         files = self._found(entry.module, search) if entry.module else []
         if entry.module and not files:
             yield Open(node.file, Use("program", paths=UNKNOWN, text=node.zero, line=entry.at))
@@ -670,7 +691,7 @@ class _Walk:
         orders = (list(dict.fromkeys(search)) for search in searches)
         files = [file for order in orders for file in self._in(order, module)]
         if not files and self.installed and module.partition(".")[0] not in STDLIB:
-            files = self._in(INSTALLED_FROM, module)
+            files = self._in(self.installed, module)
         return files
 
     def _in(self, folders: Iterable[str], module: str) -> list[str]:
@@ -689,6 +710,9 @@ class _Walk:
         if self.kind(found.file) == "data":
             yield Open(by.file, Use("unclear", text=module))
             return
+        for folder, table in self.installed.items():
+            if table and found.file.startswith(f"{folder}/"):
+                yield _File(table, "table")
         yield _File(found.file, role)
         yield found
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ork.backends.address import public
 from ork.definition.bindings import given_by_ork
+from ork.definition.reach import PACKAGED_BY, package_folders
 from ork.errors import OrkError, StoreError
 from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
@@ -25,7 +26,6 @@ from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
 from ork.runner.target import Target
 from ork.store.store import Store
 from ork.worker import probe
-from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.globs import excluded, expression
 from ork.worktree.load import check
 from ork.worktree.place import Checkout, Place, Project, interpreter
@@ -234,9 +234,13 @@ class Workplace:
     @cached_property
     def _modules(self) -> tuple[str, ...]:
         """The modules of the project that may be installed from where they are developed."""
-        if not any((self._root / name).is_file() for name in PACKAGED_BY if self._root):
+        root = self._root
+        is_file = {path: "file" for path in PACKAGED_BY if root and (root / path).is_file()}
+        if root is None or not is_file:
             return ()
-        below = (path.removeprefix("src/").partition("/") for path in self._paths)
+        folders = package_folders(lambda path: (root / path).read_bytes(), is_file.get)
+        starts = "|".join(re.escape(folder) for folder in folders if folder)
+        below = (re.sub(f"^(?:{starts})/", "", path).partition("/") for path in self._paths)
         names = {name if slash else name.removesuffix(".py") for name, slash, _ in below}
         return tuple(sorted(name for name in names if name.isidentifier()))[:MODULES_MAX]
 

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from ork.alike import meant_or_known
 from ork.definition.bindings import given_by_ork, refs_of, split_param, split_ref
 from ork.definition.fields import is_variable
+from ork.definition.reach import PACKAGED_BY
 from ork.definition.types import convert
 from ork.errors import NotFound, OrkError, UsageError
 from ork.history.details import RunDetails
@@ -26,7 +27,6 @@ from ork.params.given import json_of
 from ork.project import Project
 from ork.runner.choices import as_names
 from ork.store import location
-from ork.worktree.capture import PACKAGED_BY
 from ork.worktree.load import Loaded, check
 
 Given = ParamSpec("Given")

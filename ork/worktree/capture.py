@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ork.alike import alike
 from ork.code.use import Code, Unreadable, Use
 from ork.definition.reach import (
+    PACKAGED_BY,
     Open,
     Trail,
     compiled_among,
@@ -35,7 +36,6 @@ from ork.worktree.folder import Files, Root, leads_out
 from ork.worktree.globs import excluded, excluding, matching
 from ork.yaml.problems import Problems
 
-PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
 

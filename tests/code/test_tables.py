@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ork.code import tables
-from ork.code.tables import read_table
+from ork.code.tables import main_of, read_folders, read_table
 
 MODULE, LINE = ("pkg.cli", ""), ("", "python x.py")
 
@@ -56,3 +56,32 @@ def test_a_table_has_a_largest_size(monkeypatch):
     monkeypatch.setattr(tables, "TABLE_MAX", len(text))
     assert read_table("Pipfile", text)
     assert read_table("Pipfile", text + b"\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "folder"),
+    [
+        ("pyproject.toml", '[tool.setuptools]\npackage-dir = {"" = "lib"}', "lib"),
+        ("pyproject.toml", '[tool.setuptools.packages.find]\nwhere = ["./lib/"]', "lib"),
+        ("pyproject.toml", '[tool.poetry]\npackages = [{include = "a", from = "lib"}]', "lib"),
+        ("pyproject.toml", '[tool.hatch.build.targets.wheel]\npackages = ["lib/a"]', "lib"),
+        ("setup.cfg", "[options]\npackage_dir =\n    = lib\npackages = find:", "lib"),
+        ("setup.cfg", "[options.packages.find]\nwhere = lib", "lib"),
+        ("setup.py", "setup(package_dir={'': 'lib'}, packages=find_packages('lib'))", "lib"),
+        ("setup.py", 'setup(packages=find_packages(where="lib"))', "lib"),
+    ],
+)
+def test_folders_of_packages_are_read(path: str, text: str, folder: str) -> None:
+    assert read_folders(path, text.encode()) == {folder}
+
+
+def test_what_names_no_folder_of_packages_is_passed_over() -> None:
+    for text in ("", "[", "tool = 1", "[tool.setuptools]\npackage-dir = {a = 'lib'}"):
+        assert not read_folders("pyproject.toml", text.encode())
+    assert not read_folders("setup.py", b"setup(packages=find_packages())")
+
+
+def test_the_file_that_a_folder_begins_with_is_read() -> None:
+    assert main_of(b'{"main": "lib/x.js"}') == "lib/x.js"
+    for text in (b"", b"[]", b'{"main": 1}', b"{}"):
+        assert main_of(text) is None

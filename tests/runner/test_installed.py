@@ -20,12 +20,14 @@ CODE = "from houselib.core import word\ndef main():\n    return word()\n"
 SAY = "import json\nfrom houselib.core import word\nprint('ORK_OUTPUT:' + json.dumps(word()))\n"
 
 
-@pytest.fixture(params=["src", "."])
+@pytest.fixture(params=["src", ".", "lib"])
 def house(ork: Ork, request: pytest.FixtureRequest) -> Ork:
     """A project with a package, in an environment that finds it by a file `.pth`."""
     place = request.param
     ork.write("flow.yaml", FLOW)
     ork.write("pyproject.toml", "")
+    if place == "lib":
+        ork.write("setup.py", "setup(package_dir={'': 'lib'})")
     ork.write("tasks/code.py", CODE)
     ork.write("scripts/say.py", SAY)
     ork.write(f"{place}/houselib/__init__.py", "")
@@ -181,5 +183,6 @@ def test_without_a_packaging_file_nothing_more_is_captured(house):
     flow = "name: flow\ntasks: {sh: {executor: process, command: python scripts/say.py}}\n"
     house.write("flow.yaml", flow)
     assert "houselib/core.py" in house("check", "flow.yaml", "--files").out
-    (house.folder / "pyproject.toml").unlink()
+    for name in ("pyproject.toml", "setup.py"):
+        (house.folder / name).unlink(missing_ok=True)
     assert "houselib" not in house("check", "flow.yaml", "--files").out

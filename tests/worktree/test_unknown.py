@@ -70,6 +70,32 @@ def test_node_takes_a_folder_and_a_name_without_its_end(root: Path) -> None:
         assert paths(root, command(f"node {name}")) == [path]
 
 
+def test_node_begins_a_folder_with_what_its_package_names(root: Path) -> None:
+    write(root, "package.json", '{"main": "lib/start"}')
+    write(root, "lib/start.js", "require('../sub')")
+    write(root, "sub/package.json", '{"main": "./b.js"}')
+    write(root, "sub/b.js")
+    found = ["lib/start.js", "package.json", "sub/b.js", "sub/package.json"]
+    assert paths(root, command("node .")) == found
+    write(root, "package.json", '{"main": "gone"}')
+    write(root, "index.js")
+    assert paths(root, command("node .")) == ["index.js", "package.json"]
+
+
+def test_packages_are_found_where_the_project_says_that_they_lie(root: Path) -> None:
+    write(root, "t.py", "import pkg.a")
+    write(root, "lib/pkg/a.py", "import pkg.b")
+    for path in ("lib/pkg/__init__.py", "lib/pkg/b.py", "src/other.py"):
+        write(root, path)
+    write(root, "setup.py", "setup(package_dir={'': 'lib'})")
+    found = ["lib/pkg/__init__.py", "lib/pkg/a.py", "lib/pkg/b.py", "setup.py", "t.py"]
+    assert paths(root, command("python t.py")) == found
+    write(root, "t.py", "import other")
+    assert paths(root, command("python t.py")) == ["src/other.py", "t.py"]
+    write(root, "setup.py", "setup(package_dir={'': '../lib'})")
+    assert paths(root, command("python lib/pkg/a.py")) == ["lib/pkg/a.py"]
+
+
 def test_what_an_interpreter_is_told_to_load_is_found_as_the_language_finds_it(root: Path) -> None:
     for path in ("lib/a.rb", "x.rb", "y.js", "x.js"):
         write(root, path)
