@@ -11,12 +11,13 @@ import ast
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count, islice
 from shlex import split
 from typing import TypeGuard
 
+from ork.code.programs import is_named_as_code
 from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
 from ork.code.words import PATH_MAX
@@ -25,6 +26,8 @@ FOLDERS_MAX = 16  # that one program enters
 STARTED_MAX = 100_000  # words, characters and variables of the commands that one program starts
 HANDED_MAX = 16  # functions that start commands, given to one call
 SHOWN_MAX = 1_000_000  # characters of the calls that complaints quote
+NAMED_MAX = 1000  # files that are named as code is
+NAMED_IN_MAX = 16  # folders in which they may be
 PATHS_MAX = 1_000_000  # and of the paths that names mean
 _ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
@@ -41,8 +44,11 @@ _LOADING = {
 _PATHS = ("path_name", "location", "input_path")
 _ENTERING = ("chdir", "os")
 _ASKING = (("get", "os.environ"), ("getenv", "os"))
+# Whose argument is a folder, or a package, of files that are named elsewhere.
+_HOLDING = frozenset(("files", "get_data", "FileSystemLoader"))
 _PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
 _FIELD = r"\{([^{}:!.\[]*)[^{}]*\}"
+_PARTS_MAX = 8  # of a path, by whose last ones it is known again
 _DEPTH_MAX = 20  # of expressions that are followed
 _TELLING = frozenset(  # kinds of nodes; most are others
     (
@@ -78,7 +84,9 @@ def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable
     """
     try:
         reading = _Reading(parse(source), is_package)
-        uses = sorted(dict.fromkeys(reading.uses()), key=lambda use: (use.role, use.text, use.line))
+        found = [*reading.uses()]
+        found += reading.named(found)
+        uses = sorted(dict.fromkeys(found), key=lambda use: (use.role, use.text, use.line))
     except SyntaxError as error:
         message = error.msg.split(" (<unknown>")[0]
         text = None if error.text is None else error.text.rstrip("\r\n")
@@ -108,7 +116,9 @@ def read_inline(text: str) -> Code | Unreadable:
 
 class _Reading:
     def __init__(self, tree: ast.AST, is_package: bool) -> None:
-        self.nodes = list(_nodes(tree))
+        nodes = list(_nodes(tree))
+        self.texts = [node for node in nodes if isinstance(node, (ast.Constant, ast.BinOp))]
+        self.nodes = [node for node in nodes if not isinstance(node, (ast.Constant, ast.BinOp))]
         self.is_package = is_package
         self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
         self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
@@ -147,6 +157,38 @@ class _Reading:
                 yield from self._assignment(node)
             elif id(node) not in followed and self._is_importing(node):
                 yield self._placed(node, Use("imported", paths=UNKNOWN))
+
+    def named(self, found: Iterable[Use]) -> Iterator[Use]:
+        """Yield other files that are named as code is: who is given the names may execute them."""
+        if not self.texts:
+            return
+        folders = [WORK, f"{OWN}/.."]
+        values = [one for one in self.names.values() if isinstance(one, (ast.BinOp, ast.Call))]
+        folders += filter(None, map(self._path, values))
+        known = {path for use in found for path in use.paths}.union(*self.copies)
+        for call in (node for node in self.nodes if isinstance(node, ast.Call)):
+            known.update(joined(WORK, self._path(one)) for one in self._write(call))
+            called, _ = self._function(call.func)
+            path = self._path(_argument(call, 0)) if called in _HOLDING else None
+            if path:
+                folders.append(f"{WORK}/{path if '/' in path else path.replace('.', '/')}")
+        folders = [*dict.fromkeys(folders)][:NAMED_IN_MAX]
+        known.update([end for path in known if path for end in _ends(path)])
+        for node in self.texts[:NAMED_MAX]:
+            path = self._path(node)
+            if path and path not in known:
+                known.update(_ends(path))
+                paths = frozenset(joined(folder, path) for folder in folders)
+                yield self._placed(node, Use("named", paths=paths, text="Python"))
+
+    def _write(self, call: ast.Call) -> Iterator[ast.expr]:
+        """Yield the path of a file that a call writes."""
+        called, _ = self._function(call.func)
+        mode = self._constant(_argument(call, 1, "mode"))
+        if called == "open" and call.args and mode and not {*"wax"}.isdisjoint(mode):
+            yield call.args[0]
+        elif called in ("write_text", "write_bytes") and isinstance(call.func, ast.Attribute):
+            yield call.func.value
 
     def _find_names(self) -> None:
         """Note the names that are assigned once, and so mean one thing."""
@@ -566,8 +608,22 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
                 todo += [one for one in value if isinstance(one, ast.AST)]
             elif isinstance(value, ast.AST) and value._fields:
                 todo.append(value)
-        if type(node) in _TELLING:
+        if type(node) in _TELLING or _is_named(node):
             yield node
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Yield a path as it may be known again, without more and more of its beginning."""
+    parts = path.split("/")[-_PARTS_MAX:]
+    yield from (path, *("/".join(parts[at:]) for at in range(len(parts))))
+
+
+def _is_named(node: ast.AST) -> bool:
+    """Say whether an expression is a name as files of code have, or a path that ends with one."""
+    last = node.right if isinstance(node, ast.BinOp) else node
+    if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
+        return False
+    return len(last.value) <= PATH_MAX and is_named_as_code(last.value)
 
 
 def _one_path(parts: list[str | None]) -> str | None:

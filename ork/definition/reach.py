@@ -126,8 +126,10 @@ def reach(
     """Return for each task the files that it executes."""
     return {
         name: Reach(
-            files=frozenset(path for path in trail.files if kind(path) == "file"),
-            complete=not trail.open,
+            files=frozenset(path for path in trail.files if kind(path) == "file").union(
+                one.beside for one in trail.open if one.use.role == "named"
+            ),
+            complete=all(one.use.role == "named" for one in trail.open),
         )
         for name, trail in trails(tasks, read, kind, names, installed=True).items()
     }
@@ -462,7 +464,7 @@ class _Walk:
         """Yield what the uses of a text come to where it is executed."""
         yield from self._search_more(code, node)
         for use in code.uses:
-            if use.role in ("command", "given"):
+            if use.role in ("command", "given", "named"):
                 yield from (self._command if use.role == "command" else self._given)(use, node)
                 continue
             yield from self._absolute(use, node.file)

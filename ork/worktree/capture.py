@@ -219,7 +219,8 @@ class _Capture:
         by, use = one.by, one.use
         if one.beside:
             is_told = one.beside not in self.files and one.beside not in self.written
-            what = f"{one.target} is made of" if one.target else f"{use.text} may execute"
+            by = by if use.role == "named" and by else use.text
+            what = f"{one.target} is made of" if one.target else f"{by} may execute"
             hint = f"`include: [{one.beside}]` if it is code, `exclude: [{one.beside}]` if not"
             return is_told, f"{what} {one.beside}, which is not captured", hint
         if one.absolute and isinstance(self.root, Root):

@@ -305,13 +305,43 @@ def test_names_that_a_package_gives_are_modules() -> None:
         "line = line + 'x'\nos.system(line)",
         "subprocess.run([tool, 'x'])",
         "subprocess.run(['sh', script])",
-        "words = ['sh']\nwords.append('x.sh')\nsubprocess.run(words)",
+        "words = ['sh']\nwords.append(script)\nsubprocess.run(words)",
         "words = words + ['sh']\nsubprocess.run(words)",
     ],
 )
 def test_a_command_that_is_computed_is_left_open_without_a_word(source: str) -> None:
     (found,) = code(source).uses
     assert found.role == "unclear" and not found.is_unclear
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("words = ['sh']\nwords.append('x.sh')\nsubprocess.run(words)", f"{WORK}/x.sh"),
+        ("SQL = Path(__file__).parent / 'sql'\nrun(SQL, 'x.sql')", f"{OWN}/../sql/x.sql"),
+        ("run(Path('a') / 'x.sql')", f"{WORK}/a/x.sql"),
+        ("files('a.b').joinpath('x.sql').read_text()", f"{WORK}/a/b/x.sql"),
+        ("FileSystemLoader('a')\nget_template('x.sql.j2')", f"{WORK}/a/x.sql.j2"),
+    ],
+)
+def test_files_that_are_named_as_code_is_are_told(source: str, path: str) -> None:
+    (use,) = [use for use in code(source).uses if use.role == "named"]
+    assert path in use.paths
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "subprocess.run(['sh', 'x.sh'])",
+        "subprocess.run(['./x.sh'], cwd='a')",
+        "open('x.sql', 'w')",
+        "Path('x.sql').write_text(made)",
+        "shutil.copy('x.sql', 'd.csv')",
+        "print('see x.sql', 'x.csv')",
+    ],
+)
+def test_files_that_are_data_or_known_are_not_told_as_named(source: str) -> None:
+    assert not [use for use in code(source).uses if use.role == "named"]
 
 
 def test_what_the_shell_expands_in_code_is_left_open() -> None:

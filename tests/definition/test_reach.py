@@ -167,3 +167,10 @@ def test_what_is_data_leaves_whoever_executes_it_open(monkeypatch):
         assert not of(command).complete
     assert of("python use.py").files == {"use.py"}
     assert of("cat gen/a.sh; sh run.sh") == Reach(files=frozenset({"run.sh"}))
+
+
+def test_a_file_that_code_has_the_name_of_counts_as_executed(monkeypatch):
+    monkeypatch.setitem(FILES, "sql.py", "load('run.sh')")
+    task = Task(executor="python", file="sql.py")
+    found = reach({"a": task}, read=read, kind=kind)["a"]
+    assert found == Reach(files=frozenset(("sql.py", "run.sh")), complete=True)

@@ -243,6 +243,23 @@ def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> 
         assert told(root, command(line)) == []
 
 
+def test_a_file_that_python_may_execute_by_its_name_is_warned_of(root: Path) -> None:
+    write(root, "x.sql")
+    write(root, "x.csv")
+    write(root, "s/y.sh")
+    write(root, "s/t.py", "load('x.sql', 'x.csv')\nstart('y.sh')\nstart('gone.sh')")
+    found = captured(root, command("python s/t.py"), command("python -u s/t.py")).unknown
+    assert [(one.file, one.line, one.message) for one in found] == [
+        ("w/s/t.py", 1, "s/t.py may execute x.sql, which is not captured"),
+        ("w/s/t.py", 2, "s/t.py may execute s/y.sh, which is not captured"),
+    ]
+    for key in ("include", "exclude"):
+        head = f"{key}: [x.sql, s/y.sh]\n"
+        assert told(root, command("python s/t.py"), head=head) == []
+    assert told(root, command("python s/t.py; sh s/y.sh; sqlite3 a.db < x.sql")) == []
+    assert told(root, command("python s/t.py"), command("ls > x.sql; ls > s/y.sh")) == []
+
+
 @pytest.mark.parametrize(
     ("line", "made"),
     [
