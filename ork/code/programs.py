@@ -315,7 +315,7 @@ LOADERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(_LOADERS.split(), frozenset()),
     **dict.fromkeys(("docker", "podman"), _BUILT),
     **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), frozenset(["run", "build", "test"])),
-    "task": frozenset(),
+    **dict.fromkeys(("task", "docker-compose", "podman-compose", "zipapp"), frozenset()),
 }
 # Programs that execute nothing of what they are given.
 _PASSIVE = "[ : break continue curl exit return set shift shopt ulimit umask wget"

@@ -44,6 +44,7 @@ _LOADING = {
 _PATHS = ("path_name", "location", "input_path")
 _ENTERING = ("chdir", "os")
 _ASKING = (("get", "os.environ"), ("getenv", "os"))
+_MARKS = frozenset(("__init__.py", "__main__.py", "setup.py"))  # by which folders are known
 # Whose argument is a folder, or a package, of files that are named elsewhere.
 _HOLDING = frozenset(("files", "get_data", "FileSystemLoader"))
 _PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
@@ -272,6 +273,8 @@ class _Reading:
         elif called in _LINKING and "/" in ((path := self._path(_argument(call, 0))) or ""):
             found = frozenset((joined(WORK, path),))
             yield self._placed(call, Use("imported", "closed", found, is_optional=True))
+        elif called == "execute_from_command_line" or (called, owner) == ("setup", "django"):
+            yield self._placed(call, Use("loaded", paths=UNKNOWN, text="django"))
         elif called in ("exec", "eval") and owner in ("", "builtins"):
             yield from self._exec(call, called)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
@@ -312,6 +315,9 @@ class _Reading:
 
     def _import(self, call: ast.Call) -> Use:
         name = self._constant(_argument(call, 0, "name", "mod_name")) or ""
+        package = self._constant(_argument(call, 1, "package"))
+        if package and name.startswith(".") and name[1:2] != ".":
+            name = package + name
         for one in _names(name):
             return Use("imported", text=one)
         return self._placed(call, Use("imported", paths=UNKNOWN))
@@ -623,7 +629,8 @@ def _is_named(node: ast.AST) -> bool:
     last = node.right if isinstance(node, ast.BinOp) else node
     if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
         return False
-    return len(last.value) <= PATH_MAX and is_named_as_code(last.value)
+    is_common = last.value.rpartition("/")[2] in _MARKS
+    return not is_common and len(last.value) <= PATH_MAX and is_named_as_code(last.value)
 
 
 def _one_path(parts: list[str | None]) -> str | None:

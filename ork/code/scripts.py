@@ -61,7 +61,8 @@ _LANGUAGES: dict[str, _Language] = {
         ),
         folder=r"\b(?:here::)?(?:here|file\.path)\s*\(",
         at=WORK,
-        computed=r"(?<![\w.$])source\s*\(\s*[\w(\0]",
+        computed=r"(?<![\w.$])source\s*\(\s*[\w(\0]|,\s*(?:sys\.)?source\s*[,)]|\bload_all\s*\("
+        r"|\bbox::use\s*\([^)]{0,1000}\./",
         start=rf"(?<![\w.$])system2?\s*\(\s*(?:command\s*=\s*)?{_LITERAL}",
     ),
     "js": _Language(

@@ -337,11 +337,22 @@ def test_files_that_are_named_as_code_is_are_told(source: str, path: str) -> Non
         "open('x.sql', 'w')",
         "Path('x.sql').write_text(made)",
         "shutil.copy('x.sql', 'd.csv')",
-        "print('see x.sql', 'x.csv')",
+        "print('see x.sql', 'x.csv', 'a/__init__.py')",
     ],
 )
 def test_files_that_are_data_or_known_are_not_told_as_named(source: str) -> None:
     assert not [use for use in code(source).uses if use.role == "named"]
+
+
+def test_a_module_is_imported_from_the_package_that_is_given() -> None:
+    for given in ("'.a', 'p.q'", "'.a', package='p.q'"):
+        assert [use.text for use in code(f"import_module({given})").uses] == ["p.q.a"]
+    assert [use.text for use in code("import_module('.a', __package__)").uses] == [".a"]
+
+
+def test_django_loads_code_by_rules_of_its_own() -> None:
+    for source in ("execute_from_command_line(sys.argv)", "import django\ndjango.setup()"):
+        assert [use.text for use in code(source).uses if use.role == "loaded"] == ["django"]
 
 
 def test_what_the_shell_expands_in_code_is_left_open() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ork.code.programs import LANGUAGES
 from ork.code.scripts import read_script
-from ork.code.use import INC, OWN, WORK
+from ork.code.use import INC, OWN, UNKNOWN, WORK
 
 BEGINNINGS = {f"{OWN}/../": "<own>/", f"{WORK}/": "", f"{INC}/": "<inc>/"}
 
@@ -171,3 +171,12 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:9])
 def test_a_hostile_text_costs_little(text: str, language: str) -> None:
     read_script(text, language)
+
+
+@pytest.mark.parametrize(
+    "text", ["sapply(list.files('R'), source)", "devtools::load_all('.')", "box::use(./lib/a)"]
+)
+def test_r_that_loads_by_other_functions_is_left_open(text: str) -> None:
+    (use,) = [use for use in read_script(text, "r").uses if use.role == "sourced"]
+    assert use.paths == UNKNOWN
+    assert not read_script("box::use(dplyr[filter]); x <- source", "r").uses

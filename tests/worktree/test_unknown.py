@@ -220,6 +220,8 @@ def test_code_that_a_program_finds_by_its_own_rules_is_warned_of(root: Path) -> 
     assert told(root, command("python t.py")) == [f"{loads}dbt"]
     for task in (command("pytest -q"), command("python t.py")):
         assert told(root, task, head="include: [tests/test_a.py]\n") == []
+    for line in ("docker-compose up", "python -m zipapp tests"):
+        assert told(root, command(line)) == [loads + line.replace("python -m ", "").split()[0]]
     assert told(root, DOCKER) == [f"{loads}docker"]
     assert told(root, command("docker run x; npm ci; go version")) == []
 
