@@ -44,6 +44,7 @@ _LOADING = {
 _PATHS = ("path_name", "location", "input_path")
 _ENTERING = ("chdir", "os")
 _ASKING = (("get", "os.environ"), ("getenv", "os"))
+_CLASS_KEYS = ("()", "class", "_target_")  # of logging and hydra: what they name is imported
 _MARKS = frozenset(("__init__.py", "__main__.py", "setup.py"))  # by which folders are known
 # Whose argument is a folder, or a package, of files that are named elsewhere.
 _HOLDING = frozenset(("files", "get_data", "FileSystemLoader"))
@@ -58,6 +59,7 @@ _TELLING = frozenset(  # kinds of nodes; most are others
         ast.Attribute,
         ast.AugAssign,
         ast.Call,
+        ast.Dict,
         ast.Import,
         ast.ImportFrom,
         ast.Name,
@@ -156,6 +158,11 @@ class _Reading:
                 yield from self._handed(node)
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 yield from self._assignment(node)
+            elif isinstance(node, ast.Dict):
+                for key, value in _items(node):
+                    name = getattr(value, "value", None)
+                    if getattr(key, "value", None) in _CLASS_KEYS and isinstance(name, str):
+                        yield from (Use("imported", text=one) for one in _names(name) if "." in one)
             elif id(node) not in followed and self._is_importing(node):
                 yield self._placed(node, Use("imported", paths=UNKNOWN))
 

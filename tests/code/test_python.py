@@ -350,6 +350,12 @@ def test_a_module_is_imported_from_the_package_that_is_given() -> None:
     assert [use.text for use in code("import_module('.a', __package__)").uses] == [".a"]
 
 
+def test_a_class_that_a_dictionary_names_is_imported() -> None:
+    for key in ("()", "class", "_target_"):
+        assert [use.text for use in code(f"f({{'x': {{{key!r}: 'a.b.C'}}}})").uses] == ["a.b.C"]
+    assert not code("{'class': 'a b.c', 'name': 'a.b', '()': make, 1: 'a.b', **more}").uses
+
+
 def test_django_loads_code_by_rules_of_its_own() -> None:
     for source in ("execute_from_command_line(sys.argv)", "import django\ndjango.setup()"):
         assert [use.text for use in code(source).uses if use.role == "loaded"] == ["django"]
