@@ -182,6 +182,8 @@ class _Reading:
                 folders.append(f"{WORK}/{path if '/' in path else path.replace('.', '/')}")
         folders = [*dict.fromkeys(folders)][:NAMED_IN_MAX]
         known.update([end for path in known if path for end in _ends(path)])
+        if len(self.texts) > NAMED_MAX:
+            yield Use("unclear")
         for node in self.texts[:NAMED_MAX]:
             path = self._path(node)
             if path and path not in known:

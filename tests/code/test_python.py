@@ -344,6 +344,11 @@ def test_files_that_are_data_or_known_are_not_told_as_named(source: str) -> None
     assert not [use for use in code(source).uses if use.role == "named"]
 
 
+def test_of_many_files_that_are_named_some_are_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python, "NAMED_MAX", 1)
+    assert [use.role for use in code("run('x.sql', 'y.sql')").uses] == ["named", "unclear"]
+
+
 def test_a_module_is_imported_from_the_package_that_is_given() -> None:
     for given in ("'.a', 'p.q'", "'.a', package='p.q'"):
         assert [use.text for use in code(f"import_module({given})").uses] == ["p.q.a"]
