@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ork.backends.base import Lease
-from ork.errors import Conflict, Corrupt, StoreError, UsageError
+from ork.errors import Conflict, Corrupt, NotFound, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.logs.bytes import TOGETHER_BYTES
@@ -386,39 +386,52 @@ def settling(
     Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
     no run has an owner, whatever has become of it where it was begun: that is `COPIED`. Else an
     owner that was killed has left a trace of its lease, and one that could write no more has not.
+    Raises Corrupt for the first that is damaged when all others are settled.
     """
     traces = store.backend.leased() if next(store.folders("active/"), None) else set()
+    damage: Corrupt | None = None
     for run_id in sorted(store.folders("active/") if only is None else only):
-        pin = store.ref(owner.pin_ref(run_id))
-        if pin is None:
-            continue  # it has ended since
-        run = store.get(Run, pin)
-        if run.id != run_id:
-            ref = owner.pin_ref(run_id)
-            raise Corrupt(f"the ref {ref} leads to another run", hint="no ork wrote this store")
-        lease = owner.own(store, run_id)
-        if lease is None:
-            continue
+        reason = why or (KILLED if run_id in traces else GONE)
         try:
-            failpoint("settle.locked")
-            oid, run = run_of_id(store, run.workflow, run_id)
-            record = Record(store, run, oid, pin, lease)
-            ended = None
-            if run.ended is None:
-                record.take_over()
-                failpoint("settle.taken")
-                reason = why or (KILLED if run_id in traces else GONE)
-                ended = _interrupt(record, now, reason)
-            failpoint("settle.written")
+            ended = _settled(store, run_id, now, reason)
         except Conflict:  # its owner lives, or somebody else was faster to settle it
-            lease.release()
             continue
-        except BaseException:
-            lease.release()  # else the run would seem to have an owner as long as we live
-            raise
-        record.release()
+        except (Corrupt, NotFound) as error:  # those behind it are settled all the same
+            told = f"{owner.pin_ref(run_id)}: {error.message}"
+            damage = damage or Corrupt(told, hint=error.hint or "`ork fsck`")
+            continue
         if ended is not None:
             yield ended
+    if damage is not None:
+        raise damage
+
+
+def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | None:
+    """Write the end of a run whose owner is gone; return it, or None where it has one."""
+    pin = store.ref(owner.pin_ref(run_id))
+    if pin is None:
+        return None  # it has ended since
+    run = store.get(Run, pin)
+    if run.id != run_id:
+        raise Corrupt("leads to another run", hint="no ork wrote this store")
+    lease = owner.own(store, run_id)
+    if lease is None:
+        return None
+    try:
+        failpoint("settle.locked")
+        oid, run = run_of_id(store, run.workflow, run_id)
+        record = Record(store, run, oid, pin, lease)
+        ended = None
+        if run.ended is None:
+            record.take_over()
+            failpoint("settle.taken")
+            ended = _interrupt(record, now, reason)
+        failpoint("settle.written")
+    except BaseException:
+        lease.release()  # else the run would seem to have an owner as long as we live
+        raise
+    record.release()
+    return ended
 
 
 def cancel(store: Store, found: Resolved, *, author: str, now: bool = False) -> Run:
