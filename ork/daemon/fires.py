@@ -29,7 +29,6 @@ from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
 from ork.schedule.policy import (
-    LATE_MAX,
     Decision,
     Going,
     Skip,
@@ -41,9 +40,9 @@ from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
 from ork.store.contents import find_run
-from ork.store.resolve import archived, archived_ref, head, present_name, resolve, run_of_id
+from ork.store.resolve import archived, archived_ref, head, present_name, resolve
 from ork.store.revision import parse_moment
-from ork.store.runs import all_going_on, hooks_of
+from ork.store.runs import all_going_on
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -412,32 +411,6 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
         if its is not None and its.id == run.id:
             return schedule
     return None
-
-
-def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Run]:
-    """Yield the newest runs of schedules that are gone which failed lately, and had no hook yet.
-
-    Of this machine: they waited for a retry when its `ork up` ended.
-    """
-    there = {(line.workflow, key_of_refs(line.schedule)) for line in all_lines}
-    for workflow in store.folders("fires/"):
-        fires = islice(store.refs(f"fires/{workflow}/", newest_first=True), lines.FIRES_LOOKED_AT)
-        newest: dict[str, Oid] = {}
-        for name, pin in fires:
-            newest.setdefault(name.partition(".")[2], pin)
-        for key, pin in newest.items():
-            if (present_name(store, workflow), key) in there:
-                continue
-            _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
-            if lacks_hook(store, run, now):
-                yield run
-
-
-def lacks_hook(store: Store, run: Run, now: datetime) -> bool:
-    """Say whether a run of this machine has failed lately, and had no hook yet."""
-    lately = run.ended is not None and now - run.ended < LATE_MAX["latest"]
-    failed = run.state in RETRIED and run.reason not in UNKNOWN
-    return lately and failed and run.host == host() and not hooks_of(store, run)
 
 
 def fire(

@@ -10,17 +10,21 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from pathlib import Path
 from selectors import DefaultSelector
 
+from ork.daemon import fires
+from ork.daemon.fires import RETRIED
+from ork.daemon.lines import FIRES_LOOKED_AT, Line, key_of_refs
 from ork.definition.written import hook_command
-from ork.errors import Conflict
+from ork.errors import Conflict, Corrupt
 from ork.executors.base import Job, Outcome, make
 from ork.failpoints import failpoint
-from ork.objects.canonical import Json, encode
+from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Deploy, Run, Task, micros, to_json
 from ork.objects.value import replace
 from ork.runner.brake import was_cut_off
@@ -29,10 +33,12 @@ from ork.runner.loop import Control
 from ork.runner.start import Caller
 from ork.runner.target import target_of
 from ork.runner.workplace import inherited, secrets_in
+from ork.schedule.policy import LATE_MAX
 from ork.store.contents import task_runs
-from ork.store.resolve import resolve, run_of_id
-from ork.store.runs import HOOK_MAX, Hook, Which, params_of
+from ork.store.resolve import present_name, resolve, run_of_id, workflows_with_runs
+from ork.store.runs import HOOK_MAX, Hook, Which, id_time, params_of
 from ork.store.store import Store
+from ork.worktree.origin import host
 from ork.worktree.place import interpreter
 
 TIMEOUT_S = HOOK_MAX.total_seconds()
@@ -56,16 +62,10 @@ def after(
     counts; what a signal stopped is not retried. `begins` is called before it is executed.
     """
     _, run = run_of_id(store, run.workflow, run.id)  # as it is recorded
-    which = _which(run)
-    if run.ended is None or run.deploy is None or which is None:
+    hook = _due(store, run)
+    if hook is None or (run.state in RETRIED and run.attempt <= retries):
         return None
-    command = hook_command(store.get(Deploy, run.deploy).settings, which)
-    if command is None or (run.state in ("failed", "interrupted") and run.attempt <= retries):
-        return None
-    hook = Hook(attempt=run.attempt, which=which, command=command, started=datetime.now(UTC))
-    ref = f"hooks/{run.workflow}/{run.id}/{run.attempt}-{which}"
-    if store.ref(ref) is not None:
-        return None
+    ref = _ref(run, hook)
     try:
         with store.transaction() as tx:
             claim = tx.add_value(to_json(hook))
@@ -73,7 +73,7 @@ def after(
     except Conflict:  # somebody else was faster
         return None
     failpoint("hook.claimed")
-    begins(which)
+    begins(hook.which)
     outcome, output = _execute(store, run, hook, caller)
     ended = replace(
         hook,
@@ -97,6 +97,47 @@ def with_hooks(store: Store, events: Iterator[Event], caller: Caller) -> Iterato
             after(store, event.run, caller)
 
 
+def lacking(store: Store, left: Iterable[str] | None, now: datetime) -> Iterator[Run]:
+    """Yield the runs, of refs that processes of `ork up` left, whose hooks have not begun.
+
+    With None all of the last day: whoever was to execute them was killed. Of what a person may have
+    tried again nothing tells that it was to have one. What is damaged is passed over.
+    """
+    for oid in _lately(store, now) if left is None else store.refs_at(left).values():
+        with suppress(Corrupt):
+            run = store.get(Run, oid, keep=False)
+            known = left is not None or run.trigger in ("schedule", "queue")
+            if known and is_lacking(store, run, now):
+                yield run
+
+
+def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Run]:
+    """Yield the newest runs of schedules that are gone which failed lately, and had no hook yet.
+
+    Of this machine: they waited for a retry when its `ork up` ended.
+    """
+    there = {(line.workflow, key_of_refs(line.schedule)) for line in all_lines}
+    for workflow in store.folders("fires/"):
+        refs = store.refs(f"fires/{workflow}/", newest_first=True)
+        newest: dict[str, Oid] = {}
+        for name, pin in islice(refs, FIRES_LOOKED_AT):
+            newest.setdefault(name.partition(".")[2], pin)
+        for key, pin in newest.items():
+            if (present_name(store, workflow), key) in there:
+                continue
+            _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
+            if run.state in RETRIED and is_lacking(store, run, now):
+                yield run
+
+
+def is_lacking(store: Store, run: Run, now: datetime) -> bool:
+    """Say whether a run of this machine has ended lately, for good, and its hook has not begun."""
+    lately = run.ended is not None and now - run.ended < LATE_MAX["latest"]
+    if not lately or run.reason in fires.UNKNOWN or run.host != host() or not _due(store, run):
+        return False
+    return run.state not in RETRIED or run.attempt > fires.retries_of(store, run)
+
+
 def facts(store: Store, run: Run, which: Which) -> Json:
     """Return what a hook reads about its run: see docs/schedules.md."""
     states = task_runs(store, run)
@@ -111,6 +152,29 @@ def facts(store: Store, run: Run, which: Which) -> Json:
             for name, one in states.items()
         },
     }
+
+
+def _lately(store: Store, now: datetime) -> Iterator[Oid]:
+    first = id_time(now - LATE_MAX["latest"])
+    for workflow in workflows_with_runs(store):
+        refs = store.refs(f"runs/{workflow}/", newest_first=True)
+        yield from (oid for _, oid in takewhile(lambda ref: ref[0] >= first, refs))
+
+
+def _due(store: Store, run: Run) -> Hook | None:
+    """Return the hook of a run that has ended, unless it has begun."""
+    which = _which(run)
+    if run.ended is None or run.deploy is None or which is None:
+        return None
+    command = hook_command(store.get(Deploy, run.deploy).settings, which)
+    if command is None:
+        return None
+    hook = Hook(attempt=run.attempt, which=which, command=command, started=datetime.now(UTC))
+    return hook if store.ref(_ref(run, hook)) is None else None
+
+
+def _ref(run: Run, hook: Hook) -> str:
+    return f"hooks/{run.workflow}/{run.id}/{hook.attempt}-{hook.which}"
 
 
 def _which(run: Run) -> Which | None:

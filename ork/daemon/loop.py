@@ -24,7 +24,7 @@ from socket import socketpair
 from typing import TypeAlias, TypeGuard
 
 from ork.backends.base import Lease
-from ork.daemon import fires, queue
+from ork.daemon import fires, hooks, queue
 from ork.daemon.child import (
     KILL,
     STOP,
@@ -41,7 +41,6 @@ from ork.daemon.child import (
     over,
 )
 from ork.daemon.children import Child, Children
-from ork.daemon.hooks import TIMEOUT_S
 from ork.daemon.lines import Line, Lines, decided_ref, gone, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
@@ -150,6 +149,7 @@ class Daemon:
         self._asked: dict[Child, Whose] = {}  # for whom a child works
         self._later: list[tuple[float, Finish]] = []  # hooks to be tried again, and when
         self._finished: set[tuple[str, int]] = set()  # runs, attempts: their hooks were asked for
+        self._left: list[str] | None = None  # refs of runs that children left; None: all before
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
@@ -314,7 +314,7 @@ class Daemon:
             [before[one] for one in before.keys() - self._watched.keys()], now
         )
         if not before:  # it was perhaps another `ork up` that was to retry them
-            waited += fires.unfinished(self._store, lines, now)
+            waited += hooks.unfinished(self._store, lines, now)
         for run in waited:
             if not fires.retries_of(self._store, run):
                 self._let_be(run, "its schedule is gone", now)
@@ -409,7 +409,7 @@ class Daemon:
             self._note_held(run, now)
         # Whoever has recorded its end may have executed nothing, or was killed before it could.
         cut_off = run if run and at is None and run.state == "interrupted" else None
-        if cut_off is not None and fires.lacks_hook(self._store, cut_off, now):
+        if cut_off is not None and hooks.is_lacking(self._store, cut_off, now):
             self._finish(cut_off, now)
         if decision.fire is not None:
             one.look_at = None
@@ -655,6 +655,8 @@ class Daemon:
             if child.pinned is None:
                 message = "the process of its run was killed before the run began"
                 self._told.append(Trouble(time=now, workflow=child.work.workflow, message=message))
+        if self._left is not None and child.pinned is not None:
+            self._left.append(f"runs/{child.work.workflow}/{child.pinned.run}")
         if isinstance(whose, Finish) and child.pid is None:
             self._push(_FIRST, whose)  # who forks was killed just then, and the hook has not begun
         elif isinstance(whose, Queued):
@@ -676,6 +678,9 @@ class Daemon:
                 self._settled(run, now)
         except Corrupt as error:
             self._complain(None, error, now)
+        for run in hooks.lacking(self._store, self._left, now):
+            self._finish(run, now)
+        self._left = []
 
     def _settled(self, run: Run, now: datetime) -> None:
         """Tell of the end of a run whose owner was killed, and let it have its hook."""
@@ -743,7 +748,7 @@ class Daemon:
         for child, (hook, _) in late:
             del self._hooks[child]
             message = f"the hook {hook.which} of {hook.name} has gone on for {HOOK_SECONDS:.0f} s"
-            hint = f"it is killed after {TIMEOUT_S:.0f} s; `ork show {hook.name}`"
+            hint = f"it is killed after {hooks.TIMEOUT_S:.0f} s; `ork show {hook.name}`"
             whose = child.work.workflow
             trouble = Trouble(time=self._clock(), workflow=whose, message=message, hint=hint)
             self._told.append(trouble)

@@ -353,8 +353,9 @@ def test_a_run_has_its_hook_whose_end_somebody_else_has_recorded(ork: Ork, opene
     assert (ork.folder / "hooked").read_text().split() == ["w#1"]
 
 
+@pytest.mark.parametrize("is_newest", [True, False])
 def test_a_run_has_its_hook_though_the_end_of_another_cannot_be_recorded(
-    ork: Ork, opened: Opened
+    ork: Ork, opened: Opened, is_newest: bool
 ) -> None:
     hook = "on_failure: {command: echo $ORK_RUN_NAME >> hooked}"
     deploy(ork, "w", SELDOM, SLOW, hook)
@@ -365,14 +366,45 @@ def test_a_run_has_its_hook_though_the_end_of_another_cannot_be_recorded(
             up.until("Began")
         killed_with_all(ork, up)
     store = opened()
-    first, second = (f"active/{run.id}/.run" for run in runs_of(store, "w"))
-    moved = {second: (store.ref(second), store.ref(first))}
-    assert store.backend.write({}, moved)
+    pins = [f"active/{run.id}/.run" for run in runs_of(store, "w")]
+    other, damaged = pins if is_newest else reversed(pins)
+    assert store.backend.write({}, {damaged: (store.ref(damaged), store.ref(other))})
     with running(ork) as up:
-        assert "leads to another run" in up.until("Trouble")["message"]
+        assert f"{damaged}: leads to another run" in up.until("Trouble")["message"]
         assert eventually((ork.folder / "hooked").exists)
         assert up.end() == 0
-    assert (ork.folder / "hooked").read_text().split() == ["w#1"]
+    assert (ork.folder / "hooked").read_text().split() == ["w#1" if is_newest else "w#2"]
+
+
+@pytest.mark.parametrize("lives", [True, False])
+@pytest.mark.parametrize("point", ["end.written", "traces.after"])
+def test_each_run_has_its_hook_whose_process_was_killed_when_it_had_ended(
+    ork: Ork, opened: Opened, point: str, lives: bool
+) -> None:
+    wait = "until test -e go; do sleep 0.02; done"
+    tasks = f"tasks: {{t: {{executor: process, command: '{wait}'}}}}"
+    deploy(ork, "w", SELDOM, tasks, "on_success: {command: echo $ORK_RUN_NAME >> hooked}")
+    hooked = ork.folder / "hooked"
+    hooked.touch()
+    with running(ork, "-j", "3", ORK_FAILPOINT=point) as up:
+        up.until("Up")
+        for _ in range(3):
+            assert ork("run", "w", "--queue").code == 0
+            up.until("Began")
+        if not lives:
+            up.process.send_signal(signal.SIGSTOP)
+        (ork.folder / "go").touch()
+        if lives:
+            assert eventually(lambda: len(hooked.read_text().split()) == 3)
+        else:
+            assert eventually(lambda: len(owners(ork.folder)) == 1), "who forks them is left"
+            assert all(run.ended for run in runs_of(opened(), "w")) and not hooked.read_text()
+    assert ork("run", "w", "--no-hooks").code == 0
+    with running(ork) as up:
+        up.until("Up")
+        assert eventually(lambda: len(hooked.read_text().split()) == 3)
+        assert up.end() == 0
+    assert sorted(hooked.read_text().split()) == ["w#1", "w#2", "w#3"]
 
 
 @pytest.mark.parametrize("how", ["slot", "person", "gone"])
