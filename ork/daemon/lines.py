@@ -24,7 +24,7 @@ from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived, former_in, former_names
-from ork.store.runs import slot_text
+from ork.store.runs import first_id, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
@@ -265,7 +265,10 @@ def newest_runs(
         known, key = decided.fire if decided else None, key_of_refs(schedule)
         if known is None:
             looked_at = islice(newest, FIRES_LOOKED_AT)
-            known = next((name for name, _ in looked_at if name.partition(".")[2] == key), None)
+            its = next((one for one in looked_at if one[0].partition(".")[2] == key), None)
+            # Another may have had its name before, and what was fired then is of that one.
+            if its and store.get(Run, its[1], keep=False).id >= first_id(store, workflow):
+                known = its[0]
         names.append(f"fires/{workflow}/{known}" if known else "")
     there = dict(store.refs_at(filter(None, names)))
     for (workflow, *_), name in zip(some, names, strict=True):

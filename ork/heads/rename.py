@@ -50,16 +50,16 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
         tx.move(f"workflows/{old}", old=oid, new=None)
         tx.move(f"workflows/{new}", old=None, new=deploy)
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
-        for ref, decided in store.refs(f"decided/{old}/"):
-            its = f"decided/{new}/{ref.rpartition('/')[2]}"
-            tx.move(its, old=store.ref(its), new=decided)
+        there, decided = (dict(store.refs(f"decided/{name}/")) for name in (new, old))
+        for key in there | decided:
+            tx.move(f"decided/{new}/{key}", old=there.get(key), new=decided.get(key))
         for label, tagged in tags:
             tx.move(f"tags/{old}/{label}", old=tagged, new=None)
             tx.move(f"tags/{new}/{label}", old=store.ref(f"tags/{new}/{label}"), new=tagged)
         for space in ("paused", "archived"):
-            if there := store.ref(f"{space}/{old}"):
-                tx.move(f"{space}/{old}", old=there, new=None)
-                tx.move(f"{space}/{new}", old=store.ref(f"{space}/{new}"), new=there)
+            if put := store.ref(f"{space}/{old}"):
+                tx.move(f"{space}/{old}", old=put, new=None)
+                tx.move(f"{space}/{new}", old=store.ref(f"{space}/{new}"), new=put)
     labels = tuple(label for label, _ in tags)
     return Renamed(old=old, new=new, deploy=deploy, path=before.source.path, tags=labels)
 

@@ -392,6 +392,11 @@ def earlier(store: Store, run: Run) -> Iterator[Run]:
         yield store.get(Run, oid)
 
 
+def first_id(store: Store, workflow: str) -> str:
+    """Return which ids runs of this name have, at least, that are not of another from before."""
+    return _spans(store, workflow)[0].first
+
+
 def runs_named(store: Store, name: str) -> Iterator[RunEntry]:
     """Yield all runs that have this name, newest first, whatever they are runs of by now."""
     yield from _entries(store, (oid for _, _, oid in _merge(store, _of_names([_Span(name=name)]))))

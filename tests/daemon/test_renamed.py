@@ -68,3 +68,16 @@ def test_a_fire_that_was_decided_before_is_lost(flow):
     with pytest.raises(OrkError, match="etl was renamed to load"):
         fire(flow, now, mine)
     assert len(list(flow.refs("runs/"))) == 1
+
+
+def test_another_that_takes_the_name_is_not_held_back_by_what_failed_before(project, keep):
+    text = FLOW.format(schedule='{cron: "*/10 * * * *", after_failure: hold}', command="exit 1")
+    keep(text)
+    fire(project, NOON + 11 * MINUTE)
+    renamed(project)
+    now = NOON + 41 * MINUTE
+    assert due(project, now).state.going.holds, "by its new name it is"
+    keep(text, hours=0.6, new=True)
+    some = [line for line in lines.Lines(project).look() if line.workflow == "etl"]
+    (its,) = fires.due(project, some, now)
+    assert its.state.going is None and its.decision.fire == NOON + 40 * MINUTE
