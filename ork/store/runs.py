@@ -397,11 +397,6 @@ def first_id(store: Store, workflow: str) -> str:
     return _spans(store, workflow)[0].first
 
 
-def runs_named(store: Store, name: str) -> Iterator[RunEntry]:
-    """Yield all runs that have this name, newest first, whatever they are runs of by now."""
-    yield from _entries(store, (oid for _, _, oid in _merge(store, _of_names([_Span(name=name)]))))
-
-
 def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
     """Return the names of all workflows that have runs, but for some, or those archived."""
     put_away = archived(store) if without is None else set(without)

@@ -23,8 +23,8 @@ from ork.objects.value import Value, replace
 from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.resolve import REMOTES, newest_number, number_ref, run_of_id, workflows_with_runs
-from ork.store.runs import RunEntry, refs_beside, refs_of, runs_named
+from ork.store.resolve import REMOTES, has_run, known_names, next_number, number_ref, run_of_id
+from ork.store.runs import RunEntry, refs_beside, refs_of, runs
 from ork.store.store import RECORDED, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
 from ork.upkeep.objects import Objects
@@ -128,9 +128,9 @@ def expired(
     And how many others stay only as long as undo is possible. Nothing is asked of those that are
     `damaged`.
 
-    Always kept are, of each workflow, the newest run and the newest good one of the two versions
-    that had a good one last; runs that go on or ended while undo is possible; and what runs that
-    are kept took their outputs from.
+    Runs from before a workflow was renamed are its runs as well. Always kept are, of each workflow,
+    the newest run and the newest good one of the two versions that had a good one last; runs that
+    go on or ended while undo is possible; and what runs that are kept took their outputs from.
     """
     if keep.runs is None and keep.days is None:
         return [], 0
@@ -139,10 +139,12 @@ def expired(
     undoable = 0
     bases: dict[str, str | None] = {}
     going: dict[str, tuple[str, int, Oid]] = {}
-    for workflow in workflows_with_runs(store):
+    for workflow in sorted(known_names(store)):
+        if not has_run(store, workflow):
+            continue
         good: set[Oid] = set()
-        last = newest_number(store, workflow)  # which the next run's follows
-        for index, entry in enumerate(runs_named(store, workflow)):
+        last = next_number(store, workflow) - 1
+        for index, entry in enumerate(runs(store, workflow)):
             run = entry.run
             if run.id in damaged:
                 continue
