@@ -51,6 +51,8 @@ ENDS_IT = 126  # from here on, a command could not be started, or was killed, an
 class Trial(Value, frozen=True, kw_only=True):
     """One deploy and the verdict on it. `run` is the number of the run that it rests on, if any.
 
+    `name` is the name of that run: the workflow may have had another then.
+
     how: given (by the caller), recorded (an earlier run), ran (for this search). `other_params`
     says that the run had other parameters than the bad one.
     """
@@ -60,12 +62,12 @@ class Trial(Value, frozen=True, kw_only=True):
     verdict: str  # good | bad | skip
     how: str
     run: int | None = None
+    name: str | None = None
     reason: str = ""
     other_params: bool = False
 
     def cells(self) -> dict[str, object]:
-        run = f"{self.entry.workflow}#{self.run}" if self.run is not None else None
-        return {"verdict": self.verdict, "how": self.how, "run": run, **_cells(self)}
+        return {"verdict": self.verdict, "how": self.how, "run": self.name, **_cells(self)}
 
 
 class Testing(Value, frozen=True, kw_only=True):
@@ -264,15 +266,14 @@ class _Search:
                 continue
             _, entry = self.line[index]
             run = self.store.get(Run, oid) if (oid := run_of(end)) else None
-            number = run.number if run else None
             if self.question.judge and self.question.try_ends:
                 self._try(self.question.judge, index, run or self._recorded(entry.snapshot), said)
             elif run and not self.question.judge and verdict(self.store, run) not in (None, said):
-                raise UsageError(f"{self.workflow}#{number} is not {said}: {run.state}")
+                raise UsageError(f"{run.name} is not {said}: {run.state}")
             elif not run and not self.question.judge:
                 self._refuse_contrary(index, said)
             # A verdict by hand is on this deploy alone; elsewhere its content may have run.
-            yield self._note(index, said, "given", number)
+            yield self._note(index, said, "given", run)
             self.verdicts[index] = said
 
     def _refuse_contrary(self, index: int, said: str) -> None:
@@ -315,8 +316,8 @@ class _Search:
         self._check()
         for index in bracket(self.verdicts):
             if index in found:
-                number = found[index].number
-                yield self._note(index, self.verdicts[index], "recorded", number, index == other)
+                run, said = found[index], self.verdicts[index]
+                yield self._note(index, said, "recorded", run, index == other)
 
     def _look_up(self) -> dict[int, Run]:
         """Note what recorded runs say, and return them by their places in the line."""
@@ -345,7 +346,7 @@ class _Search:
         if good is None:
             return None
         if good.snapshot == line[bad]:
-            names = [f"{self.workflow}#{run.number}" for run in (good, failed)]
+            names = [good.name, failed.name]
             raise NotFound(
                 f"no deploy made {names[1]} fail: {names[0]} was good with the same version",
                 hint=f"`ork diff {' '.join(names)}` shows what else differs",
@@ -393,7 +394,7 @@ class _Search:
         for other in range(good + 1, bad):
             if self.line[other][1].snapshot == entry.snapshot:
                 self.verdicts.setdefault(other, found)
-        return self._note(index, found, how, run.number if run else None, reason=reason)
+        return self._note(index, found, how, run, reason=reason)
 
     def end(self) -> Bisected:
         """Return what was found."""
@@ -412,7 +413,7 @@ class _Search:
         index: int,
         verdict: str,
         how: str,
-        number: int | None,
+        run: Run | None,
         other_params: bool = False,
         *,
         reason: str = "",
@@ -423,7 +424,8 @@ class _Search:
             entry=entry,
             verdict=verdict,
             how=how,
-            run=number,
+            run=run.number if run else None,
+            name=run.name if run else None,
             reason=reason,
             other_params=other_params,
         )

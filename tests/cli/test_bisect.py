@@ -139,6 +139,17 @@ def test_recorded_outcomes_are_enough(line) -> None:
     assert ork("runs").out == before
 
 
+def test_a_run_is_told_by_its_own_name_after_a_rename(line) -> None:
+    ork = line(3, bad=2, ran=(1, 3))
+    assert ork("mv", "flow", "load").code == 0
+    trials = json.loads(ork("bisect", "load", "--json").out)["data"]["trials"]
+    names = [trial["name"] for trial in trials]
+    assert all(ork("show", name).code == 0 for name in names)
+    assert names == ["flow#1", "flow#2", "load#3"]
+    again = ork("bisect", "load")
+    assert f"Step 2  (recorded by {names[-1]})" in again.err
+
+
 @pytest.mark.slow
 def test_a_second_search_runs_nothing(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))

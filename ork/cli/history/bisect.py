@@ -131,7 +131,7 @@ def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
         verb, noun = ("judge", "step") if judged else ("run", "run")
         left = f"{count(step.between, 'deploy')} left, about {count(step.left, noun)}"
         return [(f"{verb:<6}", "running"), *name, (f"  ({left})", "dim")]
-    run = f"{entry.workflow}#{step.run}" if step.run is not None else ""
+    run = step.name or ""
     reason = step.reason.partition("\n")[0]
     grounds = {
         "given": f"given as {run}" if run else "given",
