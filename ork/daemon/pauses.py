@@ -219,7 +219,10 @@ def paused(store: Store, workflow: str) -> Paused | None:
 
 
 def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str, Paused]:
-    """Return the workflows that are paused, all or those of some, sorted."""
+    """Return the workflows that are paused, all or those of some, sorted.
+
+    A pause that an undo gave back goes on from its own begin.
+    """
     if workflows is None:
         names = {name for name, _ in store.refs("paused/")}
     else:
@@ -230,14 +233,20 @@ def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str
     for oid, operation in operations(store):
         if not waiting:
             break
-        for name in [name for name in waiting if _moves(operation, paused_ref(name))]:
+        for name in [name for name in waiting if _pauses(operation, paused_ref(name))]:
             workflow = waiting.pop(name)
             found[workflow] = Paused(
                 workflow=workflow, author=operation.author, since=operation.time, operation=oid
             )
             if before := renamed_from(operation, name):
                 waiting[before] = workflow
+            elif operation.words[:1] == ("undo",):
+                waiting[name] = workflow
     return {name: found[name] for name in sorted(found)}
+
+
+def _pauses(operation: Operation, ref: str) -> bool:
+    return any(moved == ref and new is not None for moved, _, new in operation.moves)
 
 
 def _moves(operation: Operation, ref: str) -> bool:

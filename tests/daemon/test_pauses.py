@@ -9,6 +9,7 @@ import pytest
 from ork.daemon import fires, lines, pauses
 from ork.errors import Conflict, NotFound, UsageError
 from ork.heads.undo import undo
+from ork.objects.value import replace
 from ork.store.operations import operations
 from tests.daemon.flow import FLOW, MINUTE, caller, decisions, due, fire
 from tests.stores import ADA, NOON, stamp
@@ -106,6 +107,18 @@ def test_an_undo_lets_the_policy_catch_up(flow):
     undo(flow, stamp=stamp(0.5), now=NOON)
     decision = due(flow, NOON + 35 * MINUTE).decision
     assert decision.fire == NOON + 30 * MINUTE and decision.skips[0].count == 2
+
+
+def test_one_that_an_undo_gives_back_goes_on_from_its_begin(flow):
+    pauses.pause(flow, "etl", stamp=stamp(0.1))
+    pauses.resume(flow, "etl", stamp=stamp(0.4), now=NOON + 24 * MINUTE)
+    undo(flow, stamp=replace(stamp(0.5), argv=("ork", "undo")), now=NOON)
+    assert pauses.paused(flow, "etl").since == stamp(0.1).time
+    now = NOON + 45 * MINUTE
+    assert pauses.resume(flow, "etl", stamp=stamp(0.75), now=now).left_out == 2
+    assert sum(one.count for one in lines.skipped(flow, "etl")) == 4
+    pauses.pause(flow, "etl", stamp=stamp(0.8))
+    assert pauses.paused(flow, "etl").since == stamp(0.8).time
 
 
 def test_pauses_are_operations(flow):
