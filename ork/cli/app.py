@@ -226,6 +226,7 @@ TERMS = {
     r"^Missing (?:argument|option) '?(.+?)'?\.$": r"\1 is missing",
     r"(?s)^Invalid value for (.+?): (.*?)\.?$": r"\1: \2",
 }  # from the words of the parser to those of ork
+MAY_BE_EMPTY = ("message",)  # for which one is made then
 BUG_EXIT_CODE = 70
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
@@ -262,6 +263,8 @@ class Command(TyperCommand):
             args = [*counted, *args[end:]]
         ctx.allow_extra_args = True
         rest: list[str] = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _refuse_empty(ctx, self.params)
         if rest and not ctx.resilient_parsing:
             extra = f"too many arguments: {' '.join(map(shlex.quote, rest))}"
             raise UsageError(extra, hint=_belongs(ctx.info_name, ctx.params, rest[0]))
@@ -270,6 +273,17 @@ class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.width = min(formatter.width, TEXT_COLUMNS_MAX)
         super().format_help(ctx, formatter)
+
+
+def _refuse_empty(ctx: Any, params: Sequence[Any]) -> None:
+    """Raise UsageError where an option is given without a text: a script lacked what it names."""
+    for param in params:
+        value = ctx.params.get(param.name)
+        is_empty = value == "" or (isinstance(value, tuple | list) and "" in value)
+        is_given = is_empty and ctx.get_parameter_source(param.name).name == "COMMANDLINE"
+        if is_given and param.param_type_name == "option" and param.name not in MAY_BE_EMPTY:
+            name = max(param.opts, key=len)
+            raise UsageError(f"{name} is empty", hint="give it a value, or leave it out")
 
 
 class Commands(TyperGroup):

@@ -22,6 +22,23 @@ def test_a_number_below_the_least_is_said_to_be_so(ork):
     assert ork("runs", "-1").code == 0
 
 
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        ("runs --since", "--since"),
+        ("runs --status", "--status"),
+        ("log --author", "--author"),
+        ("log -S", "-S"),
+        ("run etl --only load --only", "--only"),
+        ("schedule late --since", "--since"),
+    ],
+)
+def test_an_empty_value_of_an_option_is_refused(ork, argv, name):
+    refused = ork(*argv.split(), "")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: {name} is empty\n")
+
+
 def test_the_list_of_commands_fits_a_screen(ork):
     result = ork("--help")
     assert (result.code, result.err) == (0, "")
