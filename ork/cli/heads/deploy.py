@@ -126,7 +126,7 @@ def init(
         told = "history is kept there and nowhere else"
         if (location.project_of(store.parent) / ".git").exists():
             told = "git ignores it: `git clean -fdx` deletes all history"
-        session.say(note_line(f"{told}; `ork backup` copies it"))
+        session.say(note_line(f"{told}; `ork backup FILE` copies it"))
     if place and url:
         session.say(*_password(url))
     if written:
