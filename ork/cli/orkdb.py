@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -61,7 +61,7 @@ def _wish(text: str) -> tuple[str, str]:
 
 def _imported(done: "ImportedDatabase", store: "Store") -> Iterator[Line]:
     added = [one for one in done.workflows if one.deploys or one.runs]
-    width = max((len(one.workflow) for one in added), default=0)
+    width = column(one.workflow for one in added)
     for one in added:
         assert one.snapshot is not None
         parts = [

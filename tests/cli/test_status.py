@@ -110,3 +110,11 @@ def test_a_file_that_moved_is_found_from_every_folder(etl, monkeypatch):
     monkeypatch.chdir("here")
     told = etl("status", "-s")
     assert (told.code, told.out) == (0, "R  ../moved.yaml\n")
+
+
+def test_one_long_path_leaves_the_other_lines_short(ork):
+    ork("init")
+    long = "of_a_folder_with_a_name_that_fills_much/of_the_line.yaml"
+    for path, name in (("a.yaml", "a"), (long, "long")):
+        ork.write(path, f"name: {name}\ntasks: {{t: {{executor: process, command: 'true'}}}}\n")
+    assert ork("status").out.splitlines() == ["new       a.yaml  a", f"new       {long}  long"]

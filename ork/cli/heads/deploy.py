@@ -14,7 +14,7 @@ from ork.backends.address import Address, parse_url, public
 from ork.cli.options import AllowSecret, Files, Json, Move, at_most_one, files_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, hint_line, next_line, note_line
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError
 from ork.objects.value import replace
@@ -396,7 +396,7 @@ def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
 
 
 def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Line]:
-    width = max((len(one.path) for one in found), default=0)
+    width = column(one.path for one in found)
     for one in store.shortened(found, lambda one: [one.snapshot] if one.snapshot else []):
         line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), f"{one.path:<{width}}"]
         if one.workflow:

@@ -8,7 +8,7 @@ import typer
 from ork.cli.options import Json
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.cli.sync.transfer import DryRun, Workflows, ends_of, exchanged, tell_dry_run
 
@@ -46,7 +46,7 @@ def fetch(
         return
     name = quoted(place.remote or place.name)
     moved = done.workflows
-    width = max((len(one.workflow) for one in moved), default=0)
+    width = column(one.workflow for one in moved)
     session.print(_line(one, name, width) for one in moved)
     if not moved:
         session.print([["nothing new"]])

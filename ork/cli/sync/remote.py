@@ -7,7 +7,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen.line import next_line
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -73,7 +73,7 @@ def _tell(session: Session, known: dict[str, str], as_json: bool) -> None:
         found = [{"name": name, "place": place} for name, place in known.items()]
         session.print_json("remotes", {"remotes": found})
         return
-    width = max(map(len, known), default=0)
+    width = column(known)
     session.print(
         [[(f"{name:<{width}}", "name"), f"  {quoted(place)}"] for name, place in known.items()]
     )
