@@ -107,8 +107,10 @@ revert reset: rollback, undo
 checkout co switch: restore, rollback
 branch br: tag
 reflog: ops
+cat-file: cat-object
+ls-files: ls-tree, check --files
 redo: undo --redo
-history: log
+history rev-list: log
 compare: diff
 cat describe inspect info: show
 annotate why: blame
