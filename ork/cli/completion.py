@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,6 +23,9 @@ from ork.errors import OrkError, UsageError
 from ork.objects.kinds import RUN_STATES
 from ork.objects.snapshot import Contents
 from ork.store.store import Store
+
+if TYPE_CHECKING:
+    from ork.definition.workflow import Definition
 
 RUNS_MAX = 30
 TEXT_MAX = 40  # characters of a value
@@ -162,7 +165,7 @@ def _read(line: str, breaks: str = "") -> Typed:
         else:
             text += sign
             if sign in breaks and not quote:
-                kept = len(text)
+                kept = len(text) - (sign == "@")  # which begins the new word
     return Typed(words[1:], text, opened if quote else kept, quote)
 
 
@@ -277,6 +280,14 @@ def _workflows(asked: Asked) -> Candidates:
         yield Candidate(name, about)
 
 
+def _going_on(asked: Asked) -> Candidates:
+    """Yield the runs that go on, with a name of which there is one."""
+    from ork.store.runs import all_going_on
+
+    for run in all_going_on(asked.store):
+        yield Candidate(run.name, _how(asked, run))
+
+
 def _how(asked: Asked, run: Any) -> str:
     return f"{run.state}, {human.near(run.created, asked.session.now().astimezone(UTC))}"
 
@@ -321,6 +332,8 @@ def _revisions(asked: Asked) -> Candidates:
     """Yield workflows, and what may follow one of them: its tags, runs and parts."""
     from ork.store.resolve import REMOTES
 
+    if asked.command == "cancel":
+        return _going_on(asked)
     start, dots, text = asked.text.rpartition("..")
     if dots:
         asked.text = text
@@ -385,17 +398,23 @@ def _folder_and_workflow(asked: Asked) -> Candidates:
 
 def _tasks(asked: Asked) -> Candidates:
     """Yield the tasks of the workflow that is named on the line, deployed or in a file."""
+    return map(Candidate, _meant(asked).tasks)
+
+
+def _meant(asked: Asked) -> "Contents | Definition":
+    """Return the workflow that is named on the line, deployed or in a file."""
     from ork.worktree.load import check
     from ork.worktree.lookup import as_revision
 
     named = as_revision(asked.named)
     if named.startswith("file:"):
-        return map(Candidate, check(Path(named.removeprefix("file:"))).definition.tasks)
-    return map(Candidate, _snapshot(asked, named).tasks)
+        return check(Path(named.removeprefix("file:"))).definition
+    return _snapshot(asked, named)
 
 
 def _inputs(asked: Asked) -> Candidates:
-    for name, param in _snapshot(asked, asked.named).params.items():
+    """Yield the parameters of the workflow that is named on the line, deployed or in a file."""
+    for name, param in _meant(asked).params.items():
         text = param.default if isinstance(param.default, str) else json.dumps(param.default)
         yield Candidate(
             f"{name}=", "required" if param.required else f"else {clip(text, TEXT_MAX)}"

@@ -82,7 +82,9 @@ Timeout = Annotated[
 ]
 FailFast = Annotated[
     bool,
-    typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run the rest."),
+    typer.Option(
+        "--fail-fast/--keep-going", help="Stop at the first failure, or run what does not need it."
+    ),
 ]
 Checkout = Annotated[
     bool,

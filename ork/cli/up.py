@@ -108,7 +108,7 @@ def up(
     folder = session.folder
     if not (no_web or systemd) and (missing := _missing()):
         message = f"the page needs {' and '.join(missing)}"
-        hint = "`pip install 'ork-workflows[web]'`"
+        hint = f"`pip install {' '.join(missing)}`"
         if no_schedule or any(of_page.values()):
             raise UsageError(message, hint=hint)
         session.say(note_line(f"{message}, so there is none: {hint}"))

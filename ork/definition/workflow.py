@@ -226,7 +226,7 @@ class _Workflow:
         """Return the Definition as far as it is good."""
         problems = self.problems
         if self.root.value is None:
-            hint = "it has a `name` and `tasks`: `ork init --example` writes one"
+            hint = "it has a `name` and `tasks`: `ork init --example shell` writes one"
             problems.at(self.root, "there is no workflow in this file", hint)
             problems.check()
         self._indent_tasks()

@@ -41,7 +41,7 @@ try:
 except ImportError as error:
     raise StoreError(
         f"stores in a cloud need the library obstore, which is not here ({error})",
-        hint="`pip install 'ork-workflows[cloud]'`",
+        hint="`pip install obstore`",
     ) from None
 
 TOGETHER = 16  # requests at a time

@@ -9,7 +9,7 @@ try:
 except ImportError as error:
     raise StoreError(
         f"stores in PostgreSQL need the driver psycopg, which is not here ({error})",
-        hint="`pip install 'ork-workflows[postgres]'`",
+        hint="`pip install 'psycopg[binary]'`",
     ) from None
 
 __all__ = ["psycopg"]

@@ -141,6 +141,22 @@ def test_params_are_named(etl):
     assert said == "all=\telse false\nday=\telse today\n"
 
 
+def test_parameters_of_a_file_that_is_not_deployed(ork):
+    ork.write("new.yaml", FLOW + "params: {day: date, size: {type: int, default: 3}}\n")
+    said = ork("completion", "fish", "--line", "ork run new.yaml -i ").out
+    assert said == "day=\trequired\nsize=\telse 3\n"
+
+
+def test_who_cancels_is_offered_what_goes_on(ready):
+    look = "ork completion fish --line 'ork cancel '"
+    ready.write(
+        "look.yaml", f'name: look\ntasks: {{a: {{executor: process, command: "{look}"}}}}\n'
+    )
+    assert ready("run", "look.yaml").code == 0
+    assert ready("logs", "look#1").out.split("\t")[0].endswith("look#1")
+    assert words(ready, "ork cancel ") == []
+
+
 def test_without_a_store_there_are_files(ork):
     ork.write("new.yaml", FLOW)
     assert words(ork, "ork run ") == ["new.yaml"]
@@ -152,7 +168,7 @@ def test_bash_replaces_what_follows_a_break(ready):
         return ready("completion", "bash", "--line", line, "--breaks", BREAKS).out.splitlines()
 
     assert given("ork show etl:ex") == ["extract "]
-    assert given("ork show etl@") == ["v1 "]
+    assert given("ork show etl@") == ["@v1 "]
     assert given("ork show etl#") == ["etl#1 "]
     assert given("ork runs --status=fa") == ["failed "]
     assert given("ork init --store sq") == ["sqlite:"]
@@ -257,6 +273,13 @@ def test_the_path_of_a_url_goes_on_where_its_scheme_ends(typing, name):
     keys = typing(name)
     keys("ork init --store sq\t", "sqlite:")
     keys("here\x01echo \r", re.compile("ork init --store sqlite:here"))
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_tag_is_completed_behind_its_sign(typing, name):
+    keys = typing(name)
+    keys("ork show etl@\t", "v1")
+    keys("\x01echo \r", "ork show etl@v1")
 
 
 @pytest.mark.slow

@@ -271,7 +271,6 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
     What is wrong with it is told once, and then waited for. Only an interrupt ends this, or what
     `run` raises.
     """
-    _need_watchfiles()
     done: object = None
     wrong, root = "", path.parent
     while True:
@@ -314,12 +313,3 @@ def _wait(root: Path) -> None:
     )
     next(changes, None)
     changes.close()
-
-
-def _need_watchfiles() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("watchfiles") is None:
-        raise UsageError(
-            "--watch needs watchfiles", hint="`pip install 'ork-workflows[watch]'` installs it"
-        )

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +105,8 @@ def run(
     With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
-    With --watch a file is deployed and run again on every save of it, or of the code that it calls.
+    With --watch a file is deployed and run again on every save of it, or of the code that it calls;
+    that needs the library watchfiles.
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
@@ -128,6 +130,8 @@ def run(
     shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
+    if watch and find_spec("watchfiles") is None:
+        raise UsageError("--watch needs watchfiles", hint="`pip install watchfiles`")
     named = any(os.path.isfile(what + ending) for ending in ENDINGS)  # not written as a file
     if (dry and what.startswith("file:")) or (named and session.chosen is None):
         session.need_no_store()
