@@ -1,9 +1,9 @@
-"""Behind: a file that still is, as a whole or in part, as before the newest came from elsewhere."""
+"""Behind: a file that is, as a whole or in part, as before the newest came from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import dropwhile, islice, pairwise
+from itertools import chain, dropwhile, islice, pairwise
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
@@ -13,10 +13,11 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.objects.rows import name_of
 from ork.objects.value import Value
-from ork.store.operations import operations
+from ork.store.operations import head_moves, operations
 from ork.store.resolve import history
 from ork.store.store import Store
 from ork.worktree.load import Loaded
+from ork.worktree.origin import descends
 
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
@@ -30,20 +31,27 @@ class Behind(Value, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Say it as of a file."""
-        return f"still as in {self.version}, before {self.then}"
+        return f"as in {self.version}, before {self.then}"
+
+    @property
+    def way(self) -> str:
+        """What makes the newest of it, where it is meant."""
+        return f"`ork rollback {self.workflow} {self.version}` makes that version the newest"
 
 
 def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     """Return the older version that a file has, if the newest one was not made of this file.
 
-    It was not when a rollback, a pull, a clone or another author made it the newest. Whoever edits
-    a file back to what it was is not behind: what they deployed was the newest.
+    It was not when a rollback, an undo, a pull, a clone or another author made it the newest.
+    Whoever edits a file back to what it was is not behind: what they deployed was the newest, or
+    their git commit comes after that of the newest.
     """
     name, settings = loaded.definition.name, loaded.definition.settings
     head = store.ref(f"workflows/{name}")
     if head is None or store.get(Deploy, head).has(loaded.snapshot, settings):
         return None
-    moved = next(_moves(store, name, operations(store)), None)
+    moves = _moves(store, name, operations(store))
+    moved = next(moves, None)
     if moved is None:
         return None
     operation, before, end = moved
@@ -54,22 +62,24 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     # Without anything before, a clone brought the head, and all that is older with it.
     older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
-    if before and not found and not _is_undone(store, name, before, head):
+    if before and not found:
+        if _is_undone(store, name, before, head):
+            return _as_undone(store, loaded, chain([moved], moves), author)
         # The line that was left for the head.
         left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
         came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
         both = next((deploy for oid, deploy in left if oid in came), None)
         if both and store.get(Deploy, head).has(both.snapshot, both.settings):
             return None  # what came, such as another name, has nothing that the file could lack
-        found = {
-            f"{name}@{{1}}{f'~{back}' if back else ''}": deploy
-            for back, (_, deploy) in enumerate(left)
-        }
+        was = _was_head(store, name, before)
+        found = {f"{was}~{back}": deploy for back, (_, deploy) in enumerate(left)}
     for version, deploy in found.items():
         if deploy.has(loaded.snapshot, settings):
+            if _comes_after(loaded, newest):
+                return None
             by = f"a deploy by {newest.author}"
             then = by if _is_deploy(newest, operation) else f"`{operation.command}`"
-            return Behind(workflow=name, version=version, then=then)
+            return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
 
 
@@ -79,18 +89,15 @@ def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> No
     if not late:
         return
     path, one = late[0]
-    skip = ", `ork deploy --skip-behind` deploys the others" if len(files) > 1 else ""
     of_it = f" of {one.workflow}" if len(late) > 1 else ""
-    newest = f"`ork restore {one.workflow} --code` writes the newest version{of_it} here"
+    hint = f"`ork restore {one.workflow} --code` writes the newest version{of_it} here, {one.way}"
+    if len(files) > 1:
+        hint += ", `ork deploy --skip-behind` deploys the others"
     if len(late) == 1:
-        raise InvalidInput(
-            f"{path} is {one}: nothing was deployed",
-            hint=f"{newest}, `ork rollback {one.workflow} {one.version}` makes this one the newest"
-            f"{skip}",
-        )
+        raise InvalidInput(f"{path} is {one}: nothing was deployed", hint=hint)
     problems = [Problem(file=str(path), message=str(one)) for path, one in late]
     message = f"{len(late)} files are as in older versions: nothing was deployed"
-    raise InvalidInput(message, problems=problems, hint=f"{newest}{skip}")
+    raise InvalidInput(message, problems=problems, hint=hint)
 
 
 def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:
@@ -166,6 +173,46 @@ def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
     if not store.has(before):
         return True
     return any(oid == head for oid, _ in islice(history(store, name, before), LOOKED_AT_MAX))
+
+
+def _as_undone(
+    store: Store,
+    loaded: Loaded,
+    moves: Iterable[tuple[Operation, Oid | None, Oid | None]],
+    author: str,
+) -> Behind | None:
+    """Return the version that a file has which the newest moves, all of them undos, took away.
+
+    But for what one author has deployed and undone again, who may deploy it once more.
+    """
+    name, settings = loaded.definition.name, loaded.definition.settings
+    for operation, before, end in moves:
+        if not (before and end and store.has(before) and _is_undone(store, name, before, end)):
+            return None
+        for back, (oid, deploy) in enumerate(history(store, name, before)):
+            if oid == end:
+                break
+            if deploy.has(loaded.snapshot, settings):
+                if author == deploy.author == operation.author:
+                    return None
+                version = f"{_was_head(store, name, before)}~{back}".removesuffix("~0")
+                return Behind(workflow=name, version=version, then=f"`{operation.command}`")
+    return None
+
+
+def _was_head(store: Store, name: str, oid: Oid) -> str:
+    """Return what means a deploy that was the head before."""
+    moves = enumerate(head_moves(store, name))
+    return next((f"{name}@{{{at}}}" for at, (_, new) in moves if new == oid), oid)
+
+
+def _comes_after(loaded: Loaded, newest: Deploy) -> bool:
+    """Say whether git has the file later than what the newest deploy was made of, as by a revert.
+
+    Not where that one was made of changes that no commit had.
+    """
+    origin = newest.origin
+    return bool(origin and not origin.dirty and descends(loaded.root, origin.commit))
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:

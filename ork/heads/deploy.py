@@ -358,7 +358,7 @@ def _deploy_in(
     def add(file: tuple[Loaded, Behind | None]) -> Deployed:
         loaded, late = file
         if late:
-            return _unchanged(tx.store, loaded, left_out=str(late))
+            return _unchanged(tx.store, loaded, left_out=f"{late}: {late.way}")
         return _add(tx, tx.store, loaded, stamp, message, move=move)
 
     return each_good(zip(files, late, strict=True), lambda file: file[0].path, add)

@@ -69,6 +69,14 @@ def origin_of(root: Path, files: Mapping[str, bytes]) -> Origin | None:
     return Origin(commit=commit, dirty=dirty)
 
 
+def descends(root: Path, commit: str) -> bool:
+    """Say whether the commit of the repository that root lies in is this one or comes after it.
+
+    Where only the newest commits are there, as in a shallow clone, it may not be known to.
+    """
+    return _git(root, "merge-base", "--end-of-options", commit, "HEAD").strip() == commit
+
+
 def _git_blob(data: bytes) -> str:
     from hashlib import sha1  # which only a repository needs
 

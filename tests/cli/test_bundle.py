@@ -77,7 +77,7 @@ def test_a_file_that_is_still_as_before_is_named(ran):
     ran.write("etl.yaml", before)
     assert ran("import", "bundle", "etl.bundle", "--dry-run").err == ""
     assert ran("import", "bundle", "etl.bundle").err == (
-        "note: etl.yaml is still as in etl~1: `ork restore etl --code` writes the new one\n"
+        "note: etl.yaml is as in etl~1: `ork restore etl --code` writes the new one\n"
         "next: `ork log etl`\n"
     )
     assert ran("import", "bundle", "etl.bundle").err == ""

@@ -67,7 +67,7 @@ class Project:
         try:
             deploy(self.store, path, stamp=self.stamp(), message=message, move=True)
         except InvalidInput as told:  # after a rollback
-            assert "is still as in" in told.message
+            assert "is as in" in told.message
 
     def act(self) -> None:
         """Do one thing that users do."""

@@ -1,4 +1,4 @@
-"""A file that is still as an older version was is not deployed over what others made newest."""
+"""A file that is as an older version was is not deployed over what others made newest."""
 
 import re
 from itertools import pairwise
@@ -12,10 +12,15 @@ from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
 from ork.store.store import Stamp
+from tests.git.repositories import Repository
 from tests.heads.conftest import NOW, version
 from tests.stores import ADA, stamp
 
 BOB = "Bob <bob@example.org>"
+
+
+def by(author, hours):
+    return Stamp(time=stamp(hours).time, author=author)
 
 
 def state(etl, author=ADA):
@@ -27,8 +32,7 @@ def refused(etl, author=ADA):
     """Return what a deploy of the file complains about, after which all is as it was."""
     before = etl.store.ref("workflows/etl")
     with pytest.raises(InvalidInput, match="nothing was deployed") as caught:
-        again = Stamp(time=stamp(90).time, author=author)
-        deploy(etl.store, etl.store.project / "etl.yaml", stamp=again)
+        deploy(etl.store, etl.store.project / "etl.yaml", stamp=by(author, 90))
     assert etl.store.ref("workflows/etl") == before
     return caught.value.message
 
@@ -36,7 +40,7 @@ def refused(etl, author=ADA):
 def test_after_a_rollback_the_file_is_behind(etl):
     etl.back()
     assert state(etl) == ("behind", "etl~1")
-    assert "is still as in etl~1, before `" in refused(etl)
+    assert "is as in etl~1, before `" in refused(etl)
 
 
 def test_what_a_rollback_passed_over_is_behind_as_well(etl):
@@ -48,8 +52,7 @@ def test_what_a_rollback_passed_over_is_behind_as_well(etl):
 def test_what_somebody_else_deployed_is_not_taken_back(etl):
     path = etl.store.project / "etl.yaml"
     path.write_text(version(5))
-    bob = Stamp(time=stamp(5).time, author=BOB)
-    deploy(etl.store, path, stamp=bob)
+    deploy(etl.store, path, stamp=by(BOB, 5))
     path.write_text(version(4))
     assert state(etl) == ("behind", "etl~1")
     assert f"before a deploy by {BOB}" in refused(etl)
@@ -64,7 +67,7 @@ def test_another_name_lets_no_file_take_back_a_rollback(etl, names):
     path, name = etl.store.project / "etl.yaml", names[-1]
     path.write_text(path.read_text().replace("name: etl", f"name: {name}"))
     assert state(etl) == ("behind", f"{name}~{len(names) + 1}")
-    with pytest.raises(InvalidInput, match=r"still as in .* before `ork"):
+    with pytest.raises(InvalidInput, match=r"is as in .* before `ork"):
         deploy(etl.store, path, stamp=stamp(90))
     path.write_text(path.read_text() + "description: new\n")
     (one,) = status(etl.store, etl.store.project, author=ADA)
@@ -98,6 +101,25 @@ def test_what_was_undone_can_be_deployed_again(etl, keep):
     assert keep(version(4), hours=10).changed
 
 
+@pytest.mark.parametrize("whose", [(BOB, ADA), (ADA, BOB), (BOB, BOB)])
+def test_what_others_did_or_undid_is_not_deployed_again(etl, whose):
+    deployer, undoer = whose
+    path = etl.store.project / "etl.yaml"
+    for number in (5, 6):
+        path.write_text(version(number))
+        deploy(etl.store, path, stamp=by(deployer, number))
+    for number, what in ((7, "@"), (8, "@{2}")):
+        undoing = replace(by(undoer, number), argv=("ork", "undo", what))
+        undo(etl.store, what, stamp=undoing, now=NOW)
+    assert state(etl) == ("behind", "etl@{2}")
+    assert "is as in etl@{2}, before `ork" in refused(etl)
+    path.write_text(version(5))
+    assert state(etl) == ("behind", "etl@{1}")
+    assert state(etl, BOB)[0] == ("modified" if whose == (BOB, BOB) else "behind")
+    etl.back("etl@{1}")
+    assert state(etl) == ("unchanged", None)
+
+
 def test_after_the_cure_nothing_is_behind(etl):
     etl.back()
     message = refused(etl)
@@ -118,10 +140,10 @@ def lost(etl, text, author=ADA):
     path = etl.store.project / "etl.yaml"
     path.write_text(text)
     (one,) = status(etl.store, etl.store.project, author=author)
-    done = deploy(etl.store, path, stamp=Stamp(time=stamp(95).time, author=author))
+    done = deploy(etl.store, path, stamp=by(author, 95))
     messages = [warning.message for warning in done.warnings]
     assert messages == ([f"this {one.lost}"] if one.lost else [])
-    undo(etl.store, stamp=Stamp(time=stamp(96).time, author=author), now=NOW)
+    undo(etl.store, stamp=by(author, 96), now=NOW)
     assert next(status(etl.store, etl.store.project, author=author)).lost == one.lost
     return one.lost
 
@@ -139,7 +161,7 @@ def shared(etl, keep):
     keep(half(1, 1), hours=60)
     path = etl.store.project / "etl.yaml"
     path.write_text(half(2, 1))
-    deploy(etl.store, path, stamp=Stamp(time=stamp(61).time, author=BOB))
+    deploy(etl.store, path, stamp=by(BOB, 61))
     return etl
 
 
@@ -155,7 +177,7 @@ def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
 def test_what_others_did_is_not_taken_back_unseen_by_who_never_deployed(shared):
     path = shared.store.project / "etl.yaml"
     path.write_text(half(3, 1))
-    deploy(shared.store, path, stamp=Stamp(time=stamp(62).time, author=BOB))
+    deploy(shared.store, path, stamp=by(BOB, 62))
     bob, new = did(shared, 0, "Bob"), "Di <di@example.org>"
     told = f'takes back what {bob}: change a.command "echo 3" -> "echo 2"'
     assert lost(shared, half(2, 2), new) == told
@@ -166,7 +188,7 @@ def test_what_had_changed_before_somebody_else_changed_it_counts_as_well(shared)
     path = shared.store.project / "etl.yaml"
     for hours, text in ((62, half(2, 3)), (63, half(2, 4))):
         path.write_text(text)
-        deploy(shared.store, path, stamp=Stamp(time=stamp(hours).time, author=BOB))
+        deploy(shared.store, path, stamp=by(BOB, hours))
     told = lost(shared, half(2, 3, "@hourly"))
     assert told == f'takes back what {did(shared, 0, "Bob")}: change b.command "echo 4" -> "echo 3"'
 
@@ -184,7 +206,7 @@ def test_an_edit_in_a_clone_that_takes_back_what_others_did_before_it_is_told(sh
 def test_of_several_changes_by_others_all_count(shared):
     path = shared.store.project / "etl.yaml"
     path.write_text(half(2, 1, "@hourly"))
-    deploy(shared.store, path, stamp=Stamp(time=stamp(62).time, author="Cy <cy@example.org>"))
+    deploy(shared.store, path, stamp=by("Cy <cy@example.org>", 62))
     told = lost(shared, half(1, 2))
     cy, bob = did(shared, 0, "Cy"), did(shared, 1, "Bob")
     assert told.startswith(f"takes back what {cy}, {bob}: change a.command")
@@ -233,7 +255,7 @@ def forced(shared):
 
 def test_after_a_forced_pull_the_files_of_what_was_left_are_behind(forced):
     assert state(forced) == ("behind", "etl@{1}")
-    assert "is still as in etl@{1}, before `ork pull --force`" in refused(forced)
+    assert "is as in etl@{1}, before `ork pull --force`" in refused(forced)
     (forced.store.project / "etl.yaml").write_text(half(1, 2))
     assert state(forced) == ("behind", "etl@{1}~1")
     forced.back("etl@{1}~1")
@@ -269,3 +291,37 @@ def test_in_a_clone_a_file_of_an_older_version_is_behind(ork, monkeypatch):
     assert "behind" not in at("mine", "status").out
     mine.write_text(version(4))
     assert at("mine", "deploy", "etl.yaml").code == 0
+
+
+@pytest.fixture
+def pushed(etl):
+    """The repository of the project, where Bob deployed what he had committed."""
+    git = Repository(etl.store.project)
+    (git.folder / ".gitignore").write_text(".ork\n")
+    git.commit("Four", {"etl.yaml": version(4)})
+    git.commit("Five", {"etl.yaml": version(5)})
+    deploy(etl.store, git.folder / "etl.yaml", stamp=by(BOB, 60))
+    return git
+
+
+def test_what_git_has_after_the_newest_was_edited_back(etl, pushed):
+    pushed("checkout", "-q", "HEAD~1")
+    assert state(etl) == ("behind", "etl~1"), "git has it earlier"
+    pushed("checkout", "-q", "main")
+    pushed("revert", "--no-edit", "HEAD")
+    assert state(etl) == ("modified", None)
+    done = deploy(etl.store, pushed.folder / "etl.yaml", stamp=stamp(61))
+    assert done.changed and f"takes back what {did(etl, 1, 'Bob')}" in done.warnings[0].message
+
+
+def test_what_others_deployed_without_a_commit_is_not_taken_back_by_a_later_one(etl, pushed):
+    (pushed.folder / "etl.yaml").write_text(version(6))
+    deploy(etl.store, pushed.folder / "etl.yaml", stamp=by(BOB, 61))
+    pushed.commit("Five again", {"etl.yaml": version(5)})
+    assert state(etl) == ("behind", "etl~1")
+
+
+def test_after_a_rollback_a_later_commit_takes_nothing_back(etl, pushed):
+    etl.back("etl~1")
+    pushed.commit("Tell about it", {"README": "about\n"})
+    assert state(etl) == ("behind", "etl~1")

@@ -202,7 +202,7 @@ class Machine(RuleBasedStateMachine):
         (self.folder / f"{name}.yaml").write_text(text)
         head = self.refs.get(f"workflows/{name}")
         if self.is_behind(name, said):
-            with pytest.raises(InvalidInput, match="is still as in"):
+            with pytest.raises(InvalidInput, match="is as in"):
                 deploy(self.store, self.folder / f"{name}.yaml", stamp=self.stamp())
             return
         done = deploy(self.store, self.folder / f"{name}.yaml", stamp=self.stamp())

@@ -132,7 +132,7 @@ def _still_there(
         if space != "workflows" or new is None:
             continue
         file = head_status(session.store, name, author=session.author())
-        if file.state == "modified":
+        if file.state in ("modified", "behind"):
             path = quote(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {name} --code` writes that here"
             told = f"{path}, or code that it calls, is not as in this version: {write}"

@@ -183,7 +183,7 @@ def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
         path = quoted(os.path.relpath(session.store.project / file.path))
         if file.state == "behind":
             write = f"`ork restore {workflow} --code` writes the new one"
-            yield note_line(f"{path} is still as in {file.other}: {write}")
+            yield note_line(f"{path} is as in {file.other}: {write}")
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
     if workflows:
