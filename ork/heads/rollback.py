@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from shlex import quote
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
@@ -15,7 +16,7 @@ from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
 from ork.store.contents import forgotten_part, refuse_forgotten
 from ork.store.resolve import deploy_in, head, history
-from ork.store.revision import in_workflow
+from ork.store.revision import in_workflow, split_part, workflow_in
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tally
 from ork.worktree.reached import lacks_code, refuse_without_code
@@ -74,6 +75,7 @@ def rollback(
     Writes nothing when the head has the content already; raises Conflict when the
     head moved meanwhile.
     """
+    _refuse_part(workflow, revision)
     if not is_name(workflow):
         begin = re.match(r"[\w.-]+", workflow, re.ASCII)
         whole = f"{begin[0]} {workflow}" if begin else "etl etl~2"
@@ -134,6 +136,20 @@ def rollback(
         diff=diff,
         passed_over=passed_over,
     )
+
+
+def _refuse_part(workflow: str, revision: str | None) -> None:
+    """Raise UsageError where a part of a workflow is to go back, NotFound where to go to one."""
+    name, part = workflow_in(workflow), workflow.partition(":")[2]
+    error = UsageError if part else NotFound
+    before, of = split_part(revision) if revision else (f"{name}~1", None)
+    if part := part or of or "":
+        whole = in_workflow(name, before)
+        raise error(
+            f"a rollback takes back all of {name}, and not {part} alone",
+            hint=f"`ork rollback {name} {whole}` does, `ork restore {whole}:{quote(part)}` writes"
+            " one file as it was",
+        )
 
 
 def _target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -10,12 +11,14 @@ from datetime import datetime
 from heapq import merge
 from itertools import takewhile
 from operator import itemgetter
+from shlex import quote
 from typing import TypeAlias
 
 from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation, Run
+from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
 from ork.store.operations import find_operation, operations, workflow_of
 from ork.store.runs import id_time
@@ -71,9 +74,11 @@ def undo(
         oid, operation = _standing(store, undos=redo)
         if operation.author != stamp.author:
             short, words = store.short(oid), operation.command
+            own = quote(re.sub(r"[^\w@ -]", ".", name_of(stamp.author)))  # for a pattern
             raise UsageError(
                 f"`{words}` is by {operation.author}: nothing was undone",
-                hint=f"`ork undo {short}` takes it back all the same; `ork ops` lists yours",
+                hint=f"`ork undo {short}` takes it back all the same;"
+                f" `ork ops --author {own}` lists yours",
             )
     else:
         oid, operation = find_operation(store, text, now=now)

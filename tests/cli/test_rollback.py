@@ -74,6 +74,8 @@ def test_without_a_name_the_only_workflow_with_a_file_here_is_meant(ran):
         ("no_good_run", ["etl"], 3),
         ("other_workflow", ["etl", "other"], 3),
         ("revision_as_workflow", ["etl~1", "~1"], 2),
+        ("task_of_workflow", ["etl:load", "etl~1"], 2),
+        ("task_of_revision", ["etl", "~2:load"], 3),
         ("unknown_workflow", ["elt"], 3),
         ("unknown_revision", ["etl", "etl~7"], 3),
         ("several", ["@"], 3),

@@ -423,6 +423,7 @@ def test_what_another_author_did_is_only_undone_by_its_name(etl):
     bob = replace(stamp(60), author="Bob <bob@example.org>", argv=("ork", "undo"))
     with pytest.raises(UsageError, match=f"is by {ADA}: nothing was undone") as caught:
         undo(etl.store, stamp=bob, now=NOW)
+    assert caught.value.hint.endswith("; `ork ops --author Bob` lists yours")
     (short,) = re.findall(r"`ork undo (\w+)`", caught.value.hint)
     assert undo(etl.store, short, stamp=bob, now=NOW).operation.author == ADA
     with pytest.raises(UsageError, match="is by Bob"):
