@@ -16,6 +16,27 @@ def test_restore_as_json(history, golden):
     golden("restore/task.json", result.out)
 
 
+ONE = "name: one\ntasks: {{f: {{executor: python, file: m.py, function: f, timeout: {}}}}}\n"
+
+
+def test_what_else_of_a_task_is_not_as_it_was_is_told(ork):
+    ork.write("m.py", "import lib\n\ndef f():\n    return lib.a\n")
+    for number in (1, 2):
+        ork.write("lib.py", f"a = {number}\n")
+        ork.write("one.yaml", ONE.format(number))
+        assert ork("deploy", "one.yaml").code == 0
+    note = "note: more of f is not as in one~1: change f.timeout 1 -> 2; edit lib.py"
+    done = ork("restore", "one~1:f")
+    assert (done.out, note in done.err) == ("unchanged m.py\n", True), done.err
+    assert "`ork diff one~1 -- f` shows it" in done.err
+    shown = ork("diff", "one~1", "--", "f").out
+    assert "timeout  1 -> 2" in shown and "+a = 2" in shown
+    for words in (("one:f",), ("one~1:m.py",), ("one~1:f", "-o", "old.py")):
+        assert "note" not in ork("restore", *words).err
+    ork.write("one.yaml", "not a workflow\n")
+    assert ork("restore", "one~1:f").code == 0
+
+
 def test_from_a_folder_below(history, monkeypatch):
     monkeypatch.chdir(history.folder / "tasks")
     assert history("restore", "etl~1", "--code").out.splitlines() == [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
-from ork.errors import UsageError, some
+from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.store.resolve import is_only, only_workflow, present_name
 
@@ -122,6 +123,9 @@ def restore(
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
     and all such files are listed. No path leaves the project, and no link is followed.
 
+    Of REV:TASK the file that the task names is written; what else of the task is not as it was, in
+    the workflow file or in code that it reaches, is told.
+
     --all writes the files of all workflows but archived ones, as after `ork clone`. A file of which
     several workflows have different contents gets that of the newest deploy.
 
@@ -165,6 +169,7 @@ def restore(
         session.say(_surplus(done))
     session.say(*_beside(done, store, to))
     if to is None:
+        session.say(*_not_restored(session, done, revision))
         session.say(next_line("`ork status`"))
 
 
@@ -212,6 +217,26 @@ def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
         if file.resolve().is_relative_to(project):
             told = f"{file} is a second file of {name} in this project, for `ork check` as well"
             yield note_line(told)
+
+
+def _not_restored(session: Session, done: "Restored", revision: str) -> Iterator[Line]:
+    """Yield what else of a task, of which one file was restored, is on disk not as it was."""
+    from ork.differences.definitions import summarize
+    from ork.history.compare import compare_resolved, ends, narrow
+    from ork.store.revision import split_part
+    from ork.worktree.lookup import look_up
+
+    store, (base, task) = session.store, split_part(revision)
+    if not task or task not in store.snapshot(done.snapshot).tasks:
+        return
+    with suppress(OrkError):  # the file may be gone, or wrong
+        before, after = (
+            look_up(store, end, now=session.now()) for end in ends(store, [base], now=session.now())
+        )
+        if found := narrow(store, compare_resolved(store, before, after), [task]).diff:
+            text, shown = summarize(found), f"`ork diff {base} -- {task}` shows it"
+            changed = f"{text[0].lower()}{text[1:]}"
+            yield note_line(f"more of {task} is not as in {base}: {changed}; {shown}")
 
 
 def _restored(done: "Restored") -> Iterator[Line]:
