@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, dropwhile, islice, pairwise
+from itertools import dropwhile, islice, pairwise
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
@@ -50,8 +50,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     head = store.ref(f"workflows/{name}")
     if head is None or store.get(Deploy, head).has(loaded.snapshot, settings):
         return None
-    moves = _moves(store, name, operations(store))
-    moved = next(moves, None)
+    moved = next(_moves(store, name, operations(store)), None)
     if moved is None:
         return None
     operation, before, end = moved
@@ -64,7 +63,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
     if before and not found:
         if _is_undone(store, name, before, head):
-            return _as_undone(store, loaded, chain([moved], moves), author)
+            return _as_undone(store, loaded, author=author)
         # The line that was left for the head.
         left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
         came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
@@ -104,12 +103,44 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
     """Return in words what others did that a change of the head to this file takes back, or "".
 
     Others did what came after the last version that was deployed here by whoever asks: by a pull,
-    a rollback, another author. What the file has as it was before may be meant, or not have come.
+    a rollback, an undo, another author. What the file has as it was before may be meant, or not
+    have come.
     """
     name = loaded.definition.name
     head = store.ref(f"workflows/{name}")
-    if head is None or (found := _made_of(store, name, head, author)) is None:
+    if head is None:
         return ""
+    who, back = _back_to_undone(store, name, head, change, author)
+    if not back:
+        who, back = _back_before(store, name, head, change, author)
+    if not (back and who):
+        return ""
+    text = summarize(back)
+    return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
+
+
+def _back_to_undone(
+    store: Store, name: str, head: Oid, change: Diff, author: str
+) -> tuple[list[str], Diff]:
+    """Return which undos a change takes back, and what of it does."""
+    newest, who, diffs, back = store.get(Deploy, head), [], [], Diff()
+    for operation, before, _ in _undos(store, name):
+        undone = store.get(Deploy, before)
+        if author == undone.author == operation.author:
+            continue
+        diffs.append(compare_deploys(store, undone, newest))
+        if (more := taken_back(diffs, change)) != back:
+            who.append(f"`{operation.command}` did")
+            back = more
+    return who, back
+
+
+def _back_before(
+    store: Store, name: str, head: Oid, change: Diff, author: str
+) -> tuple[list[str], Diff]:
+    """Return who made the newest versions that a change takes back, and what of it does."""
+    if (found := _made_of(store, name, head, author)) is None:
+        return [], Diff()
     base, since = found
     entries, diffs, back = [], [], Diff()
     line = [*islice(_since(store, name, head, base, author), LOOKED_AT_MAX)]
@@ -123,11 +154,8 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
         f" ({one.time.astimezone():%Y-%m-%d %H:%M})"
         for one in entries
         if one.author != author
-    ] or [f"`{one.command}` did" for one in [since] if one]
-    if not (back and who):
-        return ""
-    text = summarize(back)
-    return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
+    ]
+    return who or [f"`{one.command}` did" for one in [since] if one], back
 
 
 def _since(store: Store, name: str, head: Oid, base: Oid | None, author: str) -> Iterator[Deploy]:
@@ -175,29 +203,27 @@ def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
     return any(oid == head for oid, _ in islice(history(store, name, before), LOOKED_AT_MAX))
 
 
-def _as_undone(
-    store: Store,
-    loaded: Loaded,
-    moves: Iterable[tuple[Operation, Oid | None, Oid | None]],
-    author: str,
-) -> Behind | None:
-    """Return the version that a file has which the newest moves, all of them undos, took away.
-
-    But for what one author has deployed and undone again, who may deploy it once more.
-    """
+def _as_undone(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
+    """Return the version that a file has which undos took away, if they are the newest moves."""
     name, settings = loaded.definition.name, loaded.definition.settings
-    for operation, before, end in moves:
-        if not (before and end and store.has(before) and _is_undone(store, name, before, end)):
-            return None
+    for operation, before, end in _undos(store, name):
         for back, (oid, deploy) in enumerate(history(store, name, before)):
             if oid == end:
                 break
             if deploy.has(loaded.snapshot, settings):
                 if author == deploy.author == operation.author:
-                    return None
+                    return None  # who may deploy it once more
                 version = f"{_was_head(store, name, before)}~{back}".removesuffix("~0")
                 return Behind(workflow=name, version=version, then=f"`{operation.command}`")
     return None
+
+
+def _undos(store: Store, name: str) -> Iterator[tuple[Operation, Oid, Oid]]:
+    """Yield the newest moves of a head as long as each went back, as `_moves` does."""
+    for operation, before, end in _moves(store, name, operations(store)):
+        if not (before and end and store.has(before) and _is_undone(store, name, before, end)):
+            return
+        yield operation, before, end
 
 
 def _was_head(store: Store, name: str, oid: Oid) -> str:

@@ -239,6 +239,22 @@ def test_after_an_undo_nothing_is_taken_back(etl, keep):
     assert lost(etl, half(2, 3)) == ""
 
 
+def test_a_part_of_what_others_undid_is_not_deployed_again_unseen(shared):
+    path = shared.store.project / "etl.yaml"
+    path.write_text(half(3, 3))
+    deploy(shared.store, path, stamp=by(BOB, 62))
+    for hours, what in ((63, "@"), (64, "@{2}")):
+        undo(shared.store, what, stamp=replace(stamp(hours), argv=("ork", "undo", what)), now=NOW)
+    path.write_text(half(3, 4))
+    (one,) = status(shared.store, shared.store.project, author=ADA)
+    assert one.lost == 'takes back what `ork undo @` did: change a.command "echo 1" -> "echo 3"'
+    path.write_text(half(2, 3))
+    done = deploy(shared.store, path, stamp=stamp(65))
+    told = done.warnings[0].message
+    assert told.startswith("this takes back what `ork undo '@{2}'` did, `ork undo @` did: change a")
+    assert "a.command" in told and "b.command" in told
+
+
 @pytest.fixture
 def forced(shared):
     """Ada deploys, too, and gives that up for what Bob has: what a forced pull does."""
