@@ -19,6 +19,7 @@ RETURNED = (
     ork.RunWithOutputs,
     ork.TaskRow,
     ork.TaskRowWithOutput,
+    ork.TaskTimes,
     ork.LogEntry,
     ork.Hit,
     ork.Deployed,

@@ -28,8 +28,8 @@ __all__ += ["Resolved", "Restored", "Resumed", "RolledBack", "Rows", "Run", "Run
 __all__ += ["RunEntry", "RunFailed", "RunFinished", "RunStarted", "RunWithOutputs", "Selection"]
 __all__ += ["SnapshotDetails", "Step", "StoreError", "Tag", "Tagged", "Task", "TaskDetails"]
 __all__ += ["TaskFinished", "TaskRetried", "TaskRow", "TaskRowWithOutput", "TaskRun", "TaskStarted"]
-__all__ += ["Transferred", "Undone", "UsageError", "WorkflowEntry", "WouldRun", "check", "clone"]
-__all__ += ["forget", "fsck", "open", "repack", "repair", "restore_backup"]
+__all__ += ["TaskTimes", "Transferred", "Undone", "UsageError", "WorkflowEntry", "WouldRun"]
+__all__ += ["check", "clone", "forget", "fsck", "open", "repack", "repair", "restore_backup"]
 
 if TYPE_CHECKING:
     from ork.api.functions import *  # noqa: F403

@@ -40,9 +40,11 @@ from ork.history.log import LogEntry, log
 from ork.history.tasks import (
     TaskRow,
     TaskRowWithOutput,
+    TaskTimes,
     refuse_unknown,
     row_with_output,
     task_rows,
+    task_times,
     workflow_and_task,
 )
 from ork.logs.ends import end_of_log
@@ -509,6 +511,33 @@ class Project:
             refuse_unknown(self.store, workflow, name, now=now_here())
             refuse_params(self.store, workflow, given)
         return found_rows
+
+    def task_times(
+        self,
+        workflow: AnyWorkflow = "@",
+        *,
+        limit: int | None = 20,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Rows[TaskTimes]:
+        """Return how long each task of the newest version takes, by so many of the newest runs.
+
+        First are those that have become slower, by the most time, then those that take longest.
+
+        >>> project.task_times("etl")[0].median < 60
+        True
+        """
+        name = _workflow(workflow)
+        name = only_workflow(self.store) if name == "@" else name
+        begin, end = parse_span(since, until, now_here())
+        given = json_of(params or {})
+        had = having(self.store, given) if given else None
+        found = runs(self.store, name, since=begin, until=end, having=had)
+        times = task_times(self.store, found, name, limit=_at_most(limit))
+        if not times:
+            refuse_params(self.store, name, given)
+        return Rows(times, TaskTimes, "runs")
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.

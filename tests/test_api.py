@@ -260,6 +260,25 @@ def test_the_whole_story(project, edit):
     ]
 
 
+def test_times_of_tasks_are_rows(project, etl):
+    project.deploy("etl.yaml")
+    assert project.task_times("etl") == []
+    with pytest.raises(library.NotFound, match="no run had a parameter named 'day'"):
+        project.task_times("etl", params={"day": 1})
+    project.run("etl")
+    etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
+    project.run("etl.yaml", check=False)
+    found = {one.task: one for one in project.task_times()}
+    extract, load = found["extract"], found["load"]
+    assert (extract.succeeded, extract.failed, load.succeeded, load.failed) == (2, 0, 1, 1)
+    assert load.median == load.last > 0
+    assert repr(load).startswith("<TaskTimes load, ") and repr(load).endswith(", failed 1 of 2>")
+    assert [one.last for one in project.task_times("etl", limit=1) if one.task == "load"] == [None]
+    pytest.importorskip("pandas")
+    table = project.task_times("etl").to_pandas().set_index("task")
+    assert (table.failed["load"], table["median"]["load"]) == (1, load.median)
+
+
 def test_moving_and_undoing(project, edit):
     first = project.deploy("etl.yaml", message="First")
     project.tag("v1")

@@ -38,6 +38,7 @@ from ork.history.details import TaskDetails as TaskDetails
 from ork.history.log import LogEntry as LogEntry
 from ork.history.tasks import TaskRow as TaskRow
 from ork.history.tasks import TaskRowWithOutput as TaskRowWithOutput
+from ork.history.tasks import TaskTimes as TaskTimes
 from ork.objects.kinds import Deploy as Deploy
 from ork.objects.kinds import Run as Run
 from ork.objects.kinds import Task as Task

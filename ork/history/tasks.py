@@ -1,15 +1,17 @@
-"""One task over time: what became of it in each run, and what was another than in the run before.
+"""Tasks over time: of one what became of it in each run, of all how long they take by now.
 
-From run to run it is followed through its renames, as `ork blame` does from deploy to deploy.
+From run to run they are followed through their renames, as `ork blame` does from deploy to deploy.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import chain, islice
 
 from ork.alike import did_you_mean
 from ork.errors import Corrupt, NotFound, UsageError
@@ -21,6 +23,7 @@ from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, replace
+from ork.store.contents import outcomes
 from ork.store.resolve import history, only_workflow
 from ork.store.revision import split_part
 from ork.store.runs import RunEntry, outcome_of
@@ -31,6 +34,11 @@ from ork.worktree.reached import reached
 STATES = ("pending", *RUN_STATES[1:], "skipped", "upstream_failed")
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
+TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
+# A task takes another time since a run if so many before it, and so many since, differ by at least
+# a fifth, a tenth of a second, and so many times what one usually is off the others.
+BEFORE_MIN, SINCE_MIN = 7, 3
+SHARE_MIN, SECONDS_MIN, SPREADS_MIN = 0.2, 0.1, 5.0
 
 
 class TaskRow(Value, frozen=True, kw_only=True):
@@ -101,6 +109,40 @@ class TaskHistory(Value, frozen=True, kw_only=True):
     deploys: tuple[LogEntry, ...]
 
 
+class TaskTimes(Value, frozen=True, kw_only=True):
+    """How long a task of the newest version takes, by what it executed in some runs.
+
+    `median` and `last` are the seconds of attempts that succeeded, None without any. Where it takes
+    another time since the run `since`, `median` is of those from then on, and `before` of the
+    others.
+    """
+
+    task: str
+    succeeded: int = 0
+    failed: int = 0
+    median: float | None = None
+    last: float | None = None
+    before: float | None = None
+    since: str | None = None
+
+    @property
+    def slower(self) -> float:
+        """How many seconds more it takes than before; less than 0 if it has become faster."""
+        return 0.0 if self.median is None or self.before is None else self.median - self.before
+
+    def cells(self) -> dict[str, object]:
+        executed = self.succeeded + self.failed
+        how = "slower" if self.slower > 0 else "faster"
+        times = {name: getattr(self, name) for name in ("median", "last", "before")}
+        spans = {name: it and timedelta(seconds=it) for name, it in times.items()}
+        return {
+            "task": self.task,
+            **spans,
+            "change": f"{how} since {self.since}" if self.since else None,
+            "failed": f"failed {self.failed} of {executed}" if self.failed else None,
+        }
+
+
 def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     """Return the workflow and the task that a text such as etl:load names."""
     workflow, task = split_part(text)
@@ -130,10 +172,10 @@ def task_rows(
         if state not in STATES:
             hint = did_you_mean(state, STATES, form="`{}`") or f"say one of {', '.join(STATES)}"
             raise UsageError(f"no task is {state!r}", hint=hint)
-    names = _Names(store, workflow, task)
+    names = _Names(store, [task], _newest(store, workflow))
     newer: TaskRow | None = None
     for run in (entry.run for entry in entries):
-        name = names.in_snapshot(run.snapshot)
+        name = names.in_snapshot(run.snapshot).get(task)
         if name is None:
             continue
         row = TaskRow(run=run, taskrun=outcome_of(store, run, name), task=name)
@@ -174,38 +216,130 @@ def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> 
     raise NotFound(f"{task} is a code file of {workflow}, and no task", hint=hint)
 
 
+def task_times(
+    store: Store, entries: Iterable[RunEntry], workflow: str, *, limit: int | None = TIMED_RUNS
+) -> list[TaskTimes]:
+    """Return how long each task of a workflow's newest version takes, by so many of these runs.
+
+    The runs come newest first; those of a bisection are passed over, for they run what is long
+    replaced. Without any there is nothing. First are the tasks that have become slower, by how
+    much, then those that take longest.
+    """
+    found = islice((one.run for one in entries if one.run.trigger != "bisect"), limit)
+    first = next(found, None)
+    if first is None:
+        return []
+    newest = _newest(store, workflow) or store.snapshot(first.snapshot)
+    names = _Names(store, newest.tasks, newest)
+    took: dict[str, list[tuple[str, float]]] = defaultdict(list)  # run, seconds
+    failed: Counter[str] = Counter()
+    for run in chain([first], found):
+        states = dict(outcomes(store, run))
+        for name, there in names.in_snapshot(run.snapshot).items():
+            one = states.get(there)
+            if one and one.state == "success" and one.attempts:
+                took[name].append((run.name, one.attempts[-1].seconds))
+            elif one and one.state == "failed":
+                failed[name] += 1
+    times = [_times(name, took[name][::-1], failed[name]) for name in newest.tasks]
+    return sorted(times, key=lambda one: (-max(one.slower, 0.0), -(one.median or 0.0), one.task))
+
+
+def _newest(store: Store, workflow: str) -> Contents | None:
+    """Return the newest version of a workflow; None of one that was never deployed."""
+    head = store.ref(f"workflows/{workflow}")
+    return store.snapshot(store.get(Deploy, head).snapshot) if head else None
+
+
+def _times(task: str, took: Sequence[tuple[str, float]], failed: int) -> TaskTimes:
+    """Return how long a task takes, by how long it took in runs, the oldest first."""
+    told = TaskTimes(task=task, succeeded=len(took), failed=failed)
+    if not took:
+        return told
+    seconds = [it for _, it in took]
+    told = replace(told, median=_median(seconds), last=seconds[-1])
+    if at := _change(seconds):
+        before, since = _median(seconds[:at]), _median(seconds[at:])
+        return replace(told, median=since, before=before, since=took[at][0])
+    return told
+
+
+def _change(seconds: Sequence[float]) -> int | None:
+    """Return where these begin to be others than before, None where they do not, beyond doubt.
+
+    That is where both sides lie closest to their medians; a few that are far off change nothing.
+    """
+    count = len(seconds)
+    places = range(BEFORE_MIN, count - SINCE_MIN + 1)
+    if not places:
+        return None
+    older, newer = _spreads(seconds), _spreads(seconds[::-1])[::-1]
+    at = min(places, key=lambda place: older[place - 1] + newer[place])
+    sides = seconds[:at], seconds[at:]
+    before, since = map(_median, sides)
+    spread = _median([abs(it - _median(side)) for side in sides for it in side])
+    least = max(SECONDS_MIN, SHARE_MIN * before, SPREADS_MIN * spread)
+    return at if abs(since - before) >= least else None
+
+
+def _spreads(values: Iterable[float]) -> list[float]:
+    """Return how far the first value, two, three ... lie off their median, all together."""
+    ordered: list[float] = []
+    found = []
+    for value in values:
+        insort(ordered, value)
+        half = len(ordered) // 2
+        found.append(sum(ordered[len(ordered) - half :]) - sum(ordered[:half]))
+    return found
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return round((ordered[middle] + ordered[~middle]) / 2, 6)  # they are whole microseconds
+
+
 class _Names:
-    """What a task is called, on the way back from its newest definition."""
+    """What tasks are called, on the way back from their newest definitions."""
 
-    def __init__(self, store: Store, workflow: str, name: str) -> None:
-        self.store, self.name = store, name
-        self.last: Contents | None = None  # the oldest so far that has it, under this name
-        self.without: set[Oid] = set()  # snapshots that have nothing of which it came
-        if head := store.ref(f"workflows/{workflow}"):
-            self.in_snapshot(store.get(Deploy, head).snapshot)
+    def __init__(self, store: Store, names: Iterable[str], newest: Contents | None) -> None:
+        self.store = store
+        self.there = {name: name for name in names}  # in the oldest so far that has it
+        self.last: dict[str, Contents] = {}  # that is this one
+        # Snapshots that have nothing of which it came.
+        self.without: dict[str, set[Oid]] = defaultdict(set)
+        self.found: tuple[Oid, Mapping[str, str]] | None = None
+        if newest:
+            self.in_snapshot(newest.oid)
 
-    def in_snapshot(self, oid: Oid) -> str | None:
-        """Return its name in an older snapshot, None where it is absent."""
-        if self.last is not None and self.last.oid == oid:
-            return self.name
-        if oid in self.without:
-            return None
+    def in_snapshot(self, oid: Oid) -> Mapping[str, str]:
+        """Return what those are called in an older snapshot that it has."""
+        if self.found and self.found[0] == oid:
+            return self.found[1]
         here = self.store.snapshot(oid)
-        if self.name not in here.tasks:
-            old_name = self._name_before(here)
-            if old_name is None:
-                self.without.add(oid)
-                return None
-            self.name = old_name
-        self.last = here
-        self.without.clear()
-        return self.name
+        absent: dict[Oid, list[str]] = defaultdict(list)
+        for name, there in self.there.items():
+            if there not in here.tasks and name in self.last and oid not in self.without[name]:
+                absent[self.last[name].oid].append(name)
+        for newer, names in absent.items():
+            self._rename(here, self.store.snapshot(newer), names)
+        found = {name: there for name, there in self.there.items() if there in here.tasks}
+        for name in found:
+            self.last[name] = here
+            self.without[name].clear()
+        self.found = (oid, found)
+        return found
 
-    def _name_before(self, older: Contents) -> str | None:
-        if self.last is None:
-            return None
-        steps = task_steps(self.store, older.tasks, self.last.tasks, {self.name})
-        return next((step.old_name for step in steps if step.is_renamed), None)
+    def _rename(self, older: Contents, newer: Contents, names: Iterable[str]) -> None:
+        """Take note of what these of a newer snapshot were called in an older one, if they were."""
+        wanted = {self.there[name] for name in names}
+        steps = task_steps(self.store, older.tasks, newer.tasks, wanted)
+        old_names = {step.name: step.old_name for step in steps if step.is_renamed}
+        for name in names:
+            if old_name := old_names.get(self.there[name]):
+                self.there[name] = old_name
+            else:
+                self.without[name].add(older.oid)
 
 
 def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:

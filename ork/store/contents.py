@@ -147,6 +147,16 @@ def task_runs(store: Store, run: Run) -> TaskRuns:
     return found.ordered(sorted(found))
 
 
+def outcomes(store: Store, run: Run) -> Iterator[tuple[str, TaskRun]]:
+    """Yield the same, task by task, and of a run that has ended in no order."""
+    if run.tasks is None:
+        yield from task_runs(store, run).items()
+        return
+    for name, one in tree.each(store.tree, run.tasks):
+        if isinstance(one, TaskRun):
+            yield name, one
+
+
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     """Return the run that is meant: a run itself, or the newest one of a workflow's deploy.
 

@@ -14,11 +14,10 @@ from itertools import chain, islice
 from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, some
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import Blob, Run, TaskRun
 from ork.objects.value import Value, replace
-from ork.store.contents import task_runs
+from ork.store.contents import outcomes, task_runs
 from ork.store.runs import PAGE_RUNS, RunEntry, failed_hooks, tags_of
 from ork.store.store import Store
 
@@ -142,14 +141,11 @@ def is_partial(store: Store, run: Run) -> bool:
     """Say whether tasks were left out of a run by a selection; no more is read than that takes."""
     if run.selected is None:
         return False
-    if run.tasks is None:
-        return _is_partial(run, task_runs(store, run).values())
-    outcomes = (one for _, one in tree.each(store.tree, run.tasks))
-    return _is_partial(run, (one for one in outcomes if isinstance(one, TaskRun)))
+    return _is_partial(run, (one for _, one in outcomes(store, run)))
 
 
-def _is_partial(run: Run, outcomes: Iterable[TaskRun]) -> bool:
-    left_out = (one.state == "skipped" and not one.is_unmet for one in outcomes)
+def _is_partial(run: Run, taskruns: Iterable[TaskRun]) -> bool:
+    left_out = (one.state == "skipped" and not one.is_unmet for one in taskruns)
     return run.selected is not None and any(left_out)
 
 

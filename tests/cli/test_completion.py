@@ -93,6 +93,7 @@ def test_names_come_from_the_store(ready, golden):
         ("ork log --since ", []),
         ("ork runs --until ", []),
         ("ork runs --trigger s", ["schedule"]),
+        ("ork runs etl --ta", ["--tasks"]),
         ("ork push --runs ", ["all", "none"]),
         ("ork init --store s", ["sqlite:", "s3:"]),
         ("ork clone there --store s", ["sqlite:"]),

@@ -178,6 +178,7 @@ READING: dict[str, list[Case]] = {
         "runs --status failed",
         "runs --containing etl~3:load",
         "runs --snapshot etl~3",
+        "runs etl --tasks",
         "runs etl:extract",
         "runs etl:load",
     ),

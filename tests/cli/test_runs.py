@@ -1,12 +1,17 @@
 """ork runs"""
 
 import json
+from datetime import timedelta
 
 import pytest
 
+from ork.objects.kinds import SECOND
 from ork.objects.value import replace
-from ork.store.resolve import number_ref
+from ork.store.resolve import number_ref, resolve
 from ork.store.runs import runs as runs_of
+from tests.cli.screen import TERMINAL, on_terminal
+from tests.runs import outcome, write_run
+from tests.stores import NOON
 
 
 def test_runs_newest_first(ran, golden, masked):
@@ -388,3 +393,107 @@ def test_why_a_run_failed_is_read_beside_its_parameters(ork, terminal):
     lines = terminal("--color", "never", "runs").splitlines()
     assert 'channel="beta"' in lines[0]
     assert lines[1:] == ["    a: exited with code 3"]
+
+
+MANY = """\
+name: etl
+tasks:
+  fetch: {executor: process, command: "true"}
+  reconcile_customers_with_the_ledger: {executor: process, command: "true", depends_on: [fetch]}
+  publish: {executor: process, command: "true", depends_on: [fetch]}
+  report: {executor: process, command: "true", depends_on: [publish]}
+  never: {executor: process, command: "true", depends_on: [report]}
+"""
+
+
+@pytest.fixture
+def timed(ork, opened):
+    """A workflow with 14 runs, since the eleventh of which one task is slow, and one is fast."""
+    ork.write("etl.yaml", MANY)
+    assert ork("deploy", "etl.yaml").code == 0
+    store = opened()
+    head = resolve(store, "etl", now=NOON)
+    oids = store.snapshot(head.snapshot).tasks
+    for number in range(1, 15):
+        late = number > 10
+        took = {
+            "fetch": 3.0 + number % 3 / 10,
+            "reconcile_customers_with_the_ledger": (125 if late else 61) + number % 4,
+            "publish": 9.0 if number != 12 else 40.0,
+            "report": 0.4 if late else 4.1,
+        }
+        states = {name: took_so_long(oids[name], seconds) for name, seconds in took.items()}
+        states["never"] = outcome(oids["never"], "upstream_failed")
+        if number in (3, 8):
+            states["publish"] = outcome(oids["publish"], "failed")
+        write_run(store, head.oid, states, created=NOON + timedelta(hours=number))
+    return ork
+
+
+def took_so_long(oid, seconds):
+    """Return the outcome of a task that succeeded, in so many seconds, when it was tried again."""
+    one = outcome(oid)
+    failed = replace(one.attempts[0], state="failed", duration=300 * SECOND)
+    good = replace(one.attempts[0], number=2, duration=round(seconds * SECOND))
+    return replace(one, attempts=(failed, good))
+
+
+def test_how_long_each_task_takes_and_which_got_slower(timed, golden):
+    result = timed("runs", "etl", "--tasks")
+    assert (result.code, result.err) == (0, "")
+    golden("runs/tasks.txt", result.out)
+    golden("runs/tasks.json", timed("runs", "etl", "--tasks", "--json").out)
+    assert timed("runs", "--tasks").out == timed("runs", "@", "--tasks").out == result.out
+    assert "since" not in timed("runs", "etl", "--tasks", "-n", "4").out
+    assert "14 runs" in timed("runs", "etl", "--tasks", "--since", "2026-11-01").out
+    for nothing in (["-n", "0"], ["--status", "cancelled"]):
+        none = timed("runs", "etl", "--tasks", *nothing)
+        assert (none.out, none.err) == ("", "no runs\n")
+    wrong = timed("runs", "etl:fetch", "--tasks")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "hint: `ork runs etl:fetch` tells of this task, run by run" in wrong.err
+    assert timed("runs", "elt", "--tasks").code == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wide", [60, 100, 160])
+def test_times_of_tasks_on_terminals_of_any_width(timed, golden, wide):
+    timed.environ |= TERMINAL
+    window = on_terminal(timed, wide, "runs", "etl", "--tasks")
+    assert not window.broken
+    golden(f"runs/tasks.{wide}.txt", window.text)
+
+
+def test_a_task_is_timed_by_what_it_executed_itself(ork):
+    ork.write(
+        "etl.yaml",
+        """
+        name: etl
+        tasks:
+          a: {executor: process, command: "echo 'ORK_OUTPUT:1'"}
+          b: {executor: process, command: 'test -e ready', depends_on: [a]}
+        """,
+    )
+
+    def counts():
+        rows = json.loads(ork("runs", "etl", "--tasks", "--json").out)["data"]
+        return {row["task"]: (row["succeeded"], row["failed"]) for row in rows}
+
+    assert ork("run", "etl.yaml").code == 1
+    assert counts() == {"a": (1, 0), "b": (0, 1)}
+    ork.write("ready", "")
+    assert ork("retry", "etl").code == 0
+    assert counts() == {"a": (1, 0), "b": (1, 0)}
+    assert ork("run", "etl", "--only", "b").code == 0
+    assert counts() == {"a": (1, 0), "b": (2, 0)}
+
+
+def test_tasks_are_timed_through_their_renames(ran, edit):
+    edit("etl.yaml", "load:", "store:")
+    assert ran("run", "etl.yaml").code == 1
+    assert ran("mv", "etl", "elt").code == 0
+    rows = json.loads(ran("runs", "elt", "--tasks", "--json").out)["data"]
+    assert {row["task"]: (row["succeeded"], row["failed"]) for row in rows} == {
+        "extract": (3, 0),
+        "store": (1, 2),
+    }

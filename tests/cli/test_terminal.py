@@ -144,6 +144,7 @@ VIEWS = [
     ["show", "naughty#1"],
     ["show", "naughty#1:first"],
     ["runs"],
+    ["runs", "naughty", "--tasks"],
     ["ls-tree", "naughty"],
     ["diff", "naughty~1", "naughty"],
     ["diff", "naughty~1", "naughty", "-p"],

@@ -31,7 +31,7 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.store.resolve import Resolved, present_name
+from ork.store.resolve import Resolved, only_workflow, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry
 from ork.store.store import Store
@@ -60,6 +60,10 @@ def runs(
             help="A workflow, or one task of it over time; all workflows when left out.",
         ),
     ] = None,
+    by_task: Annotated[
+        bool,
+        typer.Option("--tasks", help="How long each task usually takes, and which got slower."),
+    ] = False,
     limit: shared.Limit = None,
     status: Annotated[
         list[str] | None,
@@ -109,6 +113,12 @@ def runs(
     the reason, and what was new there, against the run below: its definition, its code, its output.
     It is followed through its renames. `ork log etl:load` lists the deploys that changed it.
 
+    With --tasks there is a line for each task of the newest version: how long it usually takes,
+    which is the median of the attempts that succeeded, how long the last of these took, in how many
+    runs it failed, and since which run it is slower or faster. Tasks that have become slower come
+    first, then those that take longest. What an earlier run gave does not count. The newest 20 runs
+    tell, or those that -n, --since and the like choose.
+
     With --containing a task or file counts under whatever name it ran, also unattached and in other
     workflows. A task that was kept, left out or skipped was not executed.
 
@@ -117,6 +127,7 @@ def runs(
         ork runs etl -n 10 --status failed,interrupted
         ork runs --author ada --trigger retry --since 2d
         ork runs etl:load
+        ork runs etl --tasks
         ork runs --containing etl~1:load
         ork runs etl -i day=2026-11-01
     """
@@ -132,7 +143,9 @@ def runs(
         params = shared.parse_given(inputs)
         had = having(store, params)
     task = None
-    if workflow and ":" in workflow:
+    if by_task:
+        workflow = _of_all_tasks(store, workflow)
+    elif workflow and ":" in workflow:
         from ork.history.tasks import workflow_and_task
 
         workflow, task = workflow_and_task(store, workflow)
@@ -153,7 +166,7 @@ def runs(
     found = runs(
         store,
         workflow,
-        limit=None if task else limit,
+        limit=None if task or by_task else limit,
         states=() if task else states,
         since=begin,
         until=end,
@@ -164,7 +177,17 @@ def runs(
         without=() if with_archived else put_away,
     )
     lines: Iterator[Line]
-    if workflow and task:
+    if workflow and by_task:
+        from ork.cli.runs.task import task_times_view
+        from ork.history.tasks import TIMED_RUNS, task_times
+
+        some_runs = TIMED_RUNS if limit is None and not since else limit
+        times = task_times(store, found, workflow, limit=some_runs)
+        if as_json:
+            session.print_json("task-times", times)
+            return
+        lines = task_times_view(times, session)
+    elif workflow and task:
         from ork.cli.runs.task import task_rows_view
         from ork.history.tasks import refuse_unknown, task_history, task_rows
 
@@ -192,6 +215,14 @@ def runs(
         session.say(["no runs"], *_what_is_wrong(store, workflow, params, triggers))
         return
     session.print(chain([first], lines), page=True)
+
+
+def _of_all_tasks(store: Store, workflow: str | None) -> str:
+    """Return the workflow that is named, else the only one; raise UsageError for one task of it."""
+    if workflow and ":" in workflow:
+        hint = f"`ork runs {workflow}` tells of this task, run by run"
+        raise UsageError("--tasks tells of all tasks: name a workflow alone", hint=hint)
+    return only_workflow(store) if workflow in (None, "@") else workflow
 
 
 def _what_is_wrong(

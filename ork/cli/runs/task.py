@@ -1,13 +1,13 @@
-"""ork runs WORKFLOW:TASK: one task over time, a line for each run"""
+"""ork runs WORKFLOW:TASK and --tasks: one task over time, a line for each run, or all, one each"""
 
 from collections.abc import Iterable, Iterator
 
 from ork.cli.runs.list import VALUE_CHARS_MAX
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import Row, aligned
+from ork.cli.screen.parts import Row, aligned, is_narrow
 from ork.cli.session import Session
-from ork.history.tasks import TaskRow
+from ork.history.tasks import TaskRow, TaskTimes
 from ork.logs.begun import Beginnings
 from ork.store.verdict import taint, taint_text
 
@@ -45,3 +45,20 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
         return cells, rest, reason
 
     return aligned(map(shown, rows), width)
+
+
+def task_times_view(times: Iterable[TaskTimes], session: Session) -> Iterator[Line]:
+    """Yield one line per task: how long it usually takes, and the last time, and what is new."""
+    narrow = is_narrow(session.width)
+
+    def shown(one: TaskTimes) -> Row:
+        executed = one.succeeded + one.failed
+        rest = f"  usually {human.duration(one.median):>7}  last {human.duration(one.last):>7}"
+        rest += "" if narrow else f"  {human.count(executed, 'run'):>8}"
+        told = [f"failed {one.failed} of {executed}"] if one.failed else []
+        if one.since:
+            word = "slower" if one.slower > 0 else "faster"
+            told.append(f"{word} since {one.since}: {human.duration(one.before)} before")
+        return [(one.task, "name")], [rest], "  ".join(told)
+
+    return aligned(map(shown, times), session.width)
