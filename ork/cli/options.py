@@ -126,7 +126,7 @@ Logs = Annotated[
     bool, typer.Option("--logs", help="Print what each task has printed, when it ends.")
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Print warnings alone, and how it ended if it failed.")
+    bool, typer.Option("-q", "--quiet", help="Print only warnings, and what went wrong.")
 ]
 
 

@@ -342,3 +342,19 @@ def test_what_seems_to_be_a_mistake_is_told_when_it_is_new(ork) -> None:
     ork.write("w.yaml", text)
     (done,) = json.loads(ork("deploy", "--json").out)["data"]
     assert [one["message"] for one in done["warnings"]] == ["this task has no input `day`"]
+
+
+def test_quiet_tells_only_of_what_may_be_wrong(etl, edit):
+    result = etl("deploy", "etl.yaml", "-q")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = etl("deploy", "etl.yaml", "--quiet", "-m", "the same")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert "--quiet and --json exclude" in etl("deploy", "-q", "--json").err
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "etl.yaml").code == 0
+    assert etl("rollback", "etl", "etl~1").code == 0
+    result = etl("deploy", "etl.yaml", "-q", "--skip-behind")
+    assert result.out.startswith("etl is left out: etl.yaml is ")
+    edit("etl.yaml", "timeout: 600", "timeout: zero")
+    result = etl("deploy", "etl.yaml", "-q")
+    assert (result.code, result.out) == (3, "") and "timeout" in result.err

@@ -155,3 +155,17 @@ def test_an_example_that_is_not_there(ork):
     refused = ork("init", "--example", "nope")
     assert (refused.code, "penguins, shell, empty" in refused.err) == (2, True)
     assert ork("init", "--example", "shell", "--from", "x").code == 2
+
+
+def test_quiet_makes_the_same_without_a_word(etl, tmp_path):
+    for words in (["there", "--example", "shell"], [], []):
+        result = etl("init", "-q", *words)
+        assert (result.code, result.out, result.err) == (0, "", "")
+    assert (etl.folder / "there" / ".ork").is_dir() and list((etl.folder / "there").glob("*.yaml"))
+    assert etl("run", "etl.yaml").code == 0
+    assert etl("backup", str(tmp_path / "kept")).code == 0
+    result = etl("init", "--quiet", "--from", str(tmp_path / "kept"), str(tmp_path / "again"))
+    assert (result.code, result.out) == (0, "")
+    assert "next: " not in result.err and (tmp_path / "again" / ".ork").is_dir()
+    result = etl("init", "-q", "--from", str(tmp_path / "kept"), str(tmp_path / "again"))
+    assert (result.code, result.out) == (3, "") and result.err.startswith("error: ")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.backends.address import Address, parse_url, public
-from ork.cli.options import AllowSecret, Files, Json, Move, at_most_one, files_of
+from ork.cli.options import AllowSecret, Files, Json, Move, Quiet, at_most_one, files_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, hint_line, next_line, note_line
 from ork.cli.screen.parts import column, quoted
@@ -59,6 +59,7 @@ def init(
             metavar="penguins|shell|empty", help="Write a small project that runs, to begin with."
         ),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a store: an empty one, or of a backup.
 
@@ -88,6 +89,7 @@ def init(
         ork init --store sqlite:../team.db third
     """
     session: Session = ctx.obj
+    session.quiet = quiet
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     if backup is not None and example is not None:
@@ -121,14 +123,17 @@ def init(
         workflows = sum(1 for _ in backend.survey("workflows/"))
     session.started_in /= root  # for what is to be typed next
     has = f": {count(workflows, 'workflow')}" if workflows else ""
-    session.print([[f"{verb} {place or store}{has}"]])
-    if not existed and not place:
+    if not quiet:
+        session.print([[f"{verb} {place or store}{has}"]])
+    if not existed and not place and not quiet:
         told = "history is kept there and nowhere else"
         if (location.project_of(store.parent) / ".git").exists():
             told = "git ignores it: `git clean -fdx` deletes all history"
         session.say(note_line(f"{told}; `ork backup FILE` copies it"))
     if place and url:
         session.say(*_password(url))
+    if quiet:
+        return
     if written:
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
         told = f"`ork run {shlex.quote(os.path.relpath(written[0], root))}`"
@@ -149,7 +154,9 @@ def _init_from(
     session.started_in /= root
     place = location.elsewhere(store, environ=environ) or store
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
-    session.print([[f"Made a store of {quoted(public(backup))} in {place}: {', '.join(parts)}"]])
+    if not session.quiet:
+        made_of = quoted(public(backup))
+        session.print([[f"Made a store of {made_of} in {place}: {', '.join(parts)}"]])
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
         session.say(note_line(f"{wrong}: `ork fsck` names them"))
@@ -158,7 +165,8 @@ def _init_from(
         session.say(*_password(address.at))
     with closing(location.open_unchecked(store, environ=environ)) as made:
         session.say(*_both_fire(made))
-    session.say(next_line(_HISTORY))
+    if not session.quiet:
+        session.say(next_line(_HISTORY))
 
 
 def _password(url: str) -> Iterator[Line]:
@@ -197,6 +205,7 @@ def deploy(
         bool,
         typer.Option("--skip-behind", help="Leave out files that are as in an older version."),
     ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Keep the present version of a workflow.
@@ -229,6 +238,8 @@ def deploy(
     from ork.worktree.lookup import no_file_in
 
     session: Session = ctx.obj
+    at_most_one({"--quiet": quiet, "--json": as_json})
+    session.quiet = quiet
     session.use_project_of(files or ())
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
@@ -268,9 +279,12 @@ def deploy(
     session.print(
         _left_out(one, loaded.path) if one.left_out else deploy_line(one, store)
         for one, loaded in zip(done, checked, strict=True)
+        if one.left_out or not quiet
     )
     for one in done:
         session.say(*warnings_of(one))
+    if quiet:
+        return
     session.say(*without_message(done, message))
     if folders := [path for path in files or () if path.is_dir()]:
         for name, path in gone(store, folders).items():
