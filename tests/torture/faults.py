@@ -1777,9 +1777,23 @@ FAULTS = (
     Fault(
         "a task over time ends at its rename",
         "ork/history/tasks.py",
-        "self.name = old_name",
-        "return None",
+        "self.there[name] = old_name",
+        "pass",
         ("cli/test_runs.py::test_a_task_over_time_is_followed_through_its_renames",),
+    ),
+    Fault(
+        "what differs by chance has become slower",
+        "ork/history/tasks.py",
+        "return at if abs(since - before) >= least else None",
+        "return at",
+        ("history/test_tasks.py::test_what_differs_a_lot_each_time_is_noise",),
+    ),
+    Fault(
+        "what an attempt took that failed is how long a task takes",
+        "ork/history/tasks.py",
+        "one.attempts[-1].seconds",
+        "one.attempts[0].seconds",
+        ("cli/test_runs.py::test_how_long_each_task_takes_and_which_got_slower",),
     ),
     Fault(
         "the newest of several runs is retried first",
