@@ -72,9 +72,11 @@ def grep(
         if before != here and one.name and pattern.search(one.name):
             yield of_it()
         before = here
-        is_named = one.field is not None and pattern.search(one.field)  # told at its first line
         for number, line in enumerate([] if one.text is None else one.text.split("\n"), 1):
-            if pattern.search(line) or (is_named and number == 1):
+            told = [line]
+            if one.field is not None and number == 1:  # it tells of the path as well
+                told += [one.field, f"{one.field}: {line}"]
+            if any(map(pattern.search, told)):
                 at = number if one.kind == "file" else None
                 yield of_it(field=one.field, line=at, text=line.removesuffix("\r"))
 

@@ -1,6 +1,7 @@
 """The texts of a definition: settings, parameters, fields of tasks, code files.
 
 A value counts as it is shown, a text without its quotes; files that are no text are passed over.
+The workflow file as it was written is none of them: how it spells a value is no part of a version.
 """
 
 from __future__ import annotations
@@ -44,11 +45,19 @@ class Text(NamedTuple):
     field: str | None
     text: str | None
 
+    @property
+    def printed(self) -> str:
+        """The path of a value with the value, as a search prints it."""
+        return ": ".join(part for part in (self.field, self.text) if part is not None)
+
 
 def counts_otherwise(store: Store, text: str, old: Deploy | None, new: Deploy) -> bool:
-    """Say whether a deploy has a text more often, or less, than the one before it."""
+    """Say whether a deploy has a text more often, or less, than the one before it.
+
+    Looked at is what `grep` prints: names of tasks and code files, paths, values, lines of code.
+    """
     after = store.snapshot(new.snapshot)
-    sides: list[Iterable[Piece]] = [(), _pieces(after, new.settings)]
+    sides = [[], [*_pieces(after, new.settings)]]
     if old is not None:
         before = store.snapshot(old.snapshot)
         tasks, files = changes(before.tasks, after.tasks), changes(before.files, after.files)
@@ -60,9 +69,12 @@ def counts_otherwise(store: Store, text: str, old: Deploy | None, new: Deploy) -
             ]
             for at, (here, deploy) in enumerate(((before, old), (after, new)))
         ]
+    pieces = [(at, one) for at, side in enumerate(sides) for one in side]
     counts = Counter[int]()
-    for at, one in texts_of(store, ((at, one) for at, side in enumerate(sides) for one in side)):
-        counts[at] += (one.text or "").count(text)
+    for at, piece in pieces:
+        counts[at] += (piece.name or "").count(text)
+    for at, one in texts_of(store, pieces):
+        counts[at] += one.printed.count(text)
     return counts[0] != counts[1]
 
 

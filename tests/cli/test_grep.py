@@ -42,6 +42,7 @@ def test_nothing_is_found(ran):
         (("exit", "etl.yaml"), ["file:etl.yaml:load.sh:3"]),
         (("^etl$",), ["etl"]),
         (("timeout",), ["etl:extract:timeout"]),
+        (("timeout: 6",), ["etl:extract:timeout"]),
     ],
 )
 def test_what_is_searched_may_be_named(ran, words, found):
@@ -97,7 +98,8 @@ def test_the_deploys_that_brought_a_text_or_took_it_away(ran, edit):
         return [entry["deploy"]["message"].partition("\n")[0] for entry in data]
 
     assert messages("-S", "exit 7") == ["Break it"]
-    assert messages("etl", "-S", "timeout") == []
+    assert messages("etl", "-S", "timeout") == ["Wait longer"]
+    assert messages("etl", "-S", "timeout: 600") == ["Wait longer"]
     assert messages("etl", "-S", "600") == ["Wait longer"]
     assert messages("etl", "-S", "@daily") == [
         'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py'
@@ -109,7 +111,11 @@ def test_the_deploys_that_brought_a_text_or_took_it_away(ran, edit):
     assert ran("deploy", "etl.yaml", "-m", "Rename").code == 0
     assert messages("-S", "./load.sh") == ["First"]
     assert messages("-S", "exit 7", "etl:load.sh") == ["Twice", "Break it"]
-    assert ran("log", "-S", "nowhere").err == "no deploys\n"
+    assert messages("etl", "-S", "store") == ["Rename"]
+    assert ran("log", "-S", "nowhere").err.splitlines() == [
+        "no deploys",
+        "hint: values are searched as `ork grep` prints them: 60 for `1m`",
+    ]
 
 
 def test_other_words_for_it_lead_there(ran):

@@ -48,8 +48,11 @@ def grep(
     field of each task and each line of code, and prints WORKFLOW:TASK:FIELD: or WORKFLOW:PATH:LINE:
     before each line that has it. Archived workflows are searched if they are named.
 
-    `ork log --grep` looks into messages, `ork log -S` tells which deploys brought a text or took it
-    away.
+    Values are searched as they are printed: `timeout: 1m` is 60. etl: searches the text of the
+    workflow file as somebody wrote it, with comments.
+
+    `ork log -S` tells which deploys brought a text or took it away: all that is searched here but
+    names of workflows and tags. `ork log --grep` looks into messages.
 
     Exit codes: 0 something was found; 1 nothing.
 

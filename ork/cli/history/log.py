@@ -57,7 +57,8 @@ def log(
         typer.Option(
             "-S",
             metavar="TEXT",
-            help="Only deploys that brought this text or took it away, in definition or code.",
+            help="Only deploys that brought this text or took it away, in definition or code as "
+            "`ork grep` prints them.",
         ),
     ] = None,
     as_json: Json = False,
@@ -131,6 +132,8 @@ def log(
     first = next(entries, None)
     if first is None:
         session.say([f"no deploy changed {' or '.join(names)}" if names else "no deploys"])
+        if text:
+            session.say(hint_line("values are searched as `ork grep` prints them: 60 for `1m`"))
         return
     entries = chain([first], entries)
     oldest: list[LogEntry] = []
