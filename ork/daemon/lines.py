@@ -24,7 +24,7 @@ from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived, former_in, former_names
-from ork.store.runs import first_id, slot_text
+from ork.store.runs import first_id, records_of, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
@@ -288,9 +288,8 @@ def going(store: Store, line: Line, known: Decided | None, run: Run) -> Going:
     """Return the newest run of a line as whoever decides about slots sees it."""
     if line.schedule.after_failure == "fire" or run.ended is None:
         return Going(name=run.name, created=run.created, ended=run.ended)
-    first, until = run, _over(store, line.workflow, known, run)
-    while first.previous is not None:
-        first = store.get(Run, first.previous, keep=False)
+    *_, first = records_of(store, run)
+    until = _over(store, line.workflow, known, run)
     return Going(
         name=run.name, created=run.created, ended=first.ended, until=until, holds=until is None
     )

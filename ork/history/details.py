@@ -24,7 +24,15 @@ from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
-from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, tags_of
+from ork.store.runs import (
+    Hook,
+    OfRun,
+    RunEntry,
+    RunWithOutputs,
+    hooks_of,
+    records_of,
+    tags_of,
+)
 from ork.store.store import Store
 from ork.store.verdict import taint_text, tainted
 
@@ -198,12 +206,7 @@ def python_of(store: Store, run: Run, taskrun: TaskRun) -> str | None:
 
 def retried_at(store: Store, run: Run) -> list[datetime]:
     """Return when a run had ended before each of its retries."""
-    found = []
-    while run.previous is not None:
-        run = store.get(Run, run.previous)
-        if run.ended is not None:
-            found.append(run.ended)
-    return found
+    return [one.ended for one in islice(records_of(store, run), 1, None) if one.ended is not None]
 
 
 def waited(taskrun: TaskRun, retried: Collection[datetime]) -> float:

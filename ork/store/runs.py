@@ -243,8 +243,8 @@ def runs(
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    With `having` those of which it says so. `triggers` say why they began, those that were
-    tried again as well, an imported one with a word of its own.
+    With `having` those of which it says so. `triggers` say why they began, an imported one with a
+    word of its own; `triggers` and `author` count for the first time and for each retry.
 
     Of runs that have the task of `executed` those that executed it, and of a snapshot or a file
     those that have it.
@@ -282,8 +282,8 @@ def runs(
         one
         for one in entries
         if (not states or one.run.state in states)
-        and (not triggers or any(why in triggers for why in _began_by(store, one.run)))
-        and (author is None or author.search(one.run.author))
+        and (not triggers or any(it.trigger in triggers for it in records_of(store, one.run)))
+        and (author is None or any(author.search(it.author) for it in records_of(store, one.run)))
         and (having is None or having(one.run))
     )
     if named and executed and executed.kind == "task":
@@ -291,12 +291,12 @@ def runs(
     yield from islice(entries, limit)
 
 
-def _began_by(store: Store, run: Run) -> Iterator[str]:
-    """Yield why a run began; of one that was tried again also why it did the first time."""
-    yield run.trigger
+def records_of(store: Store, run: Run) -> Iterator[Run]:
+    """Yield a run and then, newest first, what it was before each of its retries."""
+    yield run
     while run.previous is not None:
         run = store.get(Run, run.previous, keep=False)
-    yield run.trigger
+        yield run
 
 
 def newest_of(store: Store, workflows: Iterable[str], limit: int) -> dict[str, list[Run]]:

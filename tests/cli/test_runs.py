@@ -35,13 +35,21 @@ def test_runs_by_who_began_them_and_why(ran):
     ran.environ["ORK_AUTHOR_NAME"] = "Bob"
     assert (ran("run", "etl~1").code, ran("retry", "etl#2").code) == (0, 1)
     assert listed(ran, "--author", "^Bob") == ["etl#3", "etl#2"]
-    assert listed(ran, "--author", "Ada", "etl") == ["etl#1"]
+    assert listed(ran, "--author", "Ada", "etl") == ["etl#2", "etl#1"]
     assert listed(ran, "--trigger", "retry") == ["etl#2"]
     assert listed(ran, "--trigger", "run,schedule") == ["etl#3", "etl#2", "etl#1"]
     assert listed(ran, "--trigger", "queue") == []
     assert listed(ran, "--status", "failed,success") == ["etl#3", "etl#2", "etl#1"]
     assert ran("runs", "--status", "failed,broken").code == 2
-    assert "  by a retry\n" in ran("show", "etl#2").out
+    ran.environ["ORK_AUTHOR_NAME"] = "Cy"
+    assert ran("retry", "etl#2").code == 1
+    assert ran("retry", "etl#2").code == 1
+    for who in ("Ada", "Bob", "Cy"):
+        assert listed(ran, "--author", who, "--trigger", "retry") == ["etl#2"]
+    shown = [line.split() for line in ran("show", "etl#2").out.splitlines()]
+    author, retried = (line for line in shown if line and line[0] in ("author", "retried"))
+    assert author[1:4] == ["Ada", "Lovelace", "<ada@example.org>"]
+    assert [word for word in retried if word in ("Ada", "Bob", "Cy")] == ["Bob", "Cy"]
 
 
 def test_runs_of_all_workflows_are_merged_by_time(ran):

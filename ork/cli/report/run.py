@@ -23,6 +23,7 @@ from ork.objects.canonical import Json, Oid, indented
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.resolve import resolve
+from ork.store.runs import records_of
 from ork.store.store import Store
 from ork.store.verdict import tainted
 
@@ -40,6 +41,7 @@ def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, 
     report = RunReport(
         details=details,
         deploy=store.get(Deploy, run.deploy) if run.deploy else None,
+        records=tuple(records_of(store, run))[::-1],
         environment=store.value(run.environment) if run.environment else None,
         failures=_failures(store, details),
         going={name: (since, now) for name, since in _begun(store, details)},
@@ -64,6 +66,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
 
     details: RunDetails
     deploy: Deploy | None
+    records: tuple[Run, ...]  # the run as it began, and after each retry
     environment: Json
     failures: list[tuple[Failure, ...]]  # those that failed alike together
     going: Mapping[str, tuple[datetime, datetime]]  # task that runs -> since when, and now
@@ -89,6 +92,11 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     def outcomes(self) -> list[tuple[tuple[str, str], int]]:
         """How many tasks came out how: state and word."""
         return human.outcomes(self.taskruns.values())
+
+    @property
+    def people(self) -> tuple[list[str], list[str]]:
+        """Who began it, and who retried it."""
+        return human.people(self.records[:1]), human.people(self.records[1:])
 
     @property
     def graph(self) -> Graph:

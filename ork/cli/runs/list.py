@@ -33,7 +33,7 @@ from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, Ta
 from ork.objects.value import replace
 from ork.store.resolve import Resolved, only_workflow, present_name
 from ork.store.revision import parse_span
-from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry
+from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry, records_of
 from ork.store.store import Store
 from ork.store.verdict import in_full, is_partial, taint, taint_text, tainted
 from ork.worktree.lookup import look_up
@@ -120,7 +120,8 @@ def runs(
     tell, or those that -n, --since and the like choose.
 
     With --containing a task or file counts under whatever name it ran, also unattached and in other
-    workflows. A task that was kept, left out or skipped was not executed.
+    workflows. A task that was kept, left out or skipped was not executed. --author and --trigger
+    find who began a run, and why, and those who retried it.
 
     \b
     Example:
@@ -368,9 +369,11 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         *_of_deploy(store, run.deploy),
         *[(f" @{tag}", "tag") for tag in details.tags],
     ]
-    by = human.BEGAN_BY.get(run.trigger) if run.trigger != "run" else None
-    where = f" on {run.host}" if run.host else ""
-    yield [("author   ", "label"), run.author, where, f"  {by}" if by else ""]
+    *retries, first = records_of(store, run)
+    by = human.BEGAN_BY.get(first.trigger) if first.trigger != "run" else None
+    yield [("author   ", "label"), *human.people([first]), f"  {by}" if by else ""]
+    if retries:
+        yield [("retried  ", "label"), "by ", ", ".join(human.people(reversed(retries)))]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = ", took " if run.ended else ", goes on for "

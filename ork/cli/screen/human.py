@@ -72,6 +72,12 @@ def mark(taskrun: TaskRun) -> str:
     return outcome(taskrun) if taskrun.state == "skipped" else MARKS[taskrun.state]
 
 
+def people(records: Iterable[Run]) -> list[str]:
+    """Return who began a run or retried it, and where: each once."""
+    who = (f"{one.author} on {one.host}" if one.host else one.author for one in records)
+    return list(dict.fromkeys(who))
+
+
 def near(time: datetime, now: datetime, *, short: bool = False) -> str:
     """Return how far a moment is from now: "2 hours ago", "in 2 hours", in short "2h ago"."""
     seconds = int((now - time).total_seconds())
