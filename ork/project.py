@@ -69,7 +69,7 @@ from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_tr
 from ork.store.store import Stamp, Store
 from ork.store.verdict import in_full
 from ork.worktree.load import Loaded
-from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up
+from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up, look_up_or_read
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored, restore, restore_all
 from ork.zone import now_here
@@ -434,11 +434,12 @@ class Project:
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
-        `containing` names a task that they executed, "etl:load", or a code file that they have;
-        `snapshot` a definition; `params` are values that they were given, or texts of these, as
-        after `ork run -i`. Raises NotFound for a parameter that there has never been, UsageError
-        for a value that it cannot have. `author` is a regular expression, `triggers` why they
-        began: "run", "retry", "schedule", "queue", "bisect"; NotFound for what none began by.
+        `containing` names a task that they executed, "etl:load", or a code file that they have,
+        perhaps by its path on disk; `snapshot` a definition; `params` are values that they were
+        given, or texts of these, as after `ork run -i`. Raises NotFound for a parameter that there
+        has never been, UsageError for a value that it cannot have. `author` is a regular
+        expression, `triggers` why they began: "run", "retry", "schedule", "queue", "bisect";
+        NotFound for what none began by.
 
         With `with_outputs` each is a RunWithOutputs: `outputs` of it are what its tasks gave, and
         `to_pandas()` has a column for each field of these, `outputs.load.loaded`.
@@ -449,7 +450,9 @@ class Project:
         name = None if workflow is None else _workflow(workflow)
         executed = wanted(
             self.store,
-            containing=self.resolve(containing) if containing else None,
+            containing=look_up_or_read(self.store, as_revision(containing), now=now_here())
+            if containing
+            else None,
             snapshot=self.resolve(snapshot) if snapshot else None,
         )
         begin, end = parse_span(since, until, now_here())

@@ -448,7 +448,8 @@ def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> Resolved
     if not known:
         raise NotFound(
             f"{parsed.text!r} is not a revision: nothing was fetched from a remote {remote!r}",
-            hint=f"{grammar.FORMS}; `ork remote` lists remotes, `ork fetch` looks at one",
+            hint=f"{grammar.FORMS}; a code file is REV:{base}; `ork remote` lists remotes, and "
+            "`ork fetch` looks at one",
         )
     raise NotFound(
         f"{remote} had no workflow {name!r} when it was last looked at",

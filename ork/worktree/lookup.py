@@ -10,14 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, NotFound, UsageError
 from ork.objects.canonical import Json
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import Blob, Deploy, Packed
 from ork.store import revision as grammar
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
+from ork.worktree.folder import Root
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
@@ -70,6 +71,28 @@ def look_up(store: Store, text: str, *, now: datetime) -> Resolved:
     if parsed.path == "":
         return ResolvedObject(text=text, oid=found.oid, kind=found.kind, name="", of=found)
     return part_of(store, found, parsed.path) if parsed.path else found
+
+
+def look_up_or_read(store: Store, text: str, *, now: datetime) -> Resolved:
+    """Return what a revision means, or else what a file of this path holds, as a code file."""
+    try:
+        return look_up(store, text, now=now)
+    except (NotFound, InvalidInput):
+        if not is_other_file(text):
+            raise
+    held = Packed()
+    oid = held.add(Blob(Root(Path("/")).read(os.path.realpath(_path(text))).data))
+    store.hold(held)
+    return ResolvedObject(text=text, oid=oid, kind="blob")
+
+
+def is_other_file(text: str) -> bool:
+    """Say whether there is a file of this path that is not called as a workflow file is."""
+    return not text.endswith(ENDINGS) and os.path.isfile(_path(text))
+
+
+def _path(text: str) -> str:
+    return text.removeprefix("file:")
 
 
 def source_text(store: Store, found: Resolved) -> bytes:

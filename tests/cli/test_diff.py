@@ -335,6 +335,23 @@ def test_the_ends_of_a_range_are_of_one_workflow(history, revision, ends):
         assert ork("log", revision).out == ork("log", f"{ends[0]}..{ends[1]}").out
 
 
+def test_a_code_file_is_compared_with_one_on_disk(history, edit):
+    path = history.folder / "load.sh"
+    same = history("diff", "etl:load.sh", "load.sh", "--exit-code")
+    assert (same.code, same.out) == (0, "")
+    path.write_text(path.read_text() + "echo more\n")
+    for name in ("load.sh", "./load.sh", "file:load.sh", str(path)):
+        told = history("diff", "etl:load.sh", name, "--exit-code")
+        assert (told.code, told.out.splitlines()[-1]) == (1, "+echo more")
+    assert history("diff", "load.sh", "etl:load.sh").out.splitlines()[-1] == "-echo more"
+    (history.folder / "binary").write_bytes(bytes(range(256)) * 99)
+    told = history("diff", "etl:load.sh", "binary", "--exit-code")
+    assert (told.code, told.err) == (1, "etl:load.sh and binary differ, and are no texts\n")
+    assert history("diff", "etl:load.sh", "load.sh", "--stat").code == 2
+    assert history("diff", "etl", "load.sh").code == 3
+    assert "a code file is REV:sh/ared.sh" in history("diff", "etl", "sh/ared.sh").err
+
+
 def test_three_dots_are_for_a_diff(history):
     told = history("log", "etl~1...etl")
     assert told.code == 3

@@ -505,3 +505,15 @@ def test_tasks_are_timed_through_their_renames(ran, edit):
         "extract": (3, 0),
         "store": (1, 2),
     }
+
+
+@pytest.mark.parametrize("prefix", ["", "file:"])
+def test_runs_that_had_what_a_file_on_disk_holds(ran, edit, prefix):
+    (ran.folder / "kept").write_bytes((ran.folder / "load.sh").read_bytes())
+    edit("load.sh", "exit 7", "exit 9")
+    assert listed(ran, "--containing", f"{prefix}./load.sh") == []
+    assert listed(ran, "--containing", f"{prefix}kept") == listed(
+        ran, "--containing", "etl:load.sh"
+    )
+    assert listed(ran, "--containing", f"{prefix}kept") != []
+    assert ran("runs", "--containing", f"{prefix}nowhere").code == 3

@@ -13,7 +13,7 @@ from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
-from ork.worktree.lookup import as_revision, look_up, source_text
+from ork.worktree.lookup import as_revision, is_other_file, look_up, look_up_or_read, source_text
 
 if TYPE_CHECKING:
     from ork.cli.screen.line import Line
@@ -73,11 +73,11 @@ def diff(
     It also says which tasks can therefore give other results. A revision is a workflow, etl~1, a
     tag etl@v1, a run etl#57, an oid, or file:PATH, a file that need not be deployed; with :TASK or
     :PATH only this part is compared, with a colon alone the text of the workflow file, line by
-    line. A...B compares B with the newest deploy that is in both histories. One workflow alone is
-    compared with its file: the diff is what a deploy would change; of several without a name, all
-    whose files differ. Two runs are compared as runs, with --stat and --name-status what they
-    executed; `etl#56^{snapshot}` means only that. Of one task, as in the last example, all that
-    differs is shown.
+    line; etl#57:PATH may be compared with a file on disk. A...B compares B with the newest deploy
+    that is in both histories. One workflow alone is compared with its file: the diff is what a
+    deploy would change; of several without a name, all whose files differ. Two runs are compared as
+    runs, with --stat and --name-status what they executed; `etl#56^{snapshot}` means only that. Of
+    one task, as in the last example, all that differs is shown.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 
@@ -101,8 +101,13 @@ def diff(
     at_most_one({"--word-diff": word_diff, **given})
     at_most_one({"-p": patch, **given, "--json": False})  # which has all lines with -p
     form = next((name for name, on in forms.items() if on), output_format)
-    revisions, names, are_texts = _split_parts(*split_words(session.argv, words or []))
+    revisions, names = split_words(session.argv, words or [])
+    files = None if names else _files(session, revisions)
+    if files is None:
+        revisions, names, are_texts = _split_parts(revisions, names)
     asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
+    if files is not None:
+        raise typer.Exit(1 if _show_text(session, *files, asked) and exit_code else 0)
     if not (revisions or names or last) and (several := _several(session, asked)):
         raise typer.Exit(1 if _show_several(session, several, asked) and exit_code else 0)
     if len(revisions) == 2 and all(as_revision(text).startswith("file:") for text in revisions):
@@ -138,6 +143,15 @@ def split_words(
         if word == "--" and start >= 0 and tuple(words[start:]) == behind:
             return tuple(words[:start]), behind
     return tuple(words), ()
+
+
+def _files(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved] | None:
+    """Return the two ends if they are code files, and one of them is on disk."""
+    if len(revisions) != 2 or not any(map(is_other_file, revisions)):
+        return None
+    store, now = session.store, session.now()
+    before, after = (look_up_or_read(store, text, now=now) for text in revisions)
+    return (before, after) if before.kind == after.kind == "blob" else None
 
 
 def _split_parts(
@@ -277,12 +291,20 @@ def _each(session: Session, found: Sequence[Comparison], asked: Asked) -> "Itera
 
 def _show_text(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
     from ork.cli.diff.text import text_view
+    from ork.differences.lines import as_text
 
     if asked.names or asked.form != "text":
-        raise UsageError("the text of a workflow file is compared whole, and by lines alone")
-    old, new = (source_text(session.store, side) for side in (before, after))
+        raise UsageError("the text of a file is compared whole, and by lines alone")
+    store = session.store
+    old, new = (
+        store.blob(side.oid) if side.kind == "blob" else source_text(store, side)
+        for side in (before, after)
+    )
     if old == new:
         session.say([f"no difference between the texts of {before.text} and {after.text}"])
+    elif None in map(as_text, (old, new)):
+        session.say([f"{before.text} and {after.text} differ, and are no texts"])
+        return True
     session.print(text_view(old, new, words=asked.word_diff), page=True)
     return old != new
 

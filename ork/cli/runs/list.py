@@ -31,12 +31,12 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.store.resolve import Resolved, only_workflow, present_name
+from ork.store.resolve import only_workflow, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry, records_of
 from ork.store.store import Store
 from ork.store.verdict import in_full, is_partial, taint, taint_text, tainted
-from ork.worktree.lookup import look_up
+from ork.worktree.lookup import look_up, look_up_or_read
 
 if TYPE_CHECKING:
     from ork.history.details import RunDetails, TaskDetails
@@ -77,8 +77,8 @@ def runs(
         str | None,
         typer.Option(
             metavar="OBJECT",
-            help="Only runs that executed this task, or have this code file: REV:NAME, REV:PATH or "
-            "an oid.",
+            help="Only runs that executed this task, or have this code file: REV:NAME, REV:PATH, "
+            "an oid or a file on disk.",
         ),
     ] = None,
     snapshot: Annotated[
@@ -151,9 +151,6 @@ def runs(
 
         workflow, task = workflow_and_task(store, workflow)
 
-    def look(text: str | None) -> Resolved | None:
-        return look_up(store, text, now=now) if text else None
-
     own = f"{workflow}/" if workflow else ""
     kinds = ("archived", "queue", "tags")
     refs: dict[str, list[tuple[str, Oid]]] = {kind: [] for kind in kinds}
@@ -171,7 +168,11 @@ def runs(
         states=() if task else states,
         since=begin,
         until=end,
-        executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
+        executed=wanted(
+            store,
+            containing=look_up_or_read(store, containing, now=now) if containing else None,
+            snapshot=look_up(store, snapshot, now=now) if snapshot else None,
+        ),
         having=had,
         author=shared.matching(author),
         triggers=triggers,
