@@ -1,7 +1,7 @@
 """Which attempts have begun: a file of a run with a line for each that is about to start.
 
 So it is known of each that it has begun, and where its log begins. Another line tells of an attempt
-whose log could not be written to its end.
+whose log could not be written to its end. The file is as young as the last sign of its owner.
 """
 
 from __future__ import annotations
@@ -81,22 +81,25 @@ class Beginnings:
         return self._found
 
     def lasted(self, task: str, attempt: int, until: datetime) -> float:
-        """Return the seconds from the begin of an attempt to the last sign of life in its log.
+        """Return the seconds from the begin of an attempt to the last sign of life.
 
-        That was at a moment at the latest: the file of a copy is younger.
+        That is when it printed, or when the owner of the run has shown that it lived; at a moment
+        at the latest: the file of a copy is younger.
         """
         log = self.log(task, attempt)
-        if not (log and log.length) or self._found[task, attempt].log.length is not None:
-            return 0.0  # nothing was printed, or something by another
+        if log is None or self._found[task, attempt].log.length is not None:
+            return 0.0  # another one has followed it
+        started = self._found[task, attempt].started
+        paths = [f"{self._folder}/begun", *([log.path] if log.length else [])]
+        signs = [changed for path in paths if (changed := self._changed(path))]
+        return max(0.0, (min(max(signs, default=started), until) - started).total_seconds())
+
+    def _changed(self, path: str) -> datetime | None:
         try:
-            with opened(self._store, log.path) as file:
-                changed = file.changed()
+            with opened(self._store, path) as file:
+                return file.changed()
         except OSError:
-            return 0.0
-        if changed is None:
-            return 0.0
-        changed = min(changed, until)
-        return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
+            return None
 
     def log(self, task: str, attempt: int) -> kinds.Log | None:
         """Return the log of an attempt as long as it is now; None if it has not begun."""

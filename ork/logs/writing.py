@@ -78,6 +78,11 @@ class Slots:
         with suppress(OSError):
             os.write(self._begun, f"cut {attempt} {task} {why}\n".encode())
 
+    def show_life(self) -> None:
+        """Leave a sign that the owner of the run lives: the time of the file `begun`."""
+        with suppress(OSError):
+            os.utime(self._begun)
+
     def close(self) -> None:
         """Let go of what is open. Idempotent."""
         if self._begun >= 0:

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
+LIFE_SECONDS = 1.0  # how often a sign is left that its owner lives
 TEND_SECONDS = 1.0  # and where the store is shared; logs go there as often
 RETRY_DELAY_SECONDS_MAX = 3600.0
 
@@ -142,6 +143,7 @@ class Loop:
         self.told: list[Event] = []  # those that may be told now
         self.writer = ThreadPoolExecutor(1, "ork-writer")
         self.written: Future[None] | None = None  # the batch that is being written
+        self.life_at = 0.0  # when the next sign is to be left that we live
         self.tend_at = 0.0  # when the run is to be tended, if its store is shared
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
@@ -368,9 +370,13 @@ class Loop:
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
+        now = time.monotonic()
+        if now >= self.life_at:
+            self.workplace.show_life()
+            self.life_at = now + LIFE_SECONDS
         self.stops = self._asked()  # each time: once a stop is asked for, nothing more starts
         asked = max(self.control.stops, self.stops.times)
-        grace = self.brake.look(time.monotonic(), asked)
+        grace = self.brake.look(now, asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:

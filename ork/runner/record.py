@@ -489,8 +489,7 @@ def _as_left(
 ) -> TaskRun:
     """Return a task run as its owner has left it; attempts of unknown outcome become part.
 
-    That they have begun need not be recorded. Of the end only the last sign of life is known, the
-    newest change of the log.
+    That they have begun need not be recorded. Of the end only the last sign of life is known.
     """
     if before.state not in ("pending", "running"):
         return before

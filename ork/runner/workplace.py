@@ -267,6 +267,10 @@ class Workplace:
         """What puts the logs of the run into the store, if others read them there."""
         return self._slots.shipping
 
+    def show_life(self) -> None:
+        """Leave a sign that the owner of the run lives at this moment."""
+        self._slots.show_life()
+
     @property
     def cut_logs(self) -> dict[str, str]:
         """The tasks whose logs could not be written to the end, and why."""

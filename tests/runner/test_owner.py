@@ -269,3 +269,19 @@ def test_an_owner_whose_lock_was_removed_goes_on(project: Project) -> None:
     project.write("off", "")
     _, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
+
+
+@pytest.mark.slow
+def test_a_silent_task_of_a_killed_ork_lasted_to_the_last_sign_of_life(project: Project) -> None:
+    project.workflow(shell("t", "touch here; sleep 60"))
+    child = project.start("run", "flow.yaml")
+    assert eventually((project.folder / "here").exists)
+    (begun,) = project.folder.glob(".ork/logs/flow/*/begun")
+    first = begun.stat().st_mtime
+    assert eventually(lambda: begun.stat().st_mtime > first)
+    child.kill()
+    child.communicate()
+    project.ork("runs")
+    (attempt,) = project.run_of()[1]["t"].attempts
+    assert attempt.state == "interrupted"
+    assert attempt.ended.timestamp() == pytest.approx(begun.stat().st_mtime, abs=0.001)
