@@ -38,7 +38,7 @@ NotBefore = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Not before: 2026-11-01, 20:15, tuesday, 2h, '2 days ago'."),
 ]
-NotAfter = Annotated[str | None, typer.Option(metavar="TIME", help="Not after; a date is its end.")]
+NotAfter = Annotated[str | None, typer.Option(metavar="TIME", help="Not after; a day is its end.")]
 Author = Annotated[str | None, typer.Option(metavar="REGEX", help="Only authors that match.")]
 Jobs = Annotated[
     int | None,

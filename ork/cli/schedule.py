@@ -63,7 +63,7 @@ def schedule(
     until: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="backfill: before this moment, not now; a date is its end."
+            metavar="TIME", help="backfill: before this moment, not now; a day is its end."
         ),
     ] = None,
     grace: Annotated[

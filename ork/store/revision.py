@@ -141,10 +141,10 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
 
     A date is as its text, and so is a datetime, which need not have a zone.
 
-    A date alone, or `today`, is the begin of that day, or its end; a time alone, or `noon`, is when
-    the clock showed it last. `tuesday` and `last tuesday` are the last one before today, at this
-    time of the day. `now` gives the time zone, by whose clocks days and weeks are counted: two
-    hours ago is 120 minutes, a day ago the same time of the day.
+    A date alone, or `today`, is the begin of that day, or its end; so are `tuesday` and `last
+    tuesday`, the last one before today. A time alone, or `noon`, is when the clock showed it last,
+    and `yesterday` is at this time of the day. `now` gives the time zone, by whose clocks days and
+    weeks are counted: two hours ago is 120 minutes, a day ago the same time of the day.
     """
     if isinstance(text, date):
         text = text.isoformat()
@@ -157,7 +157,8 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
         if words == "yesterday":
             return now - timedelta(days=1)
         if days := [day for day in _DAYS if words.removeprefix("last ") in (day, day[:3])]:
-            return now - timedelta(days=(now.weekday() - _DAYS.index(days[0]) - 1) % 7 + 1)
+            back = (now.weekday() - _DAYS.index(days[0]) - 1) % 7 + 1
+            words = (now.date() - timedelta(days=back)).isoformat()
         coming = words.startswith("in ")
         ago = re.fullmatch(_AGO, words.removeprefix("in "))
         if ago and not (coming and words.endswith("ago")):
