@@ -68,6 +68,16 @@ def test_how_much_of_the_definitions_of_two_runs_differs(ran):
     assert (same.code, same.out, same.err) == (0, "", told)
 
 
+def test_markdown_has_the_same_lines_in_a_block(ran):
+    told = ran("diff", "--last", "--format", "markdown", "--exit-code")
+    lines = told.out.splitlines()
+    assert (told.code, lines[:3]) == (1, ["### `etl#1` → `etl#2`", "", "```text"])
+    assert lines[3:-1] == ran("diff", "--last").out.splitlines()
+    assert lines[-1] == "```"
+    page = ran("diff", "--last", "--format", "html")
+    assert (page.code, page.err.split(",")[0]) == (2, "error: etl#1 and etl#2 are runs")
+
+
 def test_a_part_of_a_workflow(ran, golden):
     ran("run", "etl#1", "--only", "load", "--base", "etl#1")
     golden("diff-runs/part.txt", ran("diff", "etl#1", "etl#3").out)

@@ -17,7 +17,7 @@ from ork.cli.diff.wording import (
 )
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, after
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import Line, plain
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.differences import lines
@@ -52,13 +52,15 @@ EDITS, ENDS = {"definition", "code"}, {"state", "error", "added", "removed"}  # 
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
 
 
-def show_runs(session: Session, found: RunDiff, *, as_json: bool) -> bool:
+def show_runs(session: Session, found: RunDiff, *, form: str) -> bool:
     """Show what differs between two runs, layer by layer; say whether anything does."""
     store = session.store
     hunks = with_hunks(found.definition, store.blob, lines_max=SHORT_DIFF_LINES)
     found = replace(found, definition=hunks)
-    if as_json:
+    if form == "json":
         session.print_json("diff-runs", found)
+    elif form == "markdown":
+        session.print(([line] for line in _markdown(found, session)), page=True, verbatim=True)
     else:
         session.print(diff_runs_view(found, session), page=True)
     return bool(found)
@@ -77,6 +79,15 @@ def diff_runs_view(diff: RunDiff, session: Session) -> Iterator[Line]:
     yield from _environment(diff)
     yield from _outcome(diff)
     yield from _timing(diff)
+
+
+def _markdown(diff: RunDiff, session: Session) -> Iterator[str]:
+    """Yield the same lines as a block of code below a title."""
+    from ork.cli.diff.markdown import code, fenced
+
+    yield f"### {code(diff.old.name)} → {code(diff.new.name)}"
+    yield ""
+    yield from fenced(map(plain, diff_runs_view(diff, session)), "text")
 
 
 def since_good(store: Store, failed: Run) -> Line | None:

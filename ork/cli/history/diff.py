@@ -217,16 +217,16 @@ def _show_runs(
     from ork.cli.diff.runs import show_runs
     from ork.history.compare_runs import diff_runs
 
-    if replace(asked, names=()) not in (Asked(), Asked(form="json")):
+    if replace(asked, names=(), form="text") != Asked() or asked.form == "html":
         raise UsageError(
-            "two runs are compared whole: only --json, --exit-code, --stat and --name-status go"
-            " with them",
+            f"{before.text} and {after.text} are runs, which are compared whole: only --json,"
+            " --format markdown, --exit-code, --stat and --name-status go with them",
             hint=f"`ork report {before.text}..{after.text} -o FILE` makes a page; for their "
             f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
         )
     found = diff_runs(session.store, before, after, names=asked.names)
     found = replace(found, good_again=good_again)
-    return show_runs(session, found, as_json=asked.form == "json")
+    return show_runs(session, found, form=asked.form)
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
