@@ -57,7 +57,7 @@ Moving
 Runs
   run          runs.run:run              Run a workflow, and record exactly what ran.
   retry        runs.again:retry          Go on with runs that failed or were stopped.
-  cancel       runs.run:cancel           Stop a run, from any terminal.
+  cancel       runs.run:cancel           Stop runs, from any terminal.
   runs         runs.list:runs            List runs, newest first.
   watch        runs.watch:watch          Watch a run that was started elsewhere.
   logs         runs.logs:logs            Print what the tasks of a run wrote.

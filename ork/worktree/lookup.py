@@ -18,7 +18,6 @@ from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
-from ork.worktree.folder import Root
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
@@ -80,6 +79,8 @@ def look_up_or_read(store: Store, text: str, *, now: datetime) -> Resolved:
     except (NotFound, InvalidInput):
         if not is_other_file(text):
             raise
+    from ork.worktree.folder import Root  # which no revision needs
+
     held = Packed()
     oid = held.add(Blob(Root(Path("/")).read(os.path.realpath(_path(text))).data))
     store.hold(held)

@@ -132,6 +132,23 @@ def test_a_retry_can_be_cancelled(long: Project) -> None:
     assert [a.state for a in long.run_of()[1]["long"].attempts] == ["cancelled"] * 2
 
 
+@pytest.mark.slow
+def test_several_are_all_asked_and_none_where_one_is_unknown(project: Project) -> None:
+    project.workflow(shell("long", 'touch "here$ORK_RUN_ID"; trap "" TERM; sleep 60'))
+    children = []
+    for number in (1, 2, 3):
+        children.append(project.start("run", "flow.yaml"))
+        assert eventually(lambda n=number: len([*project.folder.glob("here*")]) == n)
+    project.ork("cancel", "flow#1", "flow#9", "--now", code=3)
+    project.ork("cancel", "flow#2", "--now")
+    both = project.ork("cancel", "flow#1", "flow#2", "flow#3", "flow#1", "--now", code=2)
+    assert both.stdout == "flow#1 cancelled\nflow#3 cancelled\n"
+    assert both.stderr == "error: flow#2 has ended: cancelled\n"
+    for child in children:
+        child.communicate(timeout=60)
+        assert child.returncode == 130
+
+
 def test_a_run_that_has_ended_cannot_be_cancelled(project: Project) -> None:
     project.workflow(shell("a", "true"))
     project.ork("run", "flow.yaml")

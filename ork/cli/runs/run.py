@@ -2,10 +2,11 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
-from ork.cli.runs.queued import take_all_back, take_back, taken_view
+from ork.cli.runs.queued import find_queued, take_all_back, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import UsageError, some
@@ -22,7 +23,7 @@ from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
-from ork.store.resolve import only_workflow, resolve, workflows
+from ork.store.resolve import only_workflow, resolve, run_of, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import going_on
 from ork.store.store import Stamp
@@ -202,14 +203,14 @@ def run(
 
 def cancel(
     ctx: typer.Context,
-    revision: Annotated[
-        str,
+    revisions: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[RUN]",
-            help="A run; a workflow means its run that goes on, else its newest. Or the id of one"
-            " that waits. When left out, the one that goes on.",
+            metavar="[RUN]...",
+            help="Runs; a workflow means its run that goes on, else its newest. Or ids of those"
+            " that wait. When left out, the one that goes on.",
         ),
-    ] = "@",
+    ] = None,
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
     queue: Annotated[
@@ -217,13 +218,13 @@ def cancel(
     ] = False,
     as_json: shared.Json = False,
 ) -> None:
-    """Stop a run, from any terminal.
+    """Stop runs, from any terminal.
 
     The process that owns the run starts nothing more, lets what runs end for a moment, then stops
-    it, as with Ctrl-C there. Waits until the run has ended, and prints how. A run that waits for
-    `ork up` is taken out of the queue.
+    it, as with Ctrl-C there. Waits until the run has ended, and prints how; several are all asked
+    first. A run that waits for `ork up` is taken out of the queue.
 
-    Exit codes: 0 the run was stopped, or ended by itself; 2 it had ended before.
+    Exit codes: 0 the runs were stopped, or ended by themselves; 2 one had ended before.
 
     \b
     Example:
@@ -231,22 +232,47 @@ def cancel(
         ork cancel --queue etl
     """
     session: Session = ctx.obj
-    store = session.store
-    run, taken = None, take_all_back(store, revision) if queue else take_back(store, revision)
-    if not (queue or taken):
-        found = resolve(store, going_on(store, revision), now=session.now())
-        run = record.cancel(store, found, author=session.author(), now=now)
-        run = run if no_wait else record.wait(store, run)
-    if as_json:
-        session.print_json("cancel", {"run": run, "queued": taken})
-    elif run and no_wait:
-        session.print([["asked ", (run.name, "name"), " to stop"]])
-    elif run:
-        session.print([[(run.name, "name"), " ", (run.state, run.state)]])
-    elif queue:
-        session.print(taken_view(taken, revision))
-    else:
-        session.print([[(taken[0].workflow, "name"), f" does not wait any more: {revision}"]])
+    store, names = session.store, list(dict.fromkeys(revisions or ["@"]))
+    if queue:
+        of_each = {name: take_all_back(store, name) for name in names}
+        taken = list(chain.from_iterable(of_each.values()))
+        if as_json:
+            session.print_json("cancel", {"run": None, "runs": [], "queued": taken})
+        else:
+            session.print(
+                line for name, those in of_each.items() for line in taken_view(those, name)
+            )
+        return
+    # All are found before the first is asked; one asked twice would be killed.
+    waiting = [name for name in names if find_queued(store, name)]
+    others = (going_on(store, name) for name in names if name not in waiting)
+    found = {run_of(one): one for one in (resolve(store, o, now=session.now()) for o in others)}
+    taken = [one for name in waiting for one in take_back(store, name)]
+    asked, ended = list[Run](), list[UsageError]()
+    for one in found.values():
+        try:
+            asked.append(record.cancel(store, one, author=session.author(), now=now))
+        except UsageError as error:
+            ended.append(error)
+    stopped = asked if no_wait else [record.wait(store, run) for run in asked]
+    if as_json and (stopped or taken):
+        run = stopped[0] if len(stopped) == 1 else None
+        session.print_json("cancel", {"run": run, "runs": stopped, "queued": taken})
+    elif not as_json:
+        session.print(
+            [(one.workflow, "name"), f" does not wait any more: {one.id}"] for one in taken
+        )
+        session.print(_stopped(stopped, asked=no_wait))
+    if ended:
+        raise UsageError("; ".join(error.message for error in ended))
+
+
+def _stopped(runs: Iterable[Run], *, asked: bool) -> Iterator[Line]:
+    for run in runs:
+        if asked:
+            yield ["asked ", (run.name, "name"), " to stop"]
+        else:
+            yield [(run.name, "name"), " ", (run.state, run.state)]
 
 
 def _run(
