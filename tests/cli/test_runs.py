@@ -1,6 +1,7 @@
 """ork runs"""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,11 @@ def test_runs_by_who_began_them_and_why(ran):
     author, retried = (line for line in shown if line and line[0] in ("author", "retried"))
     assert author[1:4] == ["Ada", "Lovelace", "<ada@example.org>"]
     assert [word for word in retried if word in ("Ada", "Bob", "Cy")] == ["Bob", "Cy"]
+    assert ran("report", "etl#2", "-o", "page.html").code == 0
+    page = (ran.folder / "page.html").read_text()
+    starter, retriers = (page.split(f"<dt>{word} by</dt>")[1] for word in ("started", "retried"))
+    assert starter.startswith("<dd>Ada Lovelace &lt;ada@example.org&gt; on ")
+    assert re.match(r"<dd>Bob .*, Cy .*</dd>", retriers)
 
 
 def test_runs_of_all_workflows_are_merged_by_time(ran):
