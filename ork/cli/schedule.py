@@ -90,14 +90,14 @@ def schedule(
 ) -> None:
     """Tell what is due, pause it, or fire it now.
 
-    list shows each schedule: its next slot, the run of its last one, who paused it, what was left
-    out in the last week, and which runs wait for `ork up`. next prints the slots to come, skips
-    those that were left out, newest first, and why. late tells of slots that have no run, for a
-    monitor or a line of cron: due for longer than --grace and not fired, or left out since --since,
-    a day ago. What is paused is not looked at.
+    list shows each schedule: its next slot, its newest run, who paused it, what was left out in
+    the last week and has no run, and which runs wait for `ork up`. next prints the slots to come,
+    but those of what is paused or held back; skips those that were left out, newest first, and
+    why. late tells of slots that have no run, for a monitor or a line of cron: due for longer than
+    --grace and not fired, or left out since --since, a day ago. What is paused is not looked at.
 
     pause lets nothing fire until resume, which leaves out what went by; what was due before
-    stays due.
+    stays due. What is deployed for the first time later fires all the same.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
     With --all that is said of all workflows, and undone, at once; resume --all goes on with those
     as well that had been paused one by one, and leaves alone what is archived.
@@ -267,6 +267,7 @@ def _there(schedule: "Schedule", now: datetime, width: int | None, slot: datetim
 def _next(
     session: Session, workflow: str | None, limit: int, since: str | None, as_json: bool
 ) -> None:
+    from ork.daemon.fires import NOBODY_FIRES, is_up, listed
     from ork.schedule.times import slots
     from ork.store.revision import parse_moment
 
@@ -275,13 +276,14 @@ def _next(
     # A slot at that very moment is one of them.
     after = begin - timedelta(microseconds=1) if since else begin
 
-    def of(line: "OneLine") -> Iterator[tuple[datetime, str, str]]:
-        coming = slots(line.schedule, after)
-        there = partial(_there, line.schedule, now, session.width)
-        return ((slot, line.workflow, there(slot)) for slot in coming)
+    def of(one: "Listed") -> Iterator[tuple[datetime, str, str]]:
+        coming = slots(one.schedule, after)
+        there = partial(_there, one.schedule, now, session.width)
+        return ((slot, one.workflow, there(slot)) for slot in coming)
 
-    lines = _lines(session, workflow)
-    found = list(islice(merge(*map(of, lines)), limit))
+    every = listed(session.store, _lines(session, workflow), now)
+    going = [one for one in every if not (one.paused or one.archived or one.held_by)]
+    found = list(islice(merge(*map(of, going)), limit))
     if as_json:
         rows = [{"workflow": name, "slot": slot} for slot, name, _ in found]
         session.print_json("slots", rows)
@@ -295,8 +297,14 @@ def _next(
         ]
         for slot, name, there in found
     )
-    if not lines:
+    for one in every:
+        if one not in going:
+            why = "archived" if one.archived else "paused" if one.paused else "held back"
+            session.say(note_line(f"{one.workflow} is {why}: none of its slots is fired"))
+    if not every:
         session.say(_unscheduled(workflow))
+    elif found and is_up(session.store) is False:
+        session.say(note_line(NOBODY_FIRES))
 
 
 def _skips(session: Session, workflow: str | None, limit: int | None, as_json: bool) -> None:

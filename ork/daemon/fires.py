@@ -42,7 +42,7 @@ from ork.schedule.times import slots, zone
 from ork.store.contents import find_run
 from ork.store.resolve import archived, archived_ref, head, present_name, resolve
 from ork.store.revision import parse_moment
-from ork.store.runs import all_going_on
+from ork.store.runs import all_going_on, slot_text
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -282,14 +282,39 @@ def late(
 
 
 def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, list[LeftOut]]:
-    """Return what is left out of workflows later than that, newest first, recorded or not."""
+    """Return the slots later than that which were left out and have no run, newest first."""
     found = skipped_of(store, dict.fromkeys(one.line.workflow for one in some), since=since)
+    schedules = {}
     for one in some:
         workflow, key = one.line.workflow, key_of_refs(one.line.schedule)
+        schedules[workflow, key] = one.line.schedule
         its = [lines.left_out_of(workflow, key, skip) for skip in one.state.behind]
         found[workflow] += [skip for skip in its if skip.last > since]
-        found[workflow].sort(key=lambda skip: skip.last, reverse=True)
+    for workflow, skips in found.items():
+        left = (
+            _without_run(store, workflow, schedules.get((workflow, skip.key)), skip, since)
+            for skip in skips
+        )
+        kept = [skip for skip in left if skip is not None]
+        found[workflow] = sorted(kept, key=lambda skip: skip.last, reverse=True)
     return found
+
+
+def _without_run(
+    store: Store, workflow: str, schedule: Schedule | None, skip: LeftOut, since: datetime
+) -> LeftOut | None:
+    """Return which of these slots are later than a moment and have no run; None if none is."""
+    begin = max(skip.first - _MOMENT, since)
+    refs = store.refs(f"fires/{workflow}/", newest_first=True)
+    names = (name.partition(".") for name, _ in takewhile(lambda r: r[0] >= slot_text(begin), refs))
+    made_up = {slot for slot, _, key in names if key == skip.key and slot <= slot_text(skip.last)}
+    if schedule is None or (begin < skip.first and not made_up):
+        return skip
+    if times.count(schedule, skip.first - _MOMENT, skip.last) != skip.count:
+        return skip  # the schedule has had other times then
+    later = takewhile(skip.last.__ge__, slots(schedule, begin))
+    left = [slot for slot in later if slot_text(slot) not in made_up]
+    return replace(skip, count=len(left), first=left[0], last=left[-1]) if left else None
 
 
 def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:

@@ -197,6 +197,13 @@ def test_next(two, golden):
     assert since.startswith("2026-12-24 18:00:00 +0000")
 
 
+def test_what_is_paused_has_no_slots_to_come(two, golden):
+    two("schedule", "pause", "etl")
+    done = two("schedule", "next", "-n", "2")
+    golden("schedule/next_paused.txt", done.out + done.err)
+    assert json.loads(two("schedule", "next", "etl", "--json").out)["data"] == []
+
+
 def test_skips(two, golden):
     golden("schedule/skips.txt", two("schedule", "skips").out)
     golden("schedule/skips.json", two("schedule", "skips", "etl", "--json").out)

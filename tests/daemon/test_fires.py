@@ -142,6 +142,29 @@ def test_other_times_count_from_their_deploy_on(project, flow):
     assert [(skip.count, skip.reason) for skip in skips] == [(2, lines.CHANGED), (1, lines.CHANGED)]
 
 
+def test_of_what_was_left_out_only_slots_without_a_run_are_late(project, flow):
+    flow()
+    now = NOON + 45 * MINUTE
+    fire(project, now)
+    some = lines.lines_of(project, "etl")
+
+    def left_out(since=NOON):
+        (one,) = fires.listed(project, some, now)
+        late = fires.late(project, some, now, grace=MINUTE, since=since)
+        assert since > NOON or [skip.count for skip in one.left_out] == [one.count for one in late]
+        return [(one.count, one.first - NOON, one.last - NOON) for one in late]
+
+    assert left_out() == [(3, 10 * MINUTE, 30 * MINUTE)]
+    assert left_out(NOON + 15 * MINUTE) == [(2, 20 * MINUTE, 30 * MINUTE)]
+    pin = project.ref("numbers/etl/0000000001")
+    plant(project, **{"fires/etl/20261101T123000Z": pin})
+    assert left_out() == [(2, 10 * MINUTE, 20 * MINUTE)]
+    assert left_out(NOON + 25 * MINUTE) == []
+    plant(project, **{"fires/etl/20261101T121000Z": pin})
+    plant(project, **{"fires/etl/20261101T122000Z": pin})
+    assert left_out() == []
+
+
 def test_a_run_that_goes_on_is_known(project, flow):
     flow()
     now = NOON + 11 * MINUTE
