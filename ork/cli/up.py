@@ -209,7 +209,11 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
             name = (f"{told.workflow}#{told.number}", "name")
             left = told.retries
             again = f"; to be retried, {human.count(left, 'time')} at most" if left else ""
-            return [[time, name, " ", (state, state), f"{took}{why}{again}"]]
+            ended: Line = [time, name, " ", (state, state), f"{took}{why}{again}"]
+            if told.folder is None:
+                return [ended]
+            whose = f"the tasks of {told.workflow}#{told.number}"
+            return [ended, [time, human.left_files(whose, told.folder)]]
         case tell.LeftOut(count=number, first=first, last=last):
             until = f" to {_slot(last, first.astimezone(now.tzinfo))}" if number > 1 else ""
             which = f"{human.count(number, 'slot')} left out, {_slot(first, now)}{until}"

@@ -37,6 +37,7 @@ from ork.schedule.schedule import Schedule, key_of, schedules_of
 from ork.store import location
 from ork.store.resolve import head, run_of_id
 from ork.store.store import Stamp, Store
+from ork.worktree.place import checkout_of
 
 # What else a child needs, imported once: a run would import it otherwise when it comes to that.
 PRELOADED = (
@@ -120,6 +121,7 @@ class Over(Value, frozen=True, kw_only=True, tag=True):
     reason: str | None
     duration: float | None
     retries: int  # that its schedule has, if it is to be tried again
+    folder: str | None = None  # the checkout, when tasks have left files in it
 
 
 class Hooked(Value, frozen=True, kw_only=True, tag=True):
@@ -229,7 +231,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
                         tell(Pinned(run=run.id, number=run.number, attempt=run.attempt))
                     case RunFinished(run=run):
                         ended, retries = run, fires.retries_of(store, run)
-                        tell(over(run, retries))
+                        tell(over(store, run, retries))
             if isinstance(order.work, Finish):
                 ended = run_of_id(store, order.work.workflow, order.work.id)[1]
                 retries = fires.retries_of(store, ended)
@@ -250,9 +252,16 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
         store.close()
 
 
-def over(run: Run, retries: int) -> Over:
+def over(store: Store, run: Run, retries: int) -> Over:
     """Return how a run has ended."""
-    return Over(state=run.state, reason=run.reason, duration=run.seconds, retries=retries)
+    folder = checkout_of(store, run)
+    return Over(
+        state=run.state,
+        reason=run.reason,
+        duration=run.seconds,
+        retries=retries,
+        folder=str(folder) if folder else None,
+    )
 
 
 def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:

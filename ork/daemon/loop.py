@@ -690,7 +690,7 @@ class Daemon:
         for one in self._watched.values():
             if one.line.workflow == run.workflow:
                 one.look_at = one.look_at and now
-        how = over(run, fires.retries_of(self._store, run))
+        how = over(self._store, run, fires.retries_of(self._store, run))
         self._told.append(_ended(run.workflow, pinned, how, now))
 
     def _note_other(self, now: datetime) -> None:
@@ -963,4 +963,5 @@ def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
         reason=over.reason,
         seconds=over.duration,
         retries=max(0, retries - pinned.attempt + 1),
+        folder=over.folder,
     )

@@ -51,7 +51,8 @@ class Began(Value, frozen=True, kw_only=True):
 class Ended(Value, frozen=True, kw_only=True):
     """A run has ended, in a process of this daemon, or was found without its owner.
 
-    `retries` is how often it may be retried yet, if it did not succeed.
+    `retries` is how often it may be retried yet, if it did not succeed; `folder` the checkout in
+    which its tasks have left files, if they have.
     """
 
     time: datetime
@@ -62,6 +63,7 @@ class Ended(Value, frozen=True, kw_only=True):
     reason: str | None = None
     seconds: float | None = None
     retries: int = 0
+    folder: str | None = None
 
 
 class LeftOut(Value, frozen=True, kw_only=True):

@@ -154,6 +154,12 @@ def tally(store: Store, deploy: Oid) -> Tally:
     return read_tally(name for name, _ in store.refs(f"tally/{deploy}/"))
 
 
+def runs_well(store: Store, deploy: Oid) -> bool:
+    """Say whether a deploy has good runs and no bad ones."""
+    counts = tally(store, deploy).counts
+    return "success" in counts and "failed" not in counts
+
+
 def tallies(store: Store, deploys: Iterable[Oid]) -> dict[Oid, Tally]:
     """Return how the runs of some deploys went, looked up together."""
     wanted = list(dict.fromkeys(deploys))

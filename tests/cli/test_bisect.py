@@ -463,6 +463,16 @@ def test_a_run_that_was_tainted_is_made_again_once_and_then_skipped(
 
 
 @pytest.mark.slow
+def test_no_way_back_is_advised_where_the_newest_version_is_good_again(line) -> None:
+    ork = line(2, bad=2, ran=(1, 2))
+    assert "`ork rollback flow" in ork("bisect", "flow").err
+    ork.write("load.py", LOAD % (3, 9))
+    assert ork("run", "flow.yaml").code == 0
+    told = ork("bisect", "flow").err
+    assert "the newest version is good again" in told
+    assert "rollback" not in told
+
+
 def test_the_advice_passes_over_what_was_forgotten(line) -> None:
     ork = line(3, bad=3, ran=(1, 2, 3))
     assert ork("forget", "flow~1:load.py", "--yes").code == 0

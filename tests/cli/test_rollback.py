@@ -131,3 +131,39 @@ def test_the_old_file_is_not_run_over_what_was_brought_back(counted, golden):
     golden("rollback/behind.txt", "".join(result.out + result.err for result in shown))
     counted("restore", "etl", "--code")
     assert counted("status").out.startswith("unchanged")
+
+
+FILES = """\
+name: files
+params: {day: str}
+tasks: {make: {executor: process, command: ./make.sh, inputs: {day: {ref: params.day}}}}
+"""
+
+
+def test_where_new_files_of_runs_stay_is_told_until_a_restore(ork):
+    ork.write("files.yaml", FILES)
+    ork.write("make.sh", 'echo rows > "out_$ORK_IN_day.csv"\n').chmod(0o755)
+    assert ork("run", "files.yaml", "-q", "-i", "day=1").err == ""
+    ork.write("make.sh", "exit 1\n")
+    assert ork("run", "files.yaml", "-q", "-i", "day=2").code == 1
+    told = ork("rollback").err
+    assert "until `ork restore files --code` its runs leave new files in their checkouts" in told
+    assert "ran well" not in told
+    quiet = ork("run", "files", "-q", "-i", "day=3")
+    assert (quiet.code, quiet.out) == (0, "")
+    assert quiet.err.startswith("files that the tasks of files#3 wrote are in .ork/work/")
+    assert not (ork.folder / "out_3.csv").exists()
+    assert ork("restore", "--code").code == 0
+    assert ork("run", "files", "-q", "-i", "day=4").err == ""
+    assert (ork.folder / "out_4.csv").exists()
+
+
+def test_a_rollback_of_what_ran_well_says_so(ork):
+    for step in ("echo one", "echo two"):
+        ork.write("w.yaml", f"name: w\ntasks: {{a: {{executor: process, command: {step}}}}}\n")
+        assert ork("run", "w.yaml").code == 0
+    assert ork("rollback", "--json").err == ""
+    ork("undo")
+    assert "ran well: `ork undo` brings it back" in ork("rollback").err
+    ork("undo")
+    assert "ran well" not in ork("rollback", "w", "~1").err

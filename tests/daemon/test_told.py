@@ -80,6 +80,13 @@ TOLD: list[tuple[tell.Told, str]] = [
         "02:00:01  etl#58 interrupted in >200ms\n",
     ),
     (
+        tell.Ended(
+            time=NOW, workflow="etl", number=58, run="r", state="success", folder="/etl/.ork/work/r"
+        ),
+        "02:00:01  etl#58 success\n"
+        "02:00:01  files that the tasks of etl#58 wrote are in /etl/.ork/work/r\n",
+    ),
+    (
         tell.Trouble(time=NOW, workflow="etl", message="the\n\x1b[2J", hint="`ork fsck`"),
         "02:00:01  warning: etl: the\n          ^[[2J\n          hint: `ork fsck`\n",
     ),

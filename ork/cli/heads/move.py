@@ -16,6 +16,7 @@ from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.store.resolve import is_only, only_workflow, present_name
+from ork.store.verdict import runs_well
 
 if TYPE_CHECKING:
     from ork.heads.rollback import RolledBack
@@ -52,7 +53,8 @@ def rollback(
 
     Its definition, code, settings and YAML text become the newest entry of the history, which
     records what it restored; nothing in between goes away. Runs of the workflow use it at once. The
-    files on disk stay as they are: `ork restore` writes them back.
+    files on disk stay as they are: `ork restore` writes them back. Until then runs work in
+    checkouts, where new files that they make stay.
 
     \b
     Example:
@@ -77,9 +79,22 @@ def rollback(
         snapshots = [store.get(Deploy, oid).snapshot for oid in done.passed_over]
         passed = some([store.short(oid) for oid in dict.fromkeys(snapshots)], PASSED_SHOWN_MAX)
         session.say(note_line(f"passed over {passed}, which ran well: a part of it was forgotten"))
+    if done.changed and revision is None and runs_well(store, done.parent):
+        told = (
+            f"the version before, {store.short(store.get(Deploy, done.parent).snapshot)}, ran well"
+        )
+        session.say(note_line(f"{told}: `ork undo` brings it back"))
     if done.changed:
-        on_disk = f"`ork restore {name} --code` to have it on disk as well"
-        session.say(next_line(f"`ork run {name}`, or {on_disk}"))
+        session.say(*_not_on_disk(session, name), next_line(f"`ork run {name}`"))
+
+
+def _not_on_disk(session: Session, name: str) -> Iterator[Line]:
+    """Yield what becomes of files that tasks make while the project's folder is another version."""
+    from ork.heads.deploy import head_status
+
+    if head_status(session.store, name, author=session.author()).state != "unchanged":
+        told = "its runs leave new files in their checkouts"
+        yield note_line(f"until `ork restore {name} --code` {told}")
 
 
 def _rolled_back(done: "RolledBack", store: "Store") -> Iterator[Line]:

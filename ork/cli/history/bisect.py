@@ -15,9 +15,9 @@ from ork.cli.screen.parts import given
 from ork.cli.session import Session
 from ork.objects.kinds import Deploy
 from ork.store.contents import forgotten_part
-from ork.store.resolve import history
+from ork.store.resolve import head, history
 from ork.store.store import Store
-from ork.store.verdict import tally
+from ork.store.verdict import runs_well, tally
 
 VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
 
@@ -108,7 +108,7 @@ def bisect(
         session.print_json("bisect", step)
     else:
         session.print(bisected_view(step, session))
-        session.say(next_line(_next(step, store)))
+        session.say(next_line(_next(step, store, judged=cmd is not None)))
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
 
 
@@ -163,12 +163,18 @@ def bisected_view(found: Bisected, session: Session) -> Iterator[Line]:
         yield from diff_view(shown, width=session.width)
 
 
-def _next(found: Bisected, store: Store) -> str:
-    """Return the likely next command."""
+def _next(found: Bisected, store: Store, *, judged: bool) -> str:
+    """Return the likely next command: no way back where the newest version is good again.
+
+    `judged` says that a command was asked: then no run tells that.
+    """
     good = store.short(store.get(Deploy, found.good).snapshot)
     bad = store.short(found.suspects[-1].deploy.snapshot)
     if len(found.suspects) > 1:
         return f"`ork diff {good} {bad}` shows what they changed together"
+    newest = head(store, found.workflow)
+    if not judged and newest != found.suspects[0].oid and runs_well(store, newest):
+        return f"`ork diff {good} {bad}` shows the change; the newest version is good again"
     back = f"`ork rollback {found.workflow}"
     for oid, deploy in history(store, found.workflow, found.good):
         ran_well = oid == found.good or tally(store, oid).counts.get("success")

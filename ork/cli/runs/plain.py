@@ -136,6 +136,9 @@ def follow(
             events.close()  # when we fail, the run ends now, while there is a store to record it
     if not session.quiet or finished.run.state != "success":
         summary(session, finished, ends=not logs)
+    elif finished.folder:
+        with unread_is_no_error(session.lost):
+            session.say([human.left_files(f"the tasks of {finished.run.name}", finished.folder)])
     return finished
 
 
@@ -201,7 +204,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
         if finished.cut_logs:
             session.say(note_line(human.cut_log(name, finished.cut_logs)))
         if finished.folder:
-            session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
+            session.say([human.left_files("its tasks", finished.folder)])
     with unread_is_no_error(session.lost):
         if run.state == "failed":
             session.say(*after_failure(session, run, failed, show=True))

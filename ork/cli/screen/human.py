@@ -168,6 +168,11 @@ def path(folder: str) -> str:
     return folder if relative.startswith("..") else relative
 
 
+def left_files(whose: str, folder: str) -> str:
+    """Return where files are that tasks of a run wrote beside the project."""
+    return f"files that {whose} wrote are in {path(folder)}"
+
+
 def how_tainted(run: str, changed: Mapping[str, object]) -> str:
     """Return which tasks of a run are tainted, and what that means; `changed` has their names."""
     first, *others = changed
