@@ -226,8 +226,11 @@ def matching(author: str | None) -> re.Pattern[str] | None:
     return pattern_of(author)
 
 
-def files_of(session: Session, files: list[Path] | None) -> list[Path]:
-    """Return the workflow files that are named or in folders that are, else the only one here."""
+def files_of(session: Session, files: list[Path] | None, *, several: bool = False) -> list[Path]:
+    """Return the workflow files that are named or in folders that are, else the only one here.
+
+    `several` says that the command takes more than one.
+    """
     from ork.worktree.lookup import FILES_MAX, named_files, workflow_files
 
     if files:
@@ -243,9 +246,10 @@ def files_of(session: Session, files: list[Path] | None) -> list[Path]:
         )
     if len(found) > 1:
         place = "this folder" if found[0].parent == Path() else "the project's root"
+        hint = f"such as {shlex.quote(str(found[0]))}"
         raise UsageError(
-            f"{place} has {len(found)} workflow files: name one, or some",
-            hint=f"such as {shlex.quote(str(found[0]))}",
+            f"{place} has {len(found)} workflow files: name one{', or some' if several else ''}",
+            hint=f"{hint}, or {shlex.quote(str(found[0].parent))} for all" if several else hint,
         )
     return found
 

@@ -49,7 +49,6 @@ from ork.store.verdict import counts_as, tainted, verdict
 SIDE = ("state", "seconds")  # of a task in each run, in a data frame
 TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
 BESIDE_WITHIN = 50  # runs, newest first, are searched for those that went on at the same time
-SAME_WITHIN = 200  # runs before a failed one are searched for a good one of the same parameters
 
 
 class RunSide(Value, frozen=True, kw_only=True):
@@ -268,12 +267,12 @@ def _good_after(store: Store, workflow: str, number: int) -> str | None:
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:
-    """Return the first bad run of these parameters after the last good one."""
+    """Return the first bad run after the last good one."""
     first = bad
     for run in earlier(store, bad):
         if run.id == good.id:
             break
-        if run.params == bad.params and run.trigger != "bisect" and verdict(store, run) == "bad":
+        if run.trigger != "bisect" and verdict(store, run) == "bad":
             first = run
     return first
 
@@ -281,20 +280,11 @@ def first_bad(store: Store, good: Run, bad: Run) -> Run:
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
     """Return the newest good run before this one, of the newest so many, but those of a bisection.
 
-    One with the same parameters comes before all others, if it is not too far back.
+    Its parameters may be others: where one is the day, each run has its own.
     """
-    other: Run | None = None
-    for index, run in enumerate(islice(earlier(store, failed), within)):
-        if other and index >= SAME_WITHIN:
-            break
-        same = run.params == failed.params
-        if run.trigger == "bisect":
-            continue
-        if (same or not other) and verdict(store, run) == "good":
-            if same:
-                return run
-            other = run
-    return other
+    before = islice(earlier(store, failed), within)
+    good = (run for run in before if run.trigger != "bisect" and verdict(store, run) == "good")
+    return next(good, None)
 
 
 def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:

@@ -678,7 +678,9 @@ def part_of(store: Store, found: Resolved, name: str) -> ResolvedObject:
     if file := snapshot.files.get(name.removeprefix("./")):
         return part(oid=file.blob, kind="blob")
     hint = meant_or_known(name, [*snapshot.tasks, *snapshot.files])
-    raise NotFound(f"{found.text} has no task or code file {name!r}", hint=hint)
+    raise NotFound(
+        f"{found.text.removesuffix(f':{name}')} has no task or code file {name!r}", hint=hint
+    )
 
 
 def _text_of(store: Store, found: Resolved) -> ResolvedObject:

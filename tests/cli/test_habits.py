@@ -183,6 +183,15 @@ def test_of_several_files_all_are_checked_and_one_is_to_be_named(etl):
     assert lines == ["etl  etl.yaml: good", "other  other.yaml: good"]
     refused = etl("deploy")
     assert (refused.code, "2 workflow files: name one, or some" in refused.err) == (2, True)
+    assert "hint: such as etl.yaml, or . for all" in refused.err
+    assert "or . for all" not in etl("run").err
+    assert etl("deploy", ".").code == 0
+    for name in ("etl.yaml", "other.yaml"):
+        etl.write(name, (etl.folder / name).read_text().replace("timeout: 300", "timeout: 60"))
+    assert "`ork deploy .` all that is here" in etl("status").err
+    assert etl("deploy", ".").code == 0
+    assert etl("archive", "etl").code == 0
+    assert "etl is archived, and no schedule of it fires" in etl("deploy", "etl.yaml").err
     etl.write("settings.yaml", "tasks_of_mine: 1\n")
     (etl.folder / "other.yaml").unlink()
     assert etl("check").code == 0

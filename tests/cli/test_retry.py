@@ -374,3 +374,14 @@ def test_tasks_of_several_runs_run_again(flaky) -> None:
         (("etl#1", "--failed", "--since", "1h"), "etl#1 is a run; a workflow is wanted here"),
     ):
         assert flaky("retry", *words).err.startswith(f"error: {said}\n")
+
+
+def test_a_retry_of_one_task_tells_of_that_alone(ork):
+    task = "{executor: process, command: 'echo NAME; false'}"
+    tasks = ", ".join(f"{name}: {task.replace('NAME', name)}" for name in ("first", "second"))
+    ork.write("w.yaml", f"name: w\ntasks: {{{tasks}}}\n")
+    assert ork("run", "w.yaml").err.count("--- the end of the log of") == 2
+    told = ork("retry", "w#1:second").err
+    assert "--- the end of the log of second" in told
+    assert "the log of first" not in told
+    assert "next: `ork logs w#1:second`" in told

@@ -327,7 +327,7 @@ def test_a_run_that_has_not_come_to_a_task_or_keeps_it_says_so(ork):
 
 def test_no_history_of_what_is_no_task(ran):
     for word, told in (
-        ("etl:lod", "etl:lod has no task or code file 'lod'\nhint: did you mean load?"),
+        ("etl:lod", "etl has no task or code file 'lod'\nhint: did you mean load?"),
         (
             "etl:load.sh",
             "load.sh is a code file of etl, and no task\n"

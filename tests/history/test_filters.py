@@ -129,10 +129,10 @@ def test_a_renamed_neighbour_is_no_change(etl):
 def test_a_task_that_is_gone_says_where_it_was(renamed):
     with pytest.raises(NotFound) as caught:
         entries(renamed, "etl:fetch")
-    assert caught.value.message == "etl:fetch has no task or code file 'fetch'"
+    assert caught.value.message == "etl has no task or code file 'fetch'"
     hint = "it was there until etl~4: `ork log etl~4:fetch`; since then it is called extract: "
     assert caught.value.hint == f"{hint}`ork log etl:extract --follow`"
-    with pytest.raises(NotFound, match="etl:fetch has no task or code file"):
+    with pytest.raises(NotFound, match="etl has no task or code file"):
         blame(renamed.store, "etl:fetch", now=NOW)
     with pytest.raises(NotFound) as caught:
         entries(renamed, "etl~2:a.txt")

@@ -243,7 +243,7 @@ def deploy(
     session.use_project_of(files or ())
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
-    paths = files_of(session, files)
+    paths = files_of(session, files, several=True)
 
     def look(path: Path) -> "Loaded":
         if path.is_dir():  # of one that has workflow files, `paths` has these
@@ -283,6 +283,9 @@ def deploy(
     )
     for one in done:
         session.say(*warnings_of(one))
+        if store.ref(f"archived/{one.workflow}") and not one.left_out:
+            told = f"{one.workflow} is archived, and no schedule of it fires"
+            session.say(note_line(f"{told}: `ork archive --undo {one.workflow}` takes it out"))
     if quiet:
         return
     session.say(*without_message(done, message))
@@ -379,7 +382,9 @@ def status(
         kept = f"`ork deploy {move}{shlex.quote(modified.path)}` keeps its new path"
         session.say(next_line(kept))
     elif modified:
+        several = sum(one.state == "modified" for one in found) > 1
         kept = f"`ork deploy {shlex.quote(modified.path)}` keeps it"
+        kept += ", `ork deploy .` all that is here" if several else ""
         session.say(next_line(f"`ork diff {modified.workflow}` shows what changed, {kept}"))
     elif behind := first.get("behind"):
         told = f"`ork restore {behind.workflow} --code` writes the newest version here"

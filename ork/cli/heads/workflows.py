@@ -81,7 +81,7 @@ def _workflows(
             last = f"#{one.last.number} {one.last.state}", one.last.state
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
-        soon = mark or (human.moment(one.next, now, width) if one.next else "-")
+        soon = mark or (f"next {human.moment(one.next, now, width)}" if one.next else "-")
         cells = [
             (one.workflow, "name"),
             last,

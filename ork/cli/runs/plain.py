@@ -184,6 +184,9 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
     if "failed" in finished.states:
         states = task_runs(session.store, run)
         failed = {task: states[task] for task in states if states[task].state == "failed"}
+        if run.previous:  # a retry tells of what it executed, not of what failed before
+            before = task_runs(session.store, session.store.get(Run, run.previous))
+            failed = {k: one for k, one in failed.items() if before.get(k) != one} or failed
     with unread_is_no_error(session.lost):
         if ends and (more := len(failed) - _say_ends(session, failed)):
             session.say(
