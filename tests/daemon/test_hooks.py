@@ -61,6 +61,19 @@ def test_it_reads_the_facts_of_a_run_that_is_recorded(flow):
     assert hooks_of(store, ended) == (hook,)
 
 
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("echo one; echo $TOKEN two >&2; echo; exit 3", "load: exited with code 3: *** two"),
+        ('printf "\\033[31mred"; exit 3', "load: exited with code 3: [31mred"),
+        ("exit 3", "load: exited with code 3"),
+    ],
+)
+def test_the_reason_has_what_a_command_printed_last(flow, command, why):
+    store = flow(command=command, failure='echo "$ORK_RUN_REASON"')
+    assert hooks.after(store, run(store), WHO).output == f"{why}\n"
+
+
 def test_its_command_may_be_words(project, keep):
     keep(
         FLOW.format(command="true", success="true", failure="true").replace(
