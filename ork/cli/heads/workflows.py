@@ -81,7 +81,8 @@ def _workflows(
             last = f"#{one.last.number} {one.last.state}", one.last.state
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
-        soon = mark or (f"next {human.moment(one.next, now, width)}" if one.next else "-")
+        slot = human.moment(one.next, now, width) if one.next else "-"
+        soon = mark or (f"next {slot}" if slot[0].isdigit() else slot)  # beside "in 2 hours"
         cells = [
             (one.workflow, "name"),
             last,
