@@ -197,7 +197,7 @@ INTERPRETERS: dict[str, Interpreter] = {
 # Languages of whose scripts it is understood what they load; of those in WHOLE that is all.
 _LANGUAGES = "awk gnuplot js julia just lua make perl php r ruby sql tcl"
 LANGUAGES = frozenset(_LANGUAGES.split())
-WHOLE = frozenset(("awk", "gnuplot", "just", "make"))
+WHOLE = frozenset(("awk", "gnuplot", "just", "make", "sql"))
 _JS_ENDS = ("js", "mjs", "cjs", "ts", "tsx", "json")
 NODE_ENDS = tuple(f"{index}.{end}" for index in ("", "/index") for end in _JS_ENDS)
 _PLAIN = Prefix()

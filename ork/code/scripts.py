@@ -24,8 +24,15 @@ _QUOTED = r"""(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
 # What stands for a folder is taken for the character NUL before it is read.
 _SEVERAL = rf"{_QUOTED}(?:\s*,\s*(?:\[\s*)?{_QUOTED})*"
 _LITERAL = rf"(?P<folder>\0\s*)?(?P<path>{_SEVERAL})"
-_WORD = r"[\"']?(?P<path>[^\s;'\"]+)"
+_WORD = r"(?P<path>\"[^\"\n]+\"|'[^'\n]+'|[^\s;'\"]+)"
 _CODE_CHARACTERS = 60  # that a complaint quotes
+# Programs of bars and of backquotes, paths of variables; then what clients and servers load.
+_OPAQUE_SQL = (
+    r"^[ \t]*\.(?:imp|o|rea)[^\n]*\||\\(?:o|out|g|gx|w|write)\b[^\n]*\||\\[a-z][^\n]*`|\\P\b"
+    r"|\\i(?:r|nclude\w*)?[ \t][^\n]*:|^[ \t]*\.loa?d?[ \t]|^[ \t]*(?:!(?!=)|:!|:r\b|:source\b)"
+    r"|(?i:\b(?:from|to)\s+program\b|\b(?:load|install)\s+'|\bload_extension\b|\bxp_cmdshell\b"
+    r"|\bexecutable\s*\(|\busing\s+(?:jar\b|['\"])|\badd\s+(?:jar|file|archive)s?\b)"
+)
 
 
 class _Form(NamedTuple):
@@ -48,6 +55,7 @@ class _Language(NamedTuple):
     search: str = ""  # what stands before a folder where modules are searched
     computed: str = ""  # how a file is loaded whose path is no literal
     start: str = ""  # how a command is started: a line for a shell, or words
+    opaque: str = ""  # what may begin a program, or load code, in a way that is not followed
 
 
 _NODE = ("", *NODE_ENDS)
@@ -134,10 +142,11 @@ _LANGUAGES: dict[str, _Language] = {
     "sql": _Language(
         "--",
         (
-            _Form(rf"^[ \t]*(?:(?:\\i|\\include|\.read|source|\\\.)[ \t]+|@){_WORD}"),
-            _Form(rf"^[ \t]*(?:(?:\\ir|\\include_relative)[ \t]+|@@){_WORD}", HERE),
+            _Form(rf"(?:(?:\\(?:i|include|\.)|^[ \t]*(?:\.rea\w*|source))[ \t]+|^[ \t]*@){_WORD}"),
+            _Form(rf"(?:\\(?:ir|include_relative)[ \t]+|^[ \t]*@@){_WORD}", HERE),
         ),
-        start=r"^[ \t]*(?:\.shell|\.system|\\!|system)[ \t]+(?P<path>[^\n]+)",
+        start=r"(?:\\!|^[ \t]*(?:\.sh(?:ell?)?|\.sy\w*|system|pager)[ \t])[ \t]*(?P<path>[^\n]+)",
+        opaque=_OPAQUE_SQL,
     ),
     "tcl": _Language("#", (_Form(rf"^[ \t]*source\s+{_WORD}"),)),
     "gnuplot": _Language("#", (_Form(rf"^[ \t]*(?:load|call)\s+{_LITERAL}"),)),
@@ -154,7 +163,10 @@ def read_script(text: str, language: str, *, here: str = HERE) -> Code:
     """Return what a script loads that lies in the folder `here`."""
     if language in ("make", "just"):
         return (read_make if language == "make" else read_just)(text)
-    return Code(tuple(dict.fromkeys(_uses(text[:SCRIPT_MAX], language, here))))
+    uses = dict.fromkeys(_uses(text[:SCRIPT_MAX], language, here))
+    if len(text) > SCRIPT_MAX:
+        uses[Use("unclear")] = None
+    return Code(tuple(uses))
 
 
 def _uses(text: str, language: str, here: str) -> Iterator[Use]:
@@ -184,6 +196,9 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
         for found in islice(re.finditer(spec.start, text, re.M), LOADED_MAX):
             code = read_shell(_line(found))
             yield from (_placed(found, use.within_program(), text, ends) for use in code.uses)
+    opaque = re.finditer(spec.opaque, text, re.M) if spec.opaque else ()
+    for found in islice(opaque, LOADED_MAX):
+        yield _placed(found, Use("unclear"), text, ends)
     computed = re.finditer(spec.computed, text, re.M) if spec.computed else iter(())
     for found in islice(computed, LOADED_MAX):
         if found.start() not in literal:

@@ -218,11 +218,16 @@ class _Capture:
         """Return what is said of what is left open, first whether anybody need be told."""
         by, use = one.by, one.use
         if one.beside:
-            is_told = one.beside not in self.files and one.beside not in self.written
             by = by if use.role == "named" and by else use.text
             what = f"{one.target} is made of" if one.target else f"{by} may execute"
+            if one.beside in self.files:
+                return False, f"{what} {one.beside}", ""
             hint = f"`include: [{one.beside}]` if it is code, `exclude: [{one.beside}]` if not"
-            return is_told, f"{what} {one.beside}, which is not captured", hint
+            return (
+                one.beside not in self.written,
+                f"{what} {one.beside}, which is not captured",
+                hint,
+            )
         if one.absolute and isinstance(self.root, Root):
             below = self.root.below(one.absolute)
             message = f"an old version would take {below} as it is then, for its absolute path"

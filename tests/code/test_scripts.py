@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ork.code.programs import LANGUAGES
-from ork.code.scripts import read_script
+from ork.code.scripts import SCRIPT_MAX, read_script
 from ork.code.use import INC, OWN, UNKNOWN, WORK
 
 BEGINNINGS = {f"{OWN}/../": "<own>/", f"{WORK}/": "", f"{INC}/": "<inc>/"}
@@ -66,6 +66,7 @@ def loaded(text: str, language: str) -> str:
             "a.sql, c.sql, d.sql, <own>/b.sql",
         ),
         ("sql", "@a.sql\n@@b.sql\n\\copy t from 'd.csv'", "a.sql, @b.sql, <own>/b.sql"),
+        ("sql", "select 1; \\i 'a b.sql'\n.read 'c d.sql'", "a b.sql, c d.sql"),
         ("tcl", "source a.tcl", "a.tcl"),
         ("gnuplot", "load 'a.gp'; plot 'd.csv'", "a.gp"),
         ("awk", '@include "a"\n{ print }', "a a.awk"),
@@ -133,6 +134,55 @@ def test_a_long_line_of_nothing_ends(language: str) -> None:
 
 def test_a_bar_in_a_text_of_awk_starts_nothing() -> None:
     assert read_script('{ print $1 "|" $2; print "./x" }', "awk").uses == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select a || '|' from t where b != '!' -- \\! sh x.sh\n  ::int;",
+        ".mode csv\n.separator |\n.show\n.import d.csv t\n.output o.csv\n.log x",
+        "\\set ON_ERROR_STOP on\n\\copy t from 'd.csv'\n\\o o.txt\n\\if :a\n\\endif\n\\gx",
+        "copy t from 'd.csv'; select * from read_csv('d.csv'), `p.d.t`; load data infile 'd';",
+        "load httpfs; select system, source from t\n join u using (a)",
+    ],
+)
+def test_sql_that_starts_no_program_executes_nothing(text: str) -> None:
+    assert read_script(text, "sql").uses == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '.import "|sh x.sh" t',
+        ".once |sh x.sh",
+        ".read |sh x.sh",
+        ".load ./x",
+        "\\o |sh x.sh",
+        "select 1 \\g |sh x.sh",
+        "\\set a `sh x.sh`",
+        "\\copy t from program 'sh x.sh'",
+        "COPY t\nFROM PROGRAM 'sh x.sh'",
+        "\\i :dir/x.sql",
+        "\\P sh x.sh",
+        "!sh x.sh",
+        ":!! sh x.sh",
+        ":r x.sql",
+        "select load_extension('./x')",
+        "LOAD './x.duckdb_extension'",
+        "select * from executable('x.py', TSV, 'a int')",
+        "select transform(a) using 'python x.py'",
+        "add jar x.jar",
+        "select 1;" + " " * SCRIPT_MAX,
+    ],
+)
+def test_sql_that_may_start_a_program_in_another_way_is_not_known(text: str) -> None:
+    assert "unclear" in [use.role for use in read_script(text, "sql").uses]
+
+
+def test_a_program_that_sql_starts_is_followed_wherever_it_stands() -> None:
+    text = "select 1; \\! sh x.sh\n.sh sh y.sh\npager sh z.sh"
+    uses = [use for use in read_script(text, "sql").uses if use.role == "script"]
+    assert [shown(path) for use in uses for path in use.paths] == ["x.sh", "y.sh", "z.sh"]
 
 
 def test_the_place_of_each_use_is_told() -> None:

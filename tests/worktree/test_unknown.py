@@ -245,6 +245,13 @@ def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> 
         assert told(root, command(line)) == []
 
 
+def test_of_a_captured_file_it_is_not_said_that_it_is_not_captured(root: Path) -> None:
+    write(root, "q.sql", "select 1")
+    found = captured(root, command("sed s/a/b/ q.sql | sqlite3 x"), command("sqlite3 x < q.sql"))
+    assert (list(found.files), found.unknown) == (["q.sql"], ())
+    assert "sqlite3 may execute q.sql" in [problem.message for problem in found.silent]
+
+
 def test_a_file_that_python_may_execute_by_its_name_is_warned_of(root: Path) -> None:
     write(root, "x.sql")
     write(root, "x.csv")
