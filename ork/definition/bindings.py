@@ -200,7 +200,7 @@ def read_when(node: Node, scope: Scope, problems: Problems) -> When | None:
     if (binding := _reference(at, None, scope, problems)) is None:
         return None
     ref = str(binding["ref"])
-    kind = _type_of(ref, scope)
+    kind = type_of(ref, scope)
     if "is" in entries:
         return When(ref=ref, is_=_constant("when", entries["is"][1], problems, wanted=kind))
     if kind not in (None, "bool"):
@@ -209,7 +209,7 @@ def read_when(node: Node, scope: Scope, problems: Problems) -> When | None:
     return When(ref=ref)
 
 
-def _type_of(ref: str, scope: Scope) -> Json:
+def type_of(ref: str, scope: Scope) -> Json:
     """Return the declared type of what is referred to, None where that is not known."""
     name, path = split_param(ref) or split_ref(ref) or ("", ())
     param = scope.params.get(name) if split_param(ref) else None

@@ -22,6 +22,7 @@ from ork.definition.bindings import (
     read_env,
     read_inputs,
     read_when,
+    type_of,
 )
 from ork.definition.declarations import Declarations
 from ork.definition.written import NO_TIMEOUT
@@ -224,8 +225,9 @@ _GOES_ON = r"(?:[\\|;&({]|\b(?:then|do|else)) *$"
 _SIGNS = "${\u201c\u201d\u201e\u2018"
 
 
-def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Problems) -> None:
+def doubtful(task: Task, place: Callable[[], Node], scope: Scope, warnings: Problems) -> None:
     """Warn of what a command seems to take for a value, and gets none. `place` is the command's."""
+    params = scope.params
     command = task.command or ""
     line = "\n".join(_words(command))
     if re.match(_FIRST, line) and (second := _folded(place(), warnings)):
@@ -242,6 +244,11 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
             if name in params:
                 hint = f"add `inputs: {{{name}: {{ref: params.{name}}}}}`"
             warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
+        elif kind := _held_by_no_variable(task, name, scope):
+            message = f"`{name}` is {kind}, so that `${INPUT_PREFIX}{name}` is not set"
+            each = f".{name}[]" if kind == "a list" else f".{name}.FIELD"
+            hint = f"`printf %s \"$ORK_INPUT_JSON\" | jq -r '{each}'` reads it"
+            warnings.at_text(place(), written, message, hint)
     for name, written in _written(_AIRFLOW, line):
         if name not in task.inputs and name not in params:
             hint = _SLOT if re.fullmatch(_DAY, name) else "values come by `inputs` and `env`"
@@ -261,6 +268,15 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
         for _, written in _written(_CURLY, outside(read, "'\"")):
             hint = "write `\"` or `'`"
             warnings.at_text(place(), written, f"`{written}` is no quote for a shell", hint)
+
+
+def _held_by_no_variable(task: Task, name: str, scope: Scope) -> str | None:
+    """Return what an input is that no variable holds; None for one that may be in a variable."""
+    binding = task.inputs[name]
+    kind = task.input_type.get(name) if isinstance(task.input_type, dict) else None
+    if kind is None:
+        kind = type_of(str(binding["ref"]), scope) if "ref" in binding else binding["const"]
+    return "a list" if isinstance(kind, list) else "an object" if isinstance(kind, dict) else None
 
 
 _SLOT = "the day of a slot is a parameter: `schedule: {cron: ..., params: {day: slot - 1d}}`"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from ork.alike import file_meant
-from ork.definition.bindings import needed_outputs, refs_of, split_ref
+from ork.definition.bindings import Scope, needed_outputs, refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
@@ -39,8 +39,10 @@ TEXT_BYTES_MAX = 16 * 1024 * 1024
 # To say where they stand takes more memory than to deploy so many.
 WARNED_TASKS_MAX = 20_000
 MORE = "more may follow once these are mended"  # which hide code that was not looked at
-# Where a name is mostly written. It is a guess, which the hash of the text then proves.
 _OUTPUT_HINT = 'as in `echo "ORK_OUTPUT:$(wc -l < data.csv)"`; with an `output_type` it is checked'
+# What a shell would replace in a text, and docker-compose.
+_EXPANDED = re.compile(r"(?a)(?<![\\$])\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\}|:?[-?+=])|\()")
+# Where a name is mostly written. It is a guess, which the hash of the text then proves.
 _NAME = re.compile(
     rb"""(?:^|[{,])[ "']*name["']?: *["']?([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})""", re.M
 )
@@ -308,13 +310,16 @@ def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
     definition = found.definition
     warnings = Problems(str(found.path), definition.text)
     if found.kept is None:
+        outputs = {name: task.output_type for name, task in definition.tasks.items()}
+        scope = Scope("", (), outputs, definition.params, None)
         for name, task in definition.tasks.items():
             place = partial(definition.places.__getitem__, ("tasks", name, "command"))
-            doubtful(task, place, definition.params, warnings)
+            doubtful(task, place, scope, warnings)
             warn_of_dates(definition, name, task, module_of, warnings)
         _warn_of_null(definition, found.captured, warnings)
         _warn_of_failed(definition, warnings)
         _warn_of_zeros(definition, warnings)
+        _warn_of_env(definition, warnings)
     _warn_of_python(definition, root_of(found.path, definition.settings), warnings)
     for problem in found.captured.unknown:
         warnings.keep(problem)
@@ -352,6 +357,26 @@ def _warn_of_zeros(definition: Definition, warnings: Problems) -> None:
             if written := re.match(r"[-+]?0\d+", line):
                 message = f"{written[0]} is the number {node.value}"
                 warnings.at(node, message, "quote it: it is then a text")
+
+
+def _warn_of_env(definition: Definition, warnings: Problems) -> None:
+    """Warn of texts in `env` that are written for a shell, or for a tool that replaces names."""
+    values = (value for task in definition.tasks.values() for value in task.env.values())
+    if not any(isinstance(value, str) and _EXPANDED.search(value) for value in values):
+        return
+    for place, node in definition.places.items():
+        entries = node.value if place[-1] == "env" and isinstance(node.value, dict) else {}
+        for variable, (_, below) in entries.items():
+            text = below.value
+            if not isinstance(text, str) or not (found := _EXPANDED.search(text)):
+                continue
+            name = found[1] or found[2]
+            hint = "a command can put it together, as in `export DAY=$(date +%F)`"
+            if text in (f"${name}", f"${{{name}}}"):
+                hint = f"`{{secret: {name}}}` takes it from ork's own environment"
+                hint = f"`{{ref: params.{name}}}`" if name in definition.params else hint
+            message = f"env: {variable} is this text, in which nothing is replaced"
+            warnings.at(below, message, f"{hint}; `{{const: ...}}` for the text itself")
 
 
 def _warn_of_null(definition: Definition, captured: Captured, warnings: Problems) -> None:
