@@ -165,8 +165,10 @@ def _binding(
         hint = f"write {{ref: {ref}}}"
     elif not isinstance(entries, (dict, list)) and not str(entries).startswith(_SOURCES):
         hint = f"write {{const: {entries}}}"
-    message = f"inputs: `{field[:60]}` is neither a constant nor a reference"
-    problems.at(node, message, hint[:200])
+    what = "is neither a constant nor a reference"
+    if isinstance(entries, dict) and {"const", "ref"} <= entries.keys():
+        what, hint = "has both `const` and `ref`", "keep one of them"
+    problems.at(node, f"inputs: `{field[:60]}` {what}", hint[:200])
     return None
 
 
@@ -378,6 +380,10 @@ def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Js
             problems.at(node, message, hint[:200])
         return _no_nul(variable, node, entries, problems)
     form = "quote it"
+    if isinstance(entries, dict) and len(both := entries.keys() & {"const", "ref", "secret"}) > 1:
+        message = f"env: {variable[:60]} has both `{'` and `'.join(sorted(both))}`"
+        problems.at(node, message, "keep one of them")
+        return None
     if entries is None:
         form = 'quote it: `""` is the empty text; {const: null} takes the variable away'
     elif isinstance(entries, (list, dict)):

@@ -51,6 +51,7 @@ _FILES = "files that a task reads or writes need no key"
 _FOLDER = "tasks run in the folder of the file, or in `root`: `cd FOLDER &&` leads elsewhere"
 _NO_CACHE = "a run executes every task; `ork retry` and `ork run --from` keep what succeeded"
 _ALL_THE_SAME = "the tasks after it start all the same with `on_upstream_failure: run`"
+RETRIES = ("retry", "max_retries", "attempts")
 # What other tools call these keys.
 _OTHER_KEYS = {
     **dict.fromkeys(("needs", "after", "depends", "upstream", "dependencies"), "depends_on"),
@@ -62,7 +63,7 @@ _OTHER_KEYS = {
     "returns": "output_type",
     **dict.fromkeys(("output", "outputs"), f"`output_type` is of what a task returns; {_FILES}"),
     **dict.fromkeys(("outs", "artifacts", "targets", "produces"), _FILES),
-    **dict.fromkeys(("retry", "max_retries", "attempts"), "retries"),
+    **dict.fromkeys(RETRIES, "retries"),
     **dict.fromkeys(("entrypoint", "callable", "python_callable"), "function"),
     **dict.fromkeys(("execution_timeout", "timeout_seconds"), "timeout"),
     **dict.fromkeys(("type", "python"), "executor"),

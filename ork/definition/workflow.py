@@ -20,6 +20,7 @@ from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
 from ork.definition.task import (
     ALIKE,
+    RETRIES,
     TASK_KEYS,
     Draft,
     Shared,
@@ -68,6 +69,7 @@ _OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
 _OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"
 _PLACING = ("root", "env", "exclude")  # which files and modules there are depends on these
 _OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}
+_OTHER_KEYS |= dict.fromkeys(RETRIES, "tasks.NAME.retries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ RETRIES_MAX = 1000
 _LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
 # What other tools call these keys, or have where a schedule has none.
 _OTHER_KEYS = {
+    **dict.fromkeys(("retry", "max_retries", "attempts"), "did you mean `retries`?"),
     "max_active_runs": "it stands at the top of the file, and counts all runs; `overlap: skip`, as"
     " without it, starts no run while one of the schedule goes on",
     "depends_on_past": "`after_failure: hold` fires nothing until the run before has succeeded",

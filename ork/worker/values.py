@@ -97,7 +97,9 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return _text(str.__str__(value))
     if isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise Unfit("an integer beyond 2^53-1 loses digits in JSON; quote it")
+            raise Unfit(
+                "an integer beyond 2^53-1 loses digits in JSON; `str(...)` of it keeps them"
+            )
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):

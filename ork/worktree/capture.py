@@ -51,6 +51,10 @@ class Reason(NamedTuple):
     by: str = ""
 
 
+# An import in all circumstances, by a path that begins in the package of the file itself.
+_RELATIVE = re.compile(rb"^from[ \t]+\.[\w. \t]*import\b", re.M)
+
+
 @dataclass(frozen=True)
 class Captured:
     """The code of a Definition: its files, why each is among them, and what is not known."""
@@ -198,7 +202,7 @@ class _Capture:
         for name, path, what, hint in unfit:
             hint = hint.format(shlex.quote(path))
             told[True][self._problem(("tasks", name), "", path, f"{path} {what}", hint)] = None
-        for problem in self._led_astray():
+        for problem in (*self._led_astray(), *self._without_package()):
             told[True][problem] = None
         for at, one in left:
             is_script = one.unreadable and not one.by.endswith(".ipynb")
@@ -284,6 +288,22 @@ class _Capture:
                     hint = f"name {real}, as old versions have no link"
                     at = ("tasks", reason.task)
                     yield self._problem(at, reason.by, path, message, hint)
+
+    def _without_package(self) -> Iterator[Problem]:
+        """Yield what is imported by a path that begins in a package, in a file of none."""
+        for path, reasons in self.reasons.items():
+            roles = {one.role for one in reasons if one.task and path.endswith(".py")}
+            found = _RELATIVE.search(self.files[path].data) if roles & {"file", "script"} else None
+            if found is None or not isinstance(code := read_code(found.string, "python"), Code):
+                continue
+            if b"__package__" in found.string or not any(u.text[:1] == "." for u in code.uses):
+                continue
+            module = path.removesuffix(".py").replace("/", ".")
+            way = f"`module: {module}`" if "file" in roles else f"`python -m {module}`"
+            hint = f"{way} executes it as part of one" if "." in module else "leave the dot out"
+            use = Use("", line=found.string.count(b"\n", 0, found.start()) + 1)
+            message = f"{path} is executed by its path, as part of no package, so this import fails"
+            yield self._problem((), path, "", message, hint, use)
 
     def _problem(
         self,

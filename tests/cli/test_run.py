@@ -347,6 +347,9 @@ def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):
 
     ork.write("a.py", "def main():\n    raise ImportError('add it to `include:`')\n")
     assert "another one is" not in ork("run", "w.yaml").err
+    ork.write("a.py", "from .b import main\n")
+    failed = ork("run", "w.yaml").err
+    assert "another one is" not in failed and "attempted relative import" in failed
 
 
 def test_a_command_has_no_python_of_its_own(ork):

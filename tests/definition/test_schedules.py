@@ -95,6 +95,7 @@ def test_each_key_of_another_tool_has_its_hint() -> None:
         "depends_on_past": "`after_failure: hold`",
         "start_date": "backfill",
         "dagrun_timeout": "`timeout: 2h`",
+        "retry": "did you mean `retries`?",
     }
     given = "".join(f", {key}: 1" for key in keys)
     found = complaints(f"schedule: {{every: 5m, params: {{region: a}}{given}}}\n")

@@ -470,8 +470,14 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         (
             "inputs: {a: {const: 1, ref: b}}",
             "{const: 1, r",
-            "neither a constant nor a reference",
-            "{const: VALUE}",
+            "`a` has both `const` and `ref`",
+            "keep one of them",
+        ),
+        (
+            "env: {A: {ref: params.x, secret: B}}",
+            "{ref",
+            "env: A has both `ref` and `secret`",
+            "keep one of them",
         ),
         ("inputs: {a: tasks.x.rows}", "tasks.x.r", "`a` is neither", "{ref: params.NAME}"),
         ("inputs: {a: tasks.t.rows}", "tasks.t.r", "`a` is neither", "{ref: tasks.t.output.rows}"),
@@ -549,6 +555,7 @@ def test_a_wrong_key_of_a_workflow_is_named(head: str, message: str) -> None:
         ("params: {n: types.X}\n", "declare it under `types:`"),
         ("matrix: {}\n", "one task that goes over a list"),
         ("retries: 2\n", "did you mean `tasks.NAME.retries`?"),
+        ("retry: 2\n", "did you mean `tasks.NAME.retries`?"),
     ],
 )
 def test_a_key_that_other_tools_have_at_the_top_is_told_what_there_is(head: str, hint: str) -> None:

@@ -727,7 +727,7 @@ def test_annotations_that_name_nothing_are_not_in_the_way(pool, place):
         ("{'rows': [1, {2}]}", "output.rows[1]: a set is not a JSON value"),
         ("[float('nan')]", "output[0]: nan is not a JSON number"),
         ("1e999", "output: inf is not a JSON number"),
-        ("{'a': 2**53}", "output.a: an integer beyond 2^53-1 loses digits in JSON"),
+        ("2**53", "output: an integer beyond 2^53-1 loses digits in JSON; `str(...)` of it"),
         ("{1: 2}", "output: the key 1 is an int, not a string; `{str(key): value for"),
         ("object()", "an object is not a JSON value; write it to a file, and give its path"),
         ("__import__('enum').Enum('E', 'A').A", "E is not a JSON value; `.value` of it is one"),

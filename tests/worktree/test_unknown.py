@@ -373,3 +373,29 @@ def test_machine_code_that_is_too_large_can_be_left_out(root: Path) -> None:
         "`exclude: [fast.so]` says that it is data"
     )
     assert list(take(root, "executor: python, file: t.py", head="exclude: [fast.so]\n")) == ["t.py"]
+
+
+def test_an_import_from_the_package_of_a_file_that_is_executed_by_its_path_is_warned_of(
+    root: Path,
+) -> None:
+    write(root, "p/b.py")
+    write(root, "p/a.py", "import os\nfrom . import b")
+    (found,) = captured(root, "executor: python, file: p/a.py").unknown
+    assert (found.file, found.line) == ("w/p/a.py", 2)
+    assert found.message.endswith("as part of no package, so this import fails")
+    assert found.hint == "`module: p.a` executes it as part of one"
+    (found,) = captured(root, command("python p/a.py")).unknown
+    assert found.hint == "`python -m p.a` executes it as part of one"
+    write(root, "a.py", "from .b import x")
+    (found,) = captured(root, "executor: python, file: a.py").unknown
+    assert found.hint == "leave the dot out"
+    write(root, "c.py", "import p.a")
+    for task in ("python, module: p.a", "python, file: c.py", "process, command: python -m p.a"):
+        assert told(root, f"executor: {task}") == []
+    for text in (
+        "try:\n    from . import b\nexcept ImportError:\n    import b",
+        "__package__ = 'p'\nfrom . import b",
+        "'''\nfrom . import b\n'''",
+    ):
+        write(root, "p/a.py", text)
+        assert told(root, "executor: python, file: p/a.py") == []

@@ -63,7 +63,7 @@ ASKERS: dict[int, str] = {
     signal.SIGHUP: f"{SIGNAL} HUP, as when a terminal is closed",
 }
 # What lacks in a Python, and not in the captured code.
-_NO_MODULE = "(?:ModuleNotFoundError|ImportError): (?!.*`include:`)"
+_NO_MODULE = "(?:ModuleNotFoundError|ImportError): (?!.*(?:`include:`|relative import))"
 STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
