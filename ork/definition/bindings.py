@@ -109,10 +109,20 @@ def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Pa
         return Param(type=declared, required=True, default=None)
     default = plain(given[1])
     if declared is not None:
+        written = default
         default, mismatches = convert(default, declared)
         for mismatch in mismatches:
-            problems.at(given[1], f"the default of {title}: {mismatch}", mismatch.hint)
+            hint = mismatch.hint or _of_slot(name, written)
+            problems.at(given[1], f"the default of {title}: {mismatch}", hint)
     return Param(type=declared, required=False, default=default)
+
+
+def _of_slot(name: str, default: Json) -> str | None:
+    """Return how a parameter gets the moment of a schedule, if a default is meant to be that."""
+    from ork.schedule import slot_values  # which most files do not need
+
+    gives = f"`schedule: {{cron: ..., params: {{{name[:60]}: {default}}}}}` gives it"
+    return gives if slot_values.is_of_slot(default) else None
 
 
 def read_inputs(

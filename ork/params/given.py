@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from ork.alike import meant_or_known
 from ork.definition.types import convert
@@ -13,6 +14,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Param
 from ork.worker.values import Unfit, to_json
 
+_DAYS = {"today": 0, "yesterday": 1}  # words for a date, each with how many days ago it was
 # What a text is told that should have been the JSON of a list, or of an object.
 _JSON_FORMS = {
     list: '; a list is JSON: -i \'{}=["a", "b"]\'',
@@ -57,7 +59,8 @@ def settle_params(
 ) -> dict[str, Json]:
     """Return the value of every declared parameter: given, else recorded, else its default.
 
-    A given text is read by the declared type: as it is for `str` and dates, as JSON for the others.
+    A given text is read by the declared type: as it is for `str` and dates, as JSON for the others;
+    `today` and `yesterday` are dates, which the local time tells.
     Raises UsageError with everything that is wrong.
     """
     problems = [
@@ -99,6 +102,8 @@ def parsed(value: object, declared: Json) -> Json:
         return str(value)
     if not isinstance(value, str):
         return value  # type: ignore[return-value]
+    if declared == "date" and value in _DAYS:
+        return (datetime.now(UTC).astimezone().date() - timedelta(days=_DAYS[value])).isoformat()
     textual = isinstance(declared, str) and declared not in ("int", "float", "bool")
     if textual:
         return value

@@ -562,6 +562,13 @@ def test_a_key_that_other_tools_have_at_the_top_is_told_what_there_is(head: str,
     assert hint in (task_problem("", head=head).hint or "")
 
 
+def test_a_default_that_is_meant_for_the_slot_is_told_where_it_belongs() -> None:
+    hint = task_problem("", head="params: {day: {type: date, default: slot - 1d}}\n").hint
+    assert hint == "`schedule: {cron: ..., params: {day: slot - 1d}}` gives it"
+    found = task_problem("", head="params: {day: {type: date, default: today}}\n")
+    assert "the default of the parameter `day`" in found.message and found.hint is None
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "workflow.md"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from ork.zone import now_here
 from tests.conftest import Ork
 
 PARAMS_FLOW = """\
@@ -102,6 +104,22 @@ def test_a_given_text_is_read_by_the_declared_type(
     assert result.code == 0, result.err
     assert params(given_flow)[name] == value
     assert given(given_flow)[name][1] == value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("word", "ago"), [("today", 0), ("yesterday", 1)])
+def test_a_word_for_a_day_is_recorded_as_the_date_that_it_meant(
+    given_flow: Ork, word: str, ago: int
+) -> None:
+    before = now_here()
+    result = given_flow("run", "flow.yaml", *give(f"day={word}", f"who={word}"))
+    assert result.code == 0, result.err
+    days = {str(moment.date() - timedelta(days=ago)) for moment in (before, now_here())}
+    found = params(given_flow)
+    assert found["day"] in days and found["who"] == word
+    assert [found["day"]] == [given(given_flow)["day"][1]]
+    if len(days) == 1:
+        assert "flow#1" in given_flow("runs", "flow", *give(f"day={word}")).out
 
 
 @pytest.mark.parametrize(
