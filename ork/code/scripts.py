@@ -28,8 +28,8 @@ _WORD = r"(?P<path>\"[^\"\n]+\"|'[^'\n]+'|[^\s;'\"]+)"
 _CODE_CHARACTERS = 60  # that a complaint quotes
 # Programs of bars and of backquotes, paths of variables; then what clients and servers load.
 _OPAQUE_SQL = (
-    r"^[ \t]*\.(?:imp|o|rea)[^\n]*\||\\(?:o|out|g|gx|w|write)\b[^\n]*\||\\[a-z][^\n]*`|\\P\b"
-    r"|\\i(?:r|nclude\w*)?[ \t][^\n]*:|^[ \t]*\.loa?d?[ \t]|^[ \t]*(?:!(?!=)|:!|:r\b|:source\b)"
+    r"^[ \t]*\.(?:imp|o|rea)[^\n]*\||\\(?:o|out|g|gx|w|write)\b[^\n\\]*\||\\[^\n\\]*`|\\P\b"
+    r"|\\i(?:r|nclude\w*)?[ \t][^\n\\]*:|^[ \t]*\.loa?d?[ \t]|^[ \t]*(?:!(?!=)|:!|:r\b|:source\b)"
     r"|(?i:\b(?:from|to)\s+program\b|\b(?:load|install)\s+'|\bload_extension\b|\bxp_cmdshell\b"
     r"|\bexecutable\s*\(|\busing\s+(?:jar\b|['\"])|\badd\s+(?:jar|file|archive)s?\b)"
 )

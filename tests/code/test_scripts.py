@@ -127,6 +127,8 @@ def test_of_what_a_script_starts_an_unknown_program_is_no_reason_for_a_warning()
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("language", ["r", "perl", "ruby", "php", "lua", "make"])
 def test_a_long_line_of_nothing_ends(language: str) -> None:
+    for text in ("\\a", "\\o ", "\\i "):
+        read_script(text * 300_000, "sql")
     for text in ('source("a", ', "require ", "system", "use lib "):
         assert len(read_script(text + " " * 300_000, language).uses) < 2
     assert read_script("a:" * 500_000, language).uses == ()
