@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from itertools import islice, takewhile
 
-from ork.backends.base import Lease
+from ork.backends.base import Lease, Span
 from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
@@ -290,24 +290,37 @@ def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, l
         schedules[workflow, key] = one.line.schedule
         its = [lines.left_out_of(workflow, key, skip) for skip in one.state.behind]
         found[workflow] += [skip for skip in its if skip.last > since]
-    for workflow, skips in found.items():
+    names = [workflow for workflow, skips in found.items() if skips]
+    fires = store.abreast([Span(f"fires/{workflow}/") for workflow in names])
+    for workflow, refs in zip(names, fires, strict=True):
+        oldest = slot_text(max(since, min(skip.first for skip in found[workflow])))
+        fired = [name.partition(".") for name, _ in takewhile(partial(_is_from, oldest), refs)]
         left = (
-            _without_run(store, workflow, schedules.get((workflow, skip.key)), skip, since)
-            for skip in skips
+            _without_run(schedules.get((workflow, skip.key)), skip, fired, since)
+            for skip in found[workflow]
         )
         kept = [skip for skip in left if skip is not None]
         found[workflow] = sorted(kept, key=lambda skip: skip.last, reverse=True)
     return found
 
 
+def _is_from(oldest: str, ref: tuple[str, Oid]) -> bool:
+    return ref[0] >= oldest
+
+
 def _without_run(
-    store: Store, workflow: str, schedule: Schedule | None, skip: LeftOut, since: datetime
+    schedule: Schedule | None,
+    skip: LeftOut,
+    fired: Iterable[tuple[str, str, str]],
+    since: datetime,
 ) -> LeftOut | None:
-    """Return which of these slots are later than a moment and have no run; None if none is."""
+    """Return which of these slots are later than a moment and have no run; None if none is.
+
+    `fired` are the slots that have one: the text, a point, and the key of the schedule.
+    """
     begin = max(skip.first - _MOMENT, since)
-    refs = store.refs(f"fires/{workflow}/", newest_first=True)
-    names = (name.partition(".") for name, _ in takewhile(lambda r: r[0] >= slot_text(begin), refs))
-    made_up = {slot for slot, _, key in names if key == skip.key and slot <= slot_text(skip.last)}
+    first, last = slot_text(skip.first), slot_text(skip.last)
+    made_up = {slot for slot, _, key in fired if key == skip.key and first <= slot <= last}
     if schedule is None or (begin < skip.first and not made_up):
         return skip
     if times.count(schedule, skip.first - _MOMENT, skip.last) != skip.count:
