@@ -81,10 +81,10 @@ TOLD: list[tuple[tell.Told, str]] = [
     ),
     (
         tell.Ended(
-            time=NOW, workflow="etl", number=58, run="r", state="success", folder="/etl/.ork/work/r"
+            time=NOW, workflow="etl", number=58, run="r", state="success", folder="/srv/etl/r"
         ),
         "02:00:01  etl#58 success\n"
-        "02:00:01  files that the tasks of etl#58 wrote are in /etl/.ork/work/r\n",
+        "02:00:01  files that the tasks of etl#58 wrote are in /srv/etl/r\n",
     ),
     (
         tell.Trouble(time=NOW, workflow="etl", message="the\n\x1b[2J", hint="`ork fsck`"),

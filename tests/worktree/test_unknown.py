@@ -279,7 +279,7 @@ def test_a_file_that_python_may_execute_by_its_name_is_warned_of(root: Path) -> 
         ("sed s/a/b/ x.sh > y.sh; ./y.sh", "y.sh is made of"),
         ("cat x.sh | tee y.sh; . ./y.sh", "y.sh is made of"),
         ("mkdir d; cp x.sh d; sh d/x.sh", "d/x.sh is made of"),
-        ("cp x.sh /tmp/y.sh; sh /tmp/y.sh", "/tmp/y.sh is made of"),
+        ("cp x.sh /srv/y.sh; sh /srv/y.sh", "/srv/y.sh is made of"),
         ("python c.py", "y.sh is made of"),
     ],
 )
