@@ -282,8 +282,7 @@ def _next(
         return ((slot, one.workflow, there(slot)) for slot in coming)
 
     every = listed(session.store, _lines(session, workflow), now)
-    going = [one for one in every if not (one.paused or one.archived or one.held_by)]
-    found = list(islice(merge(*map(of, going)), limit))
+    found = list(islice(merge(*(of(one) for one in every if not _halt(one))), limit))
     if as_json:
         rows = [{"workflow": name, "slot": slot} for slot, name, _ in found]
         session.print_json("slots", rows)
@@ -298,13 +297,19 @@ def _next(
         for slot, name, there in found
     )
     for one in every:
-        if one not in going:
-            why = "archived" if one.archived else "paused" if one.paused else "held back"
+        if why := _halt(one):
             session.say(note_line(f"{one.workflow} is {why}: none of its slots is fired"))
     if not every:
         session.say(_unscheduled(workflow))
     elif found and is_up(session.store) is False:
         session.say(note_line(NOBODY_FIRES))
+
+
+def _halt(one: "Listed") -> str:
+    """Return why nothing of a schedule is fired, or ""."""
+    if one.archived or one.paused:
+        return "archived" if one.archived else "paused"
+    return "held back" if one.held_by else ""
 
 
 def _skips(session: Session, workflow: str | None, limit: int | None, as_json: bool) -> None:
