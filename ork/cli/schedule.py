@@ -318,7 +318,7 @@ def _skips(session: Session, workflow: str | None, limit: int | None, as_json: b
     store = session.store
     every = {*store.folders("skips/"), *(name for name, _ in store.refs("workflows/"))}
     names = [workflow] if workflow else sorted(every)
-    found = list(islice(skipped(store, *names), limit))
+    found = skipped(store, *names)[:limit]
     if as_json:
         session.print_json("skips", found)
         return

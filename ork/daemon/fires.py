@@ -282,26 +282,9 @@ def late(
 
 
 def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, list[LeftOut]]:
-    """Return the slots later than that which were left out and have no run, newest first."""
-    found = skipped_of(store, dict.fromkeys(one.line.workflow for one in some), since=since)
-    schedules = {}
-    for one in some:
-        workflow, key = one.line.workflow, key_of_refs(one.line.schedule)
-        schedules[workflow, key] = one.line.schedule
-        its = [lines.left_out_of(workflow, key, skip) for skip in one.state.behind]
-        found[workflow] += [skip for skip in its if skip.last > since]
-    names = [workflow for workflow, skips in found.items() if skips]
-    fires = store.abreast([Span(f"fires/{workflow}/") for workflow in names])
-    for workflow, refs in zip(names, fires, strict=True):
-        oldest = slot_text(max(since, min(skip.first for skip in found[workflow])))
-        fired = [name.partition(".") for name, _ in takewhile(partial(_is_from, oldest), refs)]
-        left = (
-            _without_run(schedules.get((workflow, skip.key)), skip, fired, since)
-            for skip in found[workflow]
-        )
-        kept = [skip for skip in left if skip is not None]
-        found[workflow] = sorted(kept, key=lambda skip: skip.last, reverse=True)
-    return found
+    """Return what is left out of workflows later than that and has no run, newest first."""
+    names = dict.fromkeys(one.line.workflow for one in some)
+    return skipped_of(store, names, ((one.line, one.state.behind) for one in some), since=since)
 
 
 def _is_from(oldest: str, ref: tuple[str, Oid]) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from heapq import merge
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile
 
 from ork.backends.base import Span
@@ -30,6 +29,8 @@ from ork.store.verdict import verdict
 
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 CHANGED = "its schedule was changed"
+_SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Former(Value, frozen=True, kw_only=True):
@@ -395,29 +396,32 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
         tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(to_json(skip)))
 
 
-def skipped(store: Store, *workflows: str) -> Iterator[LeftOut]:
-    """Yield what was left out of some workflows, recorded or not, newest first. Lazy."""
+def skipped(store: Store, *workflows: str) -> list[LeftOut]:
+    """Return what was left out of some workflows, recorded or not, and has no run; newest first."""
     every = Lines(store, only=workflows).look()
     known = decided_at(store, (decided_ref(line.workflow, line.schedule) for line in every))
-    unrecorded = [
-        left_out_of(line.workflow, key_of_refs(line.schedule), skip)
+    some = [
+        (line, left_behind(line, known.get(decided_ref(line.workflow, line.schedule))))
         for line in every
-        for skip in left_behind(line, known.get(decided_ref(line.workflow, line.schedule)))
     ]
-    unrecorded.sort(key=lambda skip: skip.last, reverse=True)
-
-    def of(workflow: str, refs: Iterator[tuple[str, Oid]]) -> Iterator[LeftOut]:
-        return (_left_out(workflow, name, store.get(Blob, oid)) for name, oid in refs)
-
-    names = sorted({name for some in _names(store, workflows).values() for name in some})
-    found = map(of, names, store.abreast([Span(f"skips/{name}/") for name in names]))
-    return merge(unrecorded, *found, key=lambda skip: skip.last, reverse=True)
+    former = {one for its in _names(store, workflows).values() for one in its[1:]}
+    names = [workflow for workflow in workflows if workflow not in former]
+    found = skipped_of(store, names, some, since=_EARLIEST)
+    return sorted(chain.from_iterable(found.values()), key=lambda skip: skip.last, reverse=True)
 
 
 def skipped_of(
-    store: Store, workflows: Iterable[str], *, since: datetime
+    store: Store,
+    workflows: Iterable[str],
+    some: Iterable[tuple[Line, Sequence[Skip]]],
+    *,
+    since: datetime,
 ) -> dict[str, list[LeftOut]]:
-    """Return what was left out of some workflows later than that, newest first."""
+    """Return the slots of some workflows later than that which were left out and have no run.
+
+    They are newest first. `some` are the schedules there are, each with what is left out of it that
+    is not recorded yet.
+    """
     whose = [(workflow, one) for workflow, its in _names(store, workflows).items() for one in its]
     spans = [Span(f"skips/{name}/") for _, name in whose]
     oids = {
@@ -427,10 +431,85 @@ def skipped_of(
     }
     found: dict[str, list[LeftOut]] = {workflow: [] for workflow, _ in whose}
     for (workflow, name, slot), blob in store.get_all(Blob, oids).items():
-        one = _left_out(name, slot, blob)
-        if one.last > since:
-            found[workflow].append(one)
+        found[workflow].append(_left_out(name, slot, blob))
+    schedules: dict[tuple[str, str], Schedule] = {}
+    for line, behind in some:
+        workflow, key = line.workflow, key_of_refs(line.schedule)
+        schedules[workflow, key] = line.schedule
+        found[workflow] += [left_out_of(workflow, key, skip) for skip in behind]
+    found = {workflow: [one for one in its if one.last > since] for workflow, its in found.items()}
+    whose = [(workflow, name) for workflow, name in whose if found[workflow]]
+    ran = _fired(store, whose, after=since)
+
+    def of(workflow: str, its: Sequence[LeftOut]) -> Iterator[LeftOut]:
+        for one in its:
+            others = [other for other in its if other.key == one.key]
+            line = workflow, one.key
+            yield from _without_run(one, schedules.get(line), others, ran.get(line, ()), since)
+
+    return {
+        workflow: sorted(of(workflow, its), key=lambda skip: skip.last, reverse=True)
+        for workflow, its in found.items()
+    }
+
+
+def _fired(
+    store: Store, whose: Sequence[tuple[str, str]], *, after: datetime
+) -> dict[tuple[str, str], list[datetime]]:
+    """Return the slots from a moment on that have a run, by workflow and key, newest first.
+
+    Given are workflows, and a name that each has or had.
+    """
+    found: dict[tuple[str, str], list[datetime]] = {}
+    fires = store.abreast([Span(f"fires/{name}/") for _, name in whose])
+    for (workflow, _), refs in zip(whose, fires, strict=True):
+        for name, _ in takewhile(lambda ref: ref[0] >= slot_text(after), refs):
+            slot, _, key = name.partition(".")
+            with suppress(ValueError):  # `ork fsck` tells of it
+                found.setdefault((workflow, key), []).append(datetime.fromisoformat(slot))
     return found
+
+
+def _without_run(
+    skip: LeftOut,
+    schedule: Schedule | None,
+    others: Iterable[LeftOut],
+    ran: Iterable[datetime],
+    since: datetime,
+) -> Iterator[LeftOut]:
+    """Yield those slots, newest first, that are later than a moment and have no run.
+
+    `others` were left out of the same schedule. Where that has other times by now, it is not known
+    which slots these are, but how many have no run.
+    """
+    inside = [
+        Skip(count=one.count, first=one.first, last=one.last, reason=one.reason)
+        for one in others
+        if skip.first < one.first and one.last < skip.last
+    ]
+    fired = [
+        Skip(count=1, first=slot, last=slot, reason="")
+        for slot in ran
+        if skip.first <= slot <= skip.last
+        and not any(one.first <= slot <= one.last for one in inside)
+    ]
+    if not fired and skip.first > since:
+        yield skip
+        return
+
+    def rest(after: datetime, out: Iterable[Skip]) -> list[Skip]:
+        if schedule is None:
+            return []
+        gaps = sorted(out, key=lambda one: one.first)
+        times = policy.undecided(schedule, after, skip.last, gaps)
+        return [*filter(None, (left_out(schedule, *it, skip.reason) for it in times))]
+
+    before = skip.first - _SECOND
+    if sum(one.count for one in rest(before, inside)) == skip.count:
+        for one in rest(max(before, since), [*inside, *fired]):
+            yield left_out_of(skip.workflow, skip.key, one)
+    elif skip.count > len(fired):
+        yield replace(skip, count=skip.count - len(fired))
 
 
 def _names(store: Store, workflows: Iterable[str]) -> dict[str, list[str]]:
