@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile
 
 from ork.backends.base import Span
-from ork.errors import Corrupt, OrkError, UsageError
+from ork.errors import Conflict, Corrupt, OrkError
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
 from ork.objects.value import Value, of_line, replace
@@ -376,7 +376,7 @@ def begin(
     store = tx.store
     found = lines_of(store, workflow)
     if fire is not None and store.ref(fire) is not None:
-        raise UsageError("a run was started for that slot")
+        raise Conflict("a run was started for that slot")
     for line in found if fire is not None or len(found) == 1 else ():
         ref, name = fire_ref(workflow, line.schedule, slot), slot_name(line.schedule, slot)
         if fire in (None, ref) and store.ref(ref) is None:

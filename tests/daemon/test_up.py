@@ -793,6 +793,26 @@ def test_runs_for_slots_of_the_past_come_one_after_the_other(ork: Ork, opened: O
     assert slots[:3] == [one.entry.scheduled for one in done.queued] and len(done.queued) == 3
 
 
+@pytest.mark.slow
+def test_a_run_that_waits_for_a_slot_with_a_run_is_taken_out_of_the_queue(
+    ork: Ork, opened: Opened
+) -> None:
+    """The newest slot is due, and queued twice: one of the three has it, and nothing is wrong."""
+    deploy(ork, "etl", "{every: 1d, catchup: none}")
+    store, moment = opened(), datetime.now(UTC)
+    caller = Caller(stamp=Stamp(time=moment, author="Ada"), now=moment)
+    slot = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(2):
+        fires.fire_now(store, "etl", caller, slot=slot)
+    with running(ork, "--jobs", "4") as up:
+        up.until("Ended", workflow="etl")
+        told = "a run of etl is taken out of the queue: etl#1 was started for its slot, "
+        assert up.until("Note", message=f"{told}{slot:%Y-%m-%d %H:%M:%S} UTC")
+        assert up.end() == 0
+        assert up.all("Trouble") == []
+    assert len(runs_of(store, "etl")) == 1 and queue.waiting(store) == []
+
+
 ROOM = "max_active_runs: 1"
 
 
