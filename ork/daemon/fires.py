@@ -86,7 +86,7 @@ class Due(Value, frozen=True, kw_only=True):
 
 
 class Fired(Value, frozen=True, kw_only=True):
-    """The newest run that a schedule started, and the slot for which it did."""
+    """The newest slot of a schedule that has a run, and that run."""
 
     slot: datetime
     name: str
@@ -204,19 +204,20 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     pauses, put_away = all_paused(store), archived(store)
     every = list(due(store, some, now))
     skips = _skips(store, every, since=now - LATELY)
-    for one in every:
+    newest = lines.newest_runs(store, [(line.workflow, line.schedule, None) for line in some])
+    for one, latest in zip(every, newest, strict=True):
         line, run, decision = one.line, one.state.run, one.decision
         held = run if run and decision and one.state.going and one.state.going.holds else None
         others = _others(store, line.workflow) if decision and decision.fire else ()
         is_due = held is not None or (decision is not None and decision.decided is not None)
         last, first = None, first_due(line, one.state, now) if is_due else None
-        if run is not None and run.scheduled is not None:
+        if (latest := latest or run) and latest.scheduled is not None:
             last = Fired(
-                slot=run.scheduled,
-                name=run.name,
-                state=run.state,
-                created=run.created,
-                ended=run.ended,
+                slot=latest.scheduled,
+                name=latest.name,
+                state=latest.state,
+                created=latest.created,
+                ended=latest.ended,
             )
         found.append(
             Listed(

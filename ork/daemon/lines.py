@@ -258,7 +258,8 @@ def newest_runs(
 ) -> list[Run | None]:
     """Return for each schedule of a workflow the run that was started last, None if it is gone.
 
-    What is decided has its name; in a clone nothing tells it, and that of the newest slot counts.
+    What is decided has its name; where nothing tells it, as in a clone, that of the newest slot
+    counts.
     """
     fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
     names: list[str] = []

@@ -87,3 +87,11 @@ def test_of_the_last_week_are_those_within_it(project, keep):
     (listed,) = fires.listed(project, lines.lines_of(project, "etl"), NOON + 500.5 * HOUR)
     assert [one.count for one in listed.left_out] == [167]
     assert sum(one.count for one in lines.skipped(project, "etl")) == 499
+
+
+def test_the_last_slot_is_the_newest_whatever_ran_after_it(hourly):
+    now = NOON + 11.5 * HOUR
+    make_up(hourly, now, since=NOON + 4 * HOUR, until=NOON + 5 * HOUR)
+    (listed,) = fires.listed(hourly, lines.lines_of(hourly, "etl"), now)
+    assert (listed.last.name, listed.last.slot) == ("etl#1", NOON + 11 * HOUR)
+    assert next(fires.states(hourly, lines.lines_of(hourly, "etl"))).run.name == "etl#2"
