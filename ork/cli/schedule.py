@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from heapq import merge
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, as_object, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
 from ork.cli.session import Session
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, UsageError, some
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ACTIONS = ("list", "next", "skips", "late", "pause", "resume", "fire", "backfill")
 OPTIONS = {
-    "next": ("-n", "--since"),
+    "next": ("-n", "--since", "--until"),
     "skips": ("-n",),
     "late": ("--since", "--grace"),
     **dict.fromkeys(("pause", "resume"), ("--all",)),
@@ -36,8 +36,10 @@ OPTIONS = {
     "backfill": ("-i", "--since", "--until"),
 }
 NEXT = 5
+SLOTS_MAX = 1000  # that next lists up to a moment, unless -n says another number
 GRACE = 600.0  # seconds for which a slot may be due
 LATELY = "1 day ago"
+NAMES_MAX = 10  # of workflows in a message
 
 
 def schedule(
@@ -62,9 +64,7 @@ def schedule(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="backfill: before this moment, not now; a day is its end."
-        ),
+        typer.Option(metavar="TIME", help="next, backfill: before this moment; a date is its end."),
     ] = None,
     grace: Annotated[
         float | None,
@@ -90,17 +90,19 @@ def schedule(
 ) -> None:
     """Tell what is due, pause it, or fire it now.
 
-    list shows each schedule: its next slot, its newest run, who paused it, what was left out in
-    the last week and has no run, and which runs wait for `ork up`. next prints the slots to come,
-    but those of what is paused or held back; skips those that were left out, newest first, and
-    why. late tells of slots that have no run, for a monitor or a line of cron: due for longer than
-    --grace and not fired, or left out since --since, a day ago. What is paused is not looked at.
+    list shows each schedule: its next slot, the run of its last one, who paused it, what was left
+    out in the last week, and which runs wait for `ork up`. next prints the slots to come, without
+    those of what is paused or held back; skips those that were left out and have no run, newest
+    first, and why. late tells of slots that have no run, for a monitor or a line of cron: due for
+    longer than --grace and not fired, or left out since --since, a day ago. What is paused is not
+    looked at.
 
     pause lets nothing fire until resume, which leaves out what went by; what was due before
     stays due. What is deployed for the first time later fires all the same.
     `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
-    With --all that is said of all workflows, and undone, at once; resume --all goes on with those
-    as well that had been paused one by one, and leaves alone what is archived.
+    With --all that is said of all workflows, and undone, at once; one that is deployed later fires.
+    resume --all goes on with those as well that had been paused one by one, and leaves alone what
+    is archived.
     resume of what is not paused lets a schedule go on with `after_failure: hold` that a run holds
     back which failed; what went by is due then, and `catchup` applies. --all leaves those held
     back.
@@ -118,6 +120,7 @@ def schedule(
     Example:
         ork schedule list
         ork schedule next etl -n 3
+        ork schedule next --until 07:00
         ork schedule late --since '1 hour ago'
         ork schedule pause etl
         ork schedule resume etl
@@ -152,7 +155,7 @@ def schedule(
     if action == "list":
         _list(session, workflow, as_json)
     elif action == "next":
-        _next(session, workflow, NEXT if limit is None else limit, since, as_json)
+        _next(session, workflow, limit, since, until, as_json)
     elif action == "skips":
         _skips(session, workflow, limit, as_json)
     elif action == "late":
@@ -265,27 +268,43 @@ def _there(schedule: "Schedule", now: datetime, width: int | None, slot: datetim
 
 
 def _next(
-    session: Session, workflow: str | None, limit: int, since: str | None, as_json: bool
+    session: Session,
+    workflow: str | None,
+    limit: int | None,
+    since: str | None,
+    until: str | None,
+    as_json: bool,
 ) -> None:
     from ork.daemon.fires import NOBODY_FIRES, is_up, listed
     from ork.schedule.times import slots
-    from ork.store.revision import parse_moment
+    from ork.store.revision import parse_span
 
     now = session.now()
-    begin = parse_moment(since, now) if since else now
-    # A slot at that very moment is one of them.
-    after = begin - timedelta(microseconds=1) if since else begin
+    begin, end = parse_span(since or "now", until, now)
+    assert begin is not None
+    most = limit if limit is not None else NEXT if end is None else SLOTS_MAX
 
-    def of(one: "Listed") -> Iterator[tuple[datetime, str, str]]:
-        coming = slots(one.schedule, after)
+    def of(one: "Listed", first: datetime) -> Iterator[tuple[datetime, str, str]]:
+        # A slot at that very moment is one of them.
+        coming = slots(one.schedule, max(begin, first) - timedelta(microseconds=1))
         there = partial(_there, one.schedule, now, session.width)
-        return ((slot, one.workflow, there(slot)) for slot in coming)
+        its = takewhile(lambda slot: end is None or slot < end, coming)
+        return ((slot, one.workflow, there(slot)) for slot in its)
 
     every = listed(session.store, _lines(session, workflow), now)
-    found = list(islice(merge(*(of(one) for one in every if not _halt(one))), limit))
+    found = list(islice(merge(*(of(one, one.next) for one in every if one.next)), most + 1))
+    found, more = found[:most], found[most:]
+    up = is_up(session.store)
+    paused = {one.workflow: one.paused for one in every if one.paused}
+    held = [(one.workflow, one.held_by) for one in every if one.held_by]
     if as_json:
-        rows = [{"workflow": name, "slot": slot} for slot, name, _ in found]
-        session.print_json("slots", rows)
+        document = {
+            "slots": [{"workflow": name, "slot": slot} for slot, name, _ in found],
+            "paused": list(paused.values()),
+            "held": [{"workflow": name, "held_by": run} for name, run in held],
+            "up": up,
+        }
+        session.print_json("slots", document)
         return
     session.print(
         [
@@ -296,20 +315,22 @@ def _next(
         ]
         for slot, name, there in found
     )
-    for one in every:
-        if why := _halt(one):
-            session.say(note_line(f"{one.workflow} is {why}: none of its slots is fired"))
     if not every:
         session.say(_unscheduled(workflow))
-    elif found and is_up(session.store) is False:
+    elif not found and most and end is not None and len(paused) + len(held) < len(every):
+        session.say([f"no slot before {human.date(end, now)}"])
+    if begin < now:
+        told = "`ork runs` and `ork schedule skips` tell what became of slots before now"
+        session.say(note_line(told))
+    if more and limit is None and end is not None:
+        session.say(note_line(f"more come before {human.date(end, now)}: `-n` says how many"))
+    if paused:
+        are = "is" if len(paused) == 1 else "are"
+        session.say(note_line(f"{some(paused, NAMES_MAX)} {are} paused, and not fired"))
+    for name, run in held:
+        session.say(note_line(f"{name} is held back by {run}, and not fired"))
+    if every and up is False:
         session.say(note_line(NOBODY_FIRES))
-
-
-def _halt(one: "Listed") -> str:
-    """Return why nothing of a schedule is fired, or ""."""
-    if one.archived or one.paused:
-        return "archived" if one.archived else "paused"
-    return "held back" if one.held_by else ""
 
 
 def _skips(session: Session, workflow: str | None, limit: int | None, as_json: bool) -> None:
@@ -391,6 +412,8 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
     for one in every if not new else ():
         by = f"by {person(one.author, AUTHOR_CHARS_MAX)}, {human.near(one.since, session.now())}"
         session.say(note_line(f"{one.workflow} is paused already, {by}"))
+    if workflow is None:
+        session.say(note_line("a workflow that is deployed from now on fires"))
     undo = ", or `ork undo`" if new else ""
     session.say(next_line(f"`ork schedule resume {workflow or '--all'}`{undo}"))
 

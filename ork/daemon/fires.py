@@ -484,10 +484,10 @@ def made_up(
     if its is None:
         if moment > now:
             raise UsageError(f"the slot {moment:%Y-%m-%d %H:%M:%S %Z} is still to come")
+        told = "`ork schedule list` tells which were left out; without --slot it is fired as of now"
         raise UsageError(
             f"{moment:%Y-%m-%d %H:%M:%S %Z} is no slot of {workflow}",
-            hint=_nearest(found, moment, now)
-            + "`ork schedule list` tells which were left out; without --slot it is fired as of now",
+            hint="; ".join(filter(None, [_nearest(found, moment, now), told])),
         )
     schedule, at = its
     ref = fire_ref(workflow, schedule, at)
@@ -520,7 +520,7 @@ def _nearest(found: Iterable[Schedule], moment: datetime, now: datetime) -> str:
     ]
     if not told:
         return ""
-    return f"{' and '.join(told)} {'is' if len(told) == 1 else 'are'} nearest; "
+    return f"{' and '.join(told)} {'is' if len(told) == 1 else 'are'} nearest"
 
 
 def fire_now(
@@ -593,7 +593,7 @@ def backfill(
     if not found:
         raise UsageError(
             f"{workflow} was not due from {since:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M %Z}",
-            hint=f"`ork schedule next {workflow} --since TIME` tells when it is",
+            hint=_nearest([line.schedule for line in its], since, caller.now) or None,
         )
     if len(found) > BACKFILL_MAX:
         raise UsageError(f"there are more than {BACKFILL_MAX} slots", hint="choose a shorter time")

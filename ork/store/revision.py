@@ -202,7 +202,8 @@ def parse_span(
         end = datetime.combine(day.date(), time.fromisoformat(clock), now.tzinfo)
         end += timedelta(days=begin is not None and end <= begin)
     if begin is not None and end is not None and end <= begin:
-        raise UsageError(f"--until {until} is {end:%Y-%m-%d %H:%M}, which is not after --since")
+        told = f"--until {until} is {end:%Y-%m-%d %H:%M}, which is not after"
+        raise UsageError(f"{told} {'now' if since == 'now' else '--since'}")
     return begin, end
 
 

@@ -197,11 +197,39 @@ def test_next(two, golden):
     assert since.startswith("2026-12-24 18:00:00 +0000")
 
 
-def test_what_is_paused_has_no_slots_to_come(two, golden):
-    two("schedule", "pause", "etl")
+def test_next_ends_before_a_moment_and_begins_now(two, golden):
+    asked = (
+        "next --until 18:00",
+        "next etl --since 12:20 --until 13:30",
+        "next --since 12:20 --until 12:50",
+        "next etl --until 14:00 -n 2",
+        "next report --until 13:30",
+        "next --until 2026-11-01T12:00",
+        "next --until 07:00 report",
+    )
+    results = [(one, two("schedule", *one.split())) for one in asked]
+    told = (f"$ ork schedule {one}\n{done.out}{done.err}" for one, done in results)
+    golden("schedule/next_until.txt", "".join(told))
+    assert [done.code for _, done in results] == [0, 0, 0, 0, 0, 2, 0]
+    many = two("schedule", "next", "etl", "--until", "2026-12-01")
+    assert len(many.out.splitlines()) == 1000 and "more come before" in many.err
+
+
+def test_next_lists_what_fires(two, opened, golden):
+    """Neither what is paused, nor what a failure holds back, nor what is decided already."""
+    text = FLOW.format(name="bad", schedule="{every: 10m, after_failure: hold}")
+    two.write("bad.yaml", text.replace('"true"', '"false"'))
+    assert two("deploy", "bad.yaml").code == 0
+    now = START.replace(hour=13, minute=10)
+    (one,) = fires.due(opened(), lines.lines_of(opened(), "bad"), now)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=two.environ)
+    list(fires.fire(opened(), "bad", one.line.schedule, one.decision, caller).events)
+    two("schedule", "pause", "report")
+    (one,) = fires.due(opened(), lines.lines_of(opened(), "etl"), START.replace(hour=15))
+    fires.leave_out(opened(), "etl", one.line.schedule, one.decision.skips)
     done = two("schedule", "next", "-n", "2")
-    golden("schedule/next_paused.txt", done.out + done.err)
-    assert json.loads(two("schedule", "next", "etl", "--json").out)["data"] == []
+    golden("schedule/next_fires.txt", done.out + done.err)
+    golden("schedule/next_fires.json", two("schedule", "next", "-n", "2", "--json").out)
 
 
 def test_skips(two, golden):
@@ -360,4 +388,4 @@ def test_a_workflow_without_a_schedule_is_told(ork):
         for words, wanted in (([action, "w"], told), ([action], every)):
             said = ork("schedule", *words)
             assert (said.code, said.out, said.err) == (0, "", wanted)
-    assert json.loads(ork("schedule", "next", "w", "--json").out)["data"] == []
+    assert json.loads(ork("schedule", "next", "w", "--json").out)["data"]["slots"] == []
