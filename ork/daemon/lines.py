@@ -8,6 +8,7 @@ what was due by the times before and is not decided then is left out. The operat
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ from ork.store.verdict import verdict
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 CHANGED = "its schedule was changed"
 _SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Former(Value, frozen=True, kw_only=True):
@@ -443,10 +444,11 @@ def skipped_of(
     ran = _fired(store, whose, after=since)
 
     def of(workflow: str, its: Sequence[LeftOut]) -> Iterator[LeftOut]:
-        for one in its:
-            others = [other for other in its if other.key == one.key]
-            line = workflow, one.key
-            yield from _without_run(one, schedules.get(line), others, ran.get(line, ()), since)
+        for key in dict.fromkeys(one.key for one in its):
+            alike = sorted((one for one in its if one.key == key), key=lambda one: one.last)
+            line = workflow, key
+            for one in alike:
+                yield from _without_run(one, schedules.get(line), alike, ran.get(line, ()), since)
 
     return {
         workflow: sorted(of(workflow, its), key=lambda skip: skip.last, reverse=True)
@@ -457,7 +459,7 @@ def skipped_of(
 def _fired(
     store: Store, whose: Sequence[tuple[str, str]], *, after: datetime
 ) -> dict[tuple[str, str], list[datetime]]:
-    """Return the slots from a moment on that have a run, by workflow and key, newest first.
+    """Return the slots from a moment on that have a run, by workflow and key, oldest first.
 
     Given are workflows, and a name that each has or had.
     """
@@ -467,32 +469,33 @@ def _fired(
         for name, _ in takewhile(lambda ref: ref[0] >= slot_text(after), refs):
             slot, _, key = name.partition(".")
             with suppress(ValueError):  # `ork fsck` tells of it
-                found.setdefault((workflow, key), []).append(datetime.fromisoformat(slot))
-    return found
+                moment = datetime.fromisoformat(slot).replace(tzinfo=UTC)
+                found.setdefault((workflow, key), []).append(moment)
+    return {line: sorted(its) for line, its in found.items()}
 
 
 def _without_run(
     skip: LeftOut,
     schedule: Schedule | None,
-    others: Iterable[LeftOut],
-    ran: Iterable[datetime],
+    alike: Sequence[LeftOut],
+    ran: Sequence[datetime],
     since: datetime,
 ) -> Iterator[LeftOut]:
-    """Yield those slots, newest first, that are later than a moment and have no run.
+    """Yield those slots that are later than a moment and have no run, oldest first.
 
-    `others` were left out of the same schedule. Where that has other times by now, it is not known
-    which slots these are, but how many have no run.
+    `alike` were left out of the same schedule, and `ran` are the slots of it that have one. Where
+    it has other times by now, it is not known which slots are left, but how many.
     """
+    first = bisect_right(alike, skip.first, key=lambda one: one.last)
     inside = [
         Skip(count=one.count, first=one.first, last=one.last, reason=one.reason)
-        for one in others
-        if skip.first < one.first and one.last < skip.last
+        for one in alike[first : bisect_left(alike, skip.last, key=lambda one: one.last)]
+        if skip.first < one.first
     ]
     fired = [
         Skip(count=1, first=slot, last=slot, reason="")
-        for slot in ran
-        if skip.first <= slot <= skip.last
-        and not any(one.first <= slot <= one.last for one in inside)
+        for slot in ran[bisect_left(ran, skip.first) : bisect_right(ran, skip.last)]
+        if not any(one.first <= slot <= one.last for one in inside)
     ]
     if not fired and skip.first > since:
         yield skip
@@ -503,9 +506,11 @@ def _without_run(
             return []
         gaps = sorted(out, key=lambda one: one.first)
         times = policy.undecided(schedule, after, skip.last, gaps)
-        return [*filter(None, (left_out(schedule, *it, skip.reason) for it in times))]
+        with suppress(OverflowError):  # a damaged store may say that it is the year 9999
+            return [*filter(None, (left_out(schedule, *it, skip.reason) for it in times))]
+        return []
 
-    before = skip.first - _SECOND
+    before = max(skip.first, _EARLIEST) - _SECOND
     if sum(one.count for one in rest(before, inside)) == skip.count:
         for one in rest(max(before, since), [*inside, *fired]):
             yield left_out_of(skip.workflow, skip.key, one)

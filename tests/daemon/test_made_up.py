@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -87,6 +87,20 @@ def test_of_the_last_week_are_those_within_it(project, keep):
     (listed,) = fires.listed(project, lines.lines_of(project, "etl"), NOON + 500.5 * HOUR)
     assert [one.count for one in listed.left_out] == [167]
     assert sum(one.count for one in lines.skipped(project, "etl")) == 499
+
+
+def test_a_store_may_say_any_time(project, keep):
+    keep(FLOW.format(schedule='"0 * * * *"', command="true"))
+    fire(project, NOON + HOUR)
+    (line,), pin = lines.lines_of(project, "etl"), project.ref("numbers/etl/0000000001")
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0)
+    with project.transaction() as tx:
+        skip = lines.Skip(count=10, first=first, last=last, reason="a test")
+        lines.skip_in(tx, ("etl", line.schedule), [skip])
+        tx.move("fires/etl/20261101T1210", old=None, new=pin)
+        tx.move("fires/etl/yesterday", old=None, new=pin)
+    for found in (lines.skipped(project, "etl"), fires.listed(project, [line], NOON)[0].left_out):
+        assert [one.count for one in found] == [8]
 
 
 def test_the_last_slot_is_the_newest_whatever_ran_after_it(hourly):
