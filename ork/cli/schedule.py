@@ -91,23 +91,27 @@ def schedule(
     """Tell what is due, pause it, or fire it now.
 
     list shows each schedule: its next slot, the run of its last one, who paused it, what was left
-    out in the last week, and which runs wait for `ork up`. next prints the slots to come, without
-    those of what is paused or held back; skips those that were left out and have no run, newest
-    first, and why. late tells of slots that have no run, for a monitor or a line of cron: due for
-    longer than --grace and not fired, or left out since --since, a day ago. What is paused is not
-    looked at.
+    out in the last week, and which runs wait for `ork up`.
+
+    next shows the slots to come, five unless -n or --until says how many; what is paused or held
+    back has none.
+
+    skips shows the slots that were left out and have no run, newest first, and why.
+
+    late shows the slots that have no run, for a monitor or a line of cron: due for longer than
+    --grace and not fired, or left out since --since, a day ago. What is paused is not looked at.
 
     pause lets nothing fire until resume, which leaves out what went by; what was due before
-    stays due. What is deployed for the first time later fires all the same.
-    `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
-    With --all that is said of all workflows, and undone, at once; one that is deployed later fires.
+    stays due. `ork undo` takes a pause back as if it had not been; then `catchup` applies to what
+    went by.
+
+    pause --all is of all workflows there are, as one operation; one that is deployed later fires.
     resume --all goes on with those as well that had been paused one by one, and leaves alone what
-    is archived.
+    is archived, and what a failure holds back.
+
     resume of what is not paused lets a schedule go on with `after_failure: hold` that a run holds
-    back which failed; what went by is due then, and `catchup` applies. --all leaves those held
-    back.
-    resume also begins anew at this moment where a clock that was wrong has decided about slots
-    still to come.
+    back which failed; what went by is due then, and `catchup` applies. It also begins anew at this
+    moment where a clock that was wrong has decided about slots still to come.
 
     fire puts a run into the queue as if its schedule were due now; with --slot for a slot that was
     left out, by your clock or else by that of the schedule's zone. backfill puts one there for
