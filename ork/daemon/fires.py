@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from itertools import islice, takewhile
 
-from ork.backends.base import Lease, Span
+from ork.backends.base import Lease
 from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
@@ -42,7 +42,7 @@ from ork.schedule.times import slots, zone
 from ork.store.contents import find_run
 from ork.store.resolve import archived, archived_ref, head, present_name, resolve
 from ork.store.revision import parse_moment
-from ork.store.runs import all_going_on, slot_text
+from ork.store.runs import all_going_on
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -286,32 +286,6 @@ def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, l
     """Return what is left out of workflows later than that and has no run, newest first."""
     names = dict.fromkeys(one.line.workflow for one in some)
     return skipped_of(store, names, ((one.line, one.state.behind) for one in some), since=since)
-
-
-def _is_from(oldest: str, ref: tuple[str, Oid]) -> bool:
-    return ref[0] >= oldest
-
-
-def _without_run(
-    schedule: Schedule | None,
-    skip: LeftOut,
-    fired: Iterable[tuple[str, str, str]],
-    since: datetime,
-) -> LeftOut | None:
-    """Return which of these slots are later than a moment and have no run; None if none is.
-
-    `fired` are the slots that have one: the text, a point, and the key of the schedule.
-    """
-    begin = max(skip.first - _MOMENT, since)
-    first, last = slot_text(skip.first), slot_text(skip.last)
-    made_up = {slot for slot, _, key in fired if key == skip.key and first <= slot <= last}
-    if schedule is None or (begin < skip.first and not made_up):
-        return skip
-    if times.count(schedule, skip.first - _MOMENT, skip.last) != skip.count:
-        return skip  # the schedule has had other times then
-    later = takewhile(skip.last.__ge__, slots(schedule, begin))
-    left = [slot for slot in later if slot_text(slot) not in made_up]
-    return replace(skip, count=len(left), first=left[0], last=left[-1]) if left else None
 
 
 def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:
