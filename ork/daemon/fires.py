@@ -465,6 +465,11 @@ def made_up(
         )
     schedule, at = its
     ref = fire_ref(workflow, schedule, at)
+    if waits := next((one for one in queue.waiting(store) if one.entry.fire == ref), None):
+        raise UsageError(
+            f"{waits.id} waits in the queue for that slot",
+            hint=f"`ork up` begins it, `ork cancel {waits.id}` takes it back",
+        )
     if (pin := store.ref(ref)) is not None:
         number = store.get(Run, pin).number
         raise UsageError(

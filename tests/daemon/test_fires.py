@@ -12,6 +12,7 @@ from ork.errors import Conflict, UsageError
 from ork.heads.deploy import Deployed
 from ork.heads.undo import undo
 from ork.objects.kinds import Blob, Run
+from ork.objects.value import replace
 from ork.runner.choices import Selection
 from ork.runner.events import RunFinished
 from ork.runner.start import Options, retry, start
@@ -244,6 +245,9 @@ def test_a_slot_can_be_made_up_for_once(project, flow):
     assert schedule.cron == "*/10 * * * *"
     with pytest.raises(UsageError, match="etl#1 was started for that slot"):
         fires.made_up(project, "etl", NOON + 30 * MINUTE, now=now)
+    waits = fires.fire_now(project, "etl", caller(now), slot=slot)
+    with pytest.raises(UsageError, match=f"{waits.id} waits in the queue for that slot"):
+        fires.fire_now(project, "etl", caller(now), slot=slot)
     with pytest.raises(UsageError, match="is no slot of etl"):
         fires.made_up(project, "etl", NOON + 11 * MINUTE, now=now)
     with pytest.raises(UsageError, match="still to come"):
@@ -489,7 +493,10 @@ def test_what_a_person_fires_of_several_schedules_is_of_none(project, keep):
 def test_a_slot_that_two_have_made_up_for_is_run_once(project, flow):
     flow()
     now, slot = NOON + 11 * MINUTE, NOON + 10 * MINUTE
-    first, second = (fires.fire_now(project, "etl", caller(now), slot=slot) for _ in range(2))
+    first = fires.fire_now(project, "etl", caller(now), slot=slot)
+    # Who asked at the same moment had not seen that one waits.
+    asked = replace(caller(now), scheduled=slot)
+    second = queue.put(project, "etl", caller=asked, fire=first.entry.fire)
     list(queue.take(project, first.id, caller(now)).events)
     with pytest.raises(Conflict, match="a run was started for that slot"):
         list(queue.take(project, second.id, caller(now)).events)
