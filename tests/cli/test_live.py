@@ -446,6 +446,15 @@ def test_the_names_of_tasks_leave_room_in_a_narrow_window():
     assert row.index("FAILED") < 30
 
 
+@pytest.mark.parametrize("columns", [60, 160])
+def test_the_states_of_many_tasks_are_below_each_other(columns):
+    board = board_of(2000)
+    for name in ("task_7", "task_99", "task_1999"):
+        board.note(finished(name))
+    rows = [row for row in map(plain, board.frame(24, columns)) if " ok " in row]
+    assert len(rows) == 3 and len({row.index(" ok ") for row in rows}) == 1
+
+
 def test_a_bar_is_as_full_as_the_run():
     board = board_of(300)
     for number in range(150):

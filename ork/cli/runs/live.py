@@ -179,8 +179,9 @@ class Board:
             self._pace.begin(event.tasks)
         if len(event.tasks) <= TASKS_MAX:
             self._rows = tuple(draw(event.tasks, box=self._box))
-        names = [f"{row.prefix} {row.name}" for row in self._rows if row.name]
-        self._width = max(map(cell_len, names or event.tasks), default=0)
+        drawn = [f"{row.prefix} {row.name}" for row in self._rows if row.name]
+        lines = drawn or [f"● {name}" for name in event.tasks]
+        self._width = max(map(cell_len, lines), default=0)
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
