@@ -15,7 +15,16 @@ from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view, waits_for
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, as_object, next_line, note_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, is_narrow, person
+from ork.cli.screen.parts import (
+    AUTHOR_CHARS_MAX,
+    Row,
+    aligned,
+    clip,
+    clipped,
+    is_narrow,
+    name_room,
+    person,
+)
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError, some
 from ork.store.store import Store
@@ -210,9 +219,10 @@ def _unscheduled(workflow: str | None) -> Line:
 def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> Iterator[Line]:
     from ork.schedule.words import in_words
 
-    now = session.now()
+    now, room, found = session.now(), name_room(session.width), list(found)
+    names = clipped((one.workflow for one in found), room)
     for one in found:
-        yield [(one.workflow, "name"), "  ", in_words(one.schedule)]
+        yield [(names[one.workflow], "name"), "  ", in_words(one.schedule)]
         if one.paused:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
             when = human.near(one.paused.since, now)
@@ -240,7 +250,7 @@ def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> 
             yield [
                 ("  last   ", "label"),
                 f"{human.date(last.slot, now)}  ",
-                (last.name, "name"),
+                (clip(last.name, room), "name"),
                 "  ",
                 (last.state, last.state),
             ]
@@ -310,15 +320,14 @@ def _next(
         }
         session.print_json("slots", document)
         return
-    session.print(
-        [
-            human.date(slot, now),
-            f"  {human.padded_near(slot, now, session.width)}  ",
-            (name, "name"),
-            there,
-        ]
-        for slot, name, there in found
-    )
+
+    def row(one: tuple[datetime, str, str]) -> Row:
+        slot, name, there = one
+        near = human.padded_near(slot, now, session.width)
+        cells = [(human.date(slot, now), ""), (near, ""), (name, "name")]
+        return cells, [there] if there else [], ""
+
+    session.print(aligned(map(row, found), session.width))
     if not every:
         session.say(_unscheduled(workflow))
     elif not found and most and end is not None and len(paused) + len(held) < len(every):
@@ -378,20 +387,33 @@ def _late(
 
 
 def _late_view(found: Sequence["Late"], session: Session) -> Iterator[Line]:
-    now, width = session.now(), column(one.workflow for one in found)
-    for one in found:
-        first, last = human.date(one.first, now), human.date(one.last, now)
-        until = "" if one.count == 1 else f"  {human.count(one.count, 'slot')}, from {first}"
-        how = ("left out  " if one.left_out else "due       ", "label")
-        yield [last, "  ", (f"{one.workflow:<{width}}", "name"), "  ", how, f"{one.reason}{until}"]
+    now = session.now()
+
+    def row(one: "Late") -> Row:
+        how = ("left out" if one.left_out else "due", "label")
+        return [*_slots(one, now), how], [], _reason(one, now)
+
+    return aligned(map(row, found), session.width)
 
 
 def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:
-    now, width = session.now(), column(skip.workflow for skip in found)
-    for skip in found:
-        first, last = human.date(skip.first, now), human.date(skip.last, now)
-        until = "" if skip.count == 1 else f"  {human.count(skip.count, 'slot')}, from {first}"
-        yield [last, "  ", (f"{skip.workflow:<{width}}", "name"), f"  {skip.reason}{until}"]
+    now = session.now()
+
+    def row(skip: "LeftOut") -> Row:
+        return _slots(skip, now), [], _reason(skip, now)
+
+    return aligned(map(row, found), session.width)
+
+
+def _slots(one: "Late | LeftOut", now: datetime) -> list[tuple[str, str]]:
+    return [(human.date(one.last, now), ""), (one.workflow, "name")]
+
+
+def _reason(one: "Late | LeftOut", now: datetime) -> str:
+    """Return why slots have no run, and of several the first."""
+    if one.count == 1:
+        return one.reason
+    return f"{one.reason}  {human.count(one.count, 'slot')}, from {human.date(one.first, now)}"
 
 
 def _pause(session: Session, workflow: str | None, as_json: bool) -> None:

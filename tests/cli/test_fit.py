@@ -51,6 +51,9 @@ def test_what_goes_on_stands_below_what_had_no_room():
         "etl#1 failed: 16 succeeded,",
         "    1 failed",
     ]
+    # The number of a run has no noun.
+    assert wrapped(["transform#12 failed in 3.0s"], 20) == ["transform#12 failed", "    in 3.0s"]
+    assert wrapped(["transform_all#12 failed"], 22) == ["transform_all#12", "    failed"]
     assert wrapped(["from 2026-11-01 12:00 to 2026-11-02 12:00"], 36) == [
         "from 2026-11-01 12:00 to",
         "    2026-11-02 12:00",

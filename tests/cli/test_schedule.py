@@ -364,7 +364,7 @@ def test_the_clock_of_the_zone_of_a_schedule_is_shown_where_it_differs(ork):
     assert ork("deploy", "w.yaml", "here.yaml").code == 0
     here, there = ork("schedule", "next", "-n", "2", "--since", "tomorrow").out.splitlines()
     assert here == "2026-11-02 02:30:00 +0000  in 14 hours     here"
-    assert there == "2026-11-02 07:30:00 +0000  in 19 hours     w  (02:30 America/New_York)"
+    assert there == "2026-11-02 07:30:00 +0000  in 19 hours     w     (02:30 America/New_York)"
     shown = ork("schedule").out
     assert "every day at 02:30, America/New_York\n  next   2026-11-02 07:30:00 +0000" in shown
     ork.environ |= TERMINAL

@@ -145,3 +145,27 @@ def test_long_names_hide_nothing_of_what_is_told_of_them(ork, wide):
     for command, named in (("show", f"{name}#1"), ("blame", name)):
         shown = on_terminal(ork, wide, command, named).text
         assert all(f"...{end[:12]}" in shown for end in ends), command
+
+
+@pytest.mark.parametrize("wide", [60, 100])
+def test_lists_have_a_line_for_each_entry_however_long_names_are(ork, wide):
+    name, label = "nightly_" + "reconciliation_" * 7, "the_version_" + "before_the_move_" * 3
+    script = f"{'scripts_of_the_warehouse_' * 3}.sh"
+    ork.write(script, "exit 0\n")
+    ork.write("b.sh", "exit 0\n")
+    scripts = {"a": script, "b": "b.sh"}.items()
+    tasks = {task: {"executor": "process", "command": f"sh {file}"} for task, file in scripts}
+    ork.write("long.yaml", f"name: {name}\nschedule: 0 2 * * *\ntasks: {json.dumps(tasks)}\n")
+    assert ork("deploy", "long.yaml", "-m", "First").code == 0
+    assert ork("tag", label, name).code == ork("schedule", "pause", name).code == 0
+    assert ork("run", name, "--queue").code == ork("schedule", "resume", name).code == 0
+    ork.environ |= TERMINAL
+    for command in ("tag", "ops", "workflows", "schedule list", "schedule next"):
+        shown = on_terminal(ork, wide, *command.split())
+        assert not shown.broken, command
+        lines = [line for line in shown.text.split("\n") if "nightly" in line]
+        assert lines and all("..." in line for line in lines), command
+    [tag] = on_terminal(ork, wide, "tag").text.split("\n")
+    assert tag.endswith("  First")
+    files = on_terminal(ork, wide, "check", "--files", "long.yaml").text.split("\n")
+    assert any(line.split() == ["b.sh", "script", "of", "b"] for line in files)

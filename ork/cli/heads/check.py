@@ -13,6 +13,7 @@ from ork.cli.heads.cores import each
 from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.errors import NotFound, Problem, StoreError, UsageError
 from ork.store.revision import ENDINGS
@@ -153,7 +154,7 @@ def _schedule_lines(one: "Checked") -> Iterator[Line]:
 def _captured_lines(one: "Checked") -> Iterator[Line]:
     from ork.cli.diff.wording import listed
 
-    width = max((len(file.path) for file in one.files or ()), default=0)
+    width = column(file.path for file in one.files or ())
     before = None
     for file in one.files or ():
         shown = file.path if file.path != before else ""

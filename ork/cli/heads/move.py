@@ -11,7 +11,7 @@ import typer
 from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import column
+from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
@@ -321,13 +321,14 @@ def tag(
 
 
 def _tags(found: "Iterable[Tag]", session: Session) -> Iterator[Line]:
-    now = session.now()
-    rows = [(f"{one.workflow}@{one.label}", one.deploy) for one in found]
-    width = column(name for name, _ in rows)
-    for name, deploy in rows:
-        time = human.padded_moment(deploy.time, now, session.width)
-        snapshot, *message = _deploy(session.store, deploy)
-        yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (time, "time"), *message]
+    now, width = session.now(), session.width
+
+    def row(one: "Tag") -> Row:
+        oid, message = _deploy(session.store, one.deploy)
+        time = human.moment(one.deploy.time, now, width)
+        return [(f"{one.workflow}@{one.label}", "tag"), oid, (time, "time")], [message], ""
+
+    return aligned(map(row, found), width)
 
 
 def _tagged(done: "Tagged", store: "Store") -> Iterator[Line]:
@@ -343,6 +344,6 @@ def _tagged(done: "Tagged", store: "Store") -> Iterator[Line]:
             yield ["  it was ", *_deploy(store, store.get(Deploy, done.old))]
 
 
-def _deploy(store: "Store", deploy: Deploy) -> Line:
+def _deploy(store: "Store", deploy: Deploy) -> tuple[tuple[str, str], str]:
     subject = deploy.message.partition("\n")[0]
-    return [(store.short(deploy.snapshot), "oid"), f"  {subject}"]
+    return (store.short(deploy.snapshot), "oid"), f"  {subject}"

@@ -13,7 +13,7 @@ import typer
 from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, matching
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
+from ork.cli.screen.parts import author_room, clip, clipped, is_narrow, length, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display, meaning
@@ -22,6 +22,8 @@ from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import Move, selected, without_runs
 from ork.store.revision import parse_span
 from ork.store.store import Store
+
+MOVE_COLUMNS = 32  # of a move beside the name: its indent, and from what to what
 
 
 def ops(
@@ -113,7 +115,7 @@ def undo(
         return
     words = done.operation.command
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
-    session.print(_moves(done.moves, store))
+    session.print(_moves(done.moves, store, session.width))
     for command in dict.fromkeys(done.passed):
         session.say(note_line(f"`{command}` came later: what that took away stays away"))
     session.say(*_still_there(session, done.moves))
@@ -160,20 +162,21 @@ def _operations(
         yield [*line, (clip(one.command, room), "name")]
         if is_narrow(width) and one.author != session.author():
             yield ["          by ", (person(one.author, author_room(width)), "author")]
-        yield from _moves(one.moves, store)
+        yield from _moves(one.moves, store, width)
 
 
-def _moves(moves: Iterable[Move], store: Store) -> Iterator[Line]:
+def _moves(moves: Iterable[Move], store: Store, width: int | None) -> Iterator[Line]:
     others, gone = without_runs(moves)
+    names = clipped((display(ref) for ref, *_ in others), width and width - MOVE_COLUMNS)
     for ref, old, new in others:
         if ref.startswith("former/"):  # the heads tell
             continue
         if words := meaning(ref, new):
-            yield ["          ", (display(ref), "head"), f"  {words}"]
+            yield ["          ", (names[display(ref)], "head"), f"  {words}"]
             continue
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
-        line: Line = ["          ", (display(ref), style), "  "]
+        line: Line = ["          ", (names[display(ref)], style), "  "]
         if old is None and new is None:
             yield [*line, "(gone for good)"]
         elif old is None:

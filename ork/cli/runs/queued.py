@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, given, is_narrow, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, clip, given, is_narrow, name_room, person
 from ork.cli.session import Session
 from ork.errors import Conflict, some
 
@@ -86,7 +86,7 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
         params = (given(one.entry.params), "dim")
         yield [
             ("waiting  ", "label"),
-            (one.workflow, "name"),
+            (clip(one.workflow, name_room(session.width)), "name"),
             f"  {one.id}{whose}  {since}",
             params,
             *waits_for(one.waits_for),

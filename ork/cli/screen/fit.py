@@ -13,7 +13,7 @@ CODE_COLUMNS_MAX = 72  # of a line of code that has a mark: all of it fits in 80
 CODE_COLUMNS_BEHIND = 12  # the mark
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
-_ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d(?:[\d,]*\d)? [a-z]+"
+_ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|(?<!#)\b\d(?:[\d,]*\d)? [a-z]+"
 HANG_MIN = 4
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 

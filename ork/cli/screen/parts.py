@@ -23,6 +23,7 @@ RANGE_MIN = 5
 PARAM_CHARS_MAX = 27  # of a value: a time with its offset, in quotes, is whole
 REASON_MIN = 30  # columns of a reason beside the rest: less of it tells nothing
 Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, the reason
+NAMES = ("name", "tag")  # styles of cells that are clipped
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -113,7 +114,7 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
     """
     rows, room = iter(rows), name_room(width)
     while page := list(islice(rows, TOGETHER)):
-        names = (text for cells, *_ in page for text, style in cells if style == "name")
+        names = (text for cells, *_ in page for text, style in cells if style in NAMES)
         short = clipped(names, room)
         table = [[(short.get(text, text), style) for text, style in cells] for cells, *_ in page]
         sizes = [column(text for text, _ in cells) for cells in zip(*table, strict=True)]
@@ -122,7 +123,7 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
             for (text, style), size in zip(cells, sizes, strict=True):
                 if size or text:
                     line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
-            line = [*line, *rest] if rest else [*line[:-1], cells[-1]]
+            line = [*line, *rest] if rest or reason else [*line[:-1], cells[-1]]
             least = columns_of(plain(line)) + min(columns_of(reason), REASON_MIN)
             if reason and width and (is_narrow(width) or width < least):
                 yield from (cut(line, width), cut(["    ", reason], width))
