@@ -12,6 +12,7 @@ from ork.objects.kinds import Run
 from ork.objects.value import replace
 from ork.runner.start import Caller, start
 from ork.store.resolve import resolve
+from tests.cli.screen import TERMINAL, on_terminal
 from tests.conftest import START
 
 PARAMS = "name: etl\nparams: {day: {type: str, default: monday}}\n"
@@ -74,6 +75,9 @@ def test_markdown_has_the_same_lines_in_a_block(ran):
     assert (told.code, lines[:3]) == (1, ["### `etl#1` → `etl#2`", "", "```text"])
     assert lines[3:-1] == ran("diff", "--last").out.splitlines()
     assert lines[-1] == "```"
+    ran.environ |= TERMINAL
+    shown = on_terminal(ran, 40, "diff", "--last", "--format", "markdown").text
+    assert "".join(shown.split()) == "".join(told.out.split())  # cut for no window
     page = ran("diff", "--last", "--format", "html")
     assert (page.code, page.err.split(",")[0]) == (2, "error: etl#1 and etl#2 are runs")
 

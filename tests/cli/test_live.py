@@ -455,6 +455,17 @@ def test_the_states_of_many_tasks_are_below_each_other(columns):
     assert len(rows) == 3 and len({row.index(" ok ") for row in rows}) == 1
 
 
+def test_a_long_name_leaves_room_for_the_state_and_the_time():
+    board = board_of(3)
+    board._name = f"{'nightly_' * 9}#12"
+    board.note(finished("task_1", "failed"))
+    for columns in (60, 100):
+        head = plain(board.frame(24, columns)[0])
+        assert len(head) < columns
+        assert re.fullmatch(r"nightly_.*\.\.\..*#12 running [\dhms.]+.*: 1 failed.*", head)
+    assert plain(board.frame(24, 200)[0]).startswith(f"{board._name} running")
+
+
 def test_a_bar_is_as_full_as_the_run():
     board = board_of(300)
     for number in range(150):

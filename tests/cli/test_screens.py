@@ -4,6 +4,7 @@ One file below golden/screens has all screens of one width, to be read as a user
 """
 
 import json
+import re
 import shlex
 from itertools import zip_longest
 
@@ -169,3 +170,15 @@ def test_lists_have_a_line_for_each_entry_however_long_names_are(ork, wide):
     assert tag.endswith("  First")
     files = on_terminal(ork, wide, "check", "--files", "long.yaml").text.split("\n")
     assert any(line.split() == ["b.sh", "script", "of", "b"] for line in files)
+
+
+def test_long_names_stand_in_a_column_where_a_window_has_room(ork):
+    names = [name.ljust(length, "x") for name, length in (("a", 51), ("b", 48), ("c", 5))]
+    tasks = {name: {"executor": "process", "command": "true"} for name in names}
+    ork.write("etl.yaml", f"name: etl\ntasks: {json.dumps(tasks)}\n")
+    assert ork("run", "etl.yaml").code == 0
+    ork.environ |= TERMINAL
+    for command, begin in (("show etl#1", "  ok"), ("runs etl --tasks", "")):
+        lines = on_terminal(ork, 160, *command.split()).text.split("\n")
+        rows = [line for line in lines if line.startswith(begin) and "xxx" in line]
+        assert len({re.search(r"ms|-$", line).start() for line in rows}) == 1, command

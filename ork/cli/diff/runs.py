@@ -62,17 +62,17 @@ def show_runs(session: Session, found: RunDiff, *, form: str) -> bool:
     elif form == "markdown":
         session.print(([line] for line in _markdown(found, session)), page=True, verbatim=True)
     else:
-        session.print(diff_runs_view(found, session), page=True)
+        session.print(diff_runs_view(found, session, session.width), page=True)
     return bool(found)
 
 
-def diff_runs_view(diff: RunDiff, session: Session) -> Iterator[Line]:
+def diff_runs_view(diff: RunDiff, session: Session, width: int | None) -> Iterator[Line]:
     """Yield where the runs part and why, then every layer: one short line where it is equal."""
     yield from _answer(diff)
     yield [""]
     yield from _runs(diff, session)
-    yield from _definition(diff, session)
-    yield from _code(diff, session)
+    yield from _definition(diff, session, width)
+    yield from _code(diff, width)
     yield from _slots(diff, session)
     yield from _values("parameters", diff.params)
     yield from _inputs(diff)
@@ -87,7 +87,7 @@ def _markdown(diff: RunDiff, session: Session) -> Iterator[str]:
 
     yield f"### {code(diff.old.name)} → {code(diff.new.name)}"
     yield ""
-    yield from fenced(map(plain, diff_runs_view(diff, session)), "text")
+    yield from fenced(map(plain, diff_runs_view(diff, session, None)), "text")
 
 
 def since_good(store: Store, failed: Run) -> Line | None:
@@ -183,7 +183,7 @@ def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
         ]
 
 
-def _definition(diff: RunDiff, session: Session) -> Iterator[Line]:
+def _definition(diff: RunDiff, session: Session, width: int | None) -> Iterator[Line]:
     old, new = (session.store.short(side.run.snapshot) for side in (diff.old, diff.new))
     rest = replace(diff.definition, files=())
     if not rest:
@@ -191,10 +191,10 @@ def _definition(diff: RunDiff, session: Session) -> Iterator[Line]:
         yield [*_lead("definition"), "the same", *same]
         return
     yield [*_lead("definition"), (old, "oid"), " -> ", (new, "oid")]
-    yield from _indented(rest, session)
+    yield from _indented(rest, width)
 
 
-def _code(diff: RunDiff, session: Session) -> Iterator[Line]:
+def _code(diff: RunDiff, width: int | None) -> Iterator[Line]:
     files = diff.definition.files
     if unkept := [side.name for side in (diff.old, diff.new) if side.without_code]:
         yield [*_lead("code"), f"not known: that of {' and '.join(unkept)} was never kept"]
@@ -204,12 +204,11 @@ def _code(diff: RunDiff, session: Session) -> Iterator[Line]:
         return
     yield [*_lead("code"), human.count(len(files), "file")]
     # Without its heading, "files", which has just been said.
-    yield from islice(_indented(Diff(files=files), session), 1, None)
+    yield from islice(_indented(Diff(files=files), width), 1, None)
 
 
-def _indented(diff: Diff, session: Session) -> Iterator[Line]:
-    width = session.width and max(session.width - 2, 20)
-    for line in diff_view(diff, width=width):
+def _indented(diff: Diff, width: int | None) -> Iterator[Line]:
+    for line in diff_view(diff, width=width and max(width - 2, 20)):
         yield after(["  "], line)
 
 

@@ -54,7 +54,7 @@ VIEWS: dict[type, Callable[[Any, Session], Iterator[Line]]] = {
     Comparison: comparison_view,
     Diff: lambda diff, _: diff_view(diff),
     Impact: lambda impact, _: impact_view(impact),
-    RunDiff: diff_runs_view,
+    RunDiff: lambda diff, session: diff_runs_view(diff, session, None),
     Blame: blame_view,
     Bisected: bisected_view,
     SnapshotDetails: snapshot_view,

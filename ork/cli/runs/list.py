@@ -20,6 +20,7 @@ from ork.cli.screen.parts import (
     Row,
     aligned,
     clipped,
+    column,
     given,
     is_narrow,
     person,
@@ -392,7 +393,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
     shown = clipped(others, columns and columns - TASK_COLUMNS)
-    width = min(max(map(len, chain(wrong, others)), default=0), 32)
+    width = column([*wrong, *shown.values()], columns)
 
     def line_of(name: str) -> Line:
         taskrun = states[name]

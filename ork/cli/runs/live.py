@@ -198,11 +198,12 @@ class Board:
         again = "; Ctrl-C again kills what runs" if stops == 1 else ""
         style = "warning" if stops else "running"
         rest = f" {_elapsed(self._since)}{self._left_in_words()}{again}: "
-        room = columns - 2 - len(self._name) - len(doing) - cell_len(rest)
-        rest += _in_words(self._counts, room)
+        room = columns - 2 - len(doing) - cell_len(rest)
+        name = clip(self._name, room - len(_in_words(self._counts, 0)))  # one state at least
+        rest += _in_words(self._counts, room - len(name))
         where = f", in {human.path(self._folder)}" if self._folder else ""
-        has_room = len(self._name) + 1 + len(doing) + cell_len(rest) + cell_len(where) <= columns
-        return [(self._name, "name"), " ", (doing, style), rest, where if has_room else ""]
+        has_room = len(name) + 1 + len(doing) + cell_len(rest) + cell_len(where) <= columns
+        return [(name, "name"), " ", (doing, style), rest, where if has_room else ""]
 
     def _left_in_words(self) -> str:
         if self._control and self._control.stops:

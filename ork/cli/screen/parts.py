@@ -24,7 +24,7 @@ PARAM_CHARS_MAX = 27  # of a value: a time with its offset, in quotes, is whole
 REASON_MIN = 30  # columns of a reason beside the rest: less of it tells nothing
 Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, the reason
 NAMES = ("name", "tag")  # styles of cells that are clipped
-PAD_MAX = 32  # longer names push the rest of their line to the right
+PAD_MAX = 32  # longer names push the rest of their line to the right, or a third of a terminal
 
 
 def quoted(name: str) -> str:
@@ -102,9 +102,10 @@ def person(author: str, room: int) -> str:
     return name if len(name) <= room else name[: room - 3] + "..."
 
 
-def column(names: Iterable[str]) -> int:
-    """Return how wide a column of these names is, but for those that are too long."""
-    return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)
+def column(names: Iterable[str], width: int | None = None) -> int:
+    """Return how wide a column of these names is, but for those that are too long there."""
+    most = max(PAD_MAX, (width or 0) // 3)
+    return max((len(name) for name in names if len(name) <= most), default=0)
 
 
 def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
@@ -117,7 +118,8 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
         names = (text for cells, *_ in page for text, style in cells if style in NAMES)
         short = clipped(names, room)
         table = [[(short.get(text, text), style) for text, style in cells] for cells, *_ in page]
-        sizes = [column(text for text, _ in cells) for cells in zip(*table, strict=True)]
+        columns = zip(*table, strict=True)
+        sizes = [column((text for text, _ in cells), width) for cells in columns]
         for cells, (_, rest, reason) in zip(table, page, strict=True):
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
