@@ -75,11 +75,16 @@ def test_markdown_has_the_same_lines_in_a_block(ran):
     assert (told.code, lines[:3]) == (1, ["### `etl#1` → `etl#2`", "", "```text"])
     assert lines[3:-1] == ran("diff", "--last").out.splitlines()
     assert lines[-1] == "```"
-    ran.environ |= TERMINAL
-    shown = on_terminal(ran, 40, "diff", "--last", "--format", "markdown").text
-    assert "".join(shown.split()) == "".join(told.out.split())  # cut for no window
     page = ran("diff", "--last", "--format", "html")
     assert (page.code, page.err.split(",")[0]) == (2, "error: etl#1 and etl#2 are runs")
+
+
+def test_markdown_is_fitted_to_no_terminal(explained):
+    words = "diff", "etl#2", "etl#3", "--format", "markdown"
+    piped = explained(*words).out
+    explained.environ |= TERMINAL
+    shown = on_terminal(explained, 40, *words).text
+    assert "".join(shown.split()) == "".join(piped.split())
 
 
 def test_a_part_of_a_workflow(ran, golden):
