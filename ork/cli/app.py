@@ -178,7 +178,7 @@ run --resume: `ork retry RUN` goes on with a run that failed
 run --failed --only-failed --rerun: `ork retry RUN` goes on with what failed
 run --force: every run executes all its tasks: nothing is to be forced
 run --skip --exclude: `--except TASK` runs all but that task
-retry --status: `--failed` takes all runs that failed or were cut off
+retry --status: `--failed` takes all runs that failed or were interrupted
 retry --all --all-failed: `--failed --since TIME` takes all runs that failed since then
 retry --queue: `ork up` retries runs of schedules itself: `retries:`
 retry --except: `--only` and `--from` say which tasks run again

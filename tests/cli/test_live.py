@@ -302,7 +302,7 @@ def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
     child.send_signal(signal.SIGINT)
     assert any(line.startswith("stopping: ") for line in lines)
     child.send_signal(signal.SIGINT)
-    assert any("stopped  fetch" in line for line in lines)
+    assert any("cancelled fetch" in line for line in lines)
     child.stderr.close()
     assert child.wait() == 130
 

@@ -317,7 +317,11 @@ def test_all_that_failed_since_a_time_go_on(flaky) -> None:
     assert (done.code, runs_begun(done)) == (0, ["etl#1", "etl#4"])
     assert done.out.splitlines()[-1] == "2 of 2 runs succeeded"
     done = flaky("retry", "--failed", "--since", "1h")
-    assert (done.code, done.out, done.err) == (0, "", "no run failed or was cut off in this time\n")
+    assert (done.code, done.out, done.err) == (
+        0,
+        "",
+        "no run failed or was interrupted in this time\n",
+    )
 
 
 def test_a_run_that_cannot_go_on_holds_up_no_other(flaky) -> None:

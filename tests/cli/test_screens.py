@@ -182,3 +182,19 @@ def test_long_names_stand_in_a_column_where_a_window_has_room(ork):
         lines = on_terminal(ork, 160, *command.split()).text.split("\n")
         rows = [line for line in lines if line.startswith(begin) and "xxx" in line]
         assert len({re.search(r"ms|-$", line).start() for line in rows}) == 1, command
+
+
+def test_a_state_has_one_name_in_counts_and_in_rows(ork):
+    commands = {"aa": "true", "bb": "exit 3", "cc": "true"}
+    tasks = {name: {"executor": "process", "command": it} for name, it in commands.items()}
+    ork.write("w.yaml", f"name: w\ntasks: {json.dumps(tasks)}\n")
+    told = ork("run", "w.yaml", "-j", "1", "--fail-fast")
+    assert "1 cancelled" in told.out and "  cancelled cc  " in told.err
+    counts, _, rows = ork("show", "w#1").out.partition("\n\n")
+    assert counts.endswith("1 failed, 1 cancelled, 1 succeeded")
+    lines = rows.splitlines()
+    told = ["FAILED bb", "cancelled cc", "ok aa"]
+    assert [" ".join(line.split()[:2]) for line in lines] == told
+    assert len({re.search("aa|bb|cc", line).start() for line in lines}) == 1
+    assert "cc  cancelled" in ork("graph", "w#1").out
+    assert ork("runs", "w:cc").out.split()[1] == "cancelled"

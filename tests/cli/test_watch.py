@@ -201,7 +201,7 @@ def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
     out, err = watcher.communicate()
     assert watcher.returncode == 1
     assert re.match(r"gated#1 interrupted in >\d", out)  # when it died is not known
-    assert "cut off  fetch" in err
+    assert "interrupted fetch" in err
     assert state(ork) == "interrupted"
 
 

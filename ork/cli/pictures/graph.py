@@ -164,6 +164,7 @@ def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterato
             yield [row.prefix, " ", (name_of(row, columns), "name")] if row.name else [row.prefix]
         return
     names = {row.name: name_of(row, columns, beside=REMARK_COLUMNS) for row in rows}
+    marks = human.mark_columns(one.state for one in graph.states.values())
     width = max((len(r.prefix) + 1 + len(names[r.name]) for r in rows if r.name), default=0)
     for row in rows:
         if row.name is None:
@@ -176,7 +177,7 @@ def text_view(graph: Graph, *, box: bool, columns: int | None = None) -> Iterato
         line: Line = [
             *node_row(row, node_mark(state, box=box), state),
             f"{names[row.name]:<{room}}  ",
-            (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
+            (f"{human.mark(taskrun) if taskrun else MARKS[state]:<{marks}}", state),
         ]
         if taskrun and attempts:
             line.append(f" {human.took(taskrun):>7}")

@@ -61,7 +61,7 @@ def retry(
         bool,
         typer.Option(
             "--failed",
-            help="All runs of these workflows that failed or were cut off since --since.",
+            help="All runs of these workflows that failed or were interrupted since --since.",
         ),
     ] = False,
     since: shared.NotBefore = None,
@@ -95,7 +95,7 @@ def retry(
     --dry-run says which tasks would run again, and why, and which are kept.
 
     Several runs go on one after the other, the oldest first, whether or not those before them
-    succeed. --failed --since 01:30 takes all that failed or were cut off since then.
+    succeed. --failed --since 01:30 takes all that failed or were interrupted since then.
 
     Exit codes: 0 success; 1 a task failed; 2 it succeeded, and nothing would run again; 5 another
     process goes on with this run, or as many go on as `max_active_runs` allows; 124 --timeout; 129,
@@ -135,7 +135,7 @@ def retry(
     if dry:
         _dry_run(session, found, how, several=failed)
     elif not found:
-        session.say(["no run failed or was cut off in this time"])
+        session.say(["no run failed or was interrupted in this time"])
     elif len(found) == 1:
         with stop_on_signals() as control:
             raise typer.Exit(exit_code(_retry(session, found[0], how, control)))

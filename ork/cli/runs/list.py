@@ -48,7 +48,7 @@ VALUE_CHARS_MAX = 100
 VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
 WAITED_MIN = 1.0  # seconds between attempts that are worth a word
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
-TASK_COLUMNS = 20  # of the line of a task: its state, and how long it took
+TASK_COLUMNS = 12  # of its line beside that and the name: how long it took
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
@@ -392,7 +392,8 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     begun = Beginnings(store, run).now() if run.ended is None else {}
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
-    shown = clipped(others, columns and columns - TASK_COLUMNS)
+    marks = human.mark_columns(one.state for one in states.values())
+    shown = clipped(others, columns and columns - marks - TASK_COLUMNS)
     width = column([*wrong, *shown.values()], columns)
 
     def line_of(name: str) -> Line:
@@ -405,7 +406,9 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
             took = human.duration(max(0.0, (now - attempt.started).total_seconds()))
         told = again.get(name)
         name = shown.get(name, name)  # of what went wrong all is told, on several lines
-        return task_line(name, taskrun, width, value=value, waited=between, again=told, took=took)
+        return task_line(
+            name, taskrun, width, marks=marks, value=value, waited=between, again=told, took=took
+        )
 
     # What went wrong comes first; of what follows from it, the cause is among that.
     yield from map(line_of, wrong)
@@ -507,6 +510,7 @@ def task_line(
     taskrun: TaskRun,
     width: int,
     *,
+    marks: int = human.MARK_COLUMNS,
     value: str = "",
     waited: float = 0.0,
     again: str | None = None,
@@ -515,7 +519,7 @@ def task_line(
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
     line: Line = [
         "  ",
-        (f"{human.mark(taskrun):<9}", taskrun.state),
+        (f"{human.mark(taskrun):<{marks}} ", taskrun.state),
         f"{name:<{width}}  {took or human.took(taskrun):>7}{_of_whole(taskrun, waited)}",
     ]
     if len(taskrun.attempts) > 1 or again:

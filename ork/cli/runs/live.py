@@ -297,6 +297,7 @@ class Board:
         lanes: Line = node_row(row, node, state) if row else [(node, state), " "]
         room = max(min(self._width, name_room(columns) or 0) - length(lanes), 8)
         shown = clip(name, room)
+        marks = human.mark_columns(state for state, number in self._counts.items() if number)
         took, number, text, style, mark = "", 0, "", "dim", MARKS[state]
         if waiting := self._waiting.get(name):
             text, again = waiting
@@ -314,7 +315,7 @@ class Board:
         return [
             *lanes,
             f"{shown}{' ' * (room - cell_len(shown))}  ",
-            (f"{mark:<8}", state),
+            (f"{mark:<{marks}}", state),
             f" {took:>7}",
             (f"  attempt {number}" if number > 1 else "", "dim"),
             (f"  {text}" if text else "", style),

@@ -326,7 +326,7 @@ def _idle_lines(
             word, reason = human.mark(event.taskrun), event.taskrun.reason
             alike.setdefault(("kept" if event.kept else word, reason), []).append(event)
     for (word, reason), tasks in alike.items():
-        line: Line = [at, "  ", (f"{word:<9}", tasks[0].taskrun.state)]
+        line: Line = [at, "  ", (f"{word:<8} ", tasks[0].taskrun.state)]
         names = some([one.task for one in tasks], NAMES_MAX)
         yield [*line, f"{names:<{width}}  {reason}" if reason else names]
 

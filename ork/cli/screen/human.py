@@ -27,6 +27,7 @@ _UNITS = (
 
 # Other states are called as they are; of skipped, `outcome` says more.
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped", "skipped": "kept or left out"}
+MARK_COLUMNS = 8  # "left out"; few runs have what is cancelled or interrupted
 # What became of tasks, in the order in which that is counted.
 OUTCOMES = (
     *("failed", "interrupted", "cancelled", "running", "pending"),
@@ -70,6 +71,11 @@ def outcomes(taskruns: Iterable[TaskRun]) -> list[tuple[tuple[str, str], int]]:
 def mark(taskrun: TaskRun) -> str:
     """Return the same in a word that stands in front of a line."""
     return outcome(taskrun) if taskrun.state == "skipped" else MARKS[taskrun.state]
+
+
+def mark_columns(states: Iterable[str]) -> int:
+    """Return how wide a column of such words is, of tasks in these states."""
+    return max(MARK_COLUMNS, *(len(MARKS.get(state, "")) for state in states))
 
 
 def people(records: Iterable[Run]) -> list[str]:

@@ -60,8 +60,8 @@ _UNSAFE = (
 MARKS = {
     "success": "ok",
     "failed": "FAILED",
-    "cancelled": "stopped",
-    "interrupted": "cut off",
+    "cancelled": "cancelled",
+    "interrupted": "interrupted",
     "skipped": "skipped",
     "upstream_failed": "skipped",
     "pending": "pending",
