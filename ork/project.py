@@ -943,7 +943,8 @@ class Project:
         name = as_revision(what)
         found = self.resolve(going_on(self.store, name))
         stamp = stamp_of(author, "cancel", name)
-        return cancel(self.store, found, author=stamp.author, now=now)
+        _, run = find_run(self.store, found)
+        return cancel(self.store, run, author=stamp.author, now=now)
 
     def schedules(self, workflow: AnyWorkflow | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.

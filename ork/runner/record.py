@@ -31,8 +31,8 @@ from ork.objects.value import replace
 from ork.runner import owner
 from ork.runner.owner import Room, Stops
 from ork.runner.target import Along
-from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, newest_number, next_number, run_of_id
+from ork.store.contents import task_runs
+from ork.store.resolve import newest_number, next_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -434,12 +434,11 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
     return ended
 
 
-def cancel(store: Store, found: Resolved, *, author: str, now: bool = False) -> Run:
+def cancel(store: Store, run: Run, *, author: str, now: bool = False) -> Run:
     """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is.
 
     The record of the run names who asked.
     """
-    _, run = find_run(store, found)
     times = 2 if now else 1
     if run.ended is None and owner.ask_to_stop(store, run, author=author, times=times):
         return run

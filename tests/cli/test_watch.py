@@ -277,6 +277,35 @@ def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
     assert ork("cancel", "gated", "--now").out == "gated#1 cancelled\n"
 
 
+@pytest.mark.slow
+def test_all_that_go_on_are_stopped(ork, going, spawn):
+    ork.write("other.yaml", GATED.replace("name: gated", "name: other"))
+    for file in ("gated.yaml", "other.yaml"):
+        until(spawn("run", file).stderr, "start    fetch")
+    assert ork("run", "other", "--queue").code == 0
+    assert ork("cancel", "--all", "gated", "nope").code == 3
+    assert ork("cancel", "--all", "gated", "--now").out == "gated#2 cancelled\ngated#1 cancelled\n"
+    assert going.wait() == 130
+    again = ork("cancel", "--all", "gated")
+    assert (again.code, again.out) == (0, "no run of gated goes on\n")
+    done = json.loads(ork("cancel", "--all", "--now", "--json").out)["data"]
+    assert ([run["workflow"] for run in done["runs"]], done["queued"]) == (["other"], [])
+    both = ork("cancel", "--all", "--queue")
+    assert (both.code, both.out) == (0, "other: took 1 run out of the queue\nno run goes on\n")
+    none = json.loads(ork("cancel", "--all", "--json").out)["data"]
+    assert none == {"run": None, "runs": [], "queued": []}
+
+
+def test_each_of_several_that_have_ended_is_told(ork):
+    for name in ("a", "b"):
+        ork.write(
+            f"{name}.yaml", f"name: {name}\ntasks: {{t: {{executor: process, command: ls}}}}\n"
+        )
+        assert ork("run", f"{name}.yaml").code == 0
+    done = ork("cancel", "a", "b")
+    assert (done.code, done.err) == (2, "error: a#1 has ended: success; b#1 has ended: success\n")
+
+
 def test_what_is_not_there_cannot_be_watched(history):
     assert history("watch", "nope").code == 3
     assert "has not run" in history("watch", "etl").err

@@ -52,10 +52,7 @@ def take_back(store: "Store", name: str) -> "list[Queued]":
 def take_all_back(store: "Store", workflow: str) -> "list[Queued]":
     """Take all runs of a workflow out of the queue, of every workflow for `@`; return them."""
     from ork.daemon.queue import remove, waiting
-    from ork.store.resolve import head
 
-    if workflow != "@":
-        head(store, workflow)
     taken = []
     for one in waiting(store):
         with suppress(Conflict):  # its run has begun, or somebody else has taken it back
@@ -65,13 +62,14 @@ def take_all_back(store: "Store", workflow: str) -> "list[Queued]":
     return taken
 
 
-def taken_view(taken: "Iterable[Queued]", workflow: str) -> Iterator[Line]:
-    """Yield how many runs of each workflow were taken out of the queue."""
-    counts = Counter(one.workflow for one in taken)
-    for name, count in counts.items():
-        yield [(name, "name"), f": took {human.count(count, 'run')} out of the queue"]
-    if not counts:
-        yield ["no run waits" if workflow == "@" else f"no run of {workflow} waits"]
+def taken_view(taken: "Iterable[Queued]", *, each: bool) -> Iterator[Line]:
+    """Yield what was taken out of the queue: each run, or how many of each workflow."""
+    if each:
+        for one in taken:
+            yield [(one.workflow, "name"), f" does not wait any more: {one.id}"]
+    else:
+        for name, count in Counter(one.workflow for one in taken).items():
+            yield [(name, "name"), f": took {human.count(count, 'run')} out of the queue"]
 
 
 def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,12 +22,16 @@ from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
-from ork.store.resolve import only_workflow, resolve, run_of, workflows
+from ork.store.contents import find_run
+from ork.store.resolve import head, only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
-from ork.store.runs import going_on
-from ork.store.store import Stamp
+from ork.store.runs import all_going_on, going_on
+from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
+
+if TYPE_CHECKING:
+    from ork.daemon.queue import Queued
 
 
 def run(
@@ -211,10 +214,14 @@ def cancel(
             " that wait. When left out, the one that goes on.",
         ),
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("-a", "--all", help="All runs that go on, or those of these workflows."),
+    ] = False,
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
     queue: Annotated[
-        bool, typer.Option("--queue", help="All runs that wait, or those of one workflow.")
+        bool, typer.Option("--queue", help="All runs that wait, or those of these workflows.")
     ] = False,
     as_json: shared.Json = False,
 ) -> None:
@@ -222,49 +229,74 @@ def cancel(
 
     The process that owns the run starts nothing more, lets what runs end for a moment, then stops
     it, as with Ctrl-C there. Waits until the run has ended, and prints how; several are all asked
-    first. A run that waits for `ork up` is taken out of the queue.
+    first. A run that waits for `ork up` is taken out of the queue. --all leaves the queue as it is,
+    unless --queue is given as well.
 
     Exit codes: 0 the runs were stopped, or ended by themselves; 2 one had ended before.
 
     \b
     Example:
         ork cancel etl#57
-        ork cancel --queue etl
+        ork cancel --all --queue etl
     """
     session: Session = ctx.obj
     store, names = session.store, list(dict.fromkeys(revisions or ["@"]))
-    if queue:
-        of_each = {name: take_all_back(store, name) for name in names}
-        taken = list(chain.from_iterable(of_each.values()))
-        if as_json:
-            session.print_json("cancel", {"run": None, "runs": [], "queued": taken})
-        else:
-            session.print(
-                line for name, those in of_each.items() for line in taken_view(those, name)
-            )
-        return
-    # All are found before the first is asked; one asked twice would be killed.
+    if every or queue:
+        taken, found = _all(store, names, queue=queue, going=every)
+    else:
+        taken, found = _named(session, names)
+    asked, ended = _ask(session, found, now=now)
+    ended = [] if every else ended  # of all, one that has just ended by itself is no mistake
+    stopped = asked if no_wait else [record.wait(store, run) for run in asked]
+    if as_json and (stopped or taken or not ended):
+        one = stopped[0] if len(stopped) == 1 else None
+        session.print_json("cancel", {"run": one, "runs": stopped, "queued": taken})
+    elif not as_json:
+        session.print(taken_view(taken, each=not queue))
+        session.print(_stopped(stopped, asked=no_wait))
+        none = "no run" if "@" in names else f"no run of {some(names, NAMES_MAX)}"
+        session.print([[f"{none} waits"]] if queue and not taken else [])
+        session.print([[f"{none} goes on"]] if every and not stopped else [])
+    if ended:
+        raise UsageError("; ".join(ended))
+
+
+def _all(
+    store: Store, names: Sequence[str], *, queue: bool, going: bool
+) -> "tuple[list[Queued], list[Run]]":
+    """Return all that waited and was taken back, and all that goes on, of workflows or of all."""
+    for name in names:
+        if name != "@":
+            head(store, name)
+    # What waits comes first: it would begin when another run ends.
+    taken = [one for name in names for one in take_all_back(store, name)] if queue else []
+    whose = [None if name == "@" else name for name in names] if going else []
+    runs = {run.id: run for name in whose for run in all_going_on(store, name)}
+    return taken, list(runs.values())
+
+
+def _named(session: Session, names: Sequence[str]) -> "tuple[list[Queued], list[Run]]":
+    """Return what waited under an id and was taken back, and the runs that are meant, each once.
+
+    All are found before the first is asked; one asked twice would be killed.
+    """
+    store = session.store
     waiting = [name for name in names if find_queued(store, name)]
     others = (going_on(store, name) for name in names if name not in waiting)
-    found = {run_of(one): one for one in (resolve(store, o, now=session.now()) for o in others)}
-    taken = [one for name in waiting for one in take_back(store, name)]
-    asked, ended = list[Run](), list[UsageError]()
-    for one in found.values():
+    found = (find_run(store, resolve(store, o, now=session.now())) for o in others)
+    runs = {run.id: run for _, run in found}
+    return [one for name in waiting for one in take_back(store, name)], list(runs.values())
+
+
+def _ask(session: Session, runs: Iterable[Run], *, now: bool) -> tuple[list[Run], list[str]]:
+    """Ask the owners of runs to stop them; return those asked, and which had ended before."""
+    asked, ended = list[Run](), list[str]()
+    for run in runs:
         try:
-            asked.append(record.cancel(store, one, author=session.author(), now=now))
+            asked.append(record.cancel(session.store, run, author=session.author(), now=now))
         except UsageError as error:
-            ended.append(error)
-    stopped = asked if no_wait else [record.wait(store, run) for run in asked]
-    if as_json and (stopped or taken):
-        run = stopped[0] if len(stopped) == 1 else None
-        session.print_json("cancel", {"run": run, "runs": stopped, "queued": taken})
-    elif not as_json:
-        session.print(
-            [(one.workflow, "name"), f" does not wait any more: {one.id}"] for one in taken
-        )
-        session.print(_stopped(stopped, asked=no_wait))
-    if ended:
-        raise UsageError("; ".join(error.message for error in ended))
+            ended.append(error.message)
+    return asked, ended
 
 
 def _stopped(runs: Iterable[Run], *, asked: bool) -> Iterator[Line]:

@@ -144,7 +144,8 @@ def _cancel(form: Form) -> Done:
     from ork.runner import record
 
     name = _run_name(form)
-    record.cancel(form.store, resolve(form.store, name, now=form.now), author=form.who)
+    _, run = find_run(form.store, resolve(form.store, name, now=form.now))
+    record.cancel(form.store, run, author=form.who)
     return Done(f"asked {name} to stop")
 
 
