@@ -104,5 +104,8 @@ def test_a_list_keeps_its_columns():
     cells = ["daily_load", "  ", ("success", "success"), "  ", "10 tasks"]
     assert plain(cut(cells, 26)) == "daily_load  success  10..."
     assert plain(cut(cells, 24)) == "daily_load  success"
+    padded = ["daily_load  ", ("-       ", "time"), "  3 tasks"]
+    assert plain(cut(padded, 25)) == "daily_load  -"
+    assert plain(cut(padded, 26)) == "daily_load  -         3..."
     assert cut(line, 80) is line is cut(line, None)
     assert plain(cut(["漢" * 20], 21)) == f"{'漢' * 9}..."

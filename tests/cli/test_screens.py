@@ -143,8 +143,8 @@ def test_long_names_hide_nothing_of_what_is_told_of_them(ork, wide):
     for revision in ([], [name]):
         shown = on_terminal(ork, wide, "log", "--oneline", *revision)
         assert not shown.broken and shown.text.count("  First dep") == 2 - len(revision)
-    for command, named in (("show", f"{name}#1"), ("blame", name)):
-        shown = on_terminal(ork, wide, command, named).text
+    for command in (f"show {name}#1", f"blame {name}", f"run {name} --dry-run"):
+        shown = on_terminal(ork, wide, *command.split()).text
         assert all(f"...{end[:12]}" in shown for end in ends), command
 
 

@@ -59,5 +59,5 @@ VIEWS: dict[type, Callable[[Any, Session], Iterator[Line]]] = {
     Bisected: bisected_view,
     SnapshotDetails: snapshot_view,
     RunDetails: run_view,
-    WouldRun: lambda would, session: would_run_view(would, session.store),
+    WouldRun: would_run_view,
 }

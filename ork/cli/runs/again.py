@@ -243,7 +243,7 @@ def _dry_run(session: Session, found: Sequence[_Again], how: _How, *, several: b
         would.append(start.would_run(store, ready))
         if not how.as_json:
             session.say(*_older(session, one.run, latest=how.latest), *map(note_line, ready.notes))
-            lines += would_run_view(would[-1], store)
+            lines += would_run_view(would[-1], session)
     if not how.as_json:
         session.print(lines, page=True)
     elif several or len(would) > 1:

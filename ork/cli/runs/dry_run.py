@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, note_line
-from ork.cli.screen.parts import column, quoted
+from ork.cli.screen.parts import clipped, column, quoted
 from ork.cli.session import Session
 from ork.runner.start import Prepared, WouldRun, would_run
-from ork.store.store import Store
+
+WHAT_COLUMNS = 11  # what would become of a task, before its name
 
 
 def show(session: Session, ready: Prepared, *, as_json: bool) -> None:
@@ -20,26 +21,28 @@ def show(session: Session, ready: Prepared, *, as_json: bool) -> None:
         session.print_json("dry-run", would)
     else:
         session.say(*map(note_line, ready.notes))
-        session.print(would_run_view(would, session.store), page=True)
+        session.print(would_run_view(would, session), page=True)
 
 
-def would_run_view(would: WouldRun, store: Store) -> Iterator[Line]:
+def would_run_view(would: WouldRun, session: Session) -> Iterator[Line]:
     tasks = human.count(len(would.tasks), "task")
     new = "" if would.deployed or would.run else "; it would be deployed first"
     if would.why and not would.run:
         new = ", in a new run"
-    snapshot = (store.short(would.snapshot), "oid")
+    snapshot = (session.store.short(would.snapshot), "oid")
     yield [(would.run or would.workflow, "name"), " ", snapshot, f"  {tasks} would run{new}"]
     if would.params:
         yield [("params ", "label"), json.dumps(would.params, ensure_ascii=False)]
-    width = column(quoted(name) for name in (*would.tasks, *would.others))
+    names = map(quoted, (*would.tasks, *would.others))
+    shown = clipped(names, session.width and session.width - WHAT_COLUMNS)
+    width = column(shown.values(), session.width)
     for name, needs in would.tasks.items():
         why = would.why.get(name, f"after {', '.join(map(quoted, needs))}" if needs else "")
         if when := _open_condition(would, name):
             why += f"; only if {when}" if name in would.why else f", if {when}"
-        yield _row("run", name, why, width)
+        yield _row("run", shown[quoted(name)], why, width)
     for name, one in would.others.items():
-        yield _row(one.outcome, name, one.reason or "", width)
+        yield _row(one.outcome, shown[quoted(name)], one.reason or "", width)
 
 
 def _open_condition(would: WouldRun, name: str) -> str | None:
@@ -50,5 +53,9 @@ def _open_condition(would: WouldRun, name: str) -> str | None:
 
 
 def _row(what: str, name: str, why: str, width: int) -> Line:
-    padded = f"{quoted(name):<{width}}  " if why else quoted(name)
-    return [(f"  {what:<9}", "" if what == "run" else "dim"), (padded, "name"), (why, "dim")]
+    padded = f"{name:<{width}}  " if why else name
+    return [
+        (f"  {what}".ljust(WHAT_COLUMNS), "" if what == "run" else "dim"),
+        (padded, "name"),
+        (why, "dim"),
+    ]

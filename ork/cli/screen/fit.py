@@ -15,7 +15,7 @@ APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
 _ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|(?<!#)\b\d(?:[\d,]*\d)? [a-z]+"
 HANG_MIN = 4
-ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
+ROOM_MIN = 4  # of the last column that is cut: a letter, dots
 
 
 class Verbatim(list[str | tuple[str, str]]):
@@ -64,9 +64,9 @@ def cut(line: Line, width: int | None) -> Line:
         if columns(text[: whole + len(piece)]) > width:
             break
         whole += len(piece)
-    end = len(text[:whole].rstrip(" "))
-    if width - columns(text[:end]) < ROOM_MIN and text.startswith("  ", end):
-        return _between(pieces, 0, end)  # a column that would be nothing but dots
+    before = text[: len(text) - len(text[whole:].lstrip(" "))]
+    if width - columns(before) < ROOM_MIN and before.endswith("  "):
+        return _between(pieces, 0, len(before.rstrip(" ")))  # that would be nothing but dots
     return [*_between(pieces, 0, len(_start(text, width - 3))), "..."]
 
 
