@@ -51,6 +51,8 @@ def test_what_goes_on_stands_below_what_had_no_room():
         "etl#1 failed: 16 succeeded,",
         "    1 failed",
     ]
+    # What just fits stands as far to the right as it has room.
+    assert wrapped([("newest run ", "label"), "x" * 18], 20) == ["newest run", f"  {'x' * 18}"]
     # The number of a run has no noun.
     assert wrapped(["transform#12 failed in 3.0s"], 20) == ["transform#12 failed", "    in 3.0s"]
     assert wrapped(["transform_all#12 failed"], 22) == ["transform_all#12", "    failed"]

@@ -137,8 +137,8 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
         yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
         below = below or _hang(pieces, full, width)
         start = end + len(text[end:]) - len(text[end:].lstrip(" "))
-        # A terminal breaks such a word at its edge: there must be no spaces before it.
-        hang = below if columns(spaced[start:].partition(" ")[0]) <= width - below else 0
+        # A terminal breaks a word at its edge that is longer: no spaces may be before it.
+        hang = max(0, min(below, width - columns(spaced[start:].partition(" ")[0])))
     yield [" " * hang, *_between(pieces, start, len(text))]
 
 
