@@ -463,6 +463,7 @@ def test_a_long_name_leaves_room_for_the_state_and_the_time():
         head = plain(board.frame(24, columns)[0])
         assert len(head) < columns
         assert re.fullmatch(r"nightly_.*\.\.\..*#12 running [\dhms.]+.*: 1 failed.*", head)
+    assert head.endswith(": 1 failed, 2 pending")
     assert plain(board.frame(24, 200)[0]).startswith(f"{board._name} running")
 
 

@@ -160,8 +160,11 @@ def test_lists_have_a_line_for_each_entry_however_long_names_are(ork, wide):
     assert ork("deploy", "long.yaml", "-m", "First").code == 0
     assert ork("tag", label, name).code == ork("schedule", "pause", name).code == 0
     assert ork("run", name, "--queue").code == ork("schedule", "resume", name).code == 0
+    assert ork("init", "../team").code == 0
+    assert all(ork("remote", "add", remote, "../team").code == 0 for remote in ("origin", "team"))
     ork.environ |= TERMINAL
-    for command in ("tag", "ops", "workflows", "schedule list", "schedule next"):
+    lists = ("tag", "ops", "workflows", "schedule list", "schedule next", "push", "fetch team")
+    for command in lists:
         shown = on_terminal(ork, wide, *command.split())
         assert not shown.broken, command
         lines = [line for line in shown.text.split("\n") if "nightly" in line]

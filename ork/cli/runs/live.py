@@ -199,7 +199,9 @@ class Board:
         style = "warning" if stops else "running"
         rest = f" {_elapsed(self._since)}{self._left_in_words()}{again}: "
         room = columns - 2 - len(doing) - cell_len(rest)
-        name = clip(self._name, room - len(_in_words(self._counts, 0)))  # one state at least
+        all_states, one = (len(_in_words(self._counts, most)) for most in (columns, 0))
+        least = min(name_room(columns) or 0, room - one)  # beside one state, where all are too long
+        name = clip(self._name, max(room - all_states, least))
         rest += _in_words(self._counts, room - len(name))
         where = f", in {human.path(self._folder)}" if self._folder else ""
         has_room = len(name) + 1 + len(doing) + cell_len(rest) + cell_len(where) <= columns

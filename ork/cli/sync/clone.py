@@ -78,7 +78,7 @@ def clone(
     if as_json:
         session.print_json("clone", done)
         return
-    session.print(moved_lines(done.brought))
+    session.print(moved_lines(done.brought, session.width))
     session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])

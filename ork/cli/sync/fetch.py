@@ -8,7 +8,7 @@ import typer
 from ork.cli.options import Json
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import column, quoted
+from ork.cli.screen.parts import Row, aligned, quoted
 from ork.cli.session import Session
 from ork.cli.sync.transfer import DryRun, Workflows, ends_of, exchanged, tell_dry_run
 
@@ -46,8 +46,7 @@ def fetch(
         return
     name = quoted(place.remote or place.name)
     moved = done.workflows
-    width = column(one.workflow for one in moved)
-    session.print(_line(one, name, width) for one in moved)
+    session.print(aligned((_row(one, name) for one in moved), session.width))
     if not moved:
         session.print([["nothing new"]])
     if dry_run:
@@ -67,12 +66,11 @@ def fetch(
     session.say(*_next_lines(fresh, apart, name))
 
 
-def _line(one: "Moved", remote: str, width: int) -> Line:
+def _row(one: "Moved", remote: str) -> Row:
     """Return where a head was and is in the other store, by snapshots."""
-    line: Line = [(f"{remote}/{one.workflow}".ljust(len(remote) + 1 + width), "name"), "  "]
-    if one.new is None:
-        return [*line, "is not there any more"]
-    return [*line, *ends_of(one), count(one.deploys, "deploy")]
+    is_now: Line = [*ends_of(one), count(one.deploys, "deploy")]
+    gone: Line = ["is not there any more"]
+    return [(f"{remote}/{one.workflow}", "name")], ["  ", *(is_now if one.new else gone)], ""
 
 
 def _apart_lines(apart: "dict[str, Standing]") -> Iterator[Line]:

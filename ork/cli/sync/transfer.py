@@ -12,7 +12,7 @@ from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, as_object, hint_line, next_line, note_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, person, quoted
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, clipped, column, name_room, person, quoted
 from ork.cli.session import Session
 from ork.errors import Conflict, some
 
@@ -120,7 +120,7 @@ def _transfer(
         as_json=as_json,
     )
     if not as_json:
-        session.print(moved_lines(done))
+        session.print(moved_lines(done, session.width))
         session.say(*left_out_lines(done, quoted(place.name), direction))
         if dry_run:
             tell_dry_run(session, done)
@@ -190,11 +190,12 @@ def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
         yield next_line(f"`ork log {workflows[0]}`")
 
 
-def moved_lines(done: "Transferred") -> Iterator[Line]:
+def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
     """Yield a line for each workflow of which something moved, or would."""
-    width = column(one.workflow for one in done.workflows)
+    names = clipped((one.workflow for one in done.workflows), name_room(width))
+    pad = column(names.values(), width)
     for one in done.workflows:
-        yield [(f"{one.workflow:<{width}}", "name"), "  ", *ends_of(one), _counts(one)]
+        yield [(f"{names[one.workflow]:<{pad}}", "name"), "  ", *ends_of(one), _counts(one)]
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
