@@ -8,7 +8,6 @@ recorded before it does, so it is executed once at most, whoever settles the run
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +24,6 @@ from ork.definition.written import hook_command
 from ork.errors import Conflict, Corrupt
 from ork.executors.base import Job, Outcome, make
 from ork.failpoints import failpoint
-from ork.logs.ends import last_lines
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Deploy, Run, Task, micros, to_json
 from ork.objects.value import replace
@@ -46,7 +44,6 @@ from ork.worktree.place import interpreter
 TIMEOUT_S = HOOK_MAX.total_seconds()
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
 LOOK_SECONDS = 0.1
-SAID_MAX = 200  # characters of what a task printed last
 SCHEMA = "ork.hook.v1"
 
 
@@ -187,18 +184,6 @@ def _which(run: Run) -> Which | None:
     return "on_success" if run.state == "success" else "on_failure"
 
 
-def _reason(store: Store, run: Run) -> str:
-    """Return why a run ended so; behind the exit code of a task the last line that it printed."""
-    reason = run.reason or ""
-    for name, one in task_runs(store, run).items():
-        exited = re.fullmatch(r"exited with code \d+", one.reason or "")
-        if exited and one.last and reason == f"{name}: {one.reason}":
-            said = [line for line in last_lines(store, one.last.log) if line.strip()]
-            last = "".join(filter(str.isprintable, said[-1] if said else "")).strip()
-            return f"{reason}: {last[:SAID_MAX]}" if last else reason
-    return reason
-
-
 def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcome, str]:
     """Execute a hook as a process task is; return how it ended, and the end of its output."""
     target = target_of(store, resolve(store, f"run:{run.id}", now=caller.now))
@@ -215,7 +200,7 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
                 "ORK_HOOK": hook.which,
                 "ORK_RUN_NAME": run.name,
                 "ORK_RUN_STATE": run.state,
-                "ORK_RUN_REASON": _reason(store, run),
+                "ORK_RUN_REASON": run.reason or "",
                 "ORK_RUN_ID": run.id,
                 "ORK_WORKFLOW_NAME": run.workflow,
                 "ORK_SNAPSHOT": run.snapshot,

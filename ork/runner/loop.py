@@ -8,6 +8,7 @@ the more outcomes one flush serves.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,6 +28,7 @@ from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
+from ork.logs.reading import last_line
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import (
@@ -69,6 +71,7 @@ LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
 LIFE_SECONDS = 1.0  # how often a sign is left that its owner lives
 TEND_SECONDS = 1.0  # and where the store is shared; logs go there as often
 RETRY_DELAY_SECONDS_MAX = 3600.0
+SAID_MAX = 200  # characters of what a task printed last
 
 
 @dataclass(slots=True)
@@ -440,6 +443,9 @@ class Loop:
                 if task.executor == "process" and outcome.output is None:
                     error += ": has it printed a line `ORK_OUTPUT:{...}`?"
         place, touched, log = self.workplace.leave(name, number, outcome)
+        if log and re.fullmatch(r"exited with code \d.*", error or ""):  # which alone tells not why
+            said = "".join(filter(str.isprintable, last_line(self.store, log))).strip()
+            error = f"{error}: {said[:SAID_MAX]}" if said else error
         attempt = Attempt(
             number=number,
             place=None if place == self.record.run.place else place,

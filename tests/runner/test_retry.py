@@ -433,7 +433,7 @@ def why(ork: Ork, *words: str) -> dict[str, str]:
 
 def test_what_a_dry_retry_tells_is_what_a_retry_does(failed: Ork) -> None:
     assert why(failed, "flow#1") == {
-        "b": "failed: exited with code 1",
+        "b": "failed: exited with code 1: b1",
         "c": "skipped: b failed",
         "a": "(kept)",
         "aside": "(kept)",
@@ -441,7 +441,7 @@ def test_what_a_dry_retry_tells_is_what_a_retry_does(failed: Ork) -> None:
     assert why(failed, "flow#1", "--from", "a")["a"] == "asked for"
     assert why(failed, "flow#1", "--only", "b") == {
         "a": "(kept)",
-        "b": "failed: exited with code 1",
+        "b": "failed: exited with code 1: b1",
         "c": "(left out)",
         "aside": "(kept)",
     }

@@ -285,6 +285,36 @@ def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> 
     assert states["bad"].attempts[0].exit == 3
 
 
+LAST_LINES = {
+    "what it said": ("echo one; echo $TOKEN two >&2; echo", "exited with code 3: *** two"),
+    "a colour": (r"printf '\033[31mred'", "exited with code 3: [31mred"),
+    "a bar": (r"printf '10%%\r90%%'", "exited with code 3: 90%"),
+    "an answer": ("echo why; echo 'ORK_OUTPUT:{}'", "exited with code 3: why"),
+    "long": ("printf '%0500d' 0", "exited with code 3: " + "0" * 200),
+    "nothing": ("true", "exited with code 3"),
+}
+
+
+def test_why_a_command_failed_is_its_exit_code_and_what_it_printed_last(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hidden-value")
+    secret = ", env: {TOKEN: {secret: TOKEN}}"
+    names = {f"task_{number}": name for number, name in enumerate(LAST_LINES)}
+    tasks = [shell(task, f"{LAST_LINES[name][0]}; exit 3", secret) for task, name in names.items()]
+    last = shell("lost", "no_such_command") + python("leaves", function="leave")
+    project.workflow("".join(tasks) + last)
+    project.write("code.py", "def leave():\n    print('no rows')\n    raise SystemExit(4)\n")
+    project.run()
+    _, run = run_of_number(project.store, "flow", 1)
+    states = task_runs(project.store, run)
+    for task, name in names.items():
+        assert states[task].reason == LAST_LINES[name][1], name
+    assert states["leaves"].reason == "exited with code 4: no rows"
+    assert "(command not found): " in states["lost"].reason
+    assert "no_such_command: " in states["lost"].reason
+
+
 def test_on_upstream_failure_run_runs_anyway(project: Project) -> None:
     project.workflow(
         shell("bad", "exit 1")

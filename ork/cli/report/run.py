@@ -161,7 +161,7 @@ def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
             error = (taskrun.last and taskrun.last.error) or ""
             error = f"{error}\n".removeprefix(f"{reason}\n").strip("\n")
             log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""
-            log = "" if log in error else log.replace(error, "").strip("\n")
+            log = "" if log in error or reason.endswith(log) else log.replace(error, "").strip("\n")
             failures.append(
                 Failure(name=name, state=taskrun.state, reason=reason, error=error, log=log)
             )
