@@ -106,25 +106,30 @@ st: status
 revert reset: rollback, undo
 checkout co switch: restore, rollback
 branch br: tag
+cherry-pick: restore
+show-ref for-each-ref: workflows, tag
+ls-remote: fetch
 reflog: ops
 cat-file: cat-object
 ls-files: ls-tree, check --files
 redo: undo --redo
-history rev-list: log
+history rev-list shortlog whatchanged: log
 compare: diff
-cat describe inspect info: show
+cat describe inspect info view head tasks: show
 annotate why: blame
 search find: grep
-validate lint compile: check
+validate lint compile parse: check
+test: check, run --only
 dag plot tree: graph
-start exec execute trigger repro make build: run
+start exec execute trigger repro make build launch submit materialize: run
 plan preview: run --dry-run
 backfill: schedule backfill, run -i
 new create: init, deploy
-rerun resume restart continue: retry
+rerun resume restart continue replay: retry
 stop kill abort: cancel
 ls list: workflows, runs
-ps jobs exp: runs
+dags flows deployments: workflows
+ps jobs exp flow-run: runs
 rename move: mv
 attach tail follow top: watch, logs -f
 output result results metrics: outputs
@@ -133,10 +138,10 @@ rm delete remove: archive
 unarchive: archive --undo
 verify doctor: fsck
 prune clean clear: gc
-serve server scheduler daemon web page ui: up
+serve server webserver scheduler daemon standalone dev web page ui: up
 cron timetable: schedule
-pause: schedule pause
-unpause: schedule resume
+pause disable: schedule pause
+unpause enable: schedule resume
 version: --version
 """.splitlines()
     for words, _, commands in [line.partition(": ")]
@@ -148,7 +153,29 @@ NO_COMMANDS = {
     "rebase": "history only grows: `ork rollback` and `ork undo` go back, and are kept themselves",
     "merge": "a workflow has one line of history: `ork fetch` shows what another store has, and"
     " `ork pull` takes it in",
+    "config": "there is little to set: `.ork/config.toml` says what `ork gc` keeps, ORK_AUTHOR who"
+    " deploys; the rest are options",
+    "worktree": "a run of an older version has a folder of its own: `ork run REVISION`;"
+    " `ork restore REVISION --code -o FOLDER/` writes one",
+    "down": "`ork up` ends by Ctrl-C, or by the signal TERM",
     "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
+}
+NO_COMMANDS |= dict.fromkeys(
+    ("env", "secrets", "variables", "connections"),
+    "a task reads variables, and none are kept here: `env: {NAME: {secret: NAME}}` in its file",
+)
+BISECT = "bisect --good REVISION --bad REVISION"
+# Two words of other tools, where nothing is named by the second.
+OTHER_PAIRS = {
+    "run list": "runs",
+    "run view": "show RUN",
+    "run watch": "watch RUN",
+    "run rerun": "retry RUN",
+    "run cancel": "cancel RUN",
+    "runs list": "runs",
+    "bisect start": BISECT,
+    "bisect good": BISECT,
+    "bisect bad": BISECT,
 }
 # Options that git and other tools have, behind the command -> what is here in their place.
 COLOR_WORDS = "it is written `ork --color auto|always|never COMMAND`"
@@ -163,20 +190,31 @@ remote -v: `ork remote` lists each name with its place
 push -f: it is written out: `--force`
 pull -f: it is written out: `--force`
 diff --name-only: `--stat` has a line for each file and task, `--json` is for programs
-show --stat: `ork log --stat` tells it of each deploy
+show --stat --name-only: `ork log --stat` tells it of each deploy
+show -p: `ork log -p` has the whole change of each deploy
+show --log: `ork logs RUN` prints what its tasks have printed
+show --web: `ork report RUN -o FILE` writes it as a page, and `ork up` serves one
+log --name-only --name-status: `--stat` has a line for each file and task
+log --pretty: `--oneline` is short, `--json` is for programs
+push --all -u: `ork push` brings all workflows to `origin`; another remote is named behind it
+fetch --all --prune: `ork fetch NAME` looks at one remote, and sees all that it has
+pull --rebase: a workflow has one line of history: `ork pull` moves heads forward only
+clone --depth: a clone takes the whole history
 deploy -a: nothing is staged here: a deploy takes the file and all that it calls
 log --all: without a name, `ork log` lists all workflows
 grep -n -E -r: each line has its number, all is searched, and a pattern is a regular expression
 runs --failed: `--status failed` lists these
+runs --state: `--status STATE` lists those of one state
 runs --workflow -w: `ork runs WORKFLOW` lists those of one
 runs --watch: `ork watch` follows a run to its end
 watch --exit-status: its exit code tells how the run has ended
+cancel --all: `ork runs --status running` lists the runs, and `ork cancel RUN RUN` stops those named
 cancel --force -f: `--now` kills what runs, without a grace
-run -p --param --params --set --var -e: a parameter is given as `-i NAME=VALUE`
+run -p --param --params --set --var --vars --conf -e: a parameter is given as `-i NAME=VALUE`
 retry -i: a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others
 run --resume: `ork retry RUN` goes on with a run that failed
 run --failed --only-failed --rerun: `ork retry RUN` goes on with what failed
-run --force: every run executes all its tasks: nothing is to be forced
+run --force --full-refresh: every run executes all its tasks: nothing is to be forced
 run --skip --exclude: `--except TASK` runs all but that task
 retry --status: `--failed` takes all runs that failed or were interrupted
 retry --all --all-failed: `--failed --since TIME` takes all runs that failed since then
@@ -189,11 +227,13 @@ run --to: `--until TASK` runs a task and what it depends on
 run --dry -n: `--dry-run` says what would run
 run -f: a file is named as it is: `ork run FILE`
 run --downstream: `--from TASK` runs a task and what depends on it
-run --task: `--only TASK` runs that task alone
+run --task --select -s --models: `--only TASK` runs that task alone
 run --target: `--until TASK` runs a task and what it depends on
 run --env: `env:` in the file gives variables; ork's own reach each task as well
-run --cores --parallel: `-j N` is for that
+run --cores --parallel --threads: `-j N` is for that
+run --start-date --end-date: `ork schedule backfill` runs the slots of some days
 run -d --background --detach: `--queue` leaves it to `ork up`, and comes back at once
+logs --log-failed: `--failed` prints those of tasks that failed
 logs --task: the log of a task is `ork logs RUN:TASK`
 log --limit --max-count -L: `-n N` shows at most so many
 runs --limit -L: `-n N` shows at most so many
@@ -205,6 +245,7 @@ outputs --format: `--json` is for programs
 status --format --porcelain: `--json` is for programs
 restore --source: `ork restore REVISION` writes that version
 up --port -p: `--listen ADDRESS:PORT` says where the page answers
+up --workers: `-j N` says how many runs go on at once
 up --daemon --detach -d: `--systemd` prints a unit by which it keeps running
 gc --dry-run -n: without `--prune` nothing is removed
 undo --dry-run: `ork ops` lists what it would take back, and `--redo` takes it back
@@ -361,6 +402,8 @@ def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
     revision = params.get("revision")
     if command in ("logs", "outputs", "show") and revision and ":" not in revision:
         return f"a part is written with a colon: `ork {command} {revision}:{word}`"
+    if command == "bisect":
+        return f"`ork {BISECT}` names the two ends, and `--cmd COMMAND` what judges each run"
     if command == "status":
         return f"`ork diff {word}` compares one workflow with its file"
     return f"`ork {command} --help` explains it"
@@ -471,6 +514,9 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         sys.stdout.flush()
         return 0
     except OrkError as error:
+        meant = OTHER_PAIRS.get(" ".join(words[:2]))
+        if meant and error.message.endswith(f" named {words[1]!r}"):
+            error.hint = f"the words for that here are `ork {meant}`"
         _print_error(session, error)
         return error.exit_code
     except typer._click.exceptions.ClickException as error:

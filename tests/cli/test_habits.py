@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ork.cli.app import COMMANDS, OTHER_OPTIONS, OTHER_WORDS
+from ork.cli.app import COMMANDS, NO_COMMANDS, OTHER_OPTIONS, OTHER_PAIRS, OTHER_WORDS
 
 
 @pytest.fixture
@@ -85,8 +85,23 @@ def test_words_of_other_tools_are_answered_by_meaning(ork):
 
 
 def test_what_needs_no_command_is_answered(ork):
-    refused = ork("edit", "etl")
-    assert (refused.code, "`ork deploy` keeps the new version" in refused.err) == (2, True)
+    for word, told in NO_COMMANDS.items():
+        assert word not in COMMANDS and word not in OTHER_WORDS
+        refused = ork(word, "etl")
+        assert (refused.code, f"hint: {told}\n" in refused.err) == (2, True), word
+
+
+def test_two_words_of_other_tools_are_answered_by_meaning(history):
+    for words, meant in OTHER_PAIRS.items():
+        assert meant.split()[0] in COMMANDS
+        refused = history(*words.split())
+        assert (refused.code, f"`ork {meant}`\n" in refused.err) == (3, True), words
+    judged = history("bisect", "run", "./judge")
+    assert (judged.code, "`--cmd COMMAND`" in judged.err) == (2, True)
+    history.write("list.yaml", "name: list\ntasks: {one: {executor: process, command: 'true'}}\n")
+    assert history("deploy", "list.yaml").code == 0
+    assert history("run", "list").code == 0  # what is there is meant
+    assert "the words for that" not in history("run", "list", "--only", "nope").err
 
 
 def test_options_that_only_git_has_are_explained(ork):
