@@ -55,6 +55,7 @@ _FILE_END = r"\.(?:ya?ml|json)(?=:)"
 _FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
 _AGO = "([0-9]{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?"
+_NEAR = {"yesterday": -1, "today": 0, "tomorrow": 1}  # days from today
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAMED = {"noon": "12:00", "midnight": "00:00"}  # times of the day
 _UNITS = {unit[0]: unit for unit in ("second", "minute", "hour", "day", "week")}
@@ -141,10 +142,10 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
 
     A date is as its text, and so is a datetime, which need not have a zone.
 
-    A date alone, or `today`, is the begin of that day, or its end; so are `tuesday` and `last
-    tuesday`, the last one before today. A time alone, or `noon`, is when the clock showed it last,
-    and `yesterday` is at this time of the day. `now` gives the time zone, by whose clocks days and
-    weeks are counted: two hours ago is 120 minutes, a day ago the same time of the day.
+    A date alone, `today` or `yesterday` is the begin of that day, or its end; so are `tuesday` and
+    `last tuesday`, the last one before today. A time alone, or `noon`, is when the clock showed it
+    last. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is
+    120 minutes, a day ago the same time of the day.
     """
     if isinstance(text, date):
         text = text.isoformat()
@@ -152,10 +153,8 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
     if words == "now":
         return now
     try:
-        if words in ("today", "tomorrow"):
-            words = (now.date() + timedelta(days=words == "tomorrow")).isoformat()
-        if words == "yesterday":
-            return now - timedelta(days=1)
+        if words in _NEAR:
+            words = (now.date() + timedelta(days=_NEAR[words])).isoformat()
         if days := [day for day in _DAYS if words.removeprefix("last ") in (day, day[:3])]:
             back = (now.weekday() - _DAYS.index(days[0]) - 1) % 7 + 1
             words = (now.date() - timedelta(days=back)).isoformat()
