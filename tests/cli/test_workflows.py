@@ -85,6 +85,16 @@ def test_one_is_archived_and_taken_out_again(flows, golden):
     assert flows("deploy", "etl.yaml").code == 0
 
 
+def test_a_run_of_an_archived_one_says_so(flows):
+    flows("archive", "by_hand")
+    note = "note: by_hand is archived: `ork runs by_hand` lists its runs, `ork archive --undo"
+    for words in ("run by_hand", "run -q by_hand", "run -q by_hand.yaml", "run --queue by_hand"):
+        done = flows(*words.split())
+        assert (done.code, done.err.count(note)) == (0, 1), words
+    assert note not in flows("run", "--json", "by_hand").err
+    assert "by_hand#1 " in flows("runs", "by_hand").out and "by_hand" not in flows("runs").out
+
+
 def test_archived_as_json(flows, golden):
     golden("workflows/archive.json", flows("archive", "by_hand", "--json").out)
     golden("workflows/unarchive.json", flows("archive", "by_hand", "--undo", "--json").out)

@@ -23,7 +23,7 @@ from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.store.contents import find_run
-from ork.store.resolve import head, only_workflow, resolve, workflows
+from ork.store.resolve import archived, head, only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import all_going_on, going_on
 from ork.store.store import Stamp, Store
@@ -144,8 +144,10 @@ def run(
     source = _read(session, what)
     if source == "@":
         source = only_workflow(session.store)
-    if isinstance(source, str) and not as_json and source in workflows(session.store):
-        session.say(*edited(session, source, "`ork run {}` runs with that"))
+    if isinstance(source, str) and not as_json:
+        session.say(*_archived(session, source))
+        if source in workflows(session.store):
+            session.say(*edited(session, source, "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -388,12 +390,21 @@ def _deployed(session: Session, deployed: Deployed | None, message: str | None) 
 
     With --quiet what is warned of alone: -m is for a deploy, where there is one.
     """
+    if deployed:
+        yield from _archived(session, deployed.workflow)
     if deployed and (deployed.changed or deployed.moved):
         if not session.quiet:
             yield deploy_line(deployed, session.store)
         yield from warnings_of(deployed)
     if not session.quiet:
         yield from without_message([deployed] if deployed else [], message)
+
+
+def _archived(session: Session, workflow: str) -> Iterator[Line]:
+    """Yield a note when a workflow is archived: a list of all runs has none of it."""
+    if workflow in archived(session.store):
+        told = f"{workflow} is archived: `ork runs {workflow}` lists its runs"
+        yield note_line(f"{told}, `ork archive --undo {workflow}` takes it out")
 
 
 def _beside(others: Sequence[Run]) -> Iterator[Line]:
