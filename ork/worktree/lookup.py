@@ -88,8 +88,9 @@ def look_up_or_read(store: Store, text: str, *, now: datetime) -> Resolved:
 
 
 def is_other_file(text: str) -> bool:
-    """Say whether there is a file of this path that is not called as a workflow file is."""
-    return not text.endswith(ENDINGS) and os.path.isfile(_path(text))
+    """Say whether there is a file of this path that is no workflow file, by its name or text."""
+    path = Path(_path(text))
+    return path.is_file() and not (path.suffix in ENDINGS and _is_one(path))
 
 
 def _path(text: str) -> str:

@@ -352,6 +352,25 @@ def test_a_code_file_is_compared_with_one_on_disk(history, edit):
     assert "a code file is REV:sh/ared.sh" in history("diff", "etl", "sh/ared.sh").err
 
 
+@pytest.mark.parametrize(("name", "text"), [("rows.json", '{"a": 1}\n'), ("p.yaml", "a: 1\n")])
+def test_a_yaml_file_without_tasks_is_a_code_file(history, edit, name, text):
+    history.write(name, text)
+    edit("etl.yaml", "tasks:", f"include: [{name}]\ntasks:")
+    assert history("deploy", "etl.yaml").code == 0
+    assert history("run", "etl").code == 0
+    run = history("runs", "-n", "1").out
+    edit(name, "1", "2")
+    for path in (name, f"./{name}", f"file:{name}"):
+        told = history("diff", f"etl:{name}", path, "--exit-code")
+        assert (told.code, told.out.splitlines()[-1]) == (1, "+" + text.replace("1", "2").strip())
+    assert history("runs", "--containing", name).out == ""
+    edit(name, "2", "1")
+    assert history("runs", "--containing", name).out == run
+    for other in ("etl", "etl.yaml"):
+        refused = history("diff", name, other)  # of a workflow file that lacks them it is told
+        assert (refused.code, "`tasks` is missing" in refused.err) == (3, True)
+
+
 def test_three_dots_are_for_a_diff(history):
     told = history("log", "etl~1...etl")
     assert told.code == 3

@@ -150,7 +150,7 @@ def _files(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolv
     if len(revisions) != 2 or not any(map(is_other_file, revisions)):
         return None
     store, now = session.store, session.now()
-    before, after = (look_up_or_read(store, text, now=now) for text in revisions)
+    before, after = (look_up_or_read(store, as_revision(text), now=now) for text in revisions)
     return (before, after) if before.kind == after.kind == "blob" else None
 
 
