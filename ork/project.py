@@ -398,7 +398,7 @@ class Project:
         """Compare two runs in layers; `first` of the result is the task where they part.
 
         >>> project.diff_runs("etl#1", "etl#2").first.why
-        'its code changed: load.sh; it failed: exited with code 1'
+        'its code changed: load.sh; it failed: exited with code 1: loading {"rows": 3}'
         """
         before, after = self.resolve(old), self.resolve(new)
         found = diff_runs(self.store, before, after)
@@ -760,7 +760,7 @@ class Project:
 
         >>> print(project.would_retry("etl#2"))
         etl#2 ...  1 task would run
-          run      load     failed: exited with code 1
+          run      load     failed: exited with code 1: loading {"rows": 3}
           kept     extract
         """
         name = as_revision(what)
