@@ -329,7 +329,7 @@ def test_one_note_tells_of_all_that_a_side_had_to_forget(ran, team, edit, monkey
 
     forget(team)
     for command, told in (
-        ("pull", "note: origin had to forget 2 objects that this store has, and logs may have"),
+        ("pull", "note: origin had to forget 4 objects that this store has, and logs may have"),
         ("push", ""),
     ):
         said = ran(command).err
