@@ -208,7 +208,6 @@ runs --state: `--status STATE` lists those of one state
 runs --workflow -w: `ork runs WORKFLOW` lists those of one
 runs --watch: `ork watch` follows a run to its end
 watch --exit-status: its exit code tells how the run has ended
-cancel --all: `ork runs --status running` lists the runs, and `ork cancel RUN RUN` stops those named
 cancel --force -f: `--now` kills what runs, without a grace
 run -p --param --params --set --var --vars --conf -e: a parameter is given as `-i NAME=VALUE`
 retry -i: a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others
