@@ -23,7 +23,7 @@ from ork.errors import Conflict, OrkError, UsageError, count
 from ork.failpoints import failpoint
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
-from ork.objects.value import Value, of_line, replace
+from ork.objects.value import Value, extended, of_line, replace
 from ork.runner import record, start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
@@ -267,18 +267,7 @@ def late(
             )
         )
     for skips in _skips(store, every, since=since).values():
-        found += [
-            Late(
-                workflow=skip.workflow,
-                key=skip.key,
-                left_out=True,
-                count=skip.count,
-                first=skip.first,
-                last=skip.last,
-                reason=skip.reason,
-            )
-            for skip in skips
-        ]
+        found += [extended(Late, skip, left_out=True) for skip in skips]
     return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
 
 

@@ -18,7 +18,7 @@ from ork.backends.base import Span
 from ork.errors import Conflict, Corrupt, OrkError
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
-from ork.objects.value import Value, of_line, replace
+from ork.objects.value import Value, extended, of_line, replace
 from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
@@ -438,7 +438,7 @@ def skipped_of(
     for line, behind in some:
         workflow, key = line.workflow, key_of_refs(line.schedule)
         schedules[workflow, key] = line.schedule
-        found[workflow] += [left_out_of(workflow, key, skip) for skip in behind]
+        found[workflow] += [extended(LeftOut, skip, workflow=workflow, key=key) for skip in behind]
     found = {workflow: [one for one in its if one.last > since] for workflow, its in found.items()}
     whose = [(workflow, name) for workflow, name in whose if found[workflow]]
     ran = _fired(store, whose, after=since)
@@ -513,7 +513,7 @@ def _without_run(
     before = max(skip.first, _EARLIEST) - _SECOND
     if sum(one.count for one in rest(before, inside)) == skip.count:
         for one in rest(max(before, since), [*inside, *fired]):
-            yield left_out_of(skip.workflow, skip.key, one)
+            yield extended(LeftOut, one, workflow=skip.workflow, key=skip.key)
     elif skip.count > len(fired):
         yield replace(skip, count=skip.count - len(fired))
 
@@ -535,19 +535,7 @@ def _left_out(workflow: str, name: str, blob: Blob) -> LeftOut:
     except ValueError:
         wrong = f"skips/{workflow}/{name} does not say which slots"
         raise Corrupt(wrong, hint="no ork wrote this store") from None
-    return left_out_of(workflow, name.partition(".")[2], skip)
-
-
-def left_out_of(workflow: str, key: str, skip: Skip) -> LeftOut:
-    """Return that slots of a workflow are left out, of the schedule with this key in refs."""
-    return LeftOut(
-        workflow=workflow,
-        key=key,
-        count=skip.count,
-        first=skip.first,
-        last=skip.last,
-        reason=skip.reason,
-    )
+    return extended(LeftOut, skip, workflow=workflow, key=name.partition(".")[2])
 
 
 class _Past:

@@ -49,7 +49,7 @@ from ork.errors import Conflict, Corrupt, OrkError, StoreError, count, some
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, extended, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
@@ -774,16 +774,7 @@ class Daemon:
     def _left_out(self, workflow: str, skips: Iterable[Skip], now: datetime) -> None:
         for skip in skips:
             self._skips += skip.count
-            self._told.append(
-                LeftOut(
-                    time=now,
-                    workflow=workflow,
-                    count=skip.count,
-                    first=skip.first,
-                    last=skip.last,
-                    reason=skip.reason,
-                )
-            )
+            self._told.append(extended(LeftOut, skip, time=now, workflow=workflow))
 
     def _complain(self, workflow: str | None, error: OrkError, now: datetime) -> None:
         """Tell what is wrong, of each workflow once until something else is."""

@@ -21,7 +21,7 @@ from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
-from ork.objects.value import Value
+from ork.objects.value import Value, extended
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import (
@@ -184,9 +184,8 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
 
 def run_with_outputs(store: Store, entry: RunEntry) -> RunWithOutputs:
     """Return a run of a list with all that its tasks gave."""
-    fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
     gave = Outputs(store, entry.run, task_runs(store, entry.run))
-    return RunWithOutputs(**fields, outputs=dict(gave))
+    return extended(RunWithOutputs, entry, outputs=dict(gave))
 
 
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:

@@ -22,7 +22,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, extended, replace
 from ork.store.contents import outcomes
 from ork.store.resolve import history, only_workflow
 from ork.store.revision import split_part
@@ -201,9 +201,8 @@ def task_history(store: Store, workflow: str, task: str, rows: Iterable[TaskRow]
 
 def row_with_output(store: Store, row: TaskRow) -> TaskRowWithOutput:
     """Return a row with the value that the task gave."""
-    fields = {name: getattr(row, name) for name in row.__struct_fields__}
     output = row.taskrun.output if row.taskrun else None
-    return TaskRowWithOutput(**fields, output=store.output(output) if output else None)
+    return extended(TaskRowWithOutput, row, output=store.output(output) if output else None)
 
 
 def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> None:

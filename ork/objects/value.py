@@ -103,6 +103,11 @@ def replace(value: Changed, **changes: Any) -> Changed:
     return msgspec.structs.replace(value, **changes)
 
 
+def extended(kind: type[Changed], value: Value, **more: Any) -> Changed:
+    """Return a record of another class: the fields of this one, and some more."""
+    return kind(**msgspec.structs.asdict(value), **more)
+
+
 def as_line(value: Any) -> bytes:
     """Return values as a line of JSON, for another process of the same ork."""
     return msgspec.json.encode(value) + b"\n"
