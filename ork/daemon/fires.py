@@ -169,14 +169,11 @@ class _HeadMoved(Conflict):
 
 def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
     """Yield up to where all is decided of each line, and its newest run; all looked up together."""
-    refs = [lines.decided_ref(line.workflow, line.schedule) for line in some]
-    decided = lines.decided_at(store, refs)
+    pairs = lines.with_decided(store, some)
     halting = store.refs_at(ref for line in some for ref in _halting(line.workflow))
-    pairs = zip(some, refs, strict=True)
-    wanted = [(line.workflow, line.schedule, decided.get(ref)) for line, ref in pairs]
+    wanted = [(line.workflow, line.schedule, known) for line, known in pairs]
     fired = lines.newest_runs(store, wanted)
-    for line, ref, run in zip(some, refs, fired, strict=True):
-        known = decided.get(ref)
+    for (line, known), run in zip(pairs, fired, strict=True):
         yield State(
             last=lines.decided_until(line, known),
             out=lines.out_of(known),

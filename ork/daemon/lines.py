@@ -212,6 +212,13 @@ def decided_at(store: Store, refs: Iterable[str]) -> dict[str, Decided]:
     return {ref: _decided(ref, oid, values[ref]) for ref, oid in there.items()}
 
 
+def with_decided(store: Store, some: Sequence[Line]) -> list[tuple[Line, Decided | None]]:
+    """Return lines, each with what is decided of it, looked up together."""
+    refs = [decided_ref(line.workflow, line.schedule) for line in some]
+    known = decided_at(store, refs)
+    return [(line, known.get(ref)) for line, ref in zip(some, refs, strict=True)]
+
+
 def decided_until(line: Line, known: Decided | None) -> datetime:
     """Return after which moment a line is due, given what is decided of it."""
     return max(known.slot, line.since) if known else line.since
@@ -239,10 +246,7 @@ def left_behind(line: Line, known: Decided | None) -> tuple[Skip, ...]:
 
 def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
     """Yield of each line the first slot that is not decided, whether it has come or not."""
-    refs = [decided_ref(line.workflow, line.schedule) for line in some]
-    decided = decided_at(store, refs)
-    for line, ref in zip(some, refs, strict=True):
-        known = decided.get(ref)
+    for line, known in with_decided(store, some):
         yield first_undecided(line.schedule, decided_until(line, known), out_of(known))
 
 
@@ -300,14 +304,10 @@ def going(store: Store, line: Line, known: Decided | None, run: Run) -> Going:
 
 def holding(store: Store, some: Sequence[Line]) -> Iterator[tuple[Line, Run]]:
     """Yield those of some lines that are held back, and the run that does so."""
-    refs = [decided_ref(line.workflow, line.schedule) for line in some]
-    known = decided_at(store, refs)
-    its = [known.get(ref) for ref in refs]
-    newest = newest_runs(
-        store, [(line.workflow, line.schedule, one) for line, one in zip(some, its, strict=True)]
-    )
-    for line, one, run in zip(some, its, newest, strict=True):
-        if run is not None and going(store, line, one, run).holds:
+    pairs = with_decided(store, some)
+    newest = newest_runs(store, [(line.workflow, line.schedule, known) for line, known in pairs])
+    for (line, known), run in zip(pairs, newest, strict=True):
+        if run is not None and going(store, line, known, run).holds:
             yield line, run
 
 
@@ -400,12 +400,8 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
 
 def skipped(store: Store, *workflows: str) -> list[LeftOut]:
     """Return what was left out of some workflows, recorded or not, and has no run; newest first."""
-    every = Lines(store, only=workflows).look()
-    known = decided_at(store, (decided_ref(line.workflow, line.schedule) for line in every))
-    some = [
-        (line, left_behind(line, known.get(decided_ref(line.workflow, line.schedule))))
-        for line in every
-    ]
+    every = with_decided(store, Lines(store, only=workflows).look())
+    some = [(line, left_behind(line, known)) for line, known in every]
     former = {one for its in _names(store, workflows).values() for one in its[1:]}
     names = [workflow for workflow in workflows if workflow not in former]
     found = skipped_of(store, names, some, since=_EARLIEST)

@@ -271,8 +271,7 @@ class Daemon:
         self._now, self._moment = now, moment
         if abs(jump_s) > JUMP_SECONDS:
             way = "forward" if jump_s > 0 else "back"
-            message = f"the clock went {way} by {timedelta(seconds=round(abs(jump_s)))}"
-            self._told.append(Note(time=now, message=message))
+            self._note(f"the clock went {way} by {timedelta(seconds=round(abs(jump_s)))}", now)
             self._sure_at = self._look_at = 0.0
             for one in self._watched.values():
                 one.look_at = one.look_at and now
@@ -516,14 +515,13 @@ class Daemon:
             return
         which = f"a run of {queued.workflow} is taken out of the queue"
         slot = f"{run.scheduled:%Y-%m-%d %H:%M:%S} UTC"
-        message = f"{which}: {run.name} was started for its slot, {slot}"
-        self._told.append(Note(time=now, message=message))
+        self._note(f"{which}: {run.name} was started for its slot, {slot}", now)
 
     def _note_held(self, run: Run, now: datetime) -> None:
         name, workflow = run.name, run.workflow
         how = run.state if run.state == "failed" else f"was {run.state}"
         goes = f"`ork retry {name}`, or `ork schedule resume {workflow}`, lets it go on"
-        self._told.append(Note(time=now, message=f"{workflow} is held back: {name} {how}; {goes}"))
+        self._note(f"{workflow} is held back: {name} {how}; {goes}", now)
 
     def _held_back(self) -> set[tuple[str, str]]:
         """Return the schedules that a run which failed holds back: workflow, and key in refs."""
@@ -557,8 +555,7 @@ class Daemon:
             whose.waited = work.slot, f"{names(others)} went on"
         if self._waits.get(work.workflow) != why:
             self._waits[work.workflow] = why
-            message = f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}"
-            self._told.append(Note(time=now, message=message))
+            self._note(f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}", now)
         return True
 
     # -- what children tell
@@ -629,7 +626,7 @@ class Daemon:
             if isinstance(whose, Watched) and isinstance(child.work, Fire) and not whose.waited:
                 whose.waited = child.work.slot, UNWRITTEN
         else:
-            self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+            self._warn(message, hint, now, workflow)
         if child.pinned is not None:
             return
         if isinstance(child.work, Finish):
@@ -672,7 +669,7 @@ class Daemon:
             self._sure_at = self._look_at = 0.0  # its run, if it has begun, has no owner now
             if child.pinned is None:
                 message = "the process of its run was killed before the run began"
-                self._told.append(Trouble(time=now, workflow=child.work.workflow, message=message))
+                self._warn(message, None, now, child.work.workflow)
         if self._left is not None and child.pinned is not None:
             self._left.append(f"runs/{child.work.workflow}/{child.pinned.run}")
         if isinstance(whose, Finish) and child.pid is None:
@@ -718,11 +715,11 @@ class Daemon:
         if other is not None and other.since != self._since:  # else it is what we were ourselves
             self._other = oid
             who = f"process {other.pid} on {other.host} is another `ork up` of this store"
-            self._told.append(Note(time=now, message=f"{who}: each slot is fired by one of them"))
+            self._note(f"{who}: each slot is fired by one of them", now)
 
     def _let_be(self, run: Run, why: str, now: datetime) -> None:
         """Tell why a run that failed is not retried any more, and let it have its hook."""
-        self._told.append(Note(time=now, message=f"{run.name} is not retried: {why}"))
+        self._note(f"{run.name} is not retried: {why}", now)
         self._ended[run.state] += 1
         self._finish(run, now)
 
@@ -738,9 +735,17 @@ class Daemon:
         if self._unwritten:
             self._unwritten = False
             self._troubles.pop(None, None)
-            self._told.append(Note(time=now, message="the store can be written again"))
+            self._note("the store can be written again", now)
 
     # -- what is told
+
+    def _note(self, message: str, now: datetime) -> None:
+        self._told.append(Note(time=now, message=message))
+
+    def _warn(
+        self, message: str, hint: str | None, now: datetime, workflow: str | None = None
+    ) -> None:
+        self._told.append(Trouble(time=now, message=message, hint=hint, workflow=workflow))
 
     def _note_secrets(self, workflows: Container[str], now: datetime) -> None:
         """Tell which secrets of workflows that are to be run here are not set, of each once."""
@@ -758,7 +763,7 @@ class Daemon:
             need = f"{some(whose, NAMES_MAX)} need{'s' if len(whose) == 1 else ''}"
             message = f"the secret {secret}, which {need}, is not set in the environment of ork up"
             hint = "start ork up again with it; a service has it from its EnvironmentFile"
-            self._told.append(Trouble(time=now, message=message, hint=hint))
+            self._warn(message, hint, now)
 
     def _note_hooks(self) -> None:
         """Tell once of each hook that it goes on and on."""
@@ -767,9 +772,7 @@ class Daemon:
             del self._hooks[child]
             message = f"the hook {hook.which} of {hook.name} has gone on for {HOOK_SECONDS:.0f} s"
             hint = f"it is killed after {hooks.TIMEOUT_S:.0f} s; `ork show {hook.name}`"
-            whose = child.work.workflow
-            trouble = Trouble(time=self._clock(), workflow=whose, message=message, hint=hint)
-            self._told.append(trouble)
+            self._warn(message, hint, self._clock(), child.work.workflow)
 
     def _left_out(self, workflow: str, skips: Iterable[Skip], now: datetime) -> None:
         for skip in skips:
@@ -780,9 +783,7 @@ class Daemon:
         """Tell what is wrong, of each workflow once until something else is."""
         if self._troubles.get(workflow) != error.message:
             self._troubles[workflow] = error.message
-            message, hint = error.message, error.hint
-            whose = workflow or None
-            self._told.append(Trouble(time=now, workflow=whose, message=message, hint=hint))
+            self._warn(error.message, error.hint, now, workflow or None)
 
     def _patiently(self, act: Callable[[], None]) -> None:
         """Do something with the store; when that cannot be used, wait for it and open it anew."""
@@ -808,7 +809,7 @@ class Daemon:
         if self._away:
             self._away = self._unwritten = False
             self._troubles.pop(None, None)
-            self._told.append(Note(time=self._clock(), message="the store can be used again"))
+            self._note("the store can be used again", self._clock())
 
     def _has_waited(self, moment: float) -> bool:
         """Say whether the store was waited for since then: its server is started again."""
@@ -860,7 +861,7 @@ class Daemon:
             self._selector.unregister(descriptor)
             wait_s = page.start_at - time.monotonic()
             message = f"the page has ended by itself; it is started again in {wait_s:.0f} s"
-            self._told.append(Trouble(time=self._clock(), message=message))
+            self._warn(message, None, self._clock())
 
     def _close_page(self, page: Page) -> None:
         if page.runs:
@@ -895,7 +896,7 @@ class Daemon:
             if self._page is not None:
                 self._tend(self._page)
             yield
-        self._told.append(Note(time=self._clock(), message="ork up has ended"))
+        self._note("ork up has ended", self._clock())
         yield
 
     def _note_end(self) -> None:
@@ -903,10 +904,8 @@ class Daemon:
             number = self._children.working
             hooks = [count(living - number, "hook")] if number < living else []
             runs = " and ".join(([count(number, "run")] if number else []) + hooks)
-            words = (
-                f"{runs} may take {self._options.grace_s:g} s to end; asked again, they are killed"
-            )
-            self._told.append(Note(time=self._clock(), message=f"ending: {words}"))
+            words = f"{runs} may take {self._options.grace_s:g} s to end"
+            self._note(f"ending: {words}; asked again, they are killed", self._clock())
 
     def _wake(self) -> None:
         """Let the loop look around; called by signals."""

@@ -5,7 +5,7 @@ Undo takes them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -142,10 +142,9 @@ def _resume(
     return done
 
 
-def _is_ahead(store: Store, found: Iterable[Line], now: datetime) -> bool:
+def _is_ahead(store: Store, found: Sequence[Line], now: datetime) -> bool:
     """Say whether a clock that was wrong has decided about slots that are still to come."""
-    refs = (lines.decided_ref(line.workflow, line.schedule) for line in found)
-    return any(one and one.slot > now for one in (lines.decided(store, ref) for ref in refs))
+    return any(known and known.slot > now for _, known in lines.with_decided(store, found))
 
 
 def archive(store: Store, workflow: str, *, stamp: Stamp) -> bool:
