@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -424,7 +425,7 @@ def _inputs(asked: Asked) -> Candidates:
 def _operations(asked: Asked) -> Candidates:
     from ork.store.operations import operations
 
-    for oid, operation in operations(asked.store, limit=RUNS_MAX):
+    for oid, operation in islice(operations(asked.store), RUNS_MAX):
         yield Candidate(asked.store.short(oid), operation.command)
 
 

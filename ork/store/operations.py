@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import TypeAlias
 
 from ork.errors import Ambiguous, NotFound
@@ -41,11 +40,13 @@ class OperationEntry(Value, frozen=True, kw_only=True):
         return self.operation.cells()
 
 
-def operations(
-    store: Store, *, limit: int | None = None, start: Oid | None = None
-) -> Iterator[tuple[Oid, Operation]]:
+def operations(store: Store, *, start: Oid | None = None) -> Iterator[tuple[Oid, Operation]]:
     """Yield the operations that moved heads and tags, newest first or from `start` on back."""
-    return islice(_chain(store, start), limit)
+    oid = start or store.ref("ops")
+    while oid is not None:  # no recursion: the chain may be long
+        operation = store.get(Operation, oid)
+        yield oid, operation
+        oid = operation.parent
 
 
 def selected(
@@ -191,18 +192,9 @@ def was_collected(store: Store) -> bool:
     return any(not some or some[0][0].startswith(("numbers/", "logs/")) for some in moves)
 
 
-def _chain(store: Store, start: Oid | None = None) -> Iterator[tuple[Oid, Operation]]:
-    """No recursion: the chain may be long."""
-    oid = start or store.ref("ops")
-    while oid is not None:
-        operation = store.get(Operation, oid)
-        yield oid, operation
-        oid = operation.parent
-
-
 def _counted_or_at(store: Store, at: str, now: datetime) -> tuple[Oid, Operation]:
     if at.isascii() and at.isdigit():
-        for index, entry in enumerate(_chain(store)):
+        for index, entry in enumerate(operations(store)):
             if index == int(at):
                 return entry
         raise NotFound(
@@ -210,7 +202,7 @@ def _counted_or_at(store: Store, at: str, now: datetime) -> tuple[Oid, Operation
             hint="`ork ops` lists them, the newest is @{0}",
         )
     moment = grammar.parse_moment(at, now, end_of_day=True)
-    for oid, operation in _chain(store):
+    for oid, operation in operations(store):
         if operation.time <= moment:
             return oid, operation
     raise NotFound(f"there was no operation yet at {at}", hint="`ork ops` lists them")

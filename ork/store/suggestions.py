@@ -12,6 +12,7 @@ from ork.alike import alike, did_you_mean, file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
+from ork.store.resolve import present_name
 from ork.store.revision import ENDINGS
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
@@ -23,8 +24,6 @@ def unknown(store: Store, name: str) -> NotFound:
     """Return the error for a name that is no workflow and no object, with what is near."""
     if name.endswith(ENDINGS):
         return _file(store, name)
-    from ork.store.resolve import present_name
-
     base = re.split("[@~^#:]", name)[0]
     if base != name and store.ref(f"workflows/{base}"):
         kind = "part" if ":" in name else "run" if "#" in name else "version"

@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
             self.refs.pop(ref, None)
             if new is not None:
                 self.refs[ref] = new
-        oid, newest = next(operations(self.store, limit=1))
+        oid, newest = next(operations(self.store))
         assert newest.moves == tuple((ref, *moves[ref]) for ref in sorted(moves))
         assert (newest.time, newest.argv) == (self.time, ("ork", str(self.count)))
         assert newest.parent == (self.ops[-1].oid if self.ops else None)
