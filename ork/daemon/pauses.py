@@ -195,19 +195,18 @@ def _go_on(
     """
     total = 0
     for line in found:
-        ref = lines.decided_ref(workflow, line.schedule)
+        its, ref = (workflow, line.schedule), lines.decided_ref(workflow, line.schedule)
         decided = lines.decided(tx.store, ref)
         last, out = lines.decided_until(line, decided), lines.out_of(decided)
         behind = lines.left_behind(line, decided)
         total += sum(skip.count for skip in behind)
-        lines.skip_in(tx, (workflow, line.schedule), behind)
+        lines.skip_in(tx, its, behind)
         if skip := left_out(line.schedule, max([since, last, *(o.last for o in out)]), now, reason):
             total += skip.count
-            lines.skip_in(tx, (workflow, line.schedule), [skip])
+            lines.skip_in(tx, its, [skip])
             out = (*out, skip)
         if last > now or first_undecided(line.schedule, last, out) > now:
             last, out = now, ()
-        its = (workflow, line.schedule)
         lines.move_on(tx, its, decided, last, passed=passed.get(ref), out=out)
     return total
 

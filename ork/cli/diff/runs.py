@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 
@@ -95,27 +96,16 @@ def since_good(store: Store, failed: Run) -> Line | None:
 
     Never fails: a store that is damaged in old parts must not take the summary of a run away.
     """
-    try:
-        return _since_good(store, failed)
-    except OrkError:
-        return None
-
-
-def _since_good(store: Store, failed: Run) -> Line | None:
-    good = last_good(store, failed, within=RUNS_LOOKED_AT_MAX)
-    if good is None:
-        return None
-    name = f"{failed.workflow}#{good.number}"
-    newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
-    ends = f"{name} {failed.name}"
-    is_bad = newest == failed.id and verdict(store, failed) == "bad"
-    is_last = is_bad and first_bad(store, good, failed).id == failed.id
-    command = f"--last {failed.workflow}" if is_last else ends
-    return [
-        ("since ", "hint"),
-        (name, "name"),
-        f" (good): {_changes(store, good, failed)} - `ork diff {command}`",
-    ]
+    with suppress(OrkError):
+        if good := last_good(store, failed, within=RUNS_LOOKED_AT_MAX):
+            name = f"{failed.workflow}#{good.number}"
+            newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
+            is_bad = newest == failed.id and verdict(store, failed) == "bad"
+            is_last = is_bad and first_bad(store, good, failed).id == failed.id
+            ends = f"--last {failed.workflow}" if is_last else f"{name} {failed.name}"
+            told = f" (good): {_changes(store, good, failed)} - `ork diff {ends}`"
+            return [("since ", "hint"), (name, "name"), told]
+    return None
 
 
 def _changes(store: Store, good: Run, failed: Run) -> str:

@@ -12,6 +12,7 @@ from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.line import Line, visible
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
+from ork.objects.value import replace
 from ork.search.grep import Hit, pattern_of
 from ork.search.grep import grep as search
 from ork.worktree.lookup import as_revision
@@ -82,13 +83,7 @@ def _names_of(hits: Iterable[Hit]) -> Iterator[Hit]:
     seen = set[str]()
     for hit in hits:
         field = hit.field if hit.name is None else None
-        named = Hit(
-            workflow=hit.workflow,
-            revision=hit.revision,
-            kind=hit.kind,
-            name=hit.name,
-            field=field,
-        )
+        named = replace(hit, field=field, line=None, text=None)
         if named.place not in seen:
             seen.add(named.place)
             yield named

@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -29,6 +28,7 @@ from starlette.routing import Route
 
 from ork.cli.screen.line import json_text
 from ork.cli.web import guard
+from ork.daemon.page import ROOT
 from ork.errors import Conflict, NotFound, UsageError, count
 from ork.objects.value import Value
 from ork.store.contents import find_run
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 FORM_BYTES_MAX = 64 << 10
 FORM_SECONDS_MAX = 10.0
 FIELDS_MAX = 200
-# Without the folder of the project among the places of modules (-P), so ork's own is told.
-ROOT = str(Path(__file__).parents[3])
 _RETRY = """\
 import sys
 root, folder, run, who = sys.argv[1:]

@@ -88,7 +88,7 @@ def run(asked: Asked) -> Page:
     oid, found = _run(asked)
     values = run_values(store, oid, found, now=asked.now)
     details = values["report"].details
-    whole = resolved_run(oid, found, f"{found.workflow}#{found.number}")
+    whole = resolved_run(oid, found, found.name)
     values["files"] = [one for one in entries(store, whole) if one.kind == "blob"]
     document = {"kind": "run", "oid": oid, **as_object(details)}
     return Page(template="run", values=values, schema="show", document=document)
@@ -111,17 +111,16 @@ def log(asked: Asked) -> Page:
     """Show what became of a task in a run, and what an attempt at it printed."""
     store, name = asked.store, asked.path["task"]
     oid, found = _run(asked)
-    run_name = f"{found.workflow}#{found.number}"
     snapshot = store.snapshot(found.snapshot)
     if name not in snapshot.tasks:
-        raise NotFound(f"{run_name} has no task {name!r}")
-    text = f"{run_name}:{name}"
+        raise NotFound(f"{found.name} has no task {name!r}")
+    text = f"{found.name}:{name}"
     attempts, missing = _logs(store, text, asked.now)
     chosen = _chosen(attempts, asked.query.get("attempt"), text)
     part = _part(store, chosen, asked.query.get("before")) if chosen else None
     details = _details(store, found, name)
     values = {
-        "title": f"{name} in {run_name}",
+        "title": f"{name} in {found.name}",
         "run": found,
         "task": name,
         "definition": as_written(store.get(Task, snapshot.tasks[name])),
@@ -134,7 +133,7 @@ def log(asked: Asked) -> Page:
     }
     document = None
     if details is not None:
-        part_oid = part_of(store, resolved_run(oid, found, run_name), name).oid
+        part_oid = part_of(store, resolved_run(oid, found, found.name), name).oid
         python = python_of(store, found, details.taskrun)
         known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
         document = {**known, **as_object(details)}
