@@ -126,8 +126,7 @@ def import_(
         str, typer.Option(metavar="all|none", help="bundle: with the runs, or without.")
     ] = "all",
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="bundle, ork-db: say what is new, write nothing."),
+        bool, typer.Option("--dry-run", help="bundle, ork-db: say what is new, write nothing.")
     ] = False,
     rename: Annotated[
         list[str] | None,

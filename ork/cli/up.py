@@ -58,8 +58,7 @@ def up(
         typer.Option(metavar="NAME", help="A name by which the page may be asked for, too."),
     ] = None,
     proxy_user_header: Annotated[
-        str | None,
-        typer.Option(metavar="HEADER", help="Where a proxy in front says who asks."),
+        str | None, typer.Option(metavar="HEADER", help="Where a proxy in front says who asks.")
     ] = None,
     systemd: Annotated[
         bool, typer.Option("--systemd", help="Print a unit for systemd instead.")
@@ -150,11 +149,7 @@ def up(
     from ork.store import location
 
     place = str(location.elsewhere(folder, environ=session.world.environ) or folder)
-    how = Options(
-        jobs=jobs or at_once(),
-        grace_s=grace_s,
-        schedule=not no_schedule,
-    )
+    how = Options(jobs=jobs or at_once(), grace_s=grace_s, schedule=not no_schedule)
     with _listening() as control:
         daemon = Daemon(
             lambda: location.open_store(folder, environ=session.world.environ),

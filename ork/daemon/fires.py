@@ -28,14 +28,7 @@ from ork.runner import record, start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
-from ork.schedule.policy import (
-    Decision,
-    Going,
-    Skip,
-    decide,
-    first_undecided,
-    undecided,
-)
+from ork.schedule.policy import Decision, Going, Skip, decide, first_undecided, undecided
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
@@ -396,11 +389,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
 
 
 def fire(
-    store: Store,
-    workflow: str,
-    schedule: Schedule,
-    decision: Decision,
-    caller: Caller,
+    store: Store, workflow: str, schedule: Schedule, decision: Decision, caller: Caller
 ) -> Started:
     """Prepare the run that a decision is for: of the head as it is when its first event comes.
 
@@ -411,12 +400,7 @@ def fire(
     return Started(_events(store, (workflow, schedule), decision.fire, decision.skips, caller))
 
 
-def leave_out(
-    store: Store,
-    workflow: str,
-    schedule: Schedule,
-    skips: Iterable[Skip],
-) -> None:
+def leave_out(store: Store, workflow: str, schedule: Schedule, skips: Iterable[Skip]) -> None:
     """Record that slots are left out; raise Conflict when another process was faster to decide."""
     line, some = (workflow, schedule), sorted(skips, key=lambda skip: skip.first)
     with store.transaction() as tx:
@@ -582,11 +566,7 @@ def _given(store: Store, deploy: Oid, schedule: Schedule, slot: datetime) -> dic
 
 
 def _events(
-    store: Store,
-    line: tuple[str, Schedule],
-    slot: datetime,
-    skips: Sequence[Skip],
-    caller: Caller,
+    store: Store, line: tuple[str, Schedule], slot: datetime, skips: Sequence[Skip], caller: Caller
 ) -> Iterator[Event]:
     workflow, schedule = line
     for _ in range(RACES_MAX):

@@ -246,8 +246,7 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
     good = last_good(store, bad)
     if good is None:
         raise NotFound(
-            f"no good run of {workflow} before {name}",
-            hint=f"`ork show {name}` shows what failed",
+            f"no good run of {workflow} before {name}", hint=f"`ork show {name}` shows what failed"
         )
     return LastFailure(
         good=f"{workflow}#{good.number}",

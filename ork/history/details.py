@@ -24,15 +24,7 @@ from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value, extended
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
-from ork.store.runs import (
-    Hook,
-    OfRun,
-    RunEntry,
-    RunWithOutputs,
-    hooks_of,
-    records_of,
-    tags_of,
-)
+from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, records_of, tags_of
 from ork.store.store import Store
 from ork.store.verdict import taint_text, tainted
 

@@ -85,10 +85,7 @@ def parse(text: str) -> Revision:
     if not found:
         raise _unreadable(text)
     start = Revision(
-        text=text,
-        name=found["name"] or "@",
-        remote=found["remote"],
-        path=path if colon else None,
+        text=text, name=found["name"] or "@", remote=found["remote"], path=path if colon else None
     )
     return _steps(start, head[found.end() :])
 

@@ -78,10 +78,7 @@ def changed_files(store: Store, run: Run) -> tuple[str, ...]:
 
 
 def in_full(
-    store: Store,
-    entries: Iterable[RunEntry],
-    *,
-    tags: Mapping[Oid, tuple[str, ...]] | None = None,
+    store: Store, entries: Iterable[RunEntry], *, tags: Mapping[Oid, tuple[str, ...]] | None = None
 ) -> Iterator[RunEntry]:
     """Tell of listed runs their tags, parameters, hooks that failed, and files that changed. Lazy.
 

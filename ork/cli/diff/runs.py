@@ -8,14 +8,7 @@ from functools import partial
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
-from ork.cli.diff.wording import (
-    as_line,
-    field_texts,
-    hunk_lines,
-    replacement,
-    sizes,
-    value_text,
-)
+from ork.cli.diff.wording import as_line, field_texts, hunk_lines, replacement, sizes, value_text
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, after
 from ork.cli.screen.line import Line, plain

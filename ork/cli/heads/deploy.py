@@ -202,8 +202,7 @@ def deploy(
         bool, typer.Option("--new", help="A file with another name is another workflow.")
     ] = False,
     skip_behind: Annotated[
-        bool,
-        typer.Option("--skip-behind", help="Leave out files that are as in an older version."),
+        bool, typer.Option("--skip-behind", help="Leave out files that are as in an older version.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,

@@ -135,10 +135,7 @@ def document() -> Schema:
                 "propertyNames": {
                     "pattern": VARIABLE,
                     "not": {
-                        "anyOf": [
-                            {"pattern": f"^{INPUT_PREFIX}"},
-                            {"enum": sorted(OWN_VARIABLES)},
-                        ]
+                        "anyOf": [{"pattern": f"^{INPUT_PREFIX}"}, {"enum": sorted(OWN_VARIABLES)}]
                     },
                 },
                 "additionalProperties": {

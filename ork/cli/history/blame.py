@@ -24,8 +24,7 @@ HEADINGS = {"task": "tasks", "setting": "settings", "param": "params", "file": "
 def blame(
     ctx: typer.Context,
     revision: Annotated[
-        str,
-        typer.Argument(help="A revision or range; with :TASK, :PATH or : one part of it."),
+        str, typer.Argument(help="A revision or range; with :TASK, :PATH or : one part of it.")
     ] = "@",
     keys: Annotated[
         bool, typer.Option("--keys", help="Each field, parameter and setting for itself.")

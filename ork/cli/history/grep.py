@@ -38,8 +38,7 @@ def grep(
         bool, typer.Option("-F", "--fixed-strings", help="Look for the pattern as it is.")
     ] = False,
     only_names: Annotated[
-        bool,
-        typer.Option("-l", "--name-only", help="Only which tasks, files and names have it."),
+        bool, typer.Option("-l", "--name-only", help="Only which tasks, files and names have it.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -47,8 +47,7 @@ def bundle(
         ),
     ] = None,
     runs: Annotated[
-        str,
-        typer.Option(metavar="N|all|none", help="The newest runs of each workflow to put in."),
+        str, typer.Option(metavar="N|all|none", help="The newest runs of each workflow to put in.")
     ] = "none",
     tags: Annotated[
         bool, typer.Option("--tags/--no-tags", help="Put the tags of these deploys in.")

@@ -36,16 +36,13 @@ def gc(
         typer.Option(min=0, max=RUNS_MAX, metavar="N", help="Keep the newest N of each workflow."),
     ] = None,
     keep_days: Annotated[
-        int | None,
-        typer.Option(parser=days, metavar="N", help="Keep runs that ended in N days."),
+        int | None, typer.Option(parser=days, metavar="N", help="Keep runs that ended in N days.")
     ] = None,
     keep_logs_days: Annotated[
-        int | None,
-        typer.Option(parser=days, metavar="N", help="Keep logs only for N days."),
+        int | None, typer.Option(parser=days, metavar="N", help="Keep logs only for N days.")
     ] = None,
     keep_checkouts_days: Annotated[
-        int | None,
-        typer.Option(parser=days, metavar="N", help="Keep checkouts only for N days."),
+        int | None, typer.Option(parser=days, metavar="N", help="Keep checkouts only for N days.")
     ] = None,
     undo_days: Annotated[
         int | None,

@@ -20,12 +20,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, is_name
 from ork.objects.value import Value
 from ork.store.contents import entries, join_text
-from ork.store.resolve import (
-    part_of,
-    resolve,
-    resolved_run,
-    run_of_number,
-)
+from ork.store.resolve import part_of, resolve, resolved_run, run_of_number
 from ork.store.runs import RunEntry, runs
 from ork.store.store import Store
 from ork.store.verdict import in_full
@@ -138,10 +133,7 @@ def log(asked: Asked) -> Page:
         known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
         document = {**known, **as_object(details)}
     return Page(
-        template="log",
-        values=values,
-        schema="show" if document else None,
-        document=document,
+        template="log", values=values, schema="show" if document else None, document=document
     )
 
 
