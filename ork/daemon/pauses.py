@@ -13,7 +13,6 @@ from ork.daemon import lines
 from ork.daemon.lines import Line, Passed
 from ork.errors import InvalidInput, UsageError, count
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Operation
 from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.schedule.policy import first_undecided, left_out
@@ -167,7 +166,8 @@ def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Re
     if there is None:
         head(store, workflow)
         return Resumed(workflow=workflow, left_out=0, already=True)
-    since = next((one.time for _, one in operations(store) if _moves(one, ref)), now)
+    moved = (one.time for _, one in operations(store) if ref in {name for name, *_ in one.moves})
+    since = next(moved, now)
     if pauser := paused(store, workflow):
         since = min(since, pauser.since)
     found: list[Line] = []
@@ -231,7 +231,8 @@ def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str
     for oid, operation in operations(store):
         if not waiting:
             break
-        for name in [name for name in waiting if _pauses(operation, paused_ref(name))]:
+        begun = {ref for ref, _, new in operation.moves if new is not None}
+        for name in [name for name in waiting if paused_ref(name) in begun]:
             workflow = waiting.pop(name)
             found[workflow] = Paused(
                 workflow=workflow, author=operation.author, since=operation.time, operation=oid
@@ -241,11 +242,3 @@ def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str
             elif operation.words[:1] == ("undo",):
                 waiting[name] = workflow
     return {name: found[name] for name in sorted(found)}
-
-
-def _pauses(operation: Operation, ref: str) -> bool:
-    return any(moved == ref and new is not None for moved, _, new in operation.moves)
-
-
-def _moves(operation: Operation, ref: str) -> bool:
-    return any(moved == ref for moved, _, _ in operation.moves)

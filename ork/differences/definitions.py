@@ -143,13 +143,9 @@ def _in_one_form(
     several = isinstance(before, list) or isinstance(after, list)
     sides: list[list[Json]] = [one if isinstance(one, list) else [one] for one in (before, after)]
     if any(isinstance(one, dict) for side in sides for one in side):
-        sides = [[_long_form(one) for one in side] for side in sides]
+        sides = [[{"cron": one} if isinstance(one, str) else one for one in s] for s in sides]
     before, after = sides if several else (side[0] for side in sides)
     return {**old, "schedule": before}, {**new, "schedule": after}
-
-
-def _long_form(schedule: Json) -> Json:
-    return {"cron": schedule} if isinstance(schedule, str) else schedule
 
 
 def with_hunks(diff: Diff, read: Read, *, lines_max: int | None = None) -> Diff:

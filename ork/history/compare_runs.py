@@ -187,7 +187,8 @@ def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
     """
     sides = [resolved_run(run.snapshot, run, "") for run in (old, new)]
     found = compare_resolved(store, *sides)
-    blamed = failed_tasks(store, new) if found.diff else []
+    states = task_runs(store, new) if found.diff else {}
+    blamed = [name for name, one in states.items() if one.state == "failed"]
     return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
 
 
@@ -204,11 +205,6 @@ def _beside(store: Store, run: Run) -> list[str]:
     found = (entry.run for entry in runs(store, run.workflow, until=run.ended, limit=BESIDE_WITHIN))
     others = (one for one in found if one.ended is None or one.ended > run.created)
     return sorted(one.name for one in others if one.id != run.id)
-
-
-def failed_tasks(store: Store, run: Run) -> list[str]:
-    """Return the names of the tasks that failed in a run."""
-    return [name for name, one in task_runs(store, run).items() if one.state == "failed"]
 
 
 def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, ...]:

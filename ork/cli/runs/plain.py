@@ -361,7 +361,8 @@ def _plain_lines(
     clock = human.CLOCK if sys.stderr.isatty() else human.DATE
 
     def at() -> str:
-        return (last or _wall_time(session)).strftime(clock)
+        # An offset that is fixed will do for a clock, and is found sooner than a zone.
+        return (last or session.world.clock().astimezone()).strftime(clock)
 
     for idle, group in groupby(events, _is_idle):
         if idle:
@@ -406,11 +407,6 @@ def _say_log(session: Session, task: str, taskrun: TaskRun) -> None:
     log = taskrun.last.log if taskrun.last else None
     for line in drawn_lines(pieces(session.store, log)):
         session.say([(f"{task} | ", "label"), (line, PRINTED)])
-
-
-def _wall_time(session: Session) -> datetime:
-    # An offset that is fixed will do for a clock, and is found sooner than a zone.
-    return session.world.clock().astimezone()
 
 
 def _took(session: Session, run: Run) -> str:
