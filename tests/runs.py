@@ -18,6 +18,21 @@ from ork.store.store import Store
 from ork.store.verdict import counts_as, tally, tally_text
 from tests.stores import ADA, NOON
 
+# A run that goes on, of which a test says what is another.
+PIN = Run(
+    id="20261101T120000.000-ab12",
+    workflow="etl",
+    number=1,
+    snapshot=Oid("a" * 64),
+    deploy=None,
+    state="running",
+    trigger="run",
+    author=ADA,
+    host="h",
+    environment=None,
+    created=NOON,
+)
+
 
 def outcome(
     task: Oid, state: TaskState = "success", *, tainted: tuple[str, ...] = (), number: int = 1
@@ -48,19 +63,7 @@ def write_run(
 def begin_run(store: Store, deploy: Oid, **fields: object) -> record.Record:
     """Write that a run of a deploy goes on, and own it."""
     entry = store.get(Deploy, deploy)
-    pin = Run(
-        id="",
-        number=0,
-        workflow=entry.workflow,
-        snapshot=entry.snapshot,
-        deploy=deploy,
-        state="running",
-        trigger="run",
-        author=ADA,
-        host="h",
-        environment=None,
-        created=NOON,
-    )
+    pin = replace(PIN, workflow=entry.workflow, snapshot=entry.snapshot, deploy=deploy)
     return record.begin(store, replace(pin, **fields), {}, random="000000")
 
 

@@ -21,11 +21,12 @@ from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.logs.writing import Slots
 from ork.objects.canonical import Oid
-from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, Run, TaskRun
+from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, TaskRun
 from ork.objects.value import replace
 from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
+from tests.runs import PIN
 from tests.scale import sampled
 from tests.started import Started
 
@@ -329,19 +330,7 @@ def test_a_hang_up_that_is_ignored_stays_so(gated):
 
 
 def started(size, created=NOW):
-    run = Run(
-        id="x",
-        workflow="w",
-        number=1,
-        snapshot=OID,
-        deploy=None,
-        state="running",
-        trigger="run",
-        author="",
-        host="",
-        environment=None,
-        created=created,
-    )
+    run = replace(PIN, workflow="w", created=created)
     tasks = {f"task_{n}": (f"task_{n - 1}",) if n else () for n in range(size)}
     return RunStarted(run=run, tasks=tasks, slots=4)
 

@@ -8,12 +8,12 @@ from jinja2 import UndefinedError
 
 import ork.cli.report
 from ork.cli.report.page import render
-from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Run
+from ork.objects.value import replace
 from ork.store.runs import RunEntry
 from tests.cli.html_page import Page, drawn_part
 from tests.cli.naughty import NAUGHTY
 from tests.conftest import START
+from tests.runs import PIN
 
 ROOM = Path(ork.cli.report.__file__).parent
 TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
@@ -64,21 +64,8 @@ def test_a_title_does_not_end_its_element():
 
 def listed(*params, author="Ada Lovelace <ada@example.org>", trigger="run", **more):
     """Return the table of runs with these parameters."""
-    oid = hash_bytes(b"")
-    run = Run(
-        id="1",
-        number=1,
-        workflow="etl",
-        snapshot=oid,
-        deploy=None,
-        state="success",
-        trigger=trigger,
-        author=author,
-        host="h",
-        environment=None,
-        created=START,
-    )
-    found = [RunEntry(oid=oid, run=run, params=given, **more) for given in params]
+    run = replace(PIN, state="success", trigger=trigger, author=author, created=START)
+    found = [RunEntry(oid=run.snapshot, run=run, params=given, **more) for given in params]
     return drawn_part("parts", "runs", found, START)
 
 

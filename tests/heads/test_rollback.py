@@ -23,7 +23,7 @@ def test_a_rollback_is_a_new_deploy_with_the_old_content(etl):
     assert (done.changed, done.parent) == (True, etl.deploys[3])
     assert done.summary == 'Change a.command "echo 4" -> "echo 2"'
     assert [oid for oid, _ in history(etl.store, "etl")] == [done.deploy, *etl.deploys[::-1]]
-    ((_, operation),) = operations(etl.store, limit=1)
+    _, operation = next(operations(etl.store))
     assert operation.moves == (("workflows/etl", etl.deploys[3], done.deploy),)
     assert etl.deploys[1] in reachable(etl.store, done.deploy)
 

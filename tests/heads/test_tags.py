@@ -19,7 +19,7 @@ def test_a_tag_is_an_operation_and_a_revision(etl):
     assert (done.tag.workflow, done.tag.label, done.old) == ("etl", "v1.4", None)
     assert done.tag.oid == etl.deploys[2]
     assert resolve(etl.store, "etl@v1.4", now=NOW).oid == etl.deploys[2]
-    ((_, operation),) = operations(etl.store, limit=1)
+    _, operation = next(operations(etl.store))
     assert operation.moves == (("tags/etl/v1.4", None, etl.deploys[2]),)
 
 

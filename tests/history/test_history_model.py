@@ -35,7 +35,8 @@ from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
 from ork.history.log import log
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.objects.kinds import Deploy, TaskRun
+from ork.objects.value import replace
 from ork.runner import record
 from ork.store import location
 from ork.store.contents import find_run
@@ -44,6 +45,7 @@ from ork.store.resolve import deploy_of, history, resolve, workflows
 from ork.store.runs import runs
 from ork.store.store import RECORDED, Stamp, Store
 from ork.store.verdict import tally
+from tests.runs import PIN
 from tests.scale import size
 from tests.stores import ADA, NOON, contents, reachable
 
@@ -289,19 +291,7 @@ class Machine(RuleBasedStateMachine):
             return
         oid = known[which % len(known)]
         snapshot = self.store.get(Deploy, oid).snapshot
-        pin = Run(
-            id="later",
-            workflow=name,
-            number=1,
-            snapshot=snapshot,
-            deploy=oid,
-            state="running",
-            trigger="run",
-            author=ADA,
-            host="lab",
-            environment=None,
-            created=self.time,
-        )
+        pin = replace(PIN, workflow=name, snapshot=snapshot, deploy=oid, created=self.time)
         begun = record.begin(self.store, pin, {}, random=f"{self.count:06x}")
         assert begun.run.number == len(self.runs[name]) + 1
         self.end(begun, state)

@@ -18,23 +18,10 @@ from ork.logs.bytes import PART_BYTES
 from ork.logs.reading import PIECE_BYTES, Growing, last_line, pieces
 from ork.logs.writing import JOIN_PARTS, Shipping, Slots
 from ork.objects import kinds
-from ork.objects.kinds import Blob, Run
+from ork.objects.kinds import Blob
 from ork.store.store import Store
-from tests.stores import ADA, NOON
+from tests.runs import PIN as RUN
 
-RUN = Run(
-    id="20261101T120000.000-ab12",
-    number=1,
-    workflow="etl",
-    snapshot=kinds.Oid("a" * 64),
-    deploy=None,
-    state="running",
-    trigger="run",
-    author=ADA,
-    host="h",
-    environment=None,
-    created=NOON,
-)
 FOLDER = f"{RUN.workflow}/{RUN.id}"
 
 

@@ -24,7 +24,7 @@ from ork.errors import UsageError
 from ork.history.details import RunDetails, run_details
 from ork.logs.reading import pieces
 from ork.objects.canonical import Oid, unpack
-from ork.objects.kinds import Deploy, Log, Run, TaskRun
+from ork.objects.kinds import Deploy, Log, TaskRun
 from ork.objects.value import replace
 from ork.runner.choices import Selection
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
@@ -701,18 +701,13 @@ def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
     project.workflow(shell("one", "true"))
     project.run()
     _, first = run_of_number(project.store, "flow", 1)
-    pin = Run(
-        id="",
-        workflow="flow",
-        number=0,
-        snapshot=first.snapshot,
-        deploy=first.deploy,
+    pin = replace(
+        first,
+        tasks=None,
         state="running",
-        trigger="run",
-        author="a",
-        host="h",
-        environment=first.environment,
         created=datetime(2001, 1, 1, tzinfo=UTC),
+        ended=None,
+        duration=None,
     )
     owned = record.begin(project.store, pin, {}, random="0")
     assert owned.run.number == 2

@@ -12,7 +12,8 @@ from ork.objects.kinds import Blob, Deploy, Run, TaskRun, encode_object
 from ork.objects.value import replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, run_of, snapshot_of
-from tests.stores import ADA, NOON, plant, stamp
+from tests.runs import PIN
+from tests.stores import NOON, plant, stamp
 
 TEXT = """\
 name: etl
@@ -31,19 +32,8 @@ def add_run(store, number, deploy, *, ended=True):
     """Record a run of every task, or one that goes on and has begun with `extract`."""
     snapshot = store.get(Deploy, deploy).snapshot
     tasks = store.snapshot(snapshot).tasks
-    pin = Run(
-        id=f"20261111T00000{number}.000-abcdef",
-        workflow="etl",
-        number=number,
-        deploy=deploy,
-        snapshot=snapshot,
-        state="running",
-        trigger="run",
-        author=ADA,
-        host="lab",
-        environment=None,
-        created=NOON,
-    )
+    name = f"20261111T00000{number}.000-abcdef"
+    pin = replace(PIN, id=name, number=number, deploy=deploy, snapshot=snapshot)
     with store.transaction() as tx:
         first = newest = tx.add(pin)
         states = {name: TaskRun(task=oid, state="success") for name, oid in tasks.items()}

@@ -16,9 +16,9 @@ from ork.objects.value import replace
 from ork.params.recorded import having
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Executed, id_time, runs, wanted
-from tests.runs import outcome
+from tests.runs import PIN, outcome
 from tests.scale import examples
-from tests.stores import ADA, NOON
+from tests.stores import NOON
 
 SECOND = timedelta(seconds=1)
 
@@ -50,17 +50,13 @@ def add(project, define):
         workflow, number, state="success", second=0, of=empty, created=None, params=None, **ended
     ):
         time = NOON + second * SECOND
-        pin = Run(
+        pin = replace(
+            PIN,
             id=f"{id_time(time)}-000000",
             workflow=workflow,
             number=number,
             snapshot=of,
-            deploy=None,
             state=state,
-            trigger="run",
-            author=ADA,
-            host="lab",
-            environment=None,
             created=created or time,
         )
         with project.transaction() as tx:

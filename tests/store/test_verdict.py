@@ -81,10 +81,7 @@ def test_an_attempt_that_was_tainted_and_tried_again_is_forgotten(etl):
 
 def test_a_run_that_goes_on_has_no_verdict(etl):
     run = write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
-    going = Run(
-        **{name: getattr(run, name) for name in run.__struct_fields__} | {"state": "running"}
-    )
-    assert verdict(etl.store, going) is None
+    assert verdict(etl.store, replace(run, state="running")) is None
 
 
 def test_the_tasks_of_listed_runs_are_read_only_where_a_tainted_one_was_counted(etl, monkeypatch):

@@ -29,21 +29,11 @@ from ork.upkeep.fsck import inspect
 from tests.runs import outcome, write_retry, write_run
 from tests.store.test_forgotten import forget
 from tests.stores import NOON, contents, plant, stamp
-from tests.sync.test_bundle import Places, forget_message, forget_text, heads
+from tests.sync.test_bundle import Places, forget_message, forget_text, heads, places
+
+__all__ = ["places"]
 
 BOTH = pytest.mark.parametrize("direction", ["push", "pull"])
-
-
-@pytest.fixture
-def places(project, tmp_path):
-    made = Places(project, tmp_path)
-    made.deploy(1)
-    made.deploy(2)
-    made.run()
-    tag(project, "etl@v1", "etl~1", stamp=stamp(), now=NOON)
-    yield made
-    for other in made.others:
-        other.close()
 
 
 def move(source: Store, target: Store, direction: str = "push", **options) -> Transferred:
