@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from ork.differences.definitions import Diff
 from ork.differences.tasks import together
 from ork.errors import count
-from ork.graph.order import order
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Task
 from ork.objects.value import Value, fields_of, replace
@@ -66,12 +65,12 @@ def impact(
     *,
     tasks: Mapping[str, Task],
     reach: Mapping[str, Reach],
-    needs: Mapping[str, Collection[str]] | None = None,
+    needs: Mapping[str, Collection[str]],
 ) -> Impact:
     """Return the tasks whose results a diff can change, of `tasks`, the new definition.
 
-    With `needs`, the edges of the tasks in the order in which they can run, those tasks alone are
-    looked at of which more has to be known.
+    `needs` are the edges of all of them, in the order in which they can run; those alone are looked
+    at of which more has to be known.
 
     `reach` tells, for each task, the files that it executes in the new definition, or did in the
     old one; a task that is gone counts by its old name. A changed file that nobody reaches came in
@@ -87,9 +86,6 @@ def impact(
     interpreter = any(setting.path == "python" for setting in diff.settings)
     affected: dict[str, Affected] = {}
     unaffected: list[str] = []
-    if needs is None:
-        edges = {name: task.depends_on for name, task in tasks.items()}
-        needs = {name: edges[name] for name in order(edges)}
     for name, below in needs.items():
         if name in reasons:
             affected[name] = Affected(name=name, why=reasons[name])

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from ork.backends import anchor
 from ork.backends.base import object_count
@@ -27,7 +27,6 @@ from ork.upkeep.objects import Objects
 from ork.upkeep.refs import Refs
 
 Depth: TypeAlias = Literal["quick", "default", "full"]
-DEPTHS: tuple[str, ...] = get_args(Depth)
 MODULE = "ork.upkeep.fsck"
 
 

@@ -13,11 +13,11 @@ from ork.cli.pictures.graph import Graph, TaskMark, as_json, dot, mermaid
 from ork.cli.pictures.svg import svg
 from ork.cli.screen.line import plain
 from ork.differences.definitions import compare
-from ork.differences.impact import impact
 from ork.graph.order import find_cycle
 from ork.objects.kinds import Task
 from ork.objects.value import replace
 from tests.cli.naughty import NAUGHTY
+from tests.differences.test_impact import impact
 from tests.scale import examples, size
 
 FORMATS = ("mermaid", "dot", "svg", "json")

@@ -5,14 +5,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.definition.reach import Reach
+from ork.differences import impact as impacts
 from ork.differences.definitions import Diff, FieldChange, FileChange
-from ork.differences.impact import Affected, Impact, code_of, impact, same_work
+from ork.differences.impact import Affected, Impact, code_of, same_work
+from ork.graph.order import order
 from ork.objects.kinds import SECOND, Task
 from ork.objects.value import replace
 from tests.differences.test_definitions import compare_tasks, renamed, workflows
 
 RUN = Task(executor="process", command="run")
 PATIENT = {"timeout": 9 * SECOND, "retries": 3, "retry_delay": 1_500_000, "retry_backoff": 2000}
+
+
+def impact(diff, *, tasks, reach):
+    """Return what a diff affects of these tasks, by the edges that they have."""
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    needs = {name: needs[name] for name in order(needs)}
+    return impacts.impact(diff, tasks=tasks, reach=reach, needs=needs)
 
 
 # -- laws

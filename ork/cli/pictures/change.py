@@ -60,8 +60,7 @@ def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
     needs = needs_of(store, store.snapshot(snapshot_of(found)))
     if found.kind == "run":
         run = store.get(Run, found.oid)
-        title = run.name
-        return Graph(title=title, needs=needs, states=task_runs(store, run))
+        return Graph(title=run.name, needs=needs, states=task_runs(store, run))
     return Graph(title=found.workflow or found.oid[:12], needs=needs)
 
 

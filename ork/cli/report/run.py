@@ -85,8 +85,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     def tainted(self) -> str:
         """What is to be said where captured files changed under tasks."""
         changed = tainted(self.taskruns)
-        run = self.details.run
-        return human.how_tainted(run.name, changed) if changed else ""
+        return human.how_tainted(self.details.run.name, changed) if changed else ""
 
     @property
     def outcomes(self) -> list[tuple[tuple[str, str], int]]:
@@ -101,8 +100,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     @property
     def graph(self) -> Graph:
         """The picture of the run."""
-        run = self.details.run
-        return Graph(title=run.name, needs=self.needs, states=self.taskruns)
+        return Graph(title=self.details.run.name, needs=self.needs, states=self.taskruns)
 
     @cached_property
     def timeline(self) -> Timeline:
