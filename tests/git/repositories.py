@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 ENVIRON = {
@@ -17,7 +18,24 @@ ENVIRON = {
     "GIT_COMMITTER_DATE": "1700000000 +0000",
     "HOME": "/nowhere",
 }
+# The settings by which a repository may name a program that git starts.
+TRAPS = """
+    core.fsmonitor core.pager core.editor core.sshCommand core.askPass core.gitProxy
+    core.alternateRefsCommand credential.helper gpg.program diff.external diff.x.textconv
+    diff.x.command filter.x.clean filter.x.smudge filter.x.process alias.rev-list alias.cat-file
+    alias.ls-tree
+"""
 FLOW = "name: etl\ntasks: {a: {executor: process, command: ./run.sh}}\n"
+
+
+def set_traps(git: Callable[..., object], folder: Path) -> Path:
+    """Let a repository name a program wherever it can, which makes `sprung` in a folder."""
+    trap = folder / "trap.sh"
+    trap.write_text(f"#!/bin/sh\ntouch {folder}/sprung\ncat\n")
+    trap.chmod(0o755)
+    for key in TRAPS.split():
+        git("config", key, str(trap))
+    return trap
 
 
 class Repository:

@@ -22,7 +22,7 @@ from ork.store.contents import join_text
 from ork.store.resolve import history, workflows
 from ork.store.store import Stamp, Store
 from ork.worktree.folder import FILE_BYTES_MAX
-from tests.git.repositories import ENVIRON, FLOW, Repository
+from tests.git.repositories import ENVIRON, FLOW, Repository, set_traps
 from tests.scale import examples
 from tests.stores import NOON, contents, reachable, stamp
 from tests.sync.test_transfer import is_whole
@@ -564,28 +564,7 @@ def test_a_damaged_repository_is_an_error_and_nothing_is_written(target, repo):
 def test_nothing_of_a_hostile_repository_is_run(target, repo, tmp_path):
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": "", ".gitattributes": "* filter=x diff=x\n"})
     repo.commit("Second", {"run.sh": "x"})
-    trap = tmp_path / "trap.sh"
-    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
-    trap.chmod(0o755)
-    for key in (
-        "core.fsmonitor",
-        "core.pager",
-        "core.editor",
-        "core.sshCommand",
-        "diff.external",
-        "filter.x.clean",
-        "filter.x.smudge",
-        "filter.x.process",
-        "diff.x.textconv",
-        "diff.x.command",
-        "gpg.program",
-        "credential.helper",
-        "core.gitProxy",
-        "core.alternateRefsCommand",
-        "alias.rev-list",
-        "alias.cat-file",
-    ):
-        repo("config", key, str(trap))
+    trap = set_traps(repo, tmp_path)
     repo("config", "log.showSignature", "true")
     repo("config", "core.hooksPath", str(tmp_path))
     repo("config", "core.worktree", "/")

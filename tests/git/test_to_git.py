@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,7 @@ from ork.objects.kinds import Blob, Deploy, Source
 from ork.objects.snapshot import CodeFile, build
 from ork.store.resolve import history
 from ork.store.store import Stamp
-from tests.git.repositories import ENVIRON, FLOW
+from tests.git.repositories import ENVIRON, FLOW, set_traps
 from tests.stores import NOON, stamp
 
 
@@ -293,29 +294,14 @@ def test_changes_that_an_update_would_overwrite_stop_it(three, keep, out):
 
 
 def test_a_hostile_repository_runs_nothing_and_writes_nowhere_else(three, keep, out, tmp_path):
-    (three.project / "flows/.gitattributes").write_text("* filter=trap diff=trap\n")
+    (three.project / "flows/.gitattributes").write_text("* filter=x diff=x\n")
     text = FLOW + "include: [.gitattributes]\n"
     keep(text, path="flows/etl.yaml", hours=3)
     export_git(three, out, "etl")
-    trap = tmp_path / "trap.sh"
-    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
-    trap.chmod(0o755)
+    trap = set_traps(partial(git, out), tmp_path)
     outside = tmp_path / "outside"
     outside.mkdir()
-    for key in (
-        "core.fsmonitor",
-        "core.pager",
-        "core.sshCommand",
-        "diff.external",
-        "filter.trap.clean",
-        "filter.trap.smudge",
-        "filter.trap.process",
-        "gpg.program",
-        "diff.trap.textconv",
-        "core.alternateRefsCommand",
-    ):
-        git(out, "config", key, str(trap))
-    git(out, "config", "filter.trap.required", "true")
+    git(out, "config", "filter.x.required", "true")
     git(out, "config", "core.hooksPath", str(tmp_path / "hooks"))
     git(out, "config", "core.worktree", str(outside))
     (tmp_path / "hooks").mkdir()

@@ -8,6 +8,7 @@ import pytest
 from ork.objects.kinds import Deploy, Origin
 from ork.worktree import origin
 from ork.worktree.origin import author, origin_of
+from tests.git.repositories import set_traps
 
 TEXT = "name: etl\ntasks: {a: {executor: process, command: ./run.sh}}\n"
 NOBODY = {"USER": "ada", "HOME": "/nowhere"}
@@ -99,25 +100,7 @@ def test_a_new_commit_of_the_same_content_is_no_deploy(project, keep, git):
 def test_a_hostile_repository_runs_nothing(project, keep, git):
     git("add", "etl.yaml", "run.sh")
     git("commit", "-qm", "First")
-    trap = project.project / "trap.sh"
-    trap.write_text(f"#!/bin/sh\ntouch {project.project}/sprung\n")
-    trap.chmod(0o755)
-    for key in (
-        "core.fsmonitor",
-        "core.pager",
-        "core.editor",
-        "core.sshCommand",
-        "diff.external",
-        "filter.x.clean",
-        "filter.x.smudge",
-        "filter.x.process",
-        "core.gitProxy",
-        "credential.helper",
-        "core.askPass",
-        "gpg.program",
-        "alias.ls-tree",
-    ):
-        git("config", key, f"{trap}")
+    set_traps(git, project.project)
     git("config", "core.hooksPath", str(project.project))
     (project.project / ".gitattributes").write_text("* filter=x\n")
     assert recorded(project, keep).dirty is False
