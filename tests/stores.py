@@ -30,7 +30,8 @@ from ork.objects.kinds import (
     encode_object,
 )
 from ork.store import location
-from ork.store.store import Stamp, Store, Transaction
+from ork.store.operations import operations
+from ork.store.store import RECORDED, Stamp, Store, Transaction
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 Kinds: TypeAlias = type | tuple[type, ...] | None
@@ -124,6 +125,19 @@ def reachable(store: Store, *roots: Oid, undo: bool = True) -> set[Oid]:
         else:
             todo += _named(value)
     return seen
+
+
+def assert_sound(store: Store) -> None:
+    """Assert that the log leads from nothing to the present and that nothing is missing."""
+    refs: dict[str, Oid] = {}
+    for _, operation in list(operations(store))[::-1]:
+        for ref, old, new in operation.moves:
+            assert refs.pop(ref, None) == old
+            if new is not None:
+                refs[ref] = new
+    now = contents(store)[1]
+    assert refs == {name: oid for name, oid in now.items() if name.startswith(RECORDED)}
+    reachable(store, *now.values())
 
 
 def _named(value: object) -> list[tuple[Kinds, str | None]]:

@@ -21,12 +21,12 @@ from ork.objects.kinds import Deploy
 from ork.store.operations import operations
 from ork.store.resolve import history
 from ork.store.runs import runs
-from ork.store.store import RECORDED, Store
+from ork.store.store import Store
 from tests.forked import Forked
 from tests.git.repositories import ENVIRON, FLOW, Repository
 from tests.heads.test_races import folder, looking
 from tests.history import racers
-from tests.stores import NOON, contents, reachable, stamp
+from tests.stores import NOON, assert_sound, stamp
 
 pytestmark = pytest.mark.turns(2)
 
@@ -75,19 +75,6 @@ def assert_whole(repository, commits):
     assert git(repository, "rev-list", "--count", "main").strip() == str(commits)
     assert git(repository, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     assert not list(repository.glob("**/*ork-export*"))
-
-
-def assert_sound(store):
-    """Assert that the log leads from nothing to the present and that nothing is missing."""
-    refs = {}
-    for _, operation in list(operations(store))[::-1]:
-        for ref, old, new in operation.moves:
-            assert refs.pop(ref, None) == old
-            if new is not None:
-                refs[ref] = new
-    now = contents(store)[1]
-    assert refs == {name: oid for name, oid in now.items() if name.startswith(RECORDED)}
-    reachable(store, *now.values())
 
 
 class Busy(Memory):
