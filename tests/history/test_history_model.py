@@ -179,7 +179,11 @@ class Machine(RuleBasedStateMachine):
         path = self.folder / f"{name}.yaml"
         path.write_text(ways[way % len(ways)].replace("NAME", name))
         before = self.head(name)
-        done = deploy(self.store, path, stamp=self.stamp())
+        try:
+            done = deploy(self.store, path, stamp=self.stamp())
+        except InvalidInput:
+            self.refused_as_behind(name, content)
+            return
         assert done.parent == before
         if before and self.deploys[before].content == content:
             assert not done.changed and done.deploy == before and done.bytes_written == 0
@@ -188,19 +192,27 @@ class Machine(RuleBasedStateMachine):
         self.add(done.deploy, workflow=name, content=content, parent=before)
         self.moved(**{f"workflows/{name}": (before, done.deploy)})
 
+    def refused_as_behind(self, name: str, content: str) -> None:
+        """Note that a file is as an older version, and that no deploy made the newest one it."""
+        ref, head = f"workflows/{name}", self.head(name)
+        moves = [one for one in self.ops if ref in one.moves]
+        is_first = [one.moves[ref][1] for one in moves].index(head) == len(moves) - 1
+        assert self.deploys[head].restores or not is_first
+        assert content in {self.deploys[oid].content for oid in self.of(name)}
+        assert heads_and_tags(self.store) == self.refs
+
     @precondition(lambda self: any(self.head(name) for name in NAMES))
     @rule(name=name_of_a_workflow)
     def roll_back(self, name: str) -> None:
-        head = self.head(name)
-        target = next(
-            (
-                oid
-                for oid in self.line(head)
-                if self.deploys[oid].content != self.deploys[head].content
-                and self.deploys[oid].runs["success"]
-            ),
-            None,
-        )
+        head, target, passed, was_left = self.head(name), None, set(), True
+        for oid in self.line(head):
+            entry = self.deploys[oid]
+            if was_left:  # by a rollback; or it is the head
+                passed.add(entry.content)
+            was_left = entry.restores is not None
+            if entry.content not in passed and entry.runs["success"]:
+                target = oid
+                break
         if head is None or target is None:
             with pytest.raises(NotFound):
                 rollback(self.store, name, stamp=self.stamp(), now=NOW)
