@@ -21,11 +21,15 @@ BREAKS = " \t\n\"'@><=;|&(:"  # those of bash
 
 
 @pytest.fixture
-def ready(history):
+def ready(history, once):
     """The world of `history` with a tag and a run."""
-    history("tag", "v1", "etl~1")
-    history("remote", "add", "origin", "../team")
-    assert history("run", "etl", "--only", "extract").code == 0
+
+    def steps():
+        history("tag", "v1", "etl~1")
+        history("remote", "add", "origin", "../team")
+        assert history("run", "etl", "--only", "extract").code == 0
+
+    once("ready", steps)
     return history
 
 
