@@ -1193,6 +1193,7 @@ class Project:
     ) -> Restored:
         """Write a workflow file, with `code` the files it calls too, back to disk, or to a folder.
 
+        "etl~1:load" puts one task back: its lines in the workflow file, and files that it names.
         Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
 
         >>> project.restore("etl", code=True)

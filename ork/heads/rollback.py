@@ -148,7 +148,7 @@ def _refuse_part(workflow: str, revision: str | None) -> None:
         raise error(
             f"a rollback takes back all of {name}, and not {part} alone",
             hint=f"`ork rollback {name} {whole}` does, `ork restore {whole}:{quote(part)}` writes"
-            " one file as it was",
+            " that alone",
         )
 
 

@@ -35,10 +35,14 @@ OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is rest
 
 
 class Content(Value, frozen=True, kw_only=True):
-    """The content that a file is to have; `executable` None leaves that as it is."""
+    """The content that a file is to have; `executable` None leaves that as it is.
+
+    What was made of other content takes the place of that alone: `over`.
+    """
 
     read: Callable[[], bytes]
     executable: bool | None
+    over: bytes | None = None
 
 
 class Found(Value, frozen=True, kw_only=True):
@@ -57,14 +61,13 @@ class Found(Value, frozen=True, kw_only=True):
 class Destination:
     """A folder that files are written to, and nowhere else. Paths are relative to it, with `/`."""
 
-    def __init__(self, folder: Path, *, below: str = "", store: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, store: Path | None = None) -> None:
         self.folder = Path(os.path.realpath(folder))
-        self.below = below  # what is put before every path: nothing, or a folder and a slash
         self.store = os.path.realpath(store) if store else None
 
     def shown(self, path: str) -> str:
         """Return a path as it is seen from the working directory."""
-        return os.path.relpath(self.folder / (self.below + path))
+        return os.path.relpath(self.folder / path)
 
     def look(
         self, contents: Mapping[str, Content], *, is_kept: Callable[[bytes], bool]
@@ -80,16 +83,15 @@ class Destination:
 
     def parts(self, path: str) -> tuple[list[str], str]:
         """Return the folders from the top on, and the name; raise ValueError for an unsafe path."""
-        text = self.below + path
-        if not is_path(text):
+        if not is_path(path):
             raise ValueError("leads out of its folder")
-        parts = text.split("/")
+        parts = path.split("/")
         try:
-            text.encode()
+            path.encode()
         except UnicodeEncodeError:
             raise ValueError("is no name that a file can have") from None
         own = next((part for part in parts if part.casefold() in OWN_FOLDERS), None)
-        inside = os.path.join(self.folder, text)
+        inside = os.path.join(self.folder, path)
         if own or (self.store and (inside + "/").startswith(self.store + "/")):
             raise ValueError(f"lies in {own or 'the store'}, where nothing is restored")
         return parts[:-1], parts[-1]
@@ -115,7 +117,7 @@ class Destination:
             return Found()
         except OSError as error:
             found = Found(wrong=_why(error))
-        if found.wrong and self._reads_so(self.below + path, content):
+        if found.wrong and self._reads_so(path, content):
             return Found(same=True)
         return found
 
@@ -212,7 +214,10 @@ def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]
         raise
     executable = bool(status.st_mode & stat.S_IXUSR)
     same = data == content.read() and content.executable in (None, executable)
-    kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
+    if content.over is not None:
+        kept = same or data == content.over
+    else:
+        kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
     return Found(same=same, kept=kept, mode=stat.S_IMODE(status.st_mode), mark=_mark(status))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
 from ork.definition.reach import code_file, named_files
+from ork.definition.workflow import parse_good
 from ork.errors import Ambiguous, InvalidInput, NotFound, OrkError, Problem, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, is_path, oid_of
@@ -33,8 +34,11 @@ from ork.store.resolve import (
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
-from ork.worktree.folder import root_below
+from ork.worktree.folder import Root, root_below
 from ork.worktree.load import load
+from ork.yaml import reader
+from ork.yaml.entries import put_back
+from ork.yaml.problems import Problems
 
 _QUOTED = rb"""(?P<quote>["']?)(?P<name>[\w.-]+)(?P=quote)(?=[ \t]*(?:#.*)?\r?$)"""
 _NAME_LINE = rb"""(?m)^(?P<before>(["']?)name\2[ \t]*:[ \t]+)""" + _QUOTED
@@ -84,7 +88,8 @@ def restore(
 
     It has the name that the workflow has now.
 
-    REV:PATH means one code file, REV:TASK the file of a task. `to` is another place: a file, or a
+    REV:PATH means one code file; REV:TASK the files that a task names, and its lines in the
+    workflow file as that is now. `to` is another place, for the one file of a task: a file, or a
     folder if there is one, if `as_folder`, or for several files; they keep their paths below it.
     Everything is checked before anything is written: raises InvalidInput with all files whose
     present content is nowhere in the store, unless `force`, and with all places that are no good.
@@ -96,17 +101,23 @@ def restore(
         _refuse_file_name(to)
     oid = _deploy(store, found)
     deploy = store.get(Deploy, oid)
-    contents = _wanted(store, found, deploy, code=code)
+    contents = _wanted(store, found, deploy, code=code, is_here=to is None)
+    source = deploy.source.path
     if to is None:
-        root = root_below(deploy.source.path, deploy.settings)
-        destination = Destination(store.project, below=root, store=store.folder)
+        root = root_below(source, deploy.settings)
+        contents = {root + path: content for path, content in contents.items()}
+        if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun"):
+            present = _present(store, deploy)
+            source = present.source.path
+            contents[source] = _with_task(store, found, deploy, present, force=force)
+        destination = Destination(store.project, store=store.folder)
     elif code or as_folder or to.is_dir():
         destination = Destination(to, store=store.folder)
     else:
         destination = Destination(to.absolute().parent, store=store.folder)
         (one,) = contents.values()
         contents = {to.name: one}
-    there = _write(store, destination, contents, {deploy.source.path: contents}, force=force)
+    there = _write(store, destination, contents, {source: contents}, force=force)
     files = tuple(
         RestoredFile(
             path=destination.shown(path), state="unchanged" if there[path].same else "written"
@@ -179,7 +190,7 @@ def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
     """Return what `restore` would write for a single file."""
     found = _resolve(store, revision, now)
     deploy = store.get(Deploy, _deploy(store, found))
-    (wanted,) = _wanted(store, found, deploy, code=False).values()
+    (wanted,) = _wanted(store, found, deploy, code=False, is_here=False).values()
     return wanted.read()
 
 
@@ -200,13 +211,18 @@ def _deploy(store: Store, found: Resolved) -> Oid:
     return deploy_of(store, found).oid
 
 
-def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dict[str, Content]:
-    """Return the files to be restored, by their paths below the root."""
+def _wanted(
+    store: Store, found: Resolved, deploy: Deploy, *, code: bool, is_here: bool
+) -> dict[str, Content]:
+    """Return the files to be restored, by their paths below the root: elsewhere one of a task."""
     snapshot = store.snapshot(deploy.snapshot)
     if isinstance(found, ResolvedObject) and found.name:
-        path = found.name if found.kind == "blob" else _file_of_task(store, found, snapshot)
-        path = path.removeprefix("./")
-        return {path: _code_file(store, snapshot.files[path])}
+        paths = [found.name.removeprefix("./")]
+        if found.kind != "blob":
+            paths = _files_of_task(store, found, snapshot)
+            if not is_here:
+                _refuse_all_but_one(found, paths)
+        return {path: _code_file(store, snapshot.files[path]) for path in paths}
     is_text = isinstance(found, ResolvedObject) and found.name == ""
     if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not is_text:
         raise NotFound(
@@ -254,22 +270,77 @@ def _code_file(store: Store, file: FileEntry) -> Content:
     return Content(read=lambda: store.blob(file.blob), executable=file.executable)
 
 
-def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> str:
-    oid = found.oid
-    if found.kind == "taskrun":
-        oid = store.get(TaskRun, oid).task
-    task = store.get(Task, oid)
-    paths = sorted(named_files(task, snapshot.files))
-    if path := code_file(task, snapshot.files) or (paths[0] if len(paths) == 1 else None):
-        return path
+def _task(store: Store, found: ResolvedObject) -> Oid:
+    return found.oid if found.kind == "task" else store.get(TaskRun, found.oid).task
+
+
+def _files_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> list[str]:
+    task = store.get(Task, _task(store, found))
+    path = code_file(task, snapshot.files)
+    return [path] if path else sorted(named_files(task, snapshot.files))
+
+
+def _refuse_all_but_one(found: ResolvedObject, paths: Sequence[str]) -> None:
     if not paths:
         hint = "--code restores all code files"
         raise NotFound(f"the task {found.name} has no code file of its own", hint=hint)
-    whole = found.text.removesuffix(str(found.name))
-    raise Ambiguous(
-        f"the task {found.name} has several code files: name one",
-        candidates=[f"{whole}{path}" for path in paths],
-    )
+    if len(paths) > 1:
+        whole = found.text.removesuffix(str(found.name))
+        raise Ambiguous(
+            f"the task {found.name} has several code files: name one",
+            candidates=[f"{whole}{path}" for path in paths],
+        )
+
+
+def _present(store: Store, deploy: Deploy) -> Deploy:
+    """Return the newest deploy of the same workflow."""
+    head = store.ref(f"workflows/{present_name(store, deploy.workflow)}")
+    return store.get(Deploy, head) if head else deploy
+
+
+def _with_task(
+    store: Store, found: ResolvedObject, deploy: Deploy, present: Deploy, *, force: bool
+) -> Content:
+    """Return the workflow file as it is on disk, with the lines of one task as a deploy keeps them.
+
+    Raise InvalidInput unless the task is then what it was, and all else what it is. Lines that it
+    replaces are lost unless the newest deploy has them, or another one the whole file.
+    """
+    source, name = present.source.path, str(found.name)
+    shown = os.path.relpath(store.project / source)
+    whole = found.text.removesuffix(f":{name}")
+    try:
+        there = Root(store.project).read(source).data
+        text = reader.decode(there, Problems(shown))
+        older = reader.decode(join_text(store, deploy.source), Problems(whole))
+        put = put_back(text, older, "tasks", name, file=shown, older_file=whole)
+        mark = there[: len(there) - len(text.encode())]  # of its byte order
+        data = mark + put.text.encode()
+        definition, problems, _ = parse_good(data, file=f"{shown} with {name} back")
+        if present_name(store, definition.name) != present.workflow:
+            its = f"the file of {definition.name}, not of {present.workflow}"
+            raise InvalidInput(f"{shown} is {its}")
+        task, oid = definition.tasks.get(name), _task(store, found)
+        if task is None or oid_of(task) != oid:
+            told = (
+                ", ".join(_other_fields(task, store.get(Task, oid))) if task else "it is not valid"
+            )
+            message = f"{name} would not be in {shown} what it was: {told}"
+            raise InvalidInput(message, problems=problems.found)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"nothing was written: {error.message}",
+            problems=error.problems,
+            hint=f"`ork show {found.text}` prints the task as it was,"
+            f" `ork restore {whole}` writes the whole file",
+        ) from None
+    is_kept = force or put.replaced.encode() in join_text(store, present.source)
+    is_kept = is_kept or _is_kept(store, there, _names(store))
+    return Content(read=lambda: data, executable=None, over=there if is_kept else b"")
+
+
+def _other_fields(one: Task, other: Task) -> Iterator[str]:
+    return (key for key in Task.__struct_fields__ if getattr(one, key) != getattr(other, key))
 
 
 def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ def test_restore_as_json(history, golden):
     golden("restore/task.json", result.out)
 
 
-ONE = "name: one\ntasks: {{f: {{executor: python, file: m.py, function: f, timeout: {}}}}}\n"
+ONE = "name: one\ntasks:\n  f: {{executor: python, file: m.py, function: f, timeout: {}}}\n"
 
 
 def test_what_else_of_a_task_is_not_as_it_was_is_told(ork):
@@ -25,16 +25,20 @@ def test_what_else_of_a_task_is_not_as_it_was_is_told(ork):
         ork.write("lib.py", f"a = {number}\n")
         ork.write("one.yaml", ONE.format(number))
         assert ork("deploy", "one.yaml").code == 0
-    note = "note: more of f is not as in one~1: change f.timeout 1 -> 2; edit lib.py"
+    note = "note: more of f is not as in one~1: edit lib.py"
     done = ork("restore", "one~1:f")
-    assert (done.out, note in done.err) == ("unchanged m.py\n", True), done.err
+    written = "unchanged m.py\nwritten   one.yaml\n"
+    assert (done.out, note in done.err) == (written, True), done.err
     assert "`ork diff one~1 -- f` shows it" in done.err
     shown = ork("diff", "one~1", "--", "f").out
-    assert "timeout  1 -> 2" in shown and "+a = 2" in shown
+    assert "timeout" not in shown and "+a = 2" in shown
     for words in (("one:f",), ("one~1:m.py",), ("one~1:f", "-o", "old.py")):
         assert "note" not in ork("restore", *words).err
     ork.write("one.yaml", "not a workflow\n")
-    assert ork("restore", "one~1:f").code == 0
+    assert ork("restore", "one~1:m.py").code == 0
+    refused = ork("restore", "one~1:f")
+    assert refused.code == 3 and "one.yaml:1:1: no mapping" in refused.err
+    assert "`ork show one~1:f` prints the task as it was" in refused.err
 
 
 def test_from_a_folder_below(history, monkeypatch):
@@ -85,15 +89,15 @@ def test_the_script_of_a_task_is_its_file_as_for_the_log(history, edit):
     refused = history("restore", "etl:load")
     assert refused.code == 3 and "load.sh" in refused.err
     done = history("restore", "etl:load", "--force")
-    assert (done.code, done.out) == (0, "written   load.sh\n")
+    assert (done.code, done.out) == (0, "unchanged etl.yaml\nwritten   load.sh\n")
 
 
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [
         ("unknown_file", ["etl:tasks/elt.py"], 3),
-        ("task_without_file", ["tiny:ls"], 3),
-        ("task_with_several", ["tiny:both"], 3),
+        ("task_without_file", ["tiny:ls", "-o", "-"], 3),
+        ("task_with_several", ["tiny:both", "-o", "both.sh"], 3),
         ("on_disk", ["file:etl.yaml"], 2),
         ("part_with_code", ["etl:load.sh", "--code"], 2),
         ("json_to_stdout", ["etl", "-o", "-", "--json"], 2),
@@ -110,6 +114,108 @@ def test_what_cannot_be_restored(history, golden, name, argv, code):
     result = history("restore", *argv)
     assert (result.code, result.out) == (code, "")
     golden(f"restore/{name}.txt", result.err)
+
+
+TWO = """\
+name: two
+tasks:
+  # of the first
+  a:
+    executor: process
+    command: echo NUMBER
+
+  b: {executor: process, command: sh b.sh; sh c.sh, depends_on: [a]}  # NUMBER
+"""
+
+
+@pytest.fixture
+def two(ork):
+    """Two deploys of a workflow with two tasks, and a change on disk that no deploy keeps."""
+    for number in "12":
+        for name in ("b.sh", "c.sh"):
+            ork.write(name, f"echo {number}\n")
+        ork.write("two.yaml", TWO.replace("NUMBER", number))
+        assert ork("deploy", "two.yaml").code == 0
+    ork.write("two.yaml", TWO.replace("NUMBER", "2").replace("# 2", "# mine"))
+    return ork
+
+
+def test_one_task_comes_back_and_unsaved_work_on_others_stays(two):
+    file = two.folder / "two.yaml"
+    done = two("restore", "two~1:a")
+    assert (done.code, done.out) == (0, "written   two.yaml\n"), done.err
+    assert file.read_text() == TWO.replace("NUMBER", "1").replace("# 1", "# mine")
+    assert two("restore", "two~1:a").out == "unchanged two.yaml\n"
+    two("deploy", "two.yaml")
+    assert two("rev-parse", "two:a").out == two("rev-parse", "two~2:a").out
+
+
+def test_all_files_that_the_task_names_come_with_it(two):
+    two.write("two.yaml", TWO.replace("NUMBER", "2"))
+    assert two("restore", "two~1:b").out.splitlines() == [
+        "written   b.sh",
+        "written   c.sh",
+        "written   two.yaml",
+    ]
+    assert (two.folder / "c.sh").read_text() == "echo 1\n"
+    assert "echo 2" in (two.folder / "two.yaml").read_text()
+
+
+def test_lines_of_a_task_that_no_deploy_keeps_are_not_overwritten(two):
+    file = two.folder / "two.yaml"
+    mine = file.read_text()
+    for words in (("two~1:b",), ("two~1:b", "--json")):
+        refused = two("restore", *words)
+        assert (refused.code, refused.out, file.read_text()) == (3, "", mine)
+        assert "two.yaml: has changes that no deploy keeps" in refused.err or words[1:]
+    assert (two.folder / "b.sh").read_text() == "echo 2\n", "nothing else is written either"
+    assert two("restore", "two~1:b", "--force").code == 0
+    assert file.read_text() == TWO.replace("NUMBER", "2").replace("# 2", "# 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("name: two\n", 'name: two\nenv: {X: "1"}\n'), "not be in two.yaml what it was: env"),
+        (("name: two", "name: three"), "two.yaml is the file of three, not of two"),
+        (("  a:", "  z:"), "no task named `a`"),
+        (("tasks:", "tasks: ["), "two.yaml:5:13: not valid YAML"),
+    ],
+)
+def test_a_file_where_the_task_would_be_another_one_is_left_alone(two, change, told):
+    file = two.folder / "two.yaml"
+    file.write_text(file.read_text().replace(*change))
+    before = file.read_bytes()
+    refused = two("restore", "two~1:b", "--force")
+    assert (refused.code, refused.out, told in refused.err) == (3, "", True), refused.err
+    assert "`ork show two~1:b` prints the task as it was" in refused.err
+    assert file.read_bytes() == before and (two.folder / "b.sh").read_text() == "echo 2\n"
+
+
+def test_a_task_comes_back_into_the_file_as_it_is_called_by_now(two):
+    two("tag", "first", "two~1")
+    two("mv", "two", "new")
+    text = (two.folder / "two.yaml").read_text().replace("name: two", "name: new")
+    (two.folder / "two.yaml").rename(two.folder / "new.yaml")
+    two.write("new.yaml", "\ufeff" + text)
+    assert two("deploy", "new.yaml").code == 0
+    done = two("restore", "new@first:a")
+    assert (done.code, done.out) == (0, "written   new.yaml\n"), done.err
+    assert (two.folder / "new.yaml").read_text() == "\ufeff" + text.replace("echo 2", "echo 1")
+    assert two("restore", "new@first:a", "--code").code == 2
+    (two.folder / "new.yaml").unlink()
+    gone = two("restore", "new@first:a")
+    assert gone.code == 3 and "`ork restore new@first` writes the whole file" in gone.err
+
+
+def test_a_file_that_leads_out_of_the_project_is_not_read(two, tmp_path):
+    file, outside = two.folder / "two.yaml", tmp_path / "outside.yaml"
+    outside.write_text(file.read_text())
+    file.unlink()
+    file.symlink_to(outside)
+    refused = two("restore", "two~1:a", "--force")
+    assert refused.code == 3 and "leads out" in refused.err
+    assert outside.read_text() == TWO.replace("NUMBER", "2").replace("# 2", "# mine")
 
 
 @pytest.mark.parametrize("words", [["load"], ["--all", "--code"]])

@@ -20,6 +20,7 @@ from ork.objects.kinds import Blob, Deploy, FileEntry, Snapshot, Source
 from ork.objects.value import replace
 from ork.store.store import Store
 from ork.worktree import destination
+from ork.worktree import restore as module
 from ork.worktree.restore import restore, restored_bytes
 from tests.store.test_resolve import add_run
 from tests.stores import NOON, contents, stamp
@@ -126,9 +127,7 @@ def test_after_a_rollback_and_a_restore_nothing_is_changed(etl):
         ("etl~1:", "etl.yaml"),
         ("etl~1:tasks/etl.py", "tasks/etl.py"),
         ("etl~1:./load.sh", "load.sh"),
-        ("etl~1:extract", "tasks/etl.py"),
         ("etl#1", "etl.yaml"),
-        ("etl#1:extract", "tasks/etl.py"),
         ("etl#1:load.sh", "load.sh"),
         ("etl~1^{snapshot}", "etl.yaml"),
     ],
@@ -141,13 +140,41 @@ def test_one_file_of_a_deploy_or_run(etl, revision, path):
     assert restored_bytes(etl.store, revision, now=NOW) == changed[f"flows/{path}"][0]
 
 
+@pytest.mark.parametrize("revision", ["etl~1:extract", "etl#1:extract"])
+def test_one_task_of_a_deploy_or_run(etl, revision):
+    add_run(etl.store, 1, etl.deploys[0])
+    restored = ("flows/etl.yaml", "flows/tasks/etl.py")
+    assert states(etl.back(revision)) == dict.fromkeys(restored, "written")
+    changed = {path: etl.versions[0][path] for path in restored}
+    assert files(etl.folder) == {**etl.versions[0], **etl.versions[1], **changed}
+    code = etl.versions[0]["flows/tasks/etl.py"][0]
+    assert restored_bytes(etl.store, revision, now=NOW) == code
+    assert states(etl.back(revision, to=Path("old.py"))) == {"old.py": "written"}
+
+
+def test_a_workflow_file_that_changes_while_a_task_is_restored_is_left_alone(etl, monkeypatch):
+    file = etl.folder / "flows/etl.yaml"
+    put_back = module.put_back
+
+    def edit_meanwhile(*texts, **files):
+        file.write_text("# of somebody\n" + file.read_text())
+        return put_back(*texts, **files)
+
+    monkeypatch.setattr(module, "put_back", edit_meanwhile)
+    with pytest.raises(InvalidInput, match="that would lose changes"):
+        etl.back("etl~1:extract", force=True)
+    assert file.read_text().startswith("# of somebody\n")
+
+
 def test_a_deploy_named_by_its_snapshot(etl):
     snapshot = etl.store.get(Deploy, etl.deploys[0]).snapshot
     assert etl.back(snapshot).deploy == etl.deploys[0]
 
 
 def test_what_has_no_file(etl):
-    assert [one.path for one in etl.back("etl:load").files] == ["flows/load.sh"]
+    assert states(etl.back("etl:load")) == dict.fromkeys(
+        ("flows/etl.yaml", "flows/load.sh"), "unchanged"
+    )
     for revision in ("etl:nothing", "nothing"):
         with pytest.raises(NotFound):
             etl.back(revision)
@@ -340,7 +367,7 @@ def test_a_name_that_is_file_and_folder_at_once(etl):
         oid = tx.add(replace(value, snapshot=tx.add(snapshot)))
     with pytest.raises(InvalidInput) as caught:
         etl.back(oid, code=True)
-    assert "cannot be below new" in caught.value.problems[0].message
+    assert "cannot be below flows/new" in caught.value.problems[0].message
 
 
 def test_when_one_file_cannot_be_written_none_is(etl):

@@ -15,6 +15,7 @@ from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
+from ork.objects.value import replace
 from ork.store.resolve import is_only, only_workflow, present_name
 from ork.store.verdict import runs_well
 
@@ -111,8 +112,8 @@ def restore(
     revision: Annotated[
         str,
         typer.Argument(
-            help="A deploy or run; REV:PATH or REV:TASK for one code file. The only workflow when"
-            " left out."
+            help="A deploy or run; REV:TASK for one task, REV:PATH for one code file. The only"
+            " workflow when left out."
         ),
     ] = "@",
     every: Annotated[
@@ -138,14 +139,17 @@ def restore(
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
     and all such files are listed. No path leaves the project, and no link is followed.
 
-    Of REV:TASK the file that the task names is written; what else of the task is not as it was, in
-    the workflow file or in code that it reaches, is told.
+    REV:TASK puts one task back into the workflow file: its lines, with the comments right above
+    it. The rest of that file stays as it is on disk. The code files that the task names are
+    written as well; other code that it reaches and that is not as it was is told. With -o the one
+    code file of the task is written there, and nothing else.
 
     --all writes the files of all workflows but archived ones, as after `ork clone`. A file of which
     several workflows have different contents gets that of the newest deploy.
 
     \b
     Example:
+        ork restore etl~1:load
         ork restore etl~1 --code -o ../before/
         ork restore --all --code -o ../all/
     """
@@ -235,7 +239,7 @@ def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
 
 
 def _not_restored(session: Session, done: "Restored", revision: str) -> Iterator[Line]:
-    """Yield what else of a task, of which one file was restored, is on disk not as it was."""
+    """Yield what else of a task that was restored is on disk not as it was: code it reaches."""
     from ork.differences.definitions import summarize
     from ork.history.compare import compare_resolved, ends, narrow
     from ork.store.revision import split_part
@@ -248,7 +252,8 @@ def _not_restored(session: Session, done: "Restored", revision: str) -> Iterator
         before, after = (
             look_up(store, end, now=session.now()) for end in ends(store, [base], now=session.now())
         )
-        if found := narrow(store, compare_resolved(store, before, after), [task]).diff:
+        diff = narrow(store, compare_resolved(store, before, after), [task]).diff
+        if found := replace(diff, edges=()):  # those that are left are of other tasks
             text, shown = summarize(found), f"`ork diff {base} -- {task}` shows it"
             changed = f"{text[0].lower()}{text[1:]}"
             yield note_line(f"more of {task} is not as in {base}: {changed}; {shown}")
