@@ -1062,7 +1062,7 @@ class Project:
     ) -> Backfill:
         """Put a run into the queue for each slot of the past that has none.
 
-        >>> done = project.backfill("etl", since="2 days ago")
+        >>> done = project.backfill("etl", since="5 days ago")
         >>> for waiting in done.queued:
         ...     project.unqueue(waiting)
         """

@@ -16,7 +16,7 @@ from ork.runner.events import RunFinished
 from ork.runner.start import Options
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.resolve import resolve, run_of_number
+from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from tests.daemon.flow import MINUTE, caller
 from tests.forked import Forked
@@ -149,7 +149,7 @@ def test_it_is_watched_and_cancelled_as_any_run(project, keep):
         time.sleep(0.01)
     _, run = run_of_number(store, "etl", 1)
     logs = follow(store, run, child)
-    record.cancel(store, resolve(store, "etl#1", now=NOON), author=ADA, now=True)
+    record.cancel(store, run, author=ADA, now=True)
     assert record.wait(store, run).state == "cancelled"
     assert child.rest().strip() == "cancelled"
     store.close()

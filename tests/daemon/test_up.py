@@ -26,6 +26,7 @@ from ork.daemon.lines import lines_of, skipped
 from ork.errors import Conflict
 from ork.heads.rename import rename
 from ork.objects.kinds import Run
+from ork.objects.value import replace
 from ork.runner import record
 from ork.runner.start import Caller
 from ork.store.contents import task_runs
@@ -802,8 +803,10 @@ def test_a_run_that_waits_for_a_slot_with_a_run_is_taken_out_of_the_queue(
     store, moment = opened(), datetime.now(UTC)
     caller = Caller(stamp=Stamp(time=moment, author="Ada"), now=moment)
     slot = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    for _ in range(2):
-        fires.fire_now(store, "etl", caller, slot=slot)
+    first = fires.fire_now(store, "etl", caller, slot=slot)
+    # Who asked at the same moment had not seen that one waits.
+    asked = replace(caller, scheduled=slot)
+    queue.put(store, "etl", caller=asked, fire=first.entry.fire)
     with running(ork, "--jobs", "4") as up:
         up.until("Ended", workflow="etl")
         told = "a run of etl is taken out of the queue: etl#1 was started for its slot, "

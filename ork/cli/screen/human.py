@@ -75,7 +75,7 @@ def mark(taskrun: TaskRun) -> str:
 
 def mark_columns(states: Iterable[str]) -> int:
     """Return how wide a column of such words is, of tasks in these states."""
-    return max(MARK_COLUMNS, *(len(MARKS.get(state, "")) for state in states))
+    return max([MARK_COLUMNS, *(len(MARKS.get(state, "")) for state in states)])
 
 
 def people(records: Iterable[Run]) -> list[str]:
