@@ -336,6 +336,14 @@ def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
     return _file_status(store, path, workflow, all_heads(store)[0], author)
 
 
+def runs_in_checkouts(store: Store, file: FileStatus) -> bool:
+    """Say whether runs of a head leave the project alone, since the code there is another."""
+    if file.snapshot is None or file.deploy is None:
+        return True  # what a file that is gone, or wrong, would capture is not known
+    newest = store.get(Deploy, file.deploy).snapshot
+    return store.snapshot(file.snapshot).files != store.snapshot(newest).files
+
+
 def relative(store: Store, path: Path) -> str:
     """Return a path as the store records it: relative to the project, with forward slashes."""
     return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()

@@ -37,6 +37,7 @@ class Elsewhere(Value, frozen=True, kw_only=True):
     old_message: str
     new_message: str
     base: Oid | None  # the newest deploy that both sides have
+    gone_back: bool = False  # the receiver had it, as the sender saw, and went back from it
 
 
 class HeadMoves(NamedTuple):
@@ -61,22 +62,26 @@ class Heads:
         remote: str | None,
         force: bool,
         runs_differ: Callable[[str], bool],
+        seen: Mapping[str, Oid],
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
-        `runs_differ` says of a workflow that runs of it are to move as well.
+        `runs_differ` says of a workflow that runs of it are to move as well; `seen` is where the
+        source saw the heads of the target last.
         """
         self._from, self._to, self._both = source, target, both
         self._remote, self._force, self._runs_differ = remote, force, runs_differ
+        self._seen = seen
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
         self.further: dict[str, None] = {}  # workflows of which the target has more, in order
+        self.gone_back: dict[str, None] = {}  # of these, what the source had itself before
         self.equal: dict[str, Oid] = {}  # heads that are the same on both sides
 
     def look(self, names: Sequence[str]) -> None:
         """Let the target remember where the heads of these workflows are, and no more."""
         here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
-        stale, remembered = self._stale(here), self._remembered()
+        stale, remembered = self._stale(here), known_heads(self._to.store, self._remote)
         for name in names:
             self.moves[name] = HeadMoves({}, {}, set(), set(), forced=False)
             old, head = remembered.get(name), here[name].get(f"workflows/{name}")
@@ -90,7 +95,7 @@ class Heads:
         renamed = {pair.partition("/")[2] for pair, _ in self._former_there}
         stale = self._stale(here)
         taken_over = {old for olds in stale.values() for old in olds}  # that have another history
-        remembered = self._remembered()
+        remembered = known_heads(self._to.store, self._remote)
         for name in names:
             wanted, its = here[name], {} if name in taken_over else there[name]
             head = wanted.get(ref := f"workflows/{name}")
@@ -104,22 +109,19 @@ class Heads:
             self.moves[name] = self._compared(name, wanted, its, olds.values())
             if head:
                 self._follow(name, head, olds, wanted)
+            is_further = head and name in self.further and ref in its
+            if head and is_further and self._goes_back(remembered.get(name), head, its[ref]):
+                self.gone_back[name] = None
             self._remember(name, head, its, remembered)
 
     def forget_others(self, names: Collection[str]) -> list[str]:
         """Let the target remember no heads of other workflows than these; return the names."""
-        remembered = self._remembered()
+        remembered = known_heads(self._to.store, self._remote)
         gone = sorted(remembered.keys() - set(names))
         for name in gone:
             moves: Moves = {remote_ref(str(self._remote), name): (remembered[name], None)}
             self.moves[name] = HeadMoves(moves, {}, set(), set(), forced=False)
         return gone
-
-    def _remembered(self) -> dict[str, Oid]:
-        """Return where the heads in the source were by what the target remembers of it."""
-        if self._remote is None:
-            return {}
-        return dict(self._to.store.refs(remote_ref(self._remote, "")))
 
     def _remember(
         self, name: str, head: Oid | None, there: Mapping[str, Oid], remembered: Mapping[str, Oid]
@@ -223,7 +225,7 @@ class Heads:
             return found
         found.before.update(ancestors(self._both, [*there.values(), *also_there]))
         self._add_deploys(name, found, changed)
-        forced = False
+        forced = gone_back = False
         for ref, new in changed.items():
             old = there.get(ref)
             parts = ref.split("/")[1:]
@@ -238,11 +240,15 @@ class Heads:
                 if new in found.before and is_before(self._both, new, old):
                     self.further[name] = None
                     continue
-                forward = new not in found.before and self._comes_after(old, found)
+                gone_back = self._goes_back(self._seen.get(name), old, new)
+                forward = (
+                    not gone_back and new not in found.before and self._comes_after(old, found)
+                )
                 forced = not forward
             if old is not None and not forward and not self._force:
                 # The tags stay with the head, and so does what they need.
-                self.elsewhere.setdefault(name, []).append(self._ends(name, old, new))
+                ends = replace(self._ends(name, old, new), gone_back=gone_back)
+                self.elsewhere.setdefault(name, []).append(ends)
                 found = found._replace(moves={}, deploys={}, meets=set())
                 break
             found.moves[ref] = (old, new)
@@ -251,6 +257,14 @@ class Heads:
             ends = self._ends(f"{name}@{label}", there[ref], new)
             self.elsewhere.setdefault(name, []).append(ends)
         return found._replace(forced=forced and bool(found.moves))
+
+    def _goes_back(self, seen: Oid | None, now: Oid, other: Oid) -> bool:
+        """Say whether a head went back from what it was seen at, and another head still has."""
+        return (
+            seen not in (None, now)
+            and is_before(self._both, now, seen)
+            and is_before(self._both, seen, other)
+        )
 
     def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
         before, after = (self._both.get(Deploy, oid) for oid in (old, new))
@@ -296,6 +310,11 @@ class Heads:
             return self._both.get_all(Deploy, {oid: oid for oid in oids})
         except OrkError as error:
             raise self._from.wrong(error.message) from None
+
+
+def known_heads(store: Store, remote: str | None) -> dict[str, Oid]:
+    """Return where the heads of a remote were when a store saw them last, by name."""
+    return {} if remote is None else dict(store.refs(remote_ref(remote, "")))
 
 
 def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:

@@ -42,7 +42,7 @@ from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Stamp, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
-from ork.sync.heads import Elsewhere, Heads
+from ork.sync.heads import Elsewhere, Heads, known_heads
 from ork.sync.receive import (
     Moves,
     by_run,
@@ -108,6 +108,7 @@ class Transferred(Value, frozen=True, kw_only=True):
     logs: int
     refused: tuple[Refused, ...] = ()
     further: tuple[str, ...] = ()  # workflows of which the receiver has more
+    gone_back: tuple[str, ...] = ()  # of these, where the sender went back since it was seen last
     going_on: tuple[str, ...] = ()  # runs that have not ended
     removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
     missing_logs: tuple[str, ...] = ()  # runs that say that they have some
@@ -174,6 +175,7 @@ class _Transfer:
             remote=None if direction == "push" else remote,
             force=force,
             runs_differ=lambda name: name in self._with_new_runs,
+            seen=known_heads(source.store, remote) if direction == "push" else {},
         )
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
@@ -520,6 +522,7 @@ class _Transfer:
             ),
             forgotten=tuple(sorted(self._carrier.still_there)),
             further=tuple(self._heads.further),
+            gone_back=tuple(self._heads.gone_back),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
 

@@ -1,6 +1,7 @@
 """ork clone, ork push, ork pull, ork remote"""
 
 import io
+import json
 import os
 import re
 import sys
@@ -19,7 +20,8 @@ tasks:
   transform: {executor: process, command: sh transform.sh, depends_on: [extract]}
 """
 PAIRED = TWO.replace("two", "pair").replace('"true"', "echo 2")
-OLDER = "note: etl.yaml is as in etl~1: `ork restore etl --code` writes the new one\n"
+OLDER = "note: etl.yaml is as in etl~1: `ork restore etl --code` writes the new one"
+IN_CHECKOUTS = "; until then its runs leave new files in their checkouts"
 COLON = ":"  # so that no line here looks like one with a password
 
 
@@ -64,7 +66,7 @@ def test_pull_takes_what_is_new_and_undo_takes_it_back(ran, team, golden):
     assert ran("pull").out == "nothing new\n"
     assert ran("undo").code == 0
     pulled = ran("pull")
-    assert pulled.err == OLDER + "next: `ork log etl`\n"
+    assert pulled.err == f"{OLDER}{IN_CHECKOUTS}\nnext: `ork log etl`\n"
 
 
 def test_different_ways_are_told(ran, team, golden):
@@ -128,7 +130,8 @@ def test_a_file_that_is_older_now_is_named(ran, team, edit, file, old, new):
 
     assert pull_anew() == newest  # the file is the new one
     edit(file, new, old)
-    assert pull_anew() == OLDER + newest
+    is_code = file.endswith(".py")  # of a run that is all the same to other settings
+    assert pull_anew() == f"{OLDER}{IN_CHECKOUTS if is_code else ''}\n{newest}"
     edit(file, old, "@monthly" if old == "@daily" else "6")
     assert pull_anew() == newest  # its author has changed it
     edit(file, "@monthly" if old == "@daily" else "6", old)
@@ -167,6 +170,56 @@ def test_who_is_further_is_told(ran, team, golden):
     further = ran("push")
     assert (further.code, further.out) == (0, "nothing new\n")
     golden("push/further.txt", further.err)
+
+
+def test_what_was_undone_in_a_remote_is_told_and_comes_back_by_force_alone(ran, team, edit, golden):
+    theirs = ("--store", team + "/.ork")
+    assert ran("push").code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == ran("push").code == 0
+    undone = ran("rev-parse", "etl").out
+    assert ran(*theirs, "undo").code == 0
+    refused = ran("push")
+    assert (refused.code, refused.out) == (5, "nothing was moved\n")
+    golden("push/gone_back.txt", refused.err)
+    assert ran("push", "--dry-run").code == 5
+    ends = json.loads(ran("push", "--json").out)["data"]["refused"][0]["heads"]
+    assert [one["gone_back"] for one in ends] == [True]
+    dry, pulled = ran("pull", "--dry-run"), ran("pull")
+    assert (pulled.code, pulled.out) == (0, "nothing new\n")
+    assert pulled.err in dry.err and ran("rev-parse", "etl").out == undone
+    golden("push/pull_gone_back.txt", pulled.err)
+    assert "this store is further" in ran("pull").err, "it is told once, as by ork fetch"
+    assert ran("rollback", "etl", "origin/etl").code == 0
+    assert ran("push").code == 0, "it was seen"
+
+
+def test_what_was_undone_in_a_remote_is_brought_there_again(ran, team, edit):
+    theirs = ("--store", team + "/.ork")
+    assert ran("push").code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == ran("push").code == 0
+    assert ran(*theirs, "undo").code == 0
+    edit("etl.yaml", "@hourly", "@weekly")
+    assert ran("deploy", "etl.yaml").code == 0
+    assert ran("push").code == 5, "it would come with what was deployed since"
+    assert ran("push", "--force").code == 0
+    assert ran(*theirs, "rev-parse", "etl").out == ran("rev-parse", "etl").out
+
+
+def test_an_undo_of_what_a_remote_has_tells_that_a_pull_brings_it_again(ran, team, edit):
+    assert ran("push").code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == 0
+    assert "origin" not in ran("undo").err, "nobody else has it"
+    assert ran("undo", "--redo").code == ran("push").code == 0
+    undone = ran("undo")
+    assert "note: origin still has that, and `ork pull` brings it here again: " in undone.err
+    before = ran("rev-parse", "etl^{snapshot}").out
+    redo, back, push = re.findall("`(ork (?:undo|rollback|push)[^`]*)`", undone.err)[1:4]
+    for command in (redo, back, push):
+        assert ran(*command.split()[1:]).code == 0
+    assert ran("--store", team + "/.ork", "rev-parse", "etl^{snapshot}").out == before
 
 
 def test_remotes(ran, team, tmp_path, golden):

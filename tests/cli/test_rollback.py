@@ -149,6 +149,8 @@ def test_where_new_files_of_runs_stay_is_told_until_a_restore(ork):
     told = ork("rollback").err
     assert "until `ork restore files --code` its runs leave new files in their checkouts" in told
     assert "ran well" not in told
+    assert "checkouts" not in ork("undo").err, "the file is as in that version"
+    assert ork("undo", "--redo").err.count("; until then its runs leave new files") == 1
     quiet = ork("run", "files", "-q", "-i", "day=3")
     assert (quiet.code, quiet.out) == (0, "")
     assert quiet.err.startswith("files that the tasks of files#3 wrote are in .ork/work/")
@@ -164,6 +166,8 @@ def test_a_rollback_of_what_ran_well_says_so(ork):
         assert ork("run", "w.yaml").code == 0
     assert ork("rollback", "--json").err == ""
     ork("undo")
-    assert "ran well: `ork undo` brings it back" in ork("rollback").err
+    back = ork("rollback").err
+    assert "ran well: `ork undo` brings it back" in back and "checkouts" not in back
+    assert ork("run", "w", "-q").err == ""
     ork("undo")
     assert "ran well" not in ork("rollback", "w", "~1").err

@@ -91,9 +91,10 @@ def rollback(
 
 def _not_on_disk(session: Session, name: str) -> Iterator[Line]:
     """Yield what becomes of files that tasks make while the project's folder is another version."""
-    from ork.heads.deploy import head_status
+    from ork.heads.deploy import head_status, runs_in_checkouts
 
-    if head_status(session.store, name, author=session.author()).state != "unchanged":
+    file = head_status(session.store, name, author=session.author())
+    if runs_in_checkouts(session.store, file):
         told = "its runs leave new files in their checkouts"
         yield note_line(f"until `ork restore {name} --code` {told}")
 

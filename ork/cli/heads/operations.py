@@ -13,7 +13,7 @@ import typer
 from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, matching
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import author_room, clip, clipped, is_narrow, length, person
+from ork.cli.screen.parts import IN_CHECKOUTS, author_room, clip, clipped, is_narrow, length, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display, meaning
@@ -118,7 +118,7 @@ def undo(
     session.print(_moves(done.moves, store, session.width))
     for command in dict.fromkeys(done.passed):
         session.say(note_line(f"`{command}` came later: what that took away stays away"))
-    session.say(*_still_there(session, done.moves))
+    session.say(*_still_there(session, done.moves), *_still_elsewhere(store, done.moves))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
     session.say(next_line(f"`ork ops` lists all operations; {again}"))
 
@@ -127,7 +127,7 @@ def _still_there(
     session: Session, moves: Iterable[tuple[str, Oid | None, Oid | None]]
 ) -> Iterator[Line]:
     """Yield a note for each workflow file that is not as its newest version is now."""
-    from ork.heads.deploy import head_status
+    from ork.heads.deploy import head_status, runs_in_checkouts
 
     for ref, _, new in moves:
         space, _, name = ref.partition("/")
@@ -138,7 +138,27 @@ def _still_there(
             path = quote(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {name} --code` writes that here"
             told = f"{path}, or code that it calls, is not as in this version: {write}"
-            yield note_line(told)
+            is_apart = runs_in_checkouts(session.store, file)
+            yield note_line(f"{told}; {IN_CHECKOUTS}" if is_apart else told)
+
+
+def _still_elsewhere(
+    store: "Store", moves: Iterable[tuple[str, Oid | None, Oid | None]]
+) -> Iterator[Line]:
+    """Yield a note for each head that a remote still has as it was, by what is known of it."""
+    from ork.history.log import standings
+
+    heads = {
+        ref.partition("/")[2]: new
+        for ref, old, new in moves
+        if ref.startswith("workflows/") and old
+    }
+    for name, found in standings(store, heads).items():
+        for one in found:
+            if one.behind and not one.ahead and (head := heads[name]):
+                way = f"`ork undo --redo`, `ork rollback {name} {store.short(head)}` and `ork push`"
+                told = f"{one.remote} still has that, and `ork pull` brings it here again"
+                yield note_line(f"{told}: {way} take it back there as well")
 
 
 def _operations(

@@ -23,6 +23,8 @@ RANGE_MIN = 5
 PARAM_CHARS_MAX = 27  # of a value: a time with its offset, in quotes, is whole
 REASON_MIN = 30  # columns of a reason beside the rest: less of it tells nothing
 Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest, the reason
+# Of a workflow whose newest version is not the one on disk.
+IN_CHECKOUTS = "until then its runs leave new files in their checkouts"
 NAMES = ("name", "tag")  # styles of cells that are clipped
 PAD_MAX = 32  # longer names push the rest of their line to the right, or a third of a terminal
 

@@ -12,7 +12,15 @@ from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, as_object, hint_line, next_line, note_line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, clipped, column, name_room, person, quoted
+from ork.cli.screen.parts import (
+    AUTHOR_CHARS_MAX,
+    IN_CHECKOUTS,
+    clipped,
+    column,
+    name_room,
+    person,
+    quoted,
+)
 from ork.cli.session import Session
 from ork.errors import Conflict, some
 
@@ -176,14 +184,16 @@ def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
 
     Of each file that is still as before, or in part and edited, it is told.
     """
-    from ork.heads.deploy import head_status
+    from ork.heads.deploy import head_status, runs_in_checkouts
 
     for workflow in workflows:
         file = head_status(session.store, workflow, author=session.author())
         path = quoted(os.path.relpath(session.store.project / file.path))
         if file.state == "behind":
             write = f"`ork restore {workflow} --code` writes the new one"
-            yield note_line(f"{path} is as in {file.other}: {write}")
+            told = f"{path} is as in {file.other}: {write}"
+            is_apart = runs_in_checkouts(session.store, file)
+            yield note_line(f"{told}; {IN_CHECKOUTS}" if is_apart else told)
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
     if workflows:
@@ -227,7 +237,11 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
     receiver = name if pushed else "this store"
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
-        yield note_line(f"{one}: {receiver} is further; {other}")
+        if one in done.gone_back:
+            same = f"`ork rollback {one} {name}/{one}` takes it back here too"
+            yield note_line(f"{one} went back in {name}, as by an undo; {same}, {other} again")
+        else:
+            yield note_line(f"{one}: {receiver} is further; {other}")
     for one in done.going_on:
         yield note_line(f"{one} was left out: it has not ended")
     for one in done.removed:
@@ -248,9 +262,12 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     name, address = quoted(place.name), public(place.address)
     sides = (name, "this store") if direction == "push" else ("this store", name)
     error = ("error: ", "error")
+    gone_back = {one.workflow for one in done.refused for head in one.heads if head.gone_back}
     split = [one for one in done.refused if one.heads]
     for one in split:
-        if all("@" in head.name for head in one.heads):
+        if one.workflow in gone_back:
+            yield [error, f"{one.workflow} stayed, {name} went back from what this store has:"]
+        elif all("@" in head.name for head in one.heads):
             yield [error, f"tags of {one.workflow} stayed, {sides[0]} has them elsewhere:"]
         else:
             yield [error, f"{one.workflow} stayed, {' and '.join(sides)} went different ways:"]
@@ -259,7 +276,12 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
         if more := one.heads[NAMES_MAX:]:
             yield [f"  and {count(len(more), 'more tag')}"]
     there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
-    if split:
+    for workflow in sorted(gone_back):
+        yield hint_line(
+            f"`ork fetch {name}`, then `ork rollback {workflow} {name}/{workflow}` takes it back"
+            f" here too, `ork push {name} {workflow} --force` brings it there again"
+        )
+    if split := [one for one in split if one.workflow not in gone_back]:
         for told in _ways_out(split, place.remote, name, there, direction):
             yield hint_line(told)
     if clashing := [run for one in done.refused for run in one.runs]:
