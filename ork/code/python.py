@@ -47,10 +47,25 @@ _ASKING = (("get", "os.environ"), ("getenv", "os"))
 _CLASS_KEYS = ("()", "class", "_target_")  # of logging and hydra: what they name is imported
 _MARKS = frozenset(("__init__.py", "__main__.py", "setup.py"))  # by which folders are known
 # Whose argument is a folder, or a package, of files that are named elsewhere.
-_HOLDING = frozenset(("files", "get_data", "FileSystemLoader"))
+_HOLDING = frozenset(
+    (
+        "FileSystemLoader",
+        "files",
+        "get_data",
+        "open_binary",
+        "open_text",
+        "read_binary",
+        "read_text",
+    )
+)
+_JOINING = frozenset(("Path", "PurePath", "join", "joinpath", "glob", "rglob"))
+_RENDERING = frozenset(("get_template", "render_template"))  # however a template is named
 _PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
 _FIELD = r"\{([^{}:!.\[]*)[^{}]*\}"
+_FILLED = f"{_PERCENT}|{_FIELD}"  # what stands in a text for something else
+_TEXTS = (ast.BinOp, ast.Constant, ast.JoinedStr)
 _PARTS_MAX = 8  # of a path, by whose last ones it is known again
+_LAST_MAX = 3  # expressions in one another, of which the last one is a name
 _DEPTH_MAX = 20  # of expressions that are followed
 _TELLING = frozenset(  # kinds of nodes; most are others
     (
@@ -120,8 +135,10 @@ def read_inline(text: str) -> Code | Unreadable:
 class _Reading:
     def __init__(self, tree: ast.AST, is_package: bool) -> None:
         nodes = list(_nodes(tree))
-        self.texts = [node for node in nodes if isinstance(node, (ast.Constant, ast.BinOp))]
-        self.nodes = [node for node in nodes if not isinstance(node, (ast.Constant, ast.BinOp))]
+        calls = (node for node in nodes if isinstance(node, ast.Call))
+        named = {id(call) for call in calls if _is_named(call)}
+        self.texts = [node for node in nodes if isinstance(node, _TEXTS) or id(node) in named]
+        self.nodes = [node for node in nodes if not isinstance(node, _TEXTS)]
         self.is_package = is_package
         self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
         self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
@@ -175,18 +192,27 @@ class _Reading:
         folders += filter(None, map(self._path, values))
         known = {path for use in found for path in use.paths}.union(*self.copies)
         for call in (node for node in self.nodes if isinstance(node, ast.Call)):
-            known.update(joined(WORK, self._path(one)) for one in self._write(call))
+            for one in self._write(call):
+                known.update((joined(WORK, self._path(one)), self._pattern(one)))
             called, _ = self._function(call.func)
-            path = self._path(_argument(call, 0)) if called in _HOLDING else None
+            is_package = called == "PackageLoader"
+            path = self._path(_argument(call, 0)) if called in _HOLDING or is_package else None
             if path:
-                folders.append(f"{WORK}/{path if '/' in path else path.replace('.', '/')}")
+                below = self._path(_argument(call, 1, "package_path")) if is_package else None
+                path = path if "/" in path else path.replace(".", "/")
+                path += f"/{below or 'templates'}" if is_package else ""
+                folders.append(f"{WORK}/{path}")
         folders = [*dict.fromkeys(folders)][:NAMED_IN_MAX]
         known.update([end for path in known if path for end in _ends(path)])
         if len(self.texts) > NAMED_MAX:
             yield Use("unclear")
         for node in self.texts[:NAMED_MAX]:
-            path = self._path(node)
-            if path and path not in known:
+            path = self._pattern(node)
+            if path is None and (last := self._pattern(_last(node))) and "*" in last:
+                known.add(last)  # in a folder that is not known
+            # Tools look for modules, of which they execute none.
+            is_any = path and "*" in path and "/" not in path and path.endswith(".py")
+            if path and path not in known and not is_any:
                 known.update(_ends(path))
                 paths = frozenset(joined(folder, path) for folder in folders)
                 yield self._placed(node, Use("named", paths=paths, text="Python"))
@@ -589,6 +615,37 @@ class _Reading:
                 return path
         return self._called_path(node, again) if isinstance(node, ast.Call) else None
 
+    def _pattern(self, node: ast.AST | None, depth: int = 0) -> str | None:
+        """Return a path, with a star for what is not known of its names; None for any path."""
+        path = self._path(node, depth) if isinstance(node, ast.expr) else None
+        again = depth + 1
+        if path is not None or depth > _DEPTH_MAX:
+            return re.sub(_FILLED, "*", path) if isinstance(node, ast.Constant) and path else path
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            return _below(self._path(node.left, again), self._pattern(node.right, again))
+        if isinstance(node, ast.Call):
+            return self._called_pattern(node, again)
+        parts = [node.left, node.right] if isinstance(node, ast.BinOp) else []
+        if isinstance(node, ast.JoinedStr):
+            parts = [
+                one.value if isinstance(one, ast.FormattedValue) else one for one in node.values
+            ]
+        found = "".join(self._pattern(one, again) or "*" for one in parts)
+        found = re.sub(r"\*+(?=[^*/])", "*", found)
+        is_any = found.startswith("*") and "/" in found
+        return None if is_any or "\0" in found[1:] or len(found) > PATH_MAX else found or None
+
+    def _called_pattern(self, call: ast.Call, depth: int) -> str | None:
+        called, owner = self._function(call.func)
+        last = self._pattern(_last(call), depth)
+        if last is None or called in _RENDERING or (called, owner) == ("glob", "glob"):
+            return last
+        if called in ("glob", "rglob") and isinstance(call.func, ast.Attribute):
+            folder = self._path(call.func.value, depth)
+            return _below(folder, f"**/{last}" if called == "rglob" else last)
+        folder = self._called_path(ast.Call(call.func, call.args[:-1], []), depth)
+        return _below(folder, last)
+
     def _called_path(self, call: ast.Call, depth: int) -> str | None:
         called, _ = self._function(call.func)
         first = call.args[0] if call.args else None
@@ -635,11 +692,32 @@ def _ends(path: str) -> Iterator[str]:
 
 def _is_named(node: ast.AST) -> bool:
     """Say whether an expression is a name as files of code have, or a path that ends with one."""
-    last = node.right if isinstance(node, ast.BinOp) else node
+    last: ast.AST | None = node
+    for _ in range(_LAST_MAX):
+        last = last if isinstance(last, ast.Constant) else _last(last)
     if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
         return False
+    if isinstance(node, ast.Call) and _name_of(node.func) in _RENDERING:
+        return True
+    is_end = last is node and last.value.rfind(".") == 0  # as of an f-string
     is_common = last.value.rpartition("/")[2] in _MARKS
-    return not is_common and len(last.value) <= PATH_MAX and is_named_as_code(last.value)
+    is_known = is_common or is_end or len(last.value) > PATH_MAX
+    return not is_known and is_named_as_code(last.value)
+
+
+def _last(node: ast.AST | None) -> ast.AST | None:
+    """Return what a path ends with that an expression puts together."""
+    if isinstance(node, ast.BinOp):
+        return node.right
+    if isinstance(node, ast.JoinedStr):
+        return node.values[-1] if node.values else None
+    if isinstance(node, ast.Call) and _name_of(node.func) in _JOINING | _RENDERING:
+        return node.args[-1] if node.args else None
+    return None
+
+
+def _name_of(function: ast.expr) -> str:
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def _one_path(parts: list[str | None]) -> str | None:

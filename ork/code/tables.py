@@ -1,4 +1,4 @@
-"""What files of a project name: commands, the folders of its packages, what a folder begins with.
+"""What files of a project name: commands, folders of packages; and where its modules lie.
 
 The files are read as data. A command is a function of its packages or a line for a shell: what it
 means executes whoever starts a program of that name.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ork.code.use import Kind, Names, Read, plain
 from ork.objects.canonical import Json
 
 # A folder that is none is passed over: `*` stands for any name.
@@ -50,6 +51,9 @@ _FOLDER = re.compile(
     r"""|\bfind_(?:namespace_)?packages\(\s*["'])([\w./-]+)""",
     re.M,
 )
+MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
+PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
+INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 TABLE_MAX = 1024 * 1024  # bytes
 _FUNCTION = r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*"
 _ENTRY = r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]"
@@ -80,6 +84,75 @@ def read_folders(path: str, data: bytes) -> set[str]:
     found += [folder for key in _FOLDERS for folder in _texts(whole, key.split("."))]
     found += [posixpath.dirname(one) for one in _texts(whole, _PACKAGES.split("."))]
     return {posixpath.normpath(folder) for folder in found}
+
+
+def package_folders(read: Read, kind: Kind) -> dict[str, str]:
+    """Return the folders where packages of the root lie, each with the file that says so."""
+    found = dict.fromkeys(INSTALLED_FROM, "")
+    for path in PACKAGED_BY:
+        data = read(path) if kind(path) == "file" else None
+        for folder in map(plain, sorted(read_folders(path, data)) if data else ()):
+            if folder is not None:
+                found.setdefault(folder, path)
+    return found
+
+
+def find_module(
+    module: str, folders: Iterable[str], kind: Kind, compiled: Names = lambda _: ()
+) -> tuple[list[str], bool]:
+    """Return the files that importing a module executes, and whether the last part is there.
+
+    As Python searches: in the first folder with a package or a module of that name, else in all
+    folders of that name, which together are one package; see `compiled_among` for machine code.
+    """
+    found: list[str] = []
+    parts = module.split(".")
+    for number, part in enumerate(parts):
+        bases = [posixpath.join(folder, part) for folder in folders]
+        for base in bases:
+            package, module = f"{base}/__init__.py", f"{base}.py"
+            # What is data may be there or not when it is imported.
+            found += [path for path in (package, module) if kind(path) == "data"]
+            if _is_file(package, kind):
+                found.append(package)
+                folders = [base]
+                break
+            files = [*compiled(base), *([module] if _is_file(module, kind) else ())]
+            if files:
+                return found + files, number + 1 == len(parts)
+        else:
+            folders = [base for base in bases if kind(base) == "folder"]
+            if not folders or number + 1 == len(parts):
+                return found, False
+    return found, True
+
+
+def compiled_among(names: Names) -> Names:
+    """Return what tells the files of machine code for a module, of whichever Python they are.
+
+    A module is named by its path without an end, `names` tells what lies in a folder.
+    """
+    known: dict[str, dict[str, list[str]]] = {}
+
+    def compiled(base: str) -> list[str]:
+        folder, name = posixpath.split(base)
+        if folder not in known:
+            found = known[folder] = {}
+            for file in names(folder):
+                if file.endswith(MACHINE_CODE):
+                    stem = file.partition(".")[0]
+                    found.setdefault(stem, []).append(posixpath.join(folder, file))
+        return known[folder].get(name, [])
+
+    return compiled
+
+
+def packages_around(folder: str, kind: Kind) -> Iterator[str]:
+    """Yield the `__init__.py` of a package and of those around it."""
+    # A store can hold any path; above "/" is "/" again.
+    while folder.strip("/") and _is_file(init := posixpath.join(folder, "__init__.py"), kind):
+        yield init
+        folder = posixpath.dirname(folder)
 
 
 def main_of(data: bytes) -> str | None:
@@ -141,3 +214,8 @@ def _line(text: str, name: str) -> int:
     """Return the line in which a table has a name."""
     found = re.search(rf"""^[^#\n]*?(?<![\w.-]){re.escape(name)}["']?\s*[=:]""", text, re.M)
     return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _is_file(path: str, kind: Kind) -> bool:
+    # A link that leads out counts: the import would follow it, so taking it must complain.
+    return kind(path) in ("file", "outside")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from ork.objects.value import Value
 
 # What a word can be: each text that is possible, and None for any other.
 Values: TypeAlias = frozenset[str | None]
+
+# file, folder, outside (a link leads out), data (excluded, there or not), or None
+Kind: TypeAlias = Callable[[str], str | None]
+Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
+Names: TypeAlias = Callable[[str], Iterable[str]]  # what lies in a folder
 
 # Beginnings of paths that only the reader of the text knows. What comes after is joined to it, as
 # in OWN + "/../lib.sh", a neighbour of the file that is read.
@@ -85,3 +91,10 @@ def above(path: str | None) -> str | None:
     if path is None or (not path.startswith("\0") and "/" not in path):
         return path and "."
     return f"{path}/.."
+
+
+def plain(path: str) -> str | None:
+    """Return a path in its shortest form, "" for the root; None for one outside."""
+    if path.startswith(("/", "../")) or path == ".." or "\0" in path:
+        return None
+    return "" if path == "." else path

@@ -6,31 +6,50 @@ says what there is: the kind of a path, and the bytes of a file.
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import LANGUAGES, NODE_ENDS, WHOLE, language_of
 from ork.code.shell import read_shell, read_words
-from ork.code.tables import TABLES, Entry, main_of, read_folders, read_table
-from ork.code.use import HERE, INC, OWN, UNKNOWN, WORK, ZERO, Code, Unreadable, Use
+from ork.code.tables import (
+    INSTALLED_FROM,
+    MACHINE_CODE,
+    TABLES,
+    Entry,
+    compiled_among,
+    find_module,
+    main_of,
+    package_folders,
+    packages_around,
+    read_table,
+)
+from ork.code.use import (
+    HERE,
+    INC,
+    OWN,
+    UNKNOWN,
+    WORK,
+    ZERO,
+    Code,
+    Kind,
+    Names,
+    Read,
+    Unreadable,
+    Use,
+    plain,
+)
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 from ork.progress import counted
 
-# file, folder, outside (a link leads out), data (excluded, there or not), or None
-Kind: TypeAlias = Callable[[str], str | None]
-Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
-Names: TypeAlias = Callable[[str], Iterable[str]]  # what lies in a folder
-
-MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
 STDLIB = sys.stdlib_module_names | {"test"}
-PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
-INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
+LOOKED_MAX = 200_000  # names and folders, for patterns in code
 FOLDERS_MAX = 64  # that lie in one another
 REMEMBERED_MAX = 4096  # files whose code is known from another workflow or snapshot
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
@@ -69,8 +88,8 @@ class Open(NamedTuple):
 
     `missing` is the file that it names and that is not there; `absolute` what it names of the
     project by a path that is not relative, and so means the project in every place; `unreadable`
-    says why the file itself is no Python; `beside` is a file that may be executed as well, `target`
-    the one that would be.
+    says why the file itself is no Python; `beside` is a file that may be executed as well, `among`
+    the pattern that means it if it has no name, `target` the one that would be.
     """
 
     by: str
@@ -79,6 +98,7 @@ class Open(NamedTuple):
     absolute: str = ""
     unreadable: Unreadable | None = None
     beside: str = ""
+    among: str = ""
     target: str = ""
 
 
@@ -212,69 +232,8 @@ def python_path(task: Task) -> tuple[str, ...]:
     value = task.env.get("PYTHONPATH")
     if not isinstance(value, str):
         return ()
-    found = (_plain(posixpath.normpath(entry)) for entry in value.split(":") if entry)
+    found = (plain(posixpath.normpath(entry)) for entry in value.split(":") if entry)
     return tuple(entry for entry in found if entry is not None)
-
-
-def package_folders(read: Read, kind: Kind) -> dict[str, str]:
-    """Return the folders where packages of the root lie, each with the file that says so."""
-    found = dict.fromkeys(INSTALLED_FROM, "")
-    for path in PACKAGED_BY:
-        data = read(path) if kind(path) == "file" else None
-        for folder in map(_plain, sorted(read_folders(path, data)) if data else ()):
-            if folder is not None:
-                found.setdefault(folder, path)
-    return found
-
-
-def find_module(
-    module: str, folders: Iterable[str], kind: Kind, compiled: Names = lambda _: ()
-) -> tuple[list[str], bool]:
-    """Return the files that importing a module executes, and whether the last part is there.
-
-    As Python searches: in the first folder with a package or a module of that name, else in all
-    folders of that name, which together are one package; see `compiled_among` for machine code.
-    """
-    found: list[str] = []
-    parts = module.split(".")
-    for number, part in enumerate(parts):
-        bases = [posixpath.join(folder, part) for folder in folders]
-        for base in bases:
-            package, module = f"{base}/__init__.py", f"{base}.py"
-            # What is data may be there or not when it is imported.
-            found += [path for path in (package, module) if kind(path) == "data"]
-            if _is_file(package, kind):
-                found.append(package)
-                folders = [base]
-                break
-            files = [*compiled(base), *([module] if _is_file(module, kind) else ())]
-            if files:
-                return found + files, number + 1 == len(parts)
-        else:
-            folders = [base for base in bases if kind(base) == "folder"]
-            if not folders or number + 1 == len(parts):
-                return found, False
-    return found, True
-
-
-def compiled_among(names: Names) -> Names:
-    """Return what tells the files of machine code for a module, of whichever Python they are.
-
-    A module is named by its path without an end, `names` tells what lies in a folder.
-    """
-    known: dict[str, dict[str, list[str]]] = {}
-
-    def compiled(base: str) -> list[str]:
-        folder, name = posixpath.split(base)
-        if folder not in known:
-            found = known[folder] = {}
-            for file in names(folder):
-                if file.endswith(MACHINE_CODE):
-                    stem = file.partition(".")[0]
-                    found.setdefault(stem, []).append(posixpath.join(folder, file))
-        return known[folder].get(name, [])
-
-    return compiled
 
 
 class _Node(NamedTuple):
@@ -323,7 +282,9 @@ class _Walk:
         *,
         installed: bool = False,
     ) -> None:
-        self.read, self.kind = read, kind
+        self.read, self.kind, self.names = read, kind, names
+        self.within: dict[str, list[str]] = {}  # names, by folder
+        self.looked = 0  # at how many, for patterns
         self.compiled = compiled_among(names)
         self.installed = package_folders(read, kind) if installed else {}
         self.steps: dict[_Node, _Step] = {}
@@ -619,6 +580,36 @@ class _Walk:
             place = self._place(path, node)
             if place and self.is_there(place):
                 yield Open(node.file, use, beside=place)
+            elif place and "*" in place and use.role == "named":
+                for found in self._matching(place):
+                    yield Open(node.file, use, beside=found, among=place)
+                if self.looked > LOOKED_MAX:
+                    yield Open(node.file, Use("unclear"))
+
+    def _matching(self, pattern: str) -> list[str]:
+        """Return the files that a pattern means, of which `**` stands for any folders."""
+        found: dict[str, None] = {"": None}
+        for part in pattern.split("/"):
+            if part == "**":
+                todo = [*found]
+                for folder in todo:  # which grows
+                    todo += [one for one in self._within(folder, "*") if self.kind(one) == "folder"]
+                    if self.looked > LOOKED_MAX:
+                        break
+                found = dict.fromkeys(todo)
+            elif "*" in part:
+                found = {one: None for folder in found for one in self._within(folder, part)}
+            else:
+                found = {posixpath.join(folder, part): None for folder in found}
+        return [path for path in found if self.is_there(path)]
+
+    def _within(self, folder: str, pattern: str) -> list[str]:
+        """Return the paths in a folder that have such a name."""
+        if folder not in self.within:
+            self.within[folder] = [name for name in self.names(folder) if name[0] != "."]
+        self.looked += len(self.within[folder]) + 1
+        names = self.within[folder] if self.looked <= LOOKED_MAX else []
+        return [posixpath.join(folder, name) for name in fnmatch.filter(names, pattern)]
 
     def _tables(self, folder: str) -> dict[str, list[tuple[str, Entry]]]:
         """Return the commands that files in a folder name, and which file does."""
@@ -675,7 +666,7 @@ class _Walk:
                 if not folder:
                     return
                 folder = posixpath.dirname(folder)
-            files = list(_packages(folder, self.kind))
+            files = list(packages_around(folder, self.kind))
             files += self._in([folder], name) if name else []
         else:
             # Any of them may come first, which depends on how and when it is added.
@@ -733,7 +724,7 @@ class _Walk:
                     return None
                 path = posixpath.join(place, path[len(begin) + 1 :]) if path != begin else place
                 break
-        return _plain(posixpath.normpath(path))
+        return plain(posixpath.normpath(path))
 
     def is_there(self, path: str) -> bool:
         """Say whether a path is that of a file of the project."""
@@ -759,23 +750,3 @@ def _code_of(task: Task) -> Code:
     if task.shell is None:
         return read_shell(task.command, known)
     return read_words((*task.shell, task.command), known)
-
-
-def _plain(path: str) -> str | None:
-    """Return a path in its shortest form, "" for the root; None for one outside."""
-    if path.startswith(("/", "../")) or path == ".." or "\0" in path:
-        return None
-    return "" if path == "." else path
-
-
-def _packages(folder: str, kind: Kind) -> Iterator[str]:
-    """Yield the `__init__.py` of a package and of those around it."""
-    # A store can hold any path; above "/" is "/" again.
-    while folder.strip("/") and _is_file(init := posixpath.join(folder, "__init__.py"), kind):
-        yield init
-        folder = posixpath.dirname(folder)
-
-
-def _is_file(path: str, kind: Kind) -> bool:
-    # A link that leads out counts: the import would follow it, so taking it must complain.
-    return kind(path) in ("file", "outside")

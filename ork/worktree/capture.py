@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork.alike import alike
+from ork.code.tables import PACKAGED_BY, compiled_among, find_module
 from ork.code.use import Code, Unreadable, Use
 from ork.definition.reach import (
-    PACKAGED_BY,
     Open,
     Trail,
-    compiled_among,
-    find_module,
     python_path,
     read_code,
     trails,
@@ -183,7 +181,7 @@ class _Capture:
         self.written = {path for trail in found.values() for path in trail.writes}
         self.texts = {"": Problems(self.file, self.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
-        once: set[str] = set()
+        once: set[tuple[bool, str]] = set()
         left: list[tuple[tuple[str, ...], Open]]
         left = [(("tasks", name), one) for name, trail in found.items() for one in trail.open]
         # What hooks execute is not captured, but missed all the same.
@@ -211,9 +209,9 @@ class _Capture:
                 continue
             is_told, message, hint = self._said(one)
             if one.beside or one.use.role == "loaded":
-                if message in once:  # as of hundreds of tasks that start one program
+                if (is_told, message) in once:  # as of hundreds of tasks that start one program
                     continue
-                once.add(message)
+                once.add((is_told, message))
             problem = self._problem(at, one.by, one.use.text, message, hint, one.use)
             told[is_told][problem] = None
         return tuple(told[True]), tuple(told[False])
@@ -226,12 +224,10 @@ class _Capture:
             what = f"{one.target} is made of" if one.target else f"{by} may execute"
             if one.beside in self.files:
                 return False, f"{what} {one.beside}", ""
-            hint = f"`include: [{one.beside}]` if it is code, `exclude: [{one.beside}]` if not"
-            return (
-                one.beside not in self.written,
-                f"{what} {one.beside}, which is not captured",
-                hint,
-            )
+            which = one.among or one.beside
+            hint = f"`include: [{which}]` if it is code, `exclude: [{which}]` if not"
+            message = f"{what} {which}, which is not captured"
+            return one.beside not in self.written, message, hint
         if one.absolute and isinstance(self.root, Root):
             below = self.root.below(one.absolute)
             message = f"an old version would take {below} as it is then, for its absolute path"

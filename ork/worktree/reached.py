@@ -27,7 +27,7 @@ def reached(
 
     `exclude` are the patterns of what is data to its workflow.
     """
-    from ork.definition.reach import MACHINE_CODE, reach
+    from ork.definition.reach import reach
 
     files = dict(captured)
     folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
@@ -38,10 +38,13 @@ def reached(
     def read(path: str) -> bytes | None:
         return store.blob(files[path].blob) if path in files else None
 
-    machine_code = [path.rpartition("/") for path in files if path.endswith(MACHINE_CODE)]
+    within: dict[str, list[str]] = {}
+    for path in (*files, *folders):
+        above, _, name = path.rpartition("/")
+        within.setdefault(above, []).append(name)
 
     def names(folder: str) -> list[str]:
-        return [name for above, _, name in machine_code if above == folder]
+        return within.get(folder, [])
 
     return reach(tasks, read=read, kind=excluding(kind, exclude), names=names)
 

@@ -174,3 +174,5 @@ def test_a_file_that_code_has_the_name_of_counts_as_executed(monkeypatch):
     task = Task(executor="python", file="sql.py")
     found = reach({"a": task}, read=read, kind=kind)["a"]
     assert found == Reach(files=frozenset(("sql.py", "run.sh")), complete=True)
+    monkeypatch.setitem(FILES, "sql.py", "load(f'r{name}.sh')")
+    assert reach({"a": task}, read=read, kind=kind, names=lambda _: FILES)["a"] == found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ork.definition import reach
 from tests.worktree.test_capture import captured, paths, problem, root, take, write
 
 __all__ = ["root"]  # a fixture
@@ -267,6 +268,37 @@ def test_a_file_that_python_may_execute_by_its_name_is_warned_of(root: Path) -> 
         assert told(root, command("python s/t.py"), head=head) == []
     assert told(root, command("python s/t.py; sh s/y.sh; sqlite3 a.db < x.sql")) == []
     assert told(root, command("python s/t.py"), command("ls > x.sql; ls > s/y.sh")) == []
+
+
+def test_files_that_python_means_by_a_pattern_are_warned_of_as_one(root: Path) -> None:
+    for path in ("sql/a.sql", "sql/b.sql", "sql/.c.sql", "sql/d.csv", "more/e/f/g.sql", "h.sql"):
+        write(root, path)
+    write(root, "t.py", "open(f'sql/{x}.sql')\nPath('more').rglob('*.sql')")
+    found = captured(root, command("python t.py")).unknown
+    assert [(one.line, one.message, one.hint) for one in found] == [
+        (
+            line,
+            f"t.py may execute {which}, which is not captured",
+            f"`include: [{which}]` if it is code, `exclude: [{which}]` if not",
+        )
+        for line, which in ((1, "sql/*.sql"), (2, "more/**/*.sql"))
+    ]
+    for key in ("include", "exclude"):
+        head = f"{key}: ['sql/*.sql', 'more/**/*.sql']\n"
+        assert told(root, command("python t.py"), head=head) == []
+    (left,) = told(root, command("python t.py"), head="include: [sql/a.sql, 'more/**']\n")
+    assert left == "t.py may execute sql/*.sql, which is not captured"
+
+
+def test_a_pattern_comes_to_an_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, "a/b/c/d/e/x.sql")
+    write(root, "t.py", f"glob.glob('a/{'**/' * 500}*{'a*' * 500}.sql')")
+    assert told(root, command("python t.py")) == []
+    write(root, "t.py", f"glob.glob('a/{'**/' * 9}*.sql')")
+    assert len(told(root, command("python t.py"))) == 1
+    monkeypatch.setattr(reach, "LOOKED_MAX", 3)
+    found = captured(root, command("python t.py"))
+    assert (found.unknown, len(found.silent)) == ((), 1)
 
 
 @pytest.mark.parametrize(
