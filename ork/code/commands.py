@@ -46,6 +46,7 @@ _STARTED = re.compile(
     r"--(?:to-command|use-compress-program|checkpoint-action=exec)=|alias\.[\w.-]+=!"
 )
 _STARTED_NEXT = frozenset(("--to-command", "--use-compress-program", "-I"))
+_SPLIT = re.compile("-[iv0]*S|--split-string=?")  # the option of env that has a whole command
 # What code in other languages has that loads a file.
 _LOADING = (
     r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
@@ -418,6 +419,10 @@ class Commands(ABC):
                 self.output(words[0], word.printed, "script", **about)
                 self.say("unclear", word.start, text=word.text)
             else:
+                if spec.language == "just" and self.folders == kept:  # it goes where the file lies
+                    about["folders"] = frozenset(
+                        above(joined(f, v)) for f in kept for v in word.values
+                    )
                 self.file("script", word, **about)
         if not found:
             self.fed(spec, words, command, about)
@@ -698,10 +703,12 @@ def _after_prefix(base: str, words: list[Word], command: Command) -> tuple[list[
         name, equals, _ = word.text.partition("=")
         if base == "command" and word.text in ("-v", "-V"):
             return [], entered
-        if base == "env" and word.text in ("-S", "--split-string"):
-            line = words[at + 1 : at + 2]
+        if base == "env" and (found := _SPLIT.match(word.text)):
+            glued = word.after(found.end())
+            at += not glued.text
+            line = [glued] if glued.text else words[at : at + 1]
             parts = [part for one in line for part in one._replace(is_split=True).split()]
-            return parts + words[at + 2 :], entered
+            return parts + words[at + 1 :], entered
         if base == "flock" and word.text in ("-c", "--command"):
             return [_named("sh", word), *words[at:]], entered
         if spec.scripts and not after and word.text in ("-m", "--module", "-s", "--script"):

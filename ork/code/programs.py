@@ -27,7 +27,7 @@ class Interpreter(NamedTuple):
     folder: str = ""  # its options that name the folder where it starts
     positional: bool = True  # the first argument that is no option is the script
     defaults: tuple[str, ...] = ()  # the scripts that it takes when none is named
-    after: str = ""  # an argument that may come before the script, as `run` in `deno run`
+    after: str = ""  # arguments one of which may come first, as `run` in `deno run`
     text: bool = False  # the first argument that is no option is code, unless an option has some
     ends: str = ""  # how its scripts end: where one does, words before it belong to options
     reads: int = -1  # what it reads is a script, unless it has more words than these or a text
@@ -86,7 +86,7 @@ _AWK = Interpreter(
     text=True,
 )
 _JS = Interpreter(
-    "js", files="-r --require --import --loader", code="-e -p --eval --print", after="run"
+    "js", files="-r --require --import --loader", code="-e -p --eval --print", after="run task"
 )
 _MAKE = Interpreter(
     "make",
@@ -133,7 +133,9 @@ INTERPRETERS: dict[str, Interpreter] = {
     "php": Interpreter("php", files="-f --file", code="-r", words="-d -c"),
     "lua": Interpreter("lua", code="-e", words="-l"),
     "luajit": Interpreter("lua", code="-e", words="-l"),
-    "julia": Interpreter("julia", code="-e -E --eval", words="-p -t -L -J --threads"),
+    "julia": Interpreter(
+        "julia", variable="JULIA_LOAD_PATH", code="-e -E --eval", words="-p -t -L -J --threads"
+    ),
     "sed": Interpreter("closed", files="-f --file", code="-e", words="-l", positional=False),
     **dict.fromkeys(
         ("jq", "gojq", "jaq"), Interpreter("closed", files="-f --from-file", positional=False)
@@ -198,6 +200,7 @@ INTERPRETERS: dict[str, Interpreter] = {
 _LANGUAGES = "awk gnuplot js julia just lua make perl php r ruby sql tcl"
 LANGUAGES = frozenset(_LANGUAGES.split())
 WHOLE = frozenset(("awk", "gnuplot", "just", "make", "sql"))
+_ANYWHERE = frozenset(("closed", "make", "sql"))  # whose programs take options after all words
 _JS_ENDS = ("js", "mjs", "cjs", "ts", "tsx", "json")
 NODE_ENDS = tuple(f"{index}.{end}" for index in ("", "/index") for end in _JS_ENDS)
 _PLAIN = Prefix()
@@ -242,7 +245,9 @@ PREFIXES: dict[str, Prefix] = {
     "sudo": Prefix("-u -g -C -h -p -r -t -D", folder="-D --chdir"),
     "strace": Prefix("-o -e -p -s"),
     "uv": Prefix(
-        "--with --python -p --env-file --extra --group --directory",
+        "--with --with-requirements --with-editable --python -p --env-file --extra --no-extra"
+        " --group --no-group --only-group --package --project --config-file --cache-dir --index"
+        " --default-index --index-url -i --extra-index-url --find-links -f --directory",
         after="run",
         folder="--directory",
         scripts=True,
@@ -308,13 +313,16 @@ RUNNERS = frozenset(f"{_RUNNERS} scalene kernprof viztracer debugpy runpy".split
 _LOADERS = "airflow alembic ansible-playbook ant arq behave bazel bokeh buck celery ctest dagster"
 _LOADERS += " daphne dbt django-admin doctest doit dramatiq dvc fab flask gradle granian gunicorn"
 _LOADERS += " hypercorn inv invoke jupyter kedro lein locust luigi meson meltano mlflow mvn"
+_LOADERS += " flyway gradlew great_expectations gx liquibase matlab mvnw sqitch"
 _LOADERS += " nextflow ninja nox pants prefect pulumi pytest rake robot run-parts sbt scons scrapy"
 _LOADERS += " serverless snakemake sqlmesh terraform tofu tox unittest uvicorn waf waitress-serve"
-_BUILT = frozenset(["build", "buildx", "compose"])
+_BUILT = frozenset(["build", "buildx", "compose", "stack"])
+_MADE = frozenset(["run", "build", "test", "script"])
 LOADERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(_LOADERS.split(), frozenset()),
     **dict.fromkeys(("docker", "podman"), _BUILT),
-    **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), frozenset(["run", "build", "test"])),
+    "kubectl": frozenset(["apply", "replace"]),
+    **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), _MADE),
     **dict.fromkeys(("task", "docker-compose", "podman-compose", "zipapp"), frozenset()),
 }
 # Programs that execute nothing of what they are given.
@@ -416,9 +424,11 @@ def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argume
                 if found in ("code", "module") and spec.positional:
                     return
                 at = index
-        elif word and word == spec.after and not skipped:
+        elif word and word in spec.after.split() and not skipped:
             skipped = True
-        elif not (has_script and word and not word.endswith(spec.ends)):
+        elif word == "--" or not (
+            spec.language in _ANYWHERE or (has_script and word and not word.endswith(spec.ends))
+        ):
             at += word == "--"
             break
         at += 1

@@ -134,15 +134,22 @@ _LANGUAGES: dict[str, _Language] = {
     ),
     "julia": _Language(
         "#",
-        (_Form(rf"(?<![\w.])include\s*\(\s*{_LITERAL}", HERE),),
+        (
+            _Form(rf"(?<![\w.])include\s*\(\s*{_LITERAL}", HERE),
+            _Form(r"^[ \t]*(?:using|import)\s+(?P<path>\w+)", INC, (".jl",)),
+            _Form(r"^[ \t]*(?:using|import)\s+(?P<path>\w+)", f"{WORK}/src", (".jl",)),
+        ),
         folder=r"\bjoinpath\s*\(\s*@__DIR__\s*,",
+        search=rf"\bpush(?:first)?!\s*\(\s*LOAD_PATH\s*,\s*{_LITERAL}",
         computed=r"(?<![\w.])include\s*\(\s*[\w@\0]",
         start=rf"\brun\s*\(\s*{_LITERAL}",
     ),
     "sql": _Language(
         "--",
         (
-            _Form(rf"(?:(?:\\(?:i|include|\.)|^[ \t]*(?:\.rea\w*|source))[ \t]+|^[ \t]*@){_WORD}"),
+            _Form(
+                rf"(?:(?:\\(?:i|include|\.)|^[ \t]*(?:\.rea\w*|!?source))[ \t]+|^[ \t]*@){_WORD}"
+            ),
             _Form(rf"(?:\\(?:ir|include_relative)[ \t]+|^[ \t]*@@){_WORD}", HERE),
         ),
         start=r"(?:\\!|^[ \t]*(?:\.sh(?:ell?)?|\.sy\w*|system|pager)[ \t])[ \t]*(?P<path>[^\n]+)",

@@ -32,6 +32,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "setup.cfg": (),
     "setup.py": (),
     "package.json": ("scripts",),
+    "deno.json": ("tasks",),
     "Pipfile": ("scripts",),
     "pixi.toml": ("tasks",),
 }

@@ -57,6 +57,7 @@ _ARCHIVE, _ARCHIVE_WITHIN = b"PK\3\4", 128  # begins one, perhaps after a line w
 _TABLE = "table"  # the language of a file of which one entry is executed
 _OUTSIDE = "outside"  # the role of what lies there, and may be made of files of the project
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
+_ENDS = {"js": NODE_ENDS, "ruby": (".rb",)}  # how scripts end that are named without it
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what tells one of Python, and one of conda
 
 _known: dict[tuple[Oid, str], Code | Unreadable] = {}
@@ -492,10 +493,13 @@ class _Walk:
                 named = (main + end for end in ("", *NODE_ENDS))
                 place = next(filter(self.is_there, named), place)
                 kind = self.kind(place)
-        if kind != "file" and use.language == "js" and use.role == "script":
-            ended = ((place + end).lstrip("/") for end in NODE_ENDS)
+        if kind != "file" and use.role == "script" and use.language in _ENDS:
+            ended = ((place + end).lstrip("/") for end in _ENDS[use.language])
             place = next(filter(self.is_there, ended), place)
             kind = self.kind(place)
+            if kind != "file" and (meant := [*self._command(use, node)]):
+                yield from meant  # as in `bun run load`
+                return
         if kind == "folder" and use.language == "python":
             place = posixpath.join(place, "__main__.py")
             kind = self.kind(place)

@@ -99,6 +99,10 @@ def executed(code: Code) -> list[str]:
             ["script x.py", "program a", "program b"],
         ),
         (
+            "env -iS 'python x.py' y; env --split-string='python y.py'; uv --project d run z.py",
+            ["script x.py", "script y.py", "script z.py"],
+        ),
+        (
             "mpirun -n 4 python x.py; srun --mem 4G -n 2 ./y; taskset -c 0 sh z.sh",
             ["script x.py", "program y", "script z.sh"],
         ),
@@ -172,7 +176,12 @@ def executed(code: Code) -> list[str]:
             "node a.js; deno run a.ts; ruby -w a.rb; php a.php; julia -t 4 a.jl",
             [f"script a.{x}" for x in ("js", "ts", "rb", "php", "jl")],
         ),
-        ("make -f x.mk all", ["script x.mk"]),
+        ("make -f x.mk all; make all -f y.mk", ["script x.mk", "script y.mk"]),
+        (
+            'psql "$URL" -v a=1 -f q.sql; duckdb a.db -f r.sql; jq . -f x.jq a.json',
+            ["script q.sql", "script r.sql", "script x.jq"],
+        ),
+        ("Rscript x.R -e no; awk x -f no.csv; perl s.pl -e no", ["script x.R", "script s.pl"]),
         (
             "psql db me < q.sql; sqlite3 a.db < r.sql; cat s.sql | mysql -u me db; duckdb -f t.sql",
             [f"script {x}.sql" for x in "qrst"],

@@ -98,13 +98,49 @@ def test_packages_are_found_where_the_project_says_that_they_lie(root: Path) -> 
 
 
 def test_what_an_interpreter_is_told_to_load_is_found_as_the_language_finds_it(root: Path) -> None:
-    for path in ("lib/a.rb", "x.rb", "y.js", "x.js"):
+    for path in ("lib/a.rb", "x.rb", "y.js", "x.js", "b.rb"):
         write(root, path)
+    assert paths(root, command("ruby -r./b x.rb")) == ["b.rb", "x.rb"]
     ruby, node = command("ruby -Ilib -rjson -ra x.rb"), command("node -r dotenv/config x.js")
     assert paths(root, ruby) == ["lib/a.rb", "x.rb"]
     assert paths(root, node) == ["x.js"]
     assert told(root, ruby, node) == []
     assert paths(root, f"{node}, env: {{NODE_OPTIONS: --require ./y.js}}") == ["x.js", "y.js"]
+
+
+def test_a_recipe_of_just_starts_where_its_file_lies(root: Path) -> None:
+    write(root, "sub/justfile", "load:\n  sh x.sh\n")
+    write(root, "sub/x.sh")
+    write(root, "x.sh")
+    found = ["sub/justfile", "sub/x.sh"]
+    assert paths(root, command("just -f sub/justfile load")) == found
+    assert paths(root, command("just -f sub/justfile -d . load")) == ["sub/justfile", "x.sh"]
+
+
+@pytest.mark.parametrize(
+    ("line", "table", "start"),
+    [
+        ("bun run load --day 1", "package.json", "scripts"),
+        ("node --run load", "package.json", "scripts"),
+        ("deno task load", "deno.json", "tasks"),
+    ],
+)
+def test_node_and_its_like_take_a_name_of_a_table(
+    root: Path, line: str, table: str, start: str
+) -> None:
+    write(root, table, json.dumps({start: {"load": "node x.js"}}))
+    write(root, "x.js")
+    assert paths(root, command(line)) == sorted([table, "x.js"])
+    assert told(root, command(line)) == []
+
+
+def test_julia_finds_modules_where_it_is_told_and_in_its_project(root: Path) -> None:
+    write(root, "x.jl", 'push!(LOAD_PATH, "lib")\nusing A, B\nimport Me: go\nusing Dates\n')
+    for path in ("lib/A.jl", "more/A.jl", "src/Me.jl", "src/No.jl"):
+        write(root, path)
+    assert paths(root, command("julia --project x.jl")) == ["lib/A.jl", "src/Me.jl", "x.jl"]
+    line = "JULIA_LOAD_PATH=more: julia x.jl"
+    assert paths(root, command(line)) == ["lib/A.jl", "more/A.jl", "src/Me.jl", "x.jl"]
 
 
 def test_npm_executes_what_stands_before_and_after_a_script(root: Path) -> None:
@@ -224,7 +260,9 @@ def test_code_that_a_program_finds_by_its_own_rules_is_warned_of(root: Path) -> 
     for line in ("docker-compose up", "python -m zipapp tests"):
         assert told(root, command(line)) == [loads + line.replace("python -m ", "").split()[0]]
     assert told(root, DOCKER) == [f"{loads}docker"]
-    assert told(root, command("docker run x; npm ci; go version")) == []
+    for line in ("kubectl apply -f job.yaml", "./gradlew run", "docker stack deploy -c x.yml x"):
+        assert f"{loads}{line.split()[0]}" in told(root, command(line))
+    assert told(root, command("docker run x; npm ci; go version; kubectl logs -f x")) == []
 
 
 def test_of_one_program_it_is_said_once_however_many_tasks_start_it(root: Path) -> None:
