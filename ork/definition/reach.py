@@ -23,10 +23,11 @@ from ork.code.tables import (
     compiled_among,
     find_module,
     main_of,
-    package_folders,
     packages_around,
     read_table,
 )
+from ork.code.tables import PACKAGED_BY as PACKAGED_BY
+from ork.code.tables import package_folders as package_folders
 from ork.code.use import (
     HERE,
     INC,

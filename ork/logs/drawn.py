@@ -14,6 +14,7 @@ BARS_MAX = 64  # below each other, that may yet be drawn over
 _BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
 _ERASES_REST = re.compile(r"\x1b\[0?K")  # to the right of the cursor, where nothing is yet
 _START = re.compile(r"\r|\x1b\[2K")  # what follows is drawn over the whole line
+_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 _UP = re.compile(rb"\x1b\[(\d{0,2})A")
 
 
@@ -23,6 +24,11 @@ def last_part(line: str) -> str:
         line = _ERASES_REST.sub("", line)
     parts = _START.split(line)
     return next((part for part in reversed(parts) if not _BLANK.fullmatch(part)), "")
+
+
+def undrawn(line: str) -> str:
+    """Return a line without colours, links and other sequences for terminals (ECMA-48)."""
+    return "".join(filter(str.isprintable, _SEQUENCES.sub("", line))).strip()
 
 
 def last_states(pieces: Iterable[bytes]) -> Iterator[bytes]:

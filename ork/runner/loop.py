@@ -28,6 +28,7 @@ from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
+from ork.logs.drawn import undrawn
 from ork.logs.reading import last_line
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -444,7 +445,7 @@ class Loop:
                     error += ": has it printed a line `ORK_OUTPUT:{...}`?"
         place, touched, log = self.workplace.leave(name, number, outcome)
         if log and re.fullmatch(r"exited with code \d.*", error or ""):  # which alone tells not why
-            said = "".join(filter(str.isprintable, last_line(self.store, log))).strip()
+            said = undrawn(last_line(self.store, log))
             error = f"{error}: {said[:SAID_MAX]}" if said else error
         attempt = Attempt(
             number=number,

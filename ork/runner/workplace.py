@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ork.backends.address import public
-from ork.code.tables import PACKAGED_BY, package_folders
 from ork.definition.bindings import given_by_ork
+from ork.definition.reach import PACKAGED_BY, package_folders
 from ork.errors import OrkError, StoreError
 from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ork.alike import meant_or_known
-from ork.code.tables import PACKAGED_BY
 from ork.definition.bindings import given_by_ork, refs_of, split_param, split_ref
 from ork.definition.fields import is_variable
+from ork.definition.reach import PACKAGED_BY
 from ork.definition.types import convert
 from ork.errors import NotFound, OrkError, UsageError
 from ork.history.details import RunDetails

@@ -87,6 +87,7 @@ def test_one_is_archived_and_taken_out_again(flows, golden):
 
 def test_a_run_of_an_archived_one_says_so(flows):
     flows("archive", "by_hand")
+    (flows.folder / "by_hand").mkdir()  # a folder of its name does not hide it
     note = "note: by_hand is archived: `ork runs by_hand` lists its runs, `ork archive --undo"
     for words in ("run by_hand", "run -q by_hand", "run -q by_hand.yaml", "run --queue by_hand"):
         done = flows(*words.split())

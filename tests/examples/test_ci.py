@@ -49,14 +49,15 @@ def tell(repo):
 def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
     ork, _, environ = repo
     job = YAML(typ="safe").load((ROOT / "examples/ci/gitlab.yml").read_text())["workflows"]
-    _, *checks, _, _ = job["script"]
-    words = ["bash", "-e", "-o", "pipefail", "-c", "\n".join(checks)]
+    _, *steps = job["script"]
+    script = "\n".join(steps).replace("examples/ci/diff.sh", str(SCRIPT))
+    words = ["bash", "-e", "-o", "pipefail", "-c", script]
 
-    def run():
+    def run(files="*.yaml"):
         done = subprocess.run(
             words,
             cwd=ork.folder,
-            env={**environ, "ORK_FILES": "*.yaml"},
+            env={**environ, "ORK_FILES": files, "CI_MERGE_REQUEST_DIFF_BASE_SHA": "main"},
             capture_output=True,
             text=True,
         )
@@ -69,6 +70,9 @@ def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
     done, report = run()
     assert done.returncode != 0 and "etl.yaml:2:26: executor must be" in done.stdout
     assert [one["location"]["path"] for one in report] == ["etl.yaml"]
+    assert "### `etl.yaml` is not valid" in (ork.folder / "ork.md").read_text()
+    done, _ = run("no/*.yaml")
+    assert (done.returncode, done.stderr) == (1, "no file is called no/*.yaml\n")
 
 
 GH = """#!/bin/sh
@@ -81,6 +85,26 @@ case "$*" in
     *) if [ -e "$COMMENT" ]; then echo 7; fi ;;
 esac
 """
+
+
+@pytest.mark.slow
+def test_a_pull_request_is_checked_and_told_of_what_is_wrong(repo, tmp_path):
+    ork, _, environ = repo
+    action = YAML(typ="safe").load((ROOT / "examples/ci/github/action.yml").read_text())
+    *_, check, comment = action["runs"]["steps"]
+    words = ["bash", "-e", "-o", "pipefail", "-c", check["run"]]
+
+    def run(files="*.yaml"):
+        env = {**environ, "FILES": files, "RUNNER_TEMP": str(tmp_path)}
+        done = subprocess.run(words, cwd=ork.folder, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    assert run()[0] == 0
+    assert run("no/*.yaml") == (1, "::error::no file is called no/*.yaml\n")
+    ork.write("etl.yaml", WORKFLOW.format("etl").replace("process", "proces"))
+    code, told = run()
+    assert code != 0 and told.startswith("::error file=etl.yaml,line=2,")
+    assert comment["if"] == "success() || failure()"
 
 
 @pytest.mark.slow

@@ -287,7 +287,8 @@ def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> 
 
 LAST_LINES = {
     "what it said": ("echo one; echo $TOKEN two >&2; echo", "exited with code 3: *** two"),
-    "a colour": (r"printf '\033[31mred'", "exited with code 3: [31mred"),
+    "a colour": (r"printf '\033[1;31mred\033[0m: no'", "exited with code 3: red: no"),
+    "a link": (r"printf '\033]8;;x:y\033\\here\033]8;;\007'", "exited with code 3: here"),
     "a bar": (r"printf '10%%\r90%%'", "exited with code 3: 90%"),
     "an answer": ("echo why; echo 'ORK_OUTPUT:{}'", "exited with code 3: why"),
     "long": ("printf '%0500d' 0", "exited with code 3: " + "0" * 200),

@@ -999,7 +999,7 @@ FAULTS = (
     Fault(
         "a file is restored wherever its path leads",
         "ork/worktree/destination.py",
-        "if not is_path(text):",
+        "if not is_path(path):",
         "if False:",
         ("worktree/test_restore.py::test_no_path_of_the_store_leads_anywhere_else",),
     ),

@@ -23,7 +23,7 @@ from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.store.contents import find_run
-from ork.store.resolve import archived, head, only_workflow, resolve, workflows
+from ork.store.resolve import all_heads, archived, head, only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
 from ork.store.runs import all_going_on, going_on
 from ork.store.store import Stamp, Store
@@ -347,7 +347,7 @@ def _only_one(session: Session) -> str:
 
 def _file_in(session: Session, what: str) -> str:
     """Return the only workflow file of a folder that is named; what is none stays as it is."""
-    if not os.path.isdir(what) or (session.has_store() and what in workflows(session.store)):
+    if not os.path.isdir(what) or (session.has_store() and what in all_heads(session.store)[0]):
         return what
     found = files_in(Path(what))
     if not found and not any(workflow_files(Path(what))):
