@@ -65,7 +65,7 @@ def test_it_reads_the_facts_of_a_run_that_is_recorded(flow):
     ("command", "why"),
     [
         ("echo one; echo $TOKEN two >&2; echo; exit 3", "load: exited with code 3: *** two"),
-        ('printf "\\033[31mred"; exit 3', "load: exited with code 3: [31mred"),
+        ('printf "\\033[31mred"; exit 3', "load: exited with code 3: red"),
         ("exit 3", "load: exited with code 3"),
     ],
 )
