@@ -348,6 +348,10 @@ def _revisions(asked: Asked) -> Candidates:
         runs = _runs(asked) if asked.command in OF_RUNS else _workflows(asked)
         remotes = (Candidate(name, "as fetched") for name, _ in asked.store.refs(REMOTES))
         found = (one for some in (runs, labels, remotes) for one in some)
+    # Of the workflow that stands before it on the line, as for a rollback.
+    if (workflow := asked.params.get("workflow") or "@") != "@":
+        name = re.compile(rf"(?:.*/)?{re.escape(workflow)}(?![^@#:])")
+        found = (one for one in found if name.match(one.word))
     return (one._replace(word=start + dots + one.word) for one in found)
 
 

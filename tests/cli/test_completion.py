@@ -152,6 +152,15 @@ def test_parameters_of_a_file_that_is_not_deployed(ork):
     assert said == "day=\trequired\nsize=\telse 3\n"
 
 
+def test_a_rollback_is_offered_versions_of_its_workflow_alone(ready):
+    ready("tag", "new@v1", ready("deploy", str(ready.write("new.yaml", FLOW))).out.split()[0])
+    assert words(ready, "ork log ") == ["etl", "new", "etl@v1", "new@v1"]
+    assert words(ready, "ork rollback ") == ["etl", "new"]
+    assert words(ready, "ork rollback etl ") == ["etl", "etl@v1"]
+    assert words(ready, "ork rollback etl etl#") == ["etl#1"]
+    assert words(ready, "ork rollback new ") == ["new", "new@v1"]
+
+
 def test_who_cancels_is_offered_what_goes_on(ready):
     look = "ork completion fish --line 'ork cancel '"
     ready.write(
