@@ -98,6 +98,12 @@ class Refused(Value, frozen=True, kw_only=True):
     workflow: str
     heads: tuple[Elsewhere, ...] = ()
     runs: tuple[str, ...] = ()  # etl#4
+    older: tuple[str, ...] = ()  # of these, the ones before a run that both sides have
+
+    @property
+    def newer(self) -> tuple[str, ...]:
+        """The runs that stay since the two sides last had one in common: the others are known."""
+        return tuple(run for run in self.runs if run not in self.older)
 
 
 class Transferred(Value, frozen=True, kw_only=True):
@@ -181,7 +187,7 @@ class _Transfer:
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._removed: set[str] | None = None
-        self._clashes: dict[str, dict[str, None]] = {}  # workflow -> names of runs, in order
+        self._clashes: dict[str, dict[str, bool]] = {}  # workflow -> run -> whether it is older
         self._told: dict[str, list[str]] = {
             word: [] for word in ("going_on", "removed", "missing_logs")
         }
@@ -282,12 +288,14 @@ class _Transfer:
             if name not in self._with_new_runs:
                 continue
             first = self._first[name] = self._first_run(name)
+            common = None
             for _, pin, other in self._differing(f"numbers/{name}/"):
                 if other is None:
                     continue
                 run = self._run(pin)
                 if run.id >= first and run.id not in active:
-                    self._clash(name, run)
+                    common = self._newest_of_both(name) if common is None else common
+                    self._clash(name, run, is_older=run.number < common)
             self._runs[name] = 0
             for run_id, new, old in self._differing(f"runs/{name}/"):
                 if run_id < first or run_id in self._staying:
@@ -302,10 +310,24 @@ class _Transfer:
                 else:
                     self._runs[name] += 1
 
-    def _clash(self, name: str, run: Run) -> None:
+    def _clash(self, name: str, run: Run, *, is_older: bool = False) -> None:
         """Let a run stay, since the target has another one of its name, or another end of it."""
         self._staying.add(run.id)
-        self._clashes.setdefault(name, {})[f"{name}#{run.number}"] = None
+        self._clashes.setdefault(name, {})[f"{name}#{run.number}"] = is_older
+
+    def _newest_of_both(self, name: str) -> int:
+        """Return the number of the newest run that both sides have; 0 if there is none."""
+        own, its = (
+            side.store.refs(f"numbers/{name}/", newest_first=True)
+            for side in (self._from, self._to)
+        )
+        other = next(its, None)
+        for number, pin in own:
+            while other is not None and other[0] > number:
+                other = next(its, None)
+            if other == (number, pin):
+                return int(number)
+        return 0
 
     def _first_run(self, name: str) -> str:
         """Return the id of the oldest run of a workflow that is to move."""
@@ -516,6 +538,7 @@ class _Transfer:
                     workflow=name,
                     heads=tuple(self._heads.elsewhere.get(name, ())),
                     runs=tuple(self._clashes.get(name, ())),
+                    older=tuple(run for run, old in self._clashes.get(name, {}).items() if old),
                 )
                 for name in self._names
                 if name in self._heads.elsewhere or name in self._clashes

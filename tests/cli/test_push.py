@@ -143,12 +143,23 @@ def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):
     assert ran("push", "--runs", "none").code == 0
     assert ran("-C", team, "run", "etl").code == 1
     os.chdir(ran.folder)
+    dry, told = ran("push", "--dry-run"), ran("push")
+    assert told.code == 0, "it will stay for ever, and nothing can be done about it"
+    assert dry.out == told.out and told.err in dry.err
+    golden("push/push-clash.txt", (told.out + told.err).replace(str(tmp_path), "TOP"))
     for command in ("push", "pull"):
-        told = ran(command)
-        assert told.code == 0, "it will stay for ever, and nothing can be done about it"
-        golden(f"push/{command}-clash.txt", (told.out + told.err).replace(str(tmp_path), "TOP"))
-    assert f"; `ork -C {team} show etl#1` shows" in ran("-C", "tasks/..", "pull").err
+        again = ran(command)
+        assert (again.code, again.out, again.err) == (0, "nothing new\n", ""), "it is known"
+    (one,) = json.loads(ran("pull", "--json").out)["data"]["refused"]
+    assert (one["runs"], one["older"]) == (["etl#1"], ["etl#1"])
+    assert ran("run", "etl").code == ran("-C", team, "run", "etl").code == 1
     os.chdir(ran.folder)
+    for _ in range(2):  # as long as there is no newer one on both sides
+        told = ran("-C", "tasks/..", "pull")
+        os.chdir(ran.folder)
+        assert told.out == "nothing was moved\n"
+        assert "note: 1 run stayed (etl#3)" in told.err
+        assert f"; `ork -C {team} show etl#3` shows" in told.err
     assert ran("push", "--runs", "1").code == 0
 
 

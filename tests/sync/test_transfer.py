@@ -218,7 +218,8 @@ def test_another_run_of_a_number_keeps_it_and_stops_no_other(places, direction):
     said = move(places.store, other, direction, dry_run=True)
     done = move(places.store, other, direction, force=True)
     assert said.refused == done.refused and said.workflows == done.workflows
-    assert [(one.heads, one.runs) for one in done.refused] == [((), ("etl#1",))]
+    (clash,) = done.refused
+    assert (clash.heads, clash.runs, clash.older, clash.newer) == ((), ("etl#1",), (), ("etl#1",))
     assert run_of_number(other, "etl", 1)[1] == mine
     assert run_of_number(other, "etl", 2) == run_of_number(places.store, "etl", 2)
     assert heads(other, "workflows/") == heads(places.store, "workflows/")
@@ -226,7 +227,9 @@ def test_another_run_of_a_number_keeps_it_and_stops_no_other(places, direction):
     assert is_whole(other)
     before = contents(other)
     again = move(places.store, other, direction)
-    assert (again.refused, again.workflows, again.objects) == (done.refused, (), 0)
+    (older,) = again.refused
+    assert (older.runs, older.older, older.newer) == (("etl#1",), ("etl#1",), ()), "2 is of both"
+    assert (again.workflows, again.objects) == ((), 0)
     assert contents(other) == before
     assert not move(places.store, other, direction, runs=1).refused
 

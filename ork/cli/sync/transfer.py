@@ -209,7 +209,8 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
-        yield ["nothing was moved" if done.refused else "nothing new"]
+        stayed = any(one.heads or one.newer for one in done.refused)
+        yield ["nothing was moved" if stayed else "nothing new"]
 
 
 def ends_of(one: "Moved") -> Line:
@@ -284,7 +285,7 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     if split := [one for one in split if one.workflow not in gone_back]:
         for told in _ways_out(split, place.remote, name, there, direction):
             yield hint_line(told)
-    if clashing := [run for one in done.refused for run in one.runs]:
+    if clashing := [run for one in done.refused for run in one.newer]:
         many = count(len(clashing), "run")
         told = f"{many} stayed ({some(clashing, NAMES_MAX)}), each side has its own by that name;"
         yield note_line(f"{told} `{there} show {clashing[0]}` shows that of {name}")
