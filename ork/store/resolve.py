@@ -337,6 +337,9 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
         refs = (number_ref(name, number) for name in (workflow, *names))
         if removed := next(filter(None, (removed_in_words(store, ref) for ref in refs)), None):
             raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
+        if not newest[0] and store.ref(f"workflows/{now}") is None:
+            why = _unknown(store, workflow)
+            raise NotFound(f"no run {workflow}#{number}: {why.message}", hint=why.hint)
         raise NotFound(f"no run {workflow}#{number}", hint=hint)
     return run_of_id(store, workflow, store.get(Run, pin).id)
 

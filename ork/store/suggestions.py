@@ -36,6 +36,8 @@ def unknown(store: Store, name: str) -> NotFound:
             why = "is not deployed any more: its first deploy was undone"
         hint = f"`ork runs {name}` lists its runs, `ork deploy FILE` deploys it"
         return NotFound(f"{name} {why}", hint=hint)
+    if error := _in_remote(store, name):
+        return error
     message = f"no workflow or object named {name!r}"
     if tagged := [one for one in store.folders("tags/") if store.ref(f"tags/{one}/{name}")]:
         tags = " or ".join(f"{workflow}@{name}" for workflow in tagged)
@@ -54,6 +56,23 @@ def unknown(store: Store, name: str) -> NotFound:
         if name.isdecimal():
             hint += f"; a run is written #{name}, the version so many back ~{name}"
     return NotFound(message, hint=hint or meant_or_known(name, names, at_most=NAMED))
+
+
+def _in_remote(store: Store, name: str) -> NotFound | None:
+    """Return the error for a workflow that a remote has, or calls so, by what was fetched."""
+    from ork.store.resolve import REMOTES, history
+
+    for place, head in store.refs(REMOTES):
+        remote, _, there = place.partition("/")
+        if there != name:
+            continue
+        before = (deploy.workflow for _, deploy in history(store, name, head))
+        if mine := next((one for one in before if store.ref(f"workflows/{one}")), None):
+            hint = f"`ork pull {remote} {name}` renames it here as well"
+            return NotFound(f"{name} is {mine} here: {remote} has renamed it", hint=hint)
+        hint = f"`ork pull {remote} {name}` brings it, {place} is what was fetched"
+        return NotFound(f"no workflow named {name!r} is here, but in {remote}", hint=hint)
+    return None
 
 
 def nothing_deployed(store: Store, before: str = "") -> NotFound:

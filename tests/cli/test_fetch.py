@@ -36,6 +36,28 @@ def remembered(store: str | Path, remote: str = "origin") -> dict[str, str]:
     return {ref.removeprefix(start): o for ref, o in refs(store).items() if ref.startswith(start)}
 
 
+def test_what_a_remote_has_renamed_is_told_by_its_new_name(ran, team):
+    assert ran("--store", team, "mv", "etl", "load").code == 0
+    unseen = ran("show", "load#1").err
+    assert unseen.startswith("error: no run load#1: no workflow or object named 'load'\n")
+    assert ran("fetch").code == 0
+    for words in (("show", "load#1"), ("log", "load"), ("runs", "load")):
+        told = ran(*words)
+        assert told.code == 3
+        assert "load is etl here: origin has renamed it\n" in told.err
+        assert "hint: `ork pull origin load` renames it here as well\n" in told.err
+    assert ran("pull", "origin", "load").code == 0
+    assert ran("show", "load#1").out == ran("show", "etl#1").out
+
+
+def test_what_only_a_remote_has_is_told(ran, team):
+    ran.write("two.yaml", TWO)
+    assert ran("--store", team, "deploy", "two.yaml").code == ran("fetch").code == 0
+    told = ran("log", "two")
+    assert told.code == 3 and "no workflow named 'two' is here, but in origin" in told.err
+    assert "`ork pull origin two` brings it, origin/two is what was fetched" in told.err
+
+
 @pytest.mark.slow
 def test_what_a_remote_has_is_seen_and_nothing_of_ours_moves(ran, team, golden):
     ran("--store", team, "rollback", "etl", "etl~1", "-m", "Theirs")
