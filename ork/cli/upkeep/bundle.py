@@ -4,6 +4,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import InvalidInput, UsageError
 from ork.objects.kinds import Deploy
 
 if TYPE_CHECKING:
@@ -149,10 +150,19 @@ def _list(session: Session, file: str, as_json: bool) -> None:
 
 
 def _contents(found: "Bundle") -> Iterator[Line]:
-    yield from _refs_lines(((ref, oid, "") for ref, oid in found.refs.items()), found.refs)
+    yield from _refs_lines((_told(found, ref, oid) for ref, oid in found.refs.items()), found.refs)
     for oid in found.needs:
         yield ["needs     ", (oid, "oid")]
     yield _size(found.size)
+
+
+def _told(found: "Bundle", ref: str, oid: "Oid") -> tuple[str, str, str]:
+    """Return a ref as `ork log` tells of its deploy, by snapshot and message, if that is there."""
+    if ref.startswith(("workflows/", "tags/")) and oid in found:
+        with suppress(InvalidInput):  # what is damaged, or was forgotten
+            deploy = found.get(Deploy, oid)
+            return ref, deploy.snapshot, deploy.message.partition("\n")[0]
+    return ref, oid, ""
 
 
 def received_lines(done: "Received", refs: Mapping[str, str], arrived: "Store") -> Iterator[Line]:
