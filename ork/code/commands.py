@@ -46,6 +46,12 @@ _STARTED = re.compile(
     r"--(?:to-command|use-compress-program|checkpoint-action=exec)=|alias\.[\w.-]+=!"
 )
 _STARTED_NEXT = frozenset(("--to-command", "--use-compress-program", "-I"))
+_CONTAINERS = frozenset(("docker", "podman", "nerdctl"))
+# A folder outside, which is none that they keep themselves, and its place inside.
+_MOUNT = re.compile(
+    r"((?:[./\0]|[^:,=]*/)[^:,=]*):(/[^:]*)"
+    r"|(?:type=)?bind,(?:source|src)=([^,]+),(?:target|destination|dst)=([^,]+)"
+)
 _SPLIT = re.compile("-[iv0]*S|--split-string=?")  # the option of env that has a whole command
 # What code in other languages has that loads a file.
 _LOADING = (
@@ -226,9 +232,12 @@ class Commands(ABC):
                     self.line(word)
         elif base not in PASSIVE:
             self.named(words[0], command)
+            kept = self.folders
+            words = self.mounted(words) if base in _CONTAINERS else words
             self.guess(words, command, depth)
             if not is_loaded and (name == base or name.startswith("/")):
                 self.given(words[0], [*words[1:], *_read_by(command)])
+            self.folders = kept
 
     def start(
         self, base: str, words: list[Word], command: Command, *, by_shell: bool, depth: int
@@ -286,6 +295,34 @@ class Commands(ABC):
             base = name.rpartition("/")[2]
             at = word._replace(text=base, values=paths)
             self.file("command", at, search=search)
+
+    def mounted(self, words: list[Word]) -> list[Word]:
+        """Return the words of a container with its paths as they are outside; enter its folder."""
+        mounts: dict[str, Values] = {}
+        for before, word in pairwise(words):
+            given = word.only if before.text in ("-v", "--volume", "--mount") else None
+            glued = re.fullmatch(r"(?:-v|--volume=|--mount=)(.+)", word.only or "")
+            if found := _MOUNT.match(given or (glued[1] if glued else "")):
+                source, target = found[1] or found[3], found[2] or found[4]
+                mounts[target.rstrip("/")] = frozenset(joined(f, source) for f in self.folders)
+
+        def outside(word: Word) -> Word:
+            path = word.only or ""
+            inner = (target for target in mounts if f"{path}/".startswith(f"{target}/"))
+            target = max(inner, key=len, default=None)
+            if target is None:
+                return word
+            values = frozenset(one and one + path[len(target) :] for one in mounts[target])
+            return word._replace(values=values, is_plain=False)
+
+        if mounts:
+            words = [words[0], *map(outside, words[1:])]
+            for before, word in pairwise(words):
+                if before.text in ("-w", "--workdir"):
+                    self.folders = frozenset(
+                        joined(f, v) for f in self.folders for v in word.values
+                    )
+        return words
 
     def loaded(self, words: list[Word]) -> bool:
         """Note, and say, whether a program loads code by rules of its own."""

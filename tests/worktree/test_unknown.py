@@ -284,6 +284,34 @@ def test_a_file_that_an_unknown_program_may_execute_is_warned_of(root: Path) -> 
         assert told(root, command(line)) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("docker run --rm -v ./sub:/x -e A=/x image python /x/a.py /x/b.csv", ["sub/a.py"]),
+        ('podman run -v "$PWD/sub:/x/:ro" image python -u /x/a.py', ["sub/a.py"]),
+        ("docker run --volume=.:/x image sh /x/sub/c.sh", ["sub/c.sh"]),
+        ("docker run --mount type=bind,src=./sub,dst=/x image sh /x/c.sh", ["sub/c.sh"]),
+        ("cd sub && docker run -v .:/x -v ../more:/x/y image python /x/y/a.py", ["more/a.py"]),
+        ("docker run -v ./sub:/x -w /x image python a.py; python a.py", ["a.py", "sub/a.py"]),
+        ("docker run -v ./sub:/x -w /x image python -m a", ["sub/a.py"]),
+        ("docker run -v sub:/x -v ./sub:/xx image python /x/a.py", []),
+        ("docker run -v /srv:/x -w /x image python /x/a.py", []),
+    ],
+)
+def test_a_container_executes_what_is_mounted(root: Path, line: str, found: list[str]) -> None:
+    for path in ("a.py", "sub/a.py", "sub/b.csv", "sub/c.sh", "more/a.py"):
+        write(root, path)
+    assert paths(root, command(line)) == found
+    assert told(root, command(line)) == []
+
+
+def test_a_program_that_is_mounted_is_warned_of(root: Path) -> None:
+    write(root, "sub/c.sh")
+    for line in ("-v ./sub:/x image /x/c.sh", "-v ./sub/c.sh:/c.sh image /c.sh"):
+        message = "docker may execute sub/c.sh, which is not captured"
+        assert told(root, command(f"docker run {line}")) == [message]
+
+
 def test_of_a_captured_file_it_is_not_said_that_it_is_not_captured(root: Path) -> None:
     write(root, "q.sql", "select 1")
     found = captured(root, command("sed s/a/b/ q.sql | sqlite3 x"), command("sqlite3 x < q.sql"))
