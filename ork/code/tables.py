@@ -53,6 +53,10 @@ _FOLDER = re.compile(
     re.M,
 )
 MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
+_PLACES = re.compile(
+    r"package_dir[ \t]*=[ \t]*(\{[^{}]{0,2000}\}|(?:\r?\n[ \t]+[^\n]{0,200}){1,50})"
+)
+_PLACE = re.compile(r"""([A-Za-z_][\w.]*)["']?\s*[:=]\s*["']?([\w./-]+)""")
 PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 TABLE_MAX = 1024 * 1024  # bytes
@@ -85,6 +89,15 @@ def read_folders(path: str, data: bytes) -> set[str]:
     found += [folder for key in _FOLDERS for folder in _texts(whole, key.split("."))]
     found += [posixpath.dirname(one) for one in _texts(whole, _PACKAGES.split("."))]
     return {posixpath.normpath(folder) for folder in found}
+
+
+def read_places(path: str, data: bytes) -> dict[str, str]:
+    """Return the packages of which such a file says where each lies: in a folder of any name."""
+    text, whole = _read(path.rpartition("/")[2], data)
+    found = [*_at(whole, ["tool", "setuptools", "package-dir"])]
+    if path.startswith("setup."):
+        found += [pair for block in _PLACES.findall(text) for pair in _PLACE.findall(block)]
+    return {n: posixpath.normpath(f) for n, f in found if n and isinstance(f, str)}
 
 
 def package_folders(read: Read, kind: Kind) -> dict[str, str]:

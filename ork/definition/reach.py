@@ -11,6 +11,7 @@ import posixpath
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import LANGUAGES, NODE_ENDS, WHOLE, language_of
@@ -18,12 +19,14 @@ from ork.code.shell import read_shell, read_words
 from ork.code.tables import (
     INSTALLED_FROM,
     MACHINE_CODE,
+    PACKAGED_BY,
     TABLES,
     Entry,
     compiled_among,
     find_module,
     main_of,
     packages_around,
+    read_places,
     read_table,
 )
 from ork.code.tables import PACKAGED_BY as PACKAGED_BY
@@ -289,6 +292,8 @@ class _Walk:
         self.looked = 0  # at how many, for patterns
         self.compiled = compiled_among(names)
         self.installed = package_folders(read, kind) if installed else {}
+        packaged = [path for path in PACKAGED_BY if installed and kind(path) == "file"]
+        self.places = [*chain(*(read_places(path, read(path) or b"").items() for path in packaged))]
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
         self.tables: dict[str, dict[str, list[tuple[str, Entry]]]] = {}  # by folder
@@ -563,6 +568,8 @@ class _Walk:
             if main and main[-1].endswith("/__main__.py"):
                 files = main
             yield from self._hidden(use.text, begin.search, node.file, use)
+            if not files:
+                yield from self._elsewhere(use.text, node)
             for one in files:
                 yield from self._take("module", begin._replace(file=one, zero=one), node, use.text)
 
@@ -681,6 +688,8 @@ class _Walk:
             files = self._found(name, *orders)
             if files:
                 yield from self._hidden(name, (*node.search, *added), node.file)
+            else:
+                yield from self._elsewhere(name, node)
         for path in files:
             yield from self._take("imported", node._replace(file=path), node, module)
 
@@ -691,6 +700,16 @@ class _Walk:
         if not files and self.installed and module.partition(".")[0] not in STDLIB:
             files = self._in(self.installed, module)
         return files
+
+    def _elsewhere(self, module: str, node: _Node) -> Iterator[Open]:
+        """Yield the files of a package in a folder of another name, where it is installed from."""
+        for name, folder in self.places:
+            if f"{module}.".startswith(f"{name}."):
+                rest = module[len(name) + 1 :]
+                files = [posixpath.join(folder, "__init__.py")]
+                files += self._in([folder], rest) if rest else []
+                use = Use("named", text=module)
+                yield from (Open(node.file, use, beside=one) for one in files if self.is_there(one))
 
     def _in(self, folders: Iterable[str], module: str) -> list[str]:
         return find_module(module, folders, self.kind, self.compiled)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ork.code import tables
-from ork.code.tables import main_of, read_folders, read_table
+from ork.code.tables import main_of, read_folders, read_places, read_table
 
 MODULE, LINE = ("pkg.cli", ""), ("", "python x.py")
 
@@ -73,6 +73,25 @@ def test_a_table_has_a_largest_size(monkeypatch):
 )
 def test_folders_of_packages_are_read(path: str, text: str, folder: str) -> None:
     assert read_folders(path, text.encode()) == {folder}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pyproject.toml", '[tool.setuptools.package-dir]\n"" = "lib"\n"a.b" = "x/y"'),
+        ("setup.py", "setup(package_dir={'': 'lib', 'a.b': './x/y'}, packages=['a.b'])"),
+        ("setup.cfg", "[options]\npackage_dir =\n    = lib\n    a.b = x/y\npackages = find:"),
+    ],
+)
+def test_the_place_of_a_package_is_read(path: str, text: str) -> None:
+    assert read_places(path, text.encode()) == {"a.b": "x/y"}
+    assert not read_places(path, b"package_dir = {'a': 1")
+
+
+def test_a_hostile_table_of_places_costs_little() -> None:
+    for text in ("package_dir={", "package_dir =\n", "package_dir =\n a", "a='b"):
+        whole = text * (tables.TABLE_MAX // len(text))
+        assert len(read_places("setup.py", whole.encode())) <= 1
 
 
 def test_what_names_no_folder_of_packages_is_passed_over() -> None:

@@ -97,6 +97,19 @@ def test_packages_are_found_where_the_project_says_that_they_lie(root: Path) -> 
     assert paths(root, command("python lib/pkg/a.py")) == ["lib/pkg/a.py"]
 
 
+def test_a_package_in_a_folder_of_another_name_is_warned_of(root: Path) -> None:
+    write(root, "t.py", "import pkg.a, other")
+    for path in ("src/dir/__init__.py", "src/dir/a.py", "src/dir/b.py"):
+        write(root, path)
+    write(root, "setup.py", "setup(package_dir={'pkg': 'src/dir'})")
+    for line, by in (("python t.py", "t.py"), ("python -m pkg.a", "pkg.a")):
+        assert told(root, command(line)) == [
+            f"{by} may execute src/dir/{name}.py, which is not captured"
+            for name in ("__init__", "a")
+        ]
+    assert told(root, command("python t.py"), head="include: ['src/dir/*.py']\n") == []
+
+
 def test_what_an_interpreter_is_told_to_load_is_found_as_the_language_finds_it(root: Path) -> None:
     for path in ("lib/a.rb", "x.rb", "y.js", "x.js", "b.rb"):
         write(root, path)
