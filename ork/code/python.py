@@ -82,7 +82,9 @@ _TELLING = frozenset(  # kinds of nodes; most are others
         ast.withitem,
     )
 )
-_LINKING = frozenset(("CDLL", "PyDLL", "LoadLibrary", "dlopen"))  # of ctypes and cffi
+_LINKING = frozenset(
+    ("CDLL", "PyDLL", "LoadLibrary", "dlopen", "load_extension")
+)  # of ctypes, cffi, sqlite3
 _STARTING = {
     "subprocess": frozenset(
         ("run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput")
@@ -308,6 +310,14 @@ class _Reading:
         elif called in _LINKING and "/" in ((path := self._path(_argument(call, 0))) or ""):
             found = frozenset((joined(WORK, path),))
             yield self._placed(call, Use("imported", "closed", found, is_optional=True))
+        elif called in ("dictConfig", "fileConfig"):
+            given = _argument(call, 0, "config", "fname")
+            node = self._read(given) if called == "dictConfig" else given
+            if path := self._path(node):
+                found = frozenset((joined(WORK, path),))
+                yield self._placed(call, Use("imported", "config", found, is_optional=True))
+        elif (called, owner) == ("instantiate", "hydra.utils"):
+            yield self._placed(call, Use("loaded", paths=UNKNOWN, text="hydra"))
         elif called == "execute_from_command_line" or (called, owner) == ("setup", "django"):
             yield self._placed(call, Use("loaded", paths=UNKNOWN, text="django"))
         elif called in ("exec", "eval") and owner in ("", "builtins"):
@@ -387,6 +397,8 @@ class _Reading:
             if called in ("open", "compile") and node.args:
                 if called == "open":
                     return node.args[0]
+                node = node.args[0]
+            elif called in ("load", "loads", "safe_load") and node.args:
                 node = node.args[0]
             elif isinstance(node.func, ast.Attribute):
                 if called in ("read_text", "read_bytes"):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ork.code.use import Kind, Names, Read, plain
+from ork.code.use import Code, Kind, Names, Read, Use, plain
 from ork.objects.canonical import Json
 
 # A folder that is none is passed over: `*` stands for any name.
@@ -52,11 +52,14 @@ _FOLDER = re.compile(
     r"""|\bfind_(?:namespace_)?packages\(\s*["'])([\w./-]+)""",
     re.M,
 )
-MACHINE_CODE = (".so", ".pyc")  # how the names of compiled modules end
+MACHINE_CODE = (".so", ".pyc", ".pyx")  # how compiled modules end, and what pyximport compiles
 _PLACES = re.compile(
     r"package_dir[ \t]*=[ \t]*(\{[^{}]{0,2000}\}|(?:\r?\n[ \t]+[^\n]{0,200}){1,50})"
 )
 _PLACE = re.compile(r"""([A-Za-z_][\w.]*)["']?\s*[:=]\s*["']?([\w./-]+)""")
+_CLASS = re.compile(
+    r"""(?:\b(?:class|factory)|\(\)|\bext:/)["']?[ \t]*[:=/][ \t]*["']?([A-Za-z_]\w*(?:\.\w+)+)"""
+)
 PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
 TABLE_MAX = 1024 * 1024  # bytes
@@ -167,6 +170,12 @@ def packages_around(folder: str, kind: Kind) -> Iterator[str]:
     while folder.strip("/") and _is_file(init := posixpath.join(folder, "__init__.py"), kind):
         yield init
         folder = posixpath.dirname(folder)
+
+
+def read_classes(data: bytes) -> Code:
+    """Return what a configuration of logging imports: the classes that it names."""
+    text = data[:TABLE_MAX].decode("utf-8", "replace")
+    return Code(tuple(dict.fromkeys(Use("imported", text=name) for name in _CLASS.findall(text))))
 
 
 def main_of(data: bytes) -> str | None:

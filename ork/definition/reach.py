@@ -26,6 +26,7 @@ from ork.code.tables import (
     find_module,
     main_of,
     packages_around,
+    read_classes,
     read_places,
     read_table,
 )
@@ -136,6 +137,8 @@ def _read_code(data: bytes, language: str) -> Code | Unreadable:
         from ork.code.scripts import read_script
 
         return read_script(data.decode("utf-8", "replace"), language)
+    if language == "config":
+        return read_classes(data)
     if language == "notebook":
         from ork.code.notebook import read_notebook
 
@@ -414,6 +417,8 @@ class _Walk:
             # What else it does, by rules of its own, is not followed.
             yield Open(node.file, Use("unclear"))
         code = read_code(data, language)
+        if language == "config":
+            node = node._replace(language="python")  # as of what it names
         if isinstance(code, Unreadable):
             yield Open(node.file, Use("unclear", line=code.line), unreadable=code)
         else:

@@ -216,7 +216,9 @@ def test_python_starts_what_lies_beside_it(root: Path) -> None:
 # -- machine code and archives
 
 
-@pytest.mark.parametrize("end", [".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so", ".pyc"])
+@pytest.mark.parametrize(
+    "end", [".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so", ".pyc", ".pyx"]
+)
 def test_a_compiled_module_is_code(root: Path, end: str) -> None:
     write(root, "t.py", "import fast, pkg")
     write(root, f"fast{end}", b"\x7fELF\0")
@@ -239,6 +241,36 @@ def test_a_library_that_python_loads_is_code(root: Path) -> None:
     write(root, "s/t.py", "\n".join((*lines, "ctypes.CDLL('libc.so.6')")))
     found = captured(root, command("python s/t.py"))
     assert (list(found.files), found.silent) == (["s/t.py", "s/y.so", "x.so"], ())
+
+
+def test_an_extension_that_sqlite_loads_is_code(root: Path) -> None:
+    write(root, "x.so", b"\x7fELF\0")
+    write(root, "t.py", "db.load_extension('./x.so')\ndb.enable_load_extension('./y')")
+    assert paths(root, command("python t.py")) == ["t.py", "x.so"]
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "text"),
+    [
+        ("dictConfig(json.load(open('{}')))", "log.json", '{"class": "app.h.H", "name": "no.N"}'),
+        ("c = json.loads(Path('{}').read_text())\ndictConfig(c)", "a.json", '{"()": "app.h.H"}'),
+        (
+            "with open('{}') as f:\n c = yaml.safe_load(f)\nlogging.config.dictConfig(config=c)",
+            "c/log.yaml",
+            "handlers:\n  h:\n    class: app.h.H\n    filename: no.py\n  g: {'()': \"app.g.G\"}\n"
+            "    stream: ext://app.s.out\n",
+        ),
+        ("fileConfig('{}')", "log.ini", "[handler_h]\nclass=app.h.H\nargs=(no.x,)\n"),
+    ],
+)
+def test_a_configuration_of_logging_is_code(root: Path, source: str, path: str, text: str) -> None:
+    write(root, "src/t.py", source.replace("{}", path))
+    write(root, path, text)
+    modules = [f"src/app/{name}.py" for name in "hgs" if f"app.{name}." in text]
+    for one in (*modules, "src/no.py", "no.py"):
+        write(root, one)
+    assert paths(root, command("python src/t.py")) == sorted([path, "src/t.py", *modules])
+    assert told(root, command("python src/t.py")) == []
 
 
 def test_an_archive_of_modules_is_code(root: Path) -> None:
@@ -270,6 +302,8 @@ def test_code_that_a_program_finds_by_its_own_rules_is_warned_of(root: Path) -> 
     assert told(root, command("python t.py")) == [f"{loads}dbt"]
     for task in (command("pytest -q"), command("python t.py")):
         assert told(root, task, head="include: [tests/test_a.py]\n") == []
+    write(root, "h.py", "import hydra\nhydra.utils.instantiate(config)\ninstantiate(x)")
+    assert told(root, command("python h.py")) == [f"{loads}hydra"]
     for line in ("docker-compose up", "python -m zipapp tests"):
         assert told(root, command(line)) == [loads + line.replace("python -m ", "").split()[0]]
     assert told(root, DOCKER) == [f"{loads}docker"]
