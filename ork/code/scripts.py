@@ -191,7 +191,10 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
             literal.add(found.start())
             path = _path(found, form, base, folder)
             if language == "js" and path is not None and not path.startswith((".", "/", "\0")):
-                continue  # a package
+                yield _placed(
+                    found, Use("package", language, text=path, is_optional=True), text, ends
+                )
+                continue
             bases = search if base == INC else [base]
             paths = {path and joined(one, path + end) for one in bases for end in form.ends}
             if language == "js" and path and path.endswith(".js"):
@@ -249,6 +252,6 @@ def _placed(found: re.Match[str], use: Use, text: str, ends: list[int]) -> Use:
     at = found.end() - len(found[0].lstrip())
     line = bisect_right(ends, at)
     shown = text[at : at + _CODE_CHARACTERS].partition("\n")[0].replace("\0", "")
-    shown = use.text if use.role in ("command", "given", "loaded") else shown
+    shown = use.text if use.role in ("command", "given", "loaded", "package") else shown
     column = at - (ends[line - 1] if line else 0) + 1
     return use._replace(text=shown, line=line + 1, column=column)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, islice
 from typing import NamedTuple
 
+from ork.code.programs import NODE_ENDS
 from ork.code.use import Code, Kind, Names, Read, Use, plain
 from ork.objects.canonical import Json
 
@@ -60,8 +63,13 @@ _PLACE = re.compile(r"""([A-Za-z_][\w.]*)["']?\s*[:=]\s*["']?([\w./-]+)""")
 _CLASS = re.compile(
     r"""(?:\b(?:class|factory)|\(\)|\bext:/)["']?[ \t]*[:=/][ \t]*["']?([A-Za-z_]\w*(?:\.\w+)+)"""
 )
+# Those of TypeScript have comments, and commas before a bracket.
+_COMMENT = re.compile(r'("(?:[^"\\]|\\.?)*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
+NODE_TABLES = ("package.json", "tsconfig.json")
 PACKAGED_BY = ("pyproject.toml", "setup.py", "setup.cfg")  # what `pip install -e .` needs
 INSTALLED_FROM = ("src", "")  # the folders where packages of the root lie, as a rule
+NAMES_MAX = 500  # of a table, among which one is looked for
+COMMENTED_MAX = 64 * 1024  # bytes of a table that may have comments
 TABLE_MAX = 1024 * 1024  # bytes
 _FUNCTION = r"\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\]|\(.*)?\s*"
 _ENTRY = r"(?<![\w.-])([\w.-]+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)[ \t]*:[ \t]*[A-Za-z_]"
@@ -181,6 +189,141 @@ def read_classes(data: bytes) -> Code:
 def main_of(data: bytes) -> str | None:
     """Return the file that a package.json names as the one with which its folder begins."""
     return next(_texts(_read("package.json", data)[1], ["main"]), None)
+
+
+class Packages:
+    """What names of packages mean to scripts of node, by tables of the project."""
+
+    def __init__(
+        self,
+        read: Read,
+        is_there: Callable[[str], bool],
+        matching: Callable[[str], Iterable[str]],
+    ) -> None:
+        self.read, self.is_there, self.matching = read, is_there, matching
+        self.others: dict[str, dict[Json, str]] = {}  # tables by names, of each table
+
+    def find(self, name: str, folder: str) -> list[str]:
+        """Return what a name means in a folder or above: tables that say so, then the file.
+
+        Without any it is an installed package.
+        """
+        for table in (posixpath.join(one, end) for one in _above(folder) for end in NODE_TABLES):
+            data = self.read(table) if self.is_there(table) else None
+            for path in named_paths(table, data, name) if data else ():
+                if file := self._file(table, path):
+                    return [table, file]
+            if data and (other := self._others(table, data).get(_package(name)[0])):
+                main = packaged_path(self.read(other) or b"", name)
+                if file := self._file(other, main):
+                    return [table, other, file]
+        return []
+
+    def _file(self, table: str, path: str) -> str | None:
+        """Return the file that a path means in the folder of a table."""
+        place = plain(posixpath.normpath(posixpath.join(posixpath.dirname(table), path)))
+        if place is None:
+            return None
+        ended = (f"{place}{end}".lstrip("/") for end in ("", *NODE_ENDS))
+        return next(filter(self.is_there, (*ended, f"{place.removesuffix('.js')}.ts")), None)
+
+    def _others(self, table: str, data: bytes) -> dict[Json, str]:
+        if table not in self.others:
+            found = self.others[table] = {}
+            for pattern in _workspaces(data) if table.endswith("package.json") else ():
+                path = posixpath.join(posixpath.dirname(table), pattern, "package.json")
+                for other in self.matching(plain(posixpath.normpath(path)) or ""):
+                    found[next(_texts(_parsed(self.read(other) or b""), ["name"]), None)] = other
+        return self.others[table]
+
+
+def _above(folder: str) -> Iterator[str]:
+    """Yield a folder and those around it."""
+    while folder.strip("/"):
+        yield folder
+        folder = posixpath.dirname(folder)
+    yield ""
+
+
+def named_paths(path: str, data: bytes, name: str) -> Iterator[str]:
+    """Yield the paths that a package.json or a tsconfig.json gives a name that a script imports.
+
+    They begin in the folder of that file; the end of a file may lack.
+    """
+    table = _parsed(data)
+    if path.endswith("tsconfig.json"):
+        options = _table(table.get("compilerOptions"))
+        base = next(_texts(options, ["baseUrl"]), None)
+        meant = [*_meant(options.get("paths"), name), *([name] if base else ())]
+        yield from (posixpath.join(base or "", one) for one in meant)
+        return
+    yield from _meant(table.get("imports"), name)
+    package, rest = _package(name)
+    if package == table.get("name"):
+        yield from _meant(exports_of(table), f".{rest}")
+
+
+def _workspaces(data: bytes) -> list[str]:
+    """Return the folders of other packages that a package.json names, as patterns."""
+    table = _parsed(data)
+    given = (_table(table.get(group)).values() for group in ("dependencies", "devDependencies"))
+    found = (re.fullmatch("(?:file|link|portal):(.+)", str(one)) for one in chain(*given))
+    folders = [*_texts(table, ["workspaces"]), *_texts(table, ["workspaces", "packages"])]
+    return folders + [one[1] for one in found if one]
+
+
+def packaged_path(data: bytes, name: str) -> str:
+    """Return the path in the folder of its package.json that a name of a package means."""
+    table, rest = _parsed(data), _package(name)[1]
+    main = next(_texts(table, ["main"]), ".")
+    return next(_meant(exports_of(table), f".{rest}"), rest.lstrip("/") or main)
+
+
+def exports_of(table: dict[str, Json]) -> Json:
+    """Return what a package exports, by paths that begin with a dot."""
+    found = table.get("exports")
+    is_whole = not isinstance(found, dict) or not any(key[:1] == "." for key in found)
+    return {".": found} if is_whole else found
+
+
+@lru_cache(16)
+def _parsed(data: bytes) -> dict[str, Json]:
+    """Return what a package.json or a tsconfig.json says, which many names ask."""
+    if len(data) <= COMMENTED_MAX:
+        text = _COMMENT.sub(r"\1", data.decode("utf-8", "replace"))
+        data = re.sub(r",(?=\s*[}\]])", "", text).encode()
+    return _table(_read("package.json", data)[1])
+
+
+def _package(name: str) -> tuple[str, str]:
+    """Return the name of a package, such as @a/b, and what comes after it."""
+    parts = name.split("/")
+    package = "/".join(parts[: 1 + name.startswith("@")])
+    return package, name[len(package) :]
+
+
+def _meant(names: Json, name: str) -> Iterator[str]:
+    """Yield what a name means among others, of which `*` stands for any part."""
+    for key, value in islice(_table(names).items(), NAMES_MAX):
+        before, star, after = key.partition("*")
+        part = name[len(before) : len(name) - len(after)]
+        if name == key or (star and name == f"{before}{part}{after}"):
+            todo = [value]
+            for one in todo:  # which grows: conditions, or one after the other
+                todo += (
+                    [*one.values()]
+                    if isinstance(one, dict)
+                    else one
+                    if isinstance(one, list)
+                    else []
+                )
+            yield from (
+                one.replace("*", part) if star else one for one in todo if isinstance(one, str)
+            )
+
+
+def _table(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
 
 
 def _read(name: str, data: bytes) -> tuple[str, Json]:

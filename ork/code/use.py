@@ -32,11 +32,12 @@ class Use(NamedTuple):
     `paths` are the possible ones, absolute or with one of the beginnings above; `folders` the
     working directories in which it may start. The place counts from 1. A command is the name of a
     program, which may mean any; what is given to a program nobody knows it may execute or not, nor
-    what code has the name of; what is loaded is code that a program finds by rules of its own.
+    what code has the name of; what is loaded is code that a program finds by rules of its own. A
+    package is a name to which tables of node may give a meaning.
     """
 
-    # program | command | given | named | loaded | script | sourced | module | code | imported |
-    # unclear, or hidden: a module that is not found where it lies
+    # program | command | given | named | loaded | package | script | sourced | module | code |
+    # imported | unclear, or hidden: a module that is not found where it lies
     role: str
     language: str = ""  # shell | python | closed (loads nothing) | other; "": its first line tells
     paths: Values = frozenset()

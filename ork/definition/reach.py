@@ -22,6 +22,7 @@ from ork.code.tables import (
     PACKAGED_BY,
     TABLES,
     Entry,
+    Packages,
     compiled_among,
     find_module,
     main_of,
@@ -292,6 +293,7 @@ class _Walk:
     ) -> None:
         self.read, self.kind, self.names = read, kind, names
         self.within: dict[str, list[str]] = {}  # names, by folder
+        self.packages = Packages(read, self.is_there, self._matching)
         self.looked = 0  # at how many, for patterns
         self.compiled = compiled_among(names)
         self.installed = package_folders(read, kind) if installed else {}
@@ -440,6 +442,9 @@ class _Walk:
             if use.role in ("command", "given", "named"):
                 yield from (self._command if use.role == "command" else self._given)(use, node)
                 continue
+            if use.role == "package":
+                yield from self._package(use, node)
+                continue
             yield from self._absolute(use, node.file)
             in_folder = use.role in ("code", "module")
             if None in use.search or (in_folder and None in self._folders(use, node)):
@@ -542,6 +547,13 @@ class _Walk:
                 yield _Node(place, language, folder, place, searched, path=search)
             else:
                 yield _Node(place, use.language, folder, place, path=search)
+
+    def _package(self, use: Use, node: _Node) -> Iterator[_Item]:
+        """Yield what a script of node imports by a name that tables of this project explain."""
+        *tables, path = self.packages.find(use.text, posixpath.dirname(node.file)) or [""]
+        yield from (_File(table, "table") for table in tables)
+        if path:
+            yield from self._file(use._replace(role="sourced"), path, node)
 
     def _folders(self, use: Use, node: _Node) -> list[str | None]:
         """Return the working directories in which a use may start."""

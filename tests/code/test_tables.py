@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ork.code import tables
-from ork.code.tables import main_of, read_folders, read_places, read_table
+from ork.code.tables import main_of, named_paths, read_folders, read_places, read_table
 
 MODULE, LINE = ("pkg.cli", ""), ("", "python x.py")
 
@@ -104,3 +106,12 @@ def test_the_file_that_a_folder_begins_with_is_read() -> None:
     assert main_of(b'{"main": "lib/x.js"}') == "lib/x.js"
     for text in (b"", b"[]", b'{"main": 1}', b"{}"):
         assert main_of(text) is None
+
+
+def test_hostile_tables_of_packages_cost_little() -> None:
+    for text in ('"', "/*", "//", ",", '"\\', "[", '{"a":', "/*/"):
+        for size in (tables.COMMENTED_MAX, tables.TABLE_MAX):
+            whole = (text * (size // len(text))).encode()
+            assert not list(named_paths("tsconfig.json", whole, "a"))
+    many = json.dumps({"imports": {f"*{n}": "./a" for n in range(50_000)}}).encode()
+    assert not any(list(named_paths("package.json", many, f"x{n}b")) for n in range(200))

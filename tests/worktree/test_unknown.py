@@ -83,6 +83,57 @@ def test_node_begins_a_folder_with_what_its_package_names(root: Path) -> None:
     assert paths(root, command("node .")) == ["index.js", "package.json"]
 
 
+@pytest.mark.parametrize(
+    ("name", "tables", "file"),
+    [
+        ("#x", {"package.json": {"imports": {"#x": "./lib/x.js"}}}, "lib/x.js"),
+        ("#l/x", {"package.json": {"imports": {"#l/*": {"node": ["./lib/*.js"]}}}}, "lib/x.js"),
+        ("me/x", {"package.json": {"name": "me", "exports": {"./x": "./lib/x.js"}}}, "lib/x.js"),
+        ("me", {"package.json": {"name": "me", "exports": "./lib/x.js"}}, "lib/x.js"),
+        (
+            "@a/x",
+            {
+                "package.json": {"workspaces": ["lib/*"]},
+                "lib/b/package.json": {"name": "@a/x", "main": "m"},
+            },
+            "lib/b/m.ts",
+        ),
+        (
+            "x/y",
+            {
+                "package.json": {"dependencies": {"x": "file:./lib"}},
+                "lib/package.json": {"name": "x"},
+            },
+            "lib/y/index.ts",
+        ),
+        ("@/x", {"tsconfig.json": {"compilerOptions": {"paths": {"@/*": ["lib/*"]}}}}, "lib/x.ts"),
+        ("y/x", {"tsconfig.json": {"compilerOptions": {"baseUrl": "lib"}}}, "lib/y/x.ts"),
+    ],
+)
+def test_names_of_packages_that_the_project_explains_are_followed(
+    root: Path, name: str, tables: dict[str, object], file: str
+) -> None:
+    write(root, "src/t.ts", f"import x from '{name}'; const fs = require('fs')")
+    for path, table in tables.items():
+        text = json.dumps(table)
+        write(root, path, f"{text[:-1]}, // more\n}}" if path == "tsconfig.json" else text)
+    for path in (file, "lib/no.js", "index.js"):
+        write(root, path)
+    assert paths(root, command("tsx src/t.ts")) == sorted([*tables, file, "src/t.ts"])
+    for table in ("[]", "{", '{"imports": 1, "name": [], "workspaces": {"packages": "../*"}}'):
+        write(root, "package.json", table)
+        write(root, "tsconfig.json", table)
+        assert paths(root, command("tsx src/t.ts")) == ["src/t.ts"]
+
+
+def test_a_name_of_a_package_leads_nowhere_out(root: Path) -> None:
+    write(root, "../out.js")
+    write(root, "t.js", "import '#a'; import '#b'; import 'c'")
+    names = {"#a": "../out.js", "#b": str(root / "../out.js")}
+    write(root, "package.json", json.dumps({"imports": names, "workspaces": ["..", "../*"]}))
+    assert paths(root, command("node t.js")) == ["t.js"]
+
+
 def test_packages_are_found_where_the_project_says_that_they_lie(root: Path) -> None:
     write(root, "t.py", "import pkg.a")
     write(root, "lib/pkg/a.py", "import pkg.b")
