@@ -213,7 +213,7 @@ class _Reading:
             if path is None and (last := self._pattern(_last(node))) and "*" in last:
                 known.add(last)  # in a folder that is not known
             # Tools look for modules, of which they execute none.
-            is_any = path and "*" in path and "/" not in path and path.endswith(".py")
+            is_any = path and path.startswith(("*", "[")) and path.endswith(".py")
             if path and path not in known and not is_any:
                 known.update(_ends(path))
                 paths = frozenset(joined(folder, path) for folder in folders)

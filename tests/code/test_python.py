@@ -355,6 +355,7 @@ def test_files_that_are_named_as_code_is_are_told(source: str, path: str) -> Non
         "open(folder / f'{x}.sql')",
         "folder.glob('*.sql')",
         "glob.glob('*.py')",
+        "glob.glob('**/*.py')",
         "Path('x.sql').write_text(made)",
         "shutil.copy('x.sql', 'd.csv')",
         "print('see x.sql', 'x.csv', 'a/__init__.py')",
