@@ -19,7 +19,6 @@ from ork.code.shell import read_shell, read_words
 from ork.code.tables import (
     INSTALLED_FROM,
     MACHINE_CODE,
-    PACKAGED_BY,
     TABLES,
     Entry,
     Packages,
