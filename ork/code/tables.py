@@ -310,13 +310,8 @@ def _meant(names: Json, name: str) -> Iterator[str]:
         if name == key or (star and name == f"{before}{part}{after}"):
             todo = [value]
             for one in todo:  # which grows: conditions, or one after the other
-                todo += (
-                    [*one.values()]
-                    if isinstance(one, dict)
-                    else one
-                    if isinstance(one, list)
-                    else []
-                )
+                one = [*one.values()] if isinstance(one, dict) else one
+                todo += one if isinstance(one, list) else []
             yield from (
                 one.replace("*", part) if star else one for one in todo if isinstance(one, str)
             )

@@ -435,16 +435,16 @@ def made_up(
         )
     schedule, at = its
     ref = fire_ref(workflow, schedule, at)
-    if waits := next((one for one in queue.waiting(store) if one.entry.fire == ref), None):
-        raise UsageError(
-            f"{waits.id} waits in the queue for that slot",
-            hint=f"`ork up` begins it, `ork cancel {waits.id}` takes it back",
-        )
     if (pin := store.ref(ref)) is not None:
         number = store.get(Run, pin).number
         raise UsageError(
             f"{workflow}#{number} was started for that slot",
             hint=f"`ork run {workflow}#{number}` runs the same again",
+        )
+    if waits := next((one for one in queue.waiting(store) if one.entry.fire == ref), None):
+        raise UsageError(
+            f"{waits.id} waits in the queue for that slot",
+            hint=f"`ork up` begins it, `ork cancel {waits.id}` takes it back",
         )
     return schedule, at, ref
 

@@ -12,7 +12,7 @@ from ork.alike import alike, did_you_mean, file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import present_name
+from ork.store.resolve import REMOTES, history, present_name
 from ork.store.revision import ENDINGS
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
@@ -60,8 +60,6 @@ def unknown(store: Store, name: str) -> NotFound:
 
 def _in_remote(store: Store, name: str) -> NotFound | None:
     """Return the error for a workflow that a remote has, or calls so, by what was fetched."""
-    from ork.store.resolve import REMOTES, history
-
     for place, head in store.refs(REMOTES):
         remote, _, there = place.partition("/")
         if there != name:

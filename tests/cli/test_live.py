@@ -412,6 +412,16 @@ def test_why_a_task_failed_can_be_read_in_a_narrow_window(size, columns):
     assert all(len(line) < columns or "`chmod" in line for line in below)
 
 
+def test_what_a_command_printed_last_is_told_once(ork, show):
+    """In a narrow window its reason is cut, and the end of its log follows."""
+    task = "{executor: process, command: 'echo no table of so long a name; exit 3'}"
+    ork.write("bad.yaml", f"name: bad\ntasks:\n  a: {task}\n")
+    assert ork("init").code == 0
+    child = show("run", "bad.yaml", columns=40)
+    assert child.end() == 1
+    assert " ".join(child.window.text.split()).count("no table of so long a name") == 1
+
+
 def test_what_there_is_no_room_to_tell_of_failures_is_counted():
     board = board_of(300)
     reason = "a t.E is not a JSON value; `.value` of it is " * 3

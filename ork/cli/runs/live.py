@@ -5,6 +5,7 @@ A graph that does not fit the window gives way to what failed, what runs, and al
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -28,6 +29,7 @@ from ork.graph.lanes import Row, draw
 from ork.history.pace import Pace, own_pace, pace_of
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
+from ork.logs.drawn import undrawn
 from ork.logs.ends import last_lines
 from ork.logs.reading import last_line
 from ork.objects.kinds import TaskRun
@@ -147,7 +149,7 @@ class Board:
                     lines.append([f"and {len(self._failed) - room} more that failed"])
             wide = zip(names, lines[: len(names)], strict=True)
             cut = [name for name, line in wide if cell_len(plain(line)) >= columns]
-            cut = [name for name in cut if name in self._failed and self._ended[name].reason]
+            cut = [name for name in cut if name in self._failed and not self._is_told(name)]
             for number, name in enumerate(cut, 1):
                 reason = str(self._ended[name].reason).partition("\n")[0]
                 why: list[Line] = [
@@ -160,6 +162,12 @@ class Board:
                     break
                 lines += why
             return lines[:rows]
+
+    def _is_told(self, name: str) -> bool:
+        """Say whether the end of its log, which follows, says all why a task failed."""
+        log, reason = self._failed[name], self._ended[name].reason or ""
+        exited = re.fullmatch(r"exited with code \d+: (.+)", reason)
+        return not reason or bool(exited and log and undrawn(log[-1]).startswith(exited[1]))
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
