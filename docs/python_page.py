@@ -85,6 +85,7 @@ for event in project.events("etl.yaml"):
 
 What `ork run` shows on a terminal, `ork watch` shows there of a run that is started anywhere else.
 
+`run.tasks["load"].state` is what became of a task, `.reason` and `.error` say why.
 The values of a run, `run.outputs` and those of `run.tasks`, are read from the project when you ask
 for them, since all together may be more than the memory holds: do so before it is closed.
 `json.dumps(dict(run.outputs))` reads all outputs, as `project.outputs(run)` does, a plain dict.

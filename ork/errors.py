@@ -113,7 +113,8 @@ class InvalidInput(OrkError):
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
         for one in self.problems:
-            self.add_note(f"{one.file}:{one.line}:{one.column}: {in_python(one.message)}")
+            place = f"{one.file}:{one.line}:{one.column}" if one.line else one.file
+            self.add_note(f"{place}: {in_python(one.message)}")
             if one.hint:
                 self.add_note(f"    hint: {as_calls(one.hint)}")
 

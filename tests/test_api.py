@@ -969,6 +969,11 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
     etl.write("load.sh", "#!/bin/sh\necho no disk\nexit 3\n", executable=True)
     run = project.run("etl.yaml")
     assert (run.ok, dict(run.outputs)) == (False, {"extract": {"rows": 3}})
+    load = run.tasks["load"]
+    assert (load.ok, load.state) == (False, "failed")
+    assert load.reason == load.error == "exited with code 3: no disk"
+    kept, *_ = (repr(event) for event in project.retry_events(run) if "extract" in repr(event))
+    assert kept.startswith("<TaskFinished extract, kept, success, ")
     with pytest.raises(library.RunFailed, match="etl#1 ended as failed") as caught:
         project.retry("etl#1", check=True)
     assert caught.value.run.name == "etl#1"
@@ -977,6 +982,10 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
         "hint: `print(project.logs('etl#1:load'))` shows all that it printed, "
         "`project.retry('etl#1')` goes on with the run",
     ]
+    etl.write("load.sh", "echo unsaved\n")
+    with pytest.raises(library.InvalidInput) as unsaved:
+        project.restore("etl", code=True)
+    assert any(note.startswith("load.sh: has changes") for note in unsaved.value.__notes__)
 
 
 TYPED = """

@@ -19,7 +19,7 @@ from ork.definition.bindings import NotReady, bind, unchecked
 from ork.errors import Corrupt, NotFound, StoreError, count
 from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Output, Run, Task, TaskRun
+from ork.objects.kinds import Output, Run, Task, TaskRun, TaskState
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value, extended
 from ork.store.contents import needs_of, run_and_place, task_runs
@@ -44,18 +44,38 @@ class TaskDetails(Value, frozen=True, kw_only=True):
     inputs: Json = None
     output: Json = None
 
+    @property
+    def state(self) -> TaskState:
+        """success, failed, or what else became of it."""
+        return self.taskrun.state
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.state == "success"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it did not succeed, in a line."""
+        return self.taskrun.reason
+
+    @property
+    def error(self) -> str | None:
+        """What its last attempt failed with, as a traceback; None if it did not fail."""
+        return self.taskrun.last.error if self.taskrun.last else None
+
     def cells(self) -> dict[str, object]:
         return self.taskrun.cells() | {"output": self.output}
 
     def _row(self) -> dict[str, object]:
-        attempts, last = self.taskrun.attempts, self.taskrun.last
+        attempts = self.taskrun.attempts
         of_task = (
-            self.taskrun.state,
+            self.state,
             attempts[0].started if attempts else None,
             self.taskrun.seconds,
             len(attempts),
-            self.taskrun.reason,
-            last.error if last else None,
+            self.reason,
+            self.error,
             self.inputs,
             self.output,
         )

@@ -78,7 +78,7 @@ class TaskFinished(Value, frozen=True, kw_only=True):
     kept: bool = False
 
     def cells(self) -> dict[str, object]:
-        return {"task": self.task, **self.taskrun.cells()}
+        return {"task": self.task, "kept": "kept" if self.kept else None, **self.taskrun.cells()}
 
 
 class RunFinished(Value, frozen=True, kw_only=True):

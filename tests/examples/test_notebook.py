@@ -13,7 +13,7 @@ SHOWN = [
     ("text/html", "<caption>RunDetails penguins#1, success,"),
     ("image/svg+xml", "by_island"),
     ("text/html", "<td>Gentoo</td>"),
-    ("text/html", "<td>From a notebook</td>"),
+    ("text/html", "<td>First deploy of 5 tasks</td>"),
     ("text/html", "<td>success</td>"),
     ("text/html", ">no difference between penguins#1 and penguins#2</span>"),
     ("text/html", "<iframe sandbox="),
