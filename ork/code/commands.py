@@ -541,7 +541,7 @@ class Commands(ABC):
         executes = not spec.asked or not options.keys().isdisjoint(spec.asked.split())
         found = [words[at] for at in plain]
         if not spec.many:
-            self.write(found[1:])
+            self.write(found[1:], [Printed(word, True) for word in found[:1]])
             del found[1:]
         search = self.listed("PYTHONPATH", command)
         if executes and (not found or found[0].text == "-"):
@@ -571,14 +571,15 @@ class Commands(ABC):
     def converted(self, spec: Kernel, word: Word, options: Mapping[str, Values]) -> None:
         """Note what a notebook is written to that could be executed."""
         if "--output" not in options and not options.keys().isdisjoint(spec.inplace.split()):
-            self.write([word])
+            self.write([word], [Printed(word, True)])
         ends = {_ENDS[form] for form in options.get("--to", ("notebook",)) if form in _ENDS}
         own = {path and path.rpartition("/")[2] for path in word.values if ".py" in ends}
         for path, name, end in product(word.values, options.get("--output", own), ends):
             if path is not None and name is not None:
                 name = name.removesuffix(".ipynb").removesuffix(".py") + end
                 folders = options.get("--output-dir", (above(path),))
-                self.write([word._replace(values=frozenset(joined(one, name) for one in folders))])
+                made = word._replace(values=frozenset(joined(one, name) for one in folders))
+                self.write([made], [Printed(word, True)])
 
     def code_given(self, word: Word, about: dict[str, Any], following: Sequence[Word] = ()) -> None:
         """Note code that stands in the text itself; for a shell what follows are its arguments."""
@@ -646,8 +647,7 @@ class Commands(ABC):
                 one.file.values if one.is_whole else filter(is_named_as_code, one.file.values)
             )
         )
-        made = islice(product(places, sources), COPIES_MAX)
-        self.copies.update(pair for pair in made if pair[0] != pair[1])
+        self.copies.update(islice(product(places, sources), COPIES_MAX))
 
     def places(self, values: Iterable[str | None]) -> frozenset[str]:
         """Return the files that a word may name which can be this."""

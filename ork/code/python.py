@@ -307,6 +307,8 @@ class _Reading:
             yield from (Use("imported", text=one) for one in _names(name.partition(":")[0]))
         elif called in _LOADING:
             yield self._file(call, _argument(call, _LOADING[called], *_PATHS))
+            if called == "execute_notebook":
+                self._copy(call)
         elif called in _LINKING and "/" in ((path := self._path(_argument(call, 0))) or ""):
             found = frozenset((joined(WORK, path),))
             yield self._placed(call, Use("imported", "closed", found, is_optional=True))
@@ -331,12 +333,17 @@ class _Reading:
         elif owner == "__all__" and self.is_package:
             yield from (Use("imported", text=f".{n}") for one in call.args for n in _strings(one))
         elif owner == "shutil" and called in ("copy", "copy2", "copyfile", "move"):
-            source, target = (joined(WORK, self._path(one)) for one in (*call.args, None, None)[:2])
-            if source and target:
-                self.writes.add(target)
-                self.copies.add((target, source))
+            self._copy(call)
         elif _is_start(owner, called):
             yield from self._start(call)
+
+    def _copy(self, call: ast.Call) -> None:
+        """Note the file that a call writes, and the one that it is made of."""
+        given = (_argument(call, 0, "src", "input_path"), _argument(call, 1, "dst", "output_path"))
+        source, target = (joined(WORK, self._path(one)) for one in given)
+        if source and target:
+            self.writes.add(target)
+            self.copies.add((target, source))
 
     def _handed(self, call: ast.Call) -> Iterator[Use]:
         """Yield what a command executes that somebody else starts, who is given the function."""

@@ -95,7 +95,8 @@ class Open(NamedTuple):
     `missing` is the file that it names and that is not there; `absolute` what it names of the
     project by a path that is not relative, and so means the project in every place; `unreadable`
     says why the file itself is no Python; `beside` is a file that may be executed as well, `among`
-    the pattern that means it if it has no name, `target` the one that would be.
+    the pattern that means it if it has no name, `target` the one that would be; the same, if it is
+    made of itself.
     """
 
     by: str
@@ -208,7 +209,9 @@ def _with_sources(trail: Trail, made_of: Mapping[str, list[str]], walk: _Walk) -
                 todo += made_of.get(source, ())
         if one.use.role != _OUTSIDE:
             found[one] = None
-        found.update((one._replace(beside=p), None) for p in sorted(seen) if walk.is_there(p))
+        itself = one.target if walk.kind(one.target) == "data" else None
+        made = (path for path in sorted(seen) if path == itself or walk.is_there(path))
+        found.update((one._replace(beside=path), None) for path in made)
     return trail if (*found,) == trail.open else trail._replace(open=(*found,))
 
 

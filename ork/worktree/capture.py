@@ -219,6 +219,10 @@ class _Capture:
     def _said(self, one: Open) -> tuple[bool, str, str]:
         """Return what is said of what is left open, first whether anybody need be told."""
         by, use = one.by, one.use
+        if one.beside and one.beside == one.target:
+            message = f"{one.target} is in no version: what executes it writes it as well"
+            hint = f"write to another file, or `exclude: [{one.target}]` if it is no code"
+            return self.kind(one.target) == "file", message, hint
         if one.beside:
             by = by if use.role == "named" and by else use.text
             what = f"{one.target} is made of" if one.target else f"{by} may execute"

@@ -102,15 +102,53 @@ def test_a_notebook_that_is_only_read_is_data(root: Path) -> None:
     assert paths(root, f"executor: process, command: {command}") == []
 
 
-def test_what_a_notebook_makes_of_itself_is_data(root: Path) -> None:
-    task = "executor: process, command: jupyter execute --inplace nb/report.ipynb"
+REWRITTEN = "w/{}: nb/report.ipynb is in no version: what executes it writes it as well"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "jupyter execute --inplace nb/report.ipynb",
+        "cd nb && jupyter nbconvert --execute --to notebook --inplace report.ipynb",
+        "jupyter nbconvert --execute --to notebook nb/report.ipynb --output report",
+        "papermill nb/report.ipynb nb/../nb/report.ipynb",
+        "papermill nb/report.ipynb o.ipynb && mv o.ipynb nb/report.ipynb",
+    ],
+)
+def test_of_a_notebook_that_a_command_writes_anew_it_is_told_that_it_is_data(
+    root: Path, command: str
+) -> None:
+    task = f"executor: process, command: {command}"
     assert paths(root, task) == []
-    told = "w/etl.yaml:3: it is not known what this executes: nb/report.ipynb"
-    assert messages(root, task) == ([], [told])
+    assert messages(root, task)[0] == [REWRITTEN.format("etl.yaml:3")]
+    assert captured(root, task, head="exclude: [nb/report.ipynb]\n").unknown == ()
+
+
+def test_of_a_notebook_that_a_script_writes_anew_it_is_told_once(root: Path) -> None:
+    lines = "import papermill as pm\nx = 'nb/report.ipynb'\npm.execute_notebook(x, output_path=x)"
+    write(root, "start.py", lines)
+    task = "executor: process, command: python start.py"
+    assert paths(root, task) == ["start.py"]
+    found = captured(root, task, task.replace("python", "python -u")).unknown
+    assert [f"{one.file}:{one.line}: {one.message}" for one in found] == [
+        REWRITTEN.format("start.py:3")
+    ]
+
+
+def test_a_script_that_is_made_of_a_notebook_tells_of_the_notebook(root: Path) -> None:
+    make, use = "jupyter nbconvert --to script nb/report.ipynb", "python nb/report.py"
+    tasks = [f"executor: process, command: {command}" for command in (make, use)]
+    (told,) = captured(root, *tasks).unknown
+    assert told.message == "nb/report.py is made of nb/report.ipynb, which is not captured"
+    assert captured(root, *tasks, head="include: [nb/report.ipynb]\n").unknown == ()
+
+
+def test_what_notebooks_write_for_one_another_is_data(root: Path) -> None:
     write(root, "step.ipynb")
-    tasks = ("papermill nb/other.ipynb step.ipynb", "papermill step.ipynb o.ipynb")
-    found = paths(root, *(f"executor: process, command: {line}" for line in tasks))
-    assert found == ["nb/deeper.py", "nb/other.ipynb"]
+    lines = ("papermill nb/other.ipynb step.ipynb", "papermill step.ipynb o.ipynb")
+    tasks = [f"executor: process, command: {line}" for line in lines]
+    assert paths(root, *tasks) == ["nb/deeper.py", "nb/other.ipynb"]
+    assert captured(root, *tasks).unknown == ()
 
 
 @pytest.mark.parametrize(
