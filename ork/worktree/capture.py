@@ -382,6 +382,11 @@ class _Capture:
                     )
                 self.refused.add(task.file)
                 self._say(at, f"no such file: {task.file}", hint)
+            elif task.executor == "python" and task.file.endswith(".ipynb"):
+                command = f"`command: jupyter nbconvert --execute --to html {task.file}`"
+                hint = f"{command} executes it; or put the function into a file of Python"
+                self.refused.add(task.file)
+                self._say(at, f"{task.file} is a notebook, which has no function to call", hint)
             elif task.executor == "python":
                 self._must_be_python(task.file)
 
@@ -422,7 +427,8 @@ class _Capture:
             return
         self.parsed.add(path)
         if reason := self._not_python(path):
-            self.problems.keep(reason)
+            hint = None if path.endswith(".py") else "execute it by a `command` if it is no Python"
+            self.problems.keep(reason._replace(hint=hint))
 
     def _not_python(self, path: str) -> Problem | None:
         """Return a complaint about a file that is read and is no Python, or None."""
