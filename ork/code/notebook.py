@@ -2,6 +2,7 @@
 
 Of a cell that is not Python as it stands, lines of IPython (`%matplotlib inline`, `!ls`, `x?`) are
 taken out; what they execute themselves is told beside what the rest imports, runs and starts.
+For people a notebook is a text of its cells.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ork.code.python import parse, read_python
 from ork.code.shell import read_shell
 from ork.code.use import UNKNOWN, WORK, Code, Unreadable, Use
 from ork.code.words import PATH_MAX
+from ork.objects.canonical import hash_bytes
 from ork.objects.value import Value, of_line
 
 CODE_MAX = 256 * 1024  # characters in all cells: more than a person writes
 CELLS_MAX = 10_000
 MAGICS_MAX = 1000
+SHORT_CHARS_MAX = 80  # of metadata that is told; of others the size
 
 _MAGIC = re.compile(r"([\w.,\[\]'\" ]+=\s*)?(%%?(?=[^=\s])|!!?(?=[^=]))(.*)")
 _HELP = re.compile(r"\?{1,2}[\w.*%]+|%{0,2}[\w.*]+\?{1,2}")
@@ -56,6 +60,59 @@ class _Notebook(
 ):
     parts: list[_Cell]
     metadata: _Metadata = _Metadata()
+
+
+class _Folded(
+    Value, frozen=True, kw_only=True, forbid_unknown_fields=False, rename={"parts": "cells"}
+):
+    parts: list[dict[str, Any]]
+    metadata: Any = None
+    nbformat: int
+    nbformat_minor: int = 0
+
+
+def cells_text(data: bytes) -> str | None:
+    """Return a notebook as lines for people: its cells, the outputs of each folded to one line.
+
+    Where it differs, more than the layout of the notebook does. None of what is no notebook.
+    """
+    try:
+        whole: _Folded = of_line(data, _Folded)
+    except (ValueError, RecursionError):
+        return None
+    lines = [line for cell in whole.parts for line in _cell_lines(dict(cell))]
+    rest = {"metadata": whole.metadata, "nbformat": [whole.nbformat, whole.nbformat_minor]}
+    return "\n".join([*lines, f"# notebook {_short(rest)}", ""])
+
+
+def _cell_lines(cell: dict[str, Any]) -> Iterator[str]:
+    source, outputs = cell.pop("source", ""), cell.pop("outputs", [])
+    kind, count = cell.pop("cell_type", ""), cell.pop("execution_count", None)
+    rest = {key: value for key, value in cell.items() if value}
+    yield f"# %% {kind} {_short(rest) if rest else ''}".rstrip()
+    yield from "".join(map(str, source if isinstance(source, list) else [source])).split("\n")
+    if outputs or count is not None:
+        kinds = ", ".join(dict.fromkeys(_kinds(outputs)))
+        told = f" {kinds}: {_size(outputs)}" if outputs else ""
+        yield f"# output{'' if count is None else f' [{count}]'}{told}"
+
+
+def _kinds(outputs: Any) -> Iterator[str]:
+    """Yield what outputs are: stdout, image/png, ValueError."""
+    for one in outputs if isinstance(outputs, list) else ():
+        if isinstance(one, dict):
+            data = one.get("data")
+            yield from data if isinstance(data, dict) else [str(one.get("name", one.get("ename")))]
+
+
+def _short(fields: dict[str, Any]) -> str:
+    text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= SHORT_CHARS_MAX else f"{', '.join(sorted(fields))}: {_size(fields)}"
+
+
+def _size(value: object) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return f"{len(text):,} characters, {hash_bytes(text.encode())[:8]}"
 
 
 def read_notebook(data: bytes) -> Code | Unreadable:

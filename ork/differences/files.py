@@ -67,6 +67,16 @@ def hunks(change: FileChange, read: Read) -> tuple[Hunk, ...]:
     return lines.hunks(*texts) if texts else ()
 
 
+def text_shown(data: bytes) -> str | None:
+    """Return the text of which differences are shown: of a notebook its cells; None if binary."""
+    if data.startswith(b"{") and b'"cells"' in data:
+        from ork.code.notebook import cells_text
+
+        if (text := cells_text(data)) is not None:
+            return text
+    return lines.as_text(data)
+
+
 def renamed_files(
     old: Mapping[str, FileEntry], new: Mapping[str, FileEntry], read: Read
 ) -> dict[str, str]:
@@ -107,8 +117,8 @@ def _texts(change: FileChange, read: Read) -> tuple[str, str] | None:
     """Return the two texts, empty for an absent side; None when there is nothing to compare."""
     if change.binary or change.old_blob == change.new_blob:
         return None
-    old = lines.as_text(read(change.old_blob)) if change.old_blob else ""
-    new = lines.as_text(read(change.new_blob)) if change.new_blob else ""
+    old = text_shown(read(change.old_blob)) if change.old_blob else ""
+    new = text_shown(read(change.new_blob)) if change.new_blob else ""
     return None if old is None or new is None else (old, new)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -207,3 +208,70 @@ def test_a_notebook_of_many_outputs_is_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(found, Code)
     assert [use.text for use in found.uses] == ["a"]
     assert isinstance(read_notebook(text_of("import a", "x = 1")), Unreadable)
+
+
+def cell(source: object, **more: object) -> dict[str, object]:
+    return {"cell_type": "code", "source": source, "metadata": {}, **more}
+
+
+def as_lines(*cells: object, **more: object) -> list[str]:
+    whole = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5, **more}
+    return (notebook.cells_text(json.dumps(whole).encode()) or "").split("\n")
+
+
+def test_for_people_a_notebook_is_its_cells_with_outputs_of_a_line() -> None:
+    picture = {
+        "output_type": "display_data",
+        "data": {"image/png": "iVBOR" * 100, "text/plain": ""},
+    }
+    outputs = [
+        {"output_type": "stream", "name": "stdout", "text": ["a\n"]},
+        picture,
+        {"output_type": "error", "ename": "ValueError"},
+    ]
+    found = as_lines(
+        cell(["a = 1\n", "b"], execution_count=3, outputs=outputs, id="x"),
+        cell("", execution_count=None, outputs=[]),
+        {"cell_type": "markdown", "source": "# T", "attachments": {"a.png": "iVBOR" * 100}},
+    )
+    assert [re.sub(", [0-9a-f]{8}$", ", HASH", line) for line in found] == [
+        '# %% code {"id": "x"}',
+        "a = 1",
+        "b",
+        "# output [3] stdout, image/png, text/plain, ValueError: 689 characters, HASH",
+        "# %% code",
+        "",
+        "# %% markdown attachments: 530 characters, HASH",
+        "# T",
+        '# notebook {"metadata": {}, "nbformat": [4, 5]}',
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        as_lines(cell("b")),
+        as_lines(cell("a", id="b")),
+        as_lines(cell("a", execution_count=1)),
+        as_lines(cell("a", outputs=[{"name": "x"}])),
+        as_lines(cell("a"), metadata={"b": 1}),
+        as_lines(cell("a"), nbformat_minor=4),
+    ],
+)
+def test_all_but_the_layout_of_a_notebook_shows(other: list[str]) -> None:
+    assert as_lines(cell("a")) != other
+    assert as_lines(cell(["a"], outputs=[])) == as_lines(cell("a"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'{"cells": 1}', b'{"cells": [1], "nbformat": 4}', b"[" * 100_000, b"\xff"],
+)
+def test_what_is_no_notebook_has_no_cells(data: bytes) -> None:
+    assert notebook.cells_text(data) is None
+
+
+def test_a_notebook_of_odd_values_has_lines_all_the_same() -> None:
+    odd = ({}, cell(3, outputs=4), cell([1, None], outputs=[1, {}, {"data": 5}]), cell({"a": 1}))
+    assert len(as_lines(*odd)) > len(odd)

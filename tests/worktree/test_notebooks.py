@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ork.errors import InvalidInput
 from tests.code.test_notebook import R, text_of
 from tests.conftest import Ork
 from tests.worktree.test_capture import captured, paths, write
@@ -182,6 +183,25 @@ def test_a_name_that_only_a_run_knows_is_told_until_notebooks_are_included(root:
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "place", "message", "hint"),
+    [
+        ("a.ipynb", "w/etl.yaml:3", "a.ipynb is a notebook, which has no function", "--execute"),
+        ("a.sh", "w/a.sh:1", "not valid Python: invalid syntax", "execute it by a `command`"),
+    ],
+)
+def test_a_python_task_of_what_is_no_python_is_told_of_commands(
+    root: Path, file: str, place: str, message: str, hint: str
+) -> None:
+    write(root, "a.ipynb", text_of("x = 1"))
+    write(root, "a.sh", "echo a b")
+    with pytest.raises(InvalidInput) as caught:
+        captured(root, f"executor: python, file: {file}, function: x")
+    (found,) = caught.value.problems
+    assert f"{found.file}:{found.line}" == place
+    assert found.message.startswith(message) and hint in (found.hint or "")
+
+
 # -- through the commands
 
 FLOW = """\
@@ -212,7 +232,9 @@ def test_check_lists_it_and_diff_and_blame_tell_of_it(ork: Ork) -> None:
     ork.write("nb/helper.py", "WORD = 'second'\n")
     assert ork("deploy", "flow.yaml", "-m", "three").code == 0
     shown = ork("diff", "flow~2", "flow~1").out
-    assert "nb/report.ipynb" in shown and "helper.WORD + ' two'" in shown
+    assert (
+        "nb/report.ipynb" in shown and "+open('out.txt', 'w').write(helper.WORD + ' two')" in shown
+    )
     # What was captured then tells which task it belongs to, whatever lies in the folder now.
     (ork.folder / "nb/report.ipynb").write_text("{")
     for older, newer in (("flow~2", "flow~1"), ("flow~1", "flow")):
@@ -222,6 +244,22 @@ def test_check_lists_it_and_diff_and_blame_tell_of_it(ork: Ork) -> None:
     assert [line.split()[-1] for line in found] == ["two", "one"]
     (line,) = (x for x in ork("blame", "flow:nb/report.ipynb").out.splitlines() if "WORD" in x)
     assert line.split()[0] == json.loads(ork("log", "flow", "--json").out)["data"][1]["oid"][:8]
+
+
+def test_diff_folds_pictures_and_says_where_only_the_layout_differs(ork: Ork) -> None:
+    ork.write("flow.yaml", FLOW.format(command="jupyter execute a.ipynb"))
+    notebook = json.loads(text_of("x = 1"))
+    (code_cell,) = (one for one in notebook["cells"] if one["cell_type"] == "code")
+    for name, picture, indent in (("one", "A", 1), ("two", "B", 1), ("three", "B", None)):
+        data = {"image/png": picture * 500}
+        code_cell["outputs"] = [{"output_type": "display_data", "data": data}]
+        ork.write("a.ipynb", json.dumps(notebook, indent=indent))
+        assert ork("deploy", "flow.yaml", "-m", name).code == 0
+    for form in ((), ("--patch",), ("--word-diff",), ("--format", "markdown"), ("--json",)):
+        shown = ork("diff", "flow~2", "flow~1", *form).out
+        assert "image/png" in shown and "BBB" not in shown and "AAA" not in shown
+    assert "~ a.ipynb  only the layout" in ork("diff", "flow~1", "flow").out
+    assert ork("diff", "flow~1:a.ipynb", "a.ipynb").out == "only the layout differs\n"
 
 
 @pytest.mark.slow

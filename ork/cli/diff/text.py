@@ -29,6 +29,7 @@ from ork.cli.screen.line import Line, plain
 from ork.cli.screen.parts import clip, column, fitted, quoted
 from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
+from ork.differences.files import text_shown
 from ork.differences.tasks import alike, in_common
 from ork.objects.value import Value
 
@@ -86,7 +87,9 @@ def diff_view(
 
 def text_view(old: bytes, new: bytes, *, words: bool = False) -> Iterator[Line]:
     """Draw the lines that differ in two texts."""
-    texts = (text.decode("utf-8", "replace") for text in (old, new))
+    texts = [text_shown(one) or one.decode("utf-8", "replace") for one in (old, new)]
+    if old != new and texts[0] == texts[1]:
+        yield ["only the layout differs"]
     yield from _hunk_lines(lines.hunks(*texts), "", words)
 
 
