@@ -50,7 +50,7 @@ from ork.history.tasks import (
 from ork.logs.ends import end_of_log
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
-from ork.objects.rows import Rows
+from ork.objects.rows import Rows, Text, table
 from ork.objects.value import Value, replace
 from ork.params.given import exactly, json_of
 from ork.params.recorded import having, refuse_params
@@ -140,6 +140,15 @@ class Project:
 
     def __repr__(self) -> str:
         return f"<Project {str(self.store.project)!r}>"
+
+    def _repr_html_(self) -> str | None:
+        try:
+            found = self.workflows()
+        except Corrupt:
+            raise
+        except StoreError:  # it is closed
+            return None
+        return table((one.cells() for one in found), len(found), caption=repr(self)[1:-1])
 
     def deploy(
         self,
@@ -858,7 +867,7 @@ class Project:
             raise NotFound(f"{name} has no log: {found[0].reason}")
         tail = _at_most(tail, "tail")
         data = b"".join(piece for one in found for piece in pieces(self.store, one.log, tail=tail))
-        return data.decode("utf-8", "replace")
+        return Text(data.decode("utf-8", "replace"))
 
     def bisect(
         self,

@@ -129,6 +129,22 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
     def __len__(self) -> int:
         return len(self.states)
 
+    def _table(self, caption: str = "") -> str | None:
+        """Return them as a table in HTML; None once the store is closed, which has the values."""
+        rows = (
+            {"task": name, **task.cells(), "output": self.gist(name, TEXT_CHARS_MAX)}
+            for name, task in self.states.items()
+        )
+        try:
+            return table(rows, len(self), caption=caption)
+        except Corrupt:
+            raise
+        except StoreError:
+            return None
+
+    def _repr_html_(self) -> str | None:
+        return self._table()
+
     def __repr__(self) -> str:
         return _first("DetailsOfTasks", (f"{name} {it.state}" for name, it in self.states.items()))
 
@@ -167,16 +183,7 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
         return self.tasks._records()
 
     def _repr_html_(self) -> str:
-        tasks = (
-            {"task": name, **task.cells(), "output": self.tasks.gist(name, TEXT_CHARS_MAX)}
-            for name, task in self.tasks.states.items()
-        )
-        try:
-            return table(tasks, len(self.tasks), caption=repr(self)[1:-1])
-        except Corrupt:
-            raise
-        except StoreError:  # it is closed
-            return table([self.cells()], 1)
+        return self.tasks._table(repr(self)[1:-1]) or table([self.cells()], 1)
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
@@ -398,6 +405,10 @@ class Outputs(Mapping[str, Json]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _repr_html_(self) -> str:
+        outputs = ((name, self._output(name)) for name in self)
+        return table(({"task": n, "output": self._gist(it)} for n, it in outputs if it), len(self))
 
     def __repr__(self) -> str:
         outputs = ((name, self._output(name)) for name in self)

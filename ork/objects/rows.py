@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from ork.errors import OrkError
 from ork.objects.value import Value, columns_of, fields_of
@@ -89,6 +89,13 @@ class Rows(list[T], Framed):
         if not self:
             return f"<p>no {self._what}</p>"
         return table((value.cells() or fields_of(value) for value in self), len(self))
+
+
+class Text(str):
+    """A text of lines, which IPython shows as it is; a shell of Python shows it as a text."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self)
 
 
 def line(name: str, cells: Iterable[object]) -> str:

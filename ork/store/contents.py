@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ork.alike import meant_or_known
-from ork.errors import Corrupt, NotFound, count, some
+from ork.errors import Corrupt, NotFound, StoreError, count, some
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Oid
@@ -26,6 +26,7 @@ from ork.objects.kinds import (
     kind_of,
     oid_of,
 )
+from ork.objects.rows import table
 from ork.objects.snapshot import SHOWN, Contents
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
@@ -63,6 +64,14 @@ class Tasks(Mapping[str, Task]):
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return table(({"task": name, **it.cells()} for name, it in self.items()), len(self))
+        except Corrupt:
+            raise
+        except StoreError:  # it is closed
+            return None
 
     def __repr__(self) -> str:
         return f"<Tasks {some(self.needs, SHOWN)}>"

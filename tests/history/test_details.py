@@ -245,6 +245,8 @@ def test_a_run_is_shown_when_its_store_is_closed(flow):
     assert "<td>etl#1</td>" in found._repr_html_()
     assert repr(found.outputs) == "<Outputs fetch: ..., load: true, tell: null>"
     assert str(found) == repr(found)
+    assert found.tasks._repr_html_() is None and project._repr_html_() is None
+    assert "<td>...</td>" in found.outputs._repr_html_()
     with pytest.raises(StoreError) as raised:
         found.outputs["fetch"]
     assert "`ork.open` opens it again" in raised.value.hint

@@ -130,7 +130,13 @@ def test_what_a_project_returns_is_short(project):
 
 def test_a_notebook_shows_tables_and_pictures(project):
     assert "&lt;b&gt;Second&lt;/b&gt;" in project.log()._repr_html_()
-    assert "<td>extract</td>" in project.show("etl#1")._repr_html_()
+    run = project.show("etl#1")
+    assert "<td>extract</td>" in run._repr_html_()
+    output = "<td>{&quot;rows&quot;: 3}</td>"
+    assert "<td>extract</td><td>success</td>" in run.tasks._repr_html_()
+    assert output in run.tasks._repr_html_() and output in run.outputs._repr_html_()
+    assert "<td>after extract</td>" in project.show("etl").tasks._repr_html_()
+    assert "<td>#1 success</td>" in project._repr_html_()
     assert project.graph("etl#1")._repr_svg_().startswith("<svg")
     assert project.graph("etl#1")._repr_html_() is None
     assert "<td>unchanged</td>" in project.deploy("etl.yaml")._repr_html_()
