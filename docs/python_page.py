@@ -50,7 +50,8 @@ notebook shows that in colours, or a table or a picture. Lists and all that has 
 
 Of an error, a notebook shows the place in your own code, what is wrong and what to do.
 
-`project.run` returns at the end. To see how far it is, take the events as they come:
+`project.run` returns at the end. A notebook shows a line below the cell until then, and Ctrl-C, or
+*interrupt the kernel*, stops the run as it stops `ork run`. To see more of it, take the events:
 
 ```python
 for event in project.events("etl.yaml"):

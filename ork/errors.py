@@ -12,7 +12,8 @@
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
-`some` is how a message tells of many names, `count` how it counts.
+`some` is how a message tells of many names, `count` how it counts; `own_lines` is what a notebook
+shows of an error.
 """
 
 from __future__ import annotations
@@ -54,17 +55,7 @@ class OrkError(Exception):
             self.add_note(f"hint: {as_calls(hint)}")  # where Python itself shows an error
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: the caller's own lines, not those of ork, and the error."""
-        from itertools import takewhile
-        from traceback import StackSummary, format_exception_only, walk_tb
-
-        def room(frame: FrameType) -> str:
-            return str(frame.f_globals.get("__name__")).partition(".")[0]
-
-        outside = takewhile(lambda one: room(one[0]) != "ork", walk_tb(self.__traceback__))
-        own = StackSummary.extract(one for one in outside if room(one[0]) != "IPython")
-        lines = [*own.format(), *format_exception_only(self)]
-        return [line.rstrip("\n") for line in lines]
+        return own_lines(self)  # which is what a notebook shows
 
 
 class UsageError(OrkError):
@@ -188,3 +179,17 @@ def some(names: Collection[str], at_most: int) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 task", "2 tasks"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def own_lines(error: BaseException) -> list[str]:
+    """Return a traceback of the caller's own lines, without those of ork, and the error."""
+    from itertools import takewhile
+    from traceback import StackSummary, format_exception_only, walk_tb
+
+    def room(frame: FrameType) -> str:
+        return str(frame.f_globals.get("__name__")).partition(".")[0]
+
+    outside = takewhile(lambda one: room(one[0]) != "ork", walk_tb(error.__traceback__))
+    own = StackSummary.extract(one for one in outside if room(one[0]) != "IPython")
+    lines = [*own.format(), *format_exception_only(error)]
+    return [line.rstrip("\n") for line in lines]

@@ -19,6 +19,7 @@ from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
+from ork.follow.run import follow
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, rename
 from ork.heads.rollback import RolledBack, rollback
@@ -613,12 +614,15 @@ class Project:
         """Run a workflow file or a revision to its end, and return the run, however it ended.
 
         As with `subprocess.run`, a failure is an answer: `ok` and `state` of the run tell it. With
-        `check` RunFailed is raised instead, whose `run` it is. The rest is as for `events`.
+        `check` RunFailed is raised instead, whose `run` it is. The rest is as for `events`. Ctrl-C,
+        or the interrupt of a notebook, stops the run as it does for `ork run`, again at once:
+        KeyboardInterrupt tells how it ended. A notebook shows how far it is.
 
         >>> run = project.run("etl")
         >>> run.state, dict(run.outputs)
         ('failed', {'extract': {'rows': 3}})
         """
+        control = control or Control()
         events = self.events(
             what,
             params=params,
@@ -632,7 +636,7 @@ class Project:
             move=move,
             hooks=hooks,
         )
-        return self._ended(events, check=check)
+        return self._ended(follow(events, control), check=check)
 
     def events(
         self,
@@ -700,10 +704,11 @@ class Project:
         >>> project.retry("etl#2")
         <RunDetails etl#2, failed, ...>
         """
+        control = control or Control()
         events = self.retry_events(
             what, options=options, latest=latest, author=author, control=control, hooks=hooks
         )
-        return self._ended(events, check=check)
+        return self._ended(follow(events, control), check=check)
 
     def retry_events(
         self,
@@ -782,11 +787,8 @@ class Project:
         )
         return self._shown(start.would_run(self.store, ready))
 
-    def _ended(self, events: Iterator[Event], *, check: bool) -> RunDetails:
-        """Take all events of a run; return what became of it."""
-        for event in events:
-            last = event
-        assert isinstance(last, RunFinished)
+    def _ended(self, last: RunFinished, *, check: bool) -> RunDetails:
+        """Return what became of a run."""
         run = self._shown(run_details(self.store, last.oid, last.run))
         if check and not run.ok:
             failed = {name: it for name, it in run.tasks.states.items() if it.state == "failed"}

@@ -33,6 +33,7 @@ ROOMS: dict[str, str] = {
     "files": "",
     "progress": "",
     "zone": "",
+    "follow": "errors objects runner",
     "worker": "",
     "objects": "errors files progress",
     "mask": "objects",
@@ -68,7 +69,7 @@ ROOMS: dict[str, str] = {
     " executors params runner",
     "project": "errors files objects graph yaml definition differences backends store worktree"
     " history heads git orkdb executors params runner schedule daemon bisection zone upkeep sync"
-    " logs search cli/pictures cli/report cli/history",
+    " logs search follow cli/pictures cli/report cli/history",
     "api": "errors files differences objects backends search store worktree git orkdb history heads"
     " runner daemon bisection zone upkeep sync project cli/pictures cli/report",
     "testing": "errors alike objects definition history store worktree params runner project",

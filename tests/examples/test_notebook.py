@@ -70,6 +70,43 @@ def test_an_error_is_the_own_place_and_what_is_wrong(folder):
     assert len(wrong) < 12
 
 
+# A run that an interrupt of the kernel reaches once its task has begun.
+INTERRUPTED = """
+import os, pathlib, signal, threading, time
+import ork
+task = '{executor: process, command: "echo > begun; exec sleep 60"}'
+pathlib.Path("etl.yaml").write_text("name: etl\\ntasks: {wait: " + task + "}")
+project = ork.open(create=True)
+def interrupt():
+    while not pathlib.Path("begun").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+---
+run = project.run("etl.yaml")
+---
+project.logs("etl#1")
+---
+project.run("penguins.yaml").state
+"""
+
+
+def test_a_run_shows_how_far_it_is_and_an_interrupt_ends_it(folder):
+    nbformat = pytest.importorskip("nbformat")
+    cells = [nbformat.v4.new_code_cell(text) for text in INTERRUPTED.split("---\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    executed(notebook, folder, allow_errors=True)
+    _, stopped, logs, whole = ([*cell.outputs] for cell in notebook.cells)
+    shown, error = stopped
+    assert shown.data["text/plain"].startswith("etl#1 cancelled in ")
+    assert shown.data["text/html"].startswith('<progress value="1" max="1"></progress> etl#1')
+    first, line, last = "\n".join(error.traceback).split("\n")
+    assert first.startswith("  File ") and line == '    run = project.run("etl.yaml")'
+    assert last.startswith("KeyboardInterrupt: etl#1 ended as cancelled: stopped by the user; ")
+    assert logs[0].data["text/plain"] == ""
+    assert whole[0].data["text/plain"].endswith(": 5 succeeded") and len(whole) == 2
+
+
 def test_the_notebook_shows_what_it_says(folder):
     notebook = pytest.importorskip("nbformat").read(folder / "penguins.ipynb", as_version=4)
     found = [one.data for one in executed(notebook, folder)]

@@ -1,0 +1,64 @@
+"""A run to its end: Ctrl-C stops it, and a notebook shows how far it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from typing import Any
+
+from ork.errors import own_lines
+from ork.follow.progress import Progress, show_in_notebook
+from ork.objects.kinds import Run
+from ork.runner.events import Event, RunFinished, RunStarted
+from ork.runner.loop import Control
+
+
+def follow(events: Iterator[Event], control: Control) -> RunFinished:
+    """Take the events of a run to its end, and return the last one.
+
+    Ctrl-C asks `control` for a stop, as it does for `ork run`: KeyboardInterrupt is raised when the
+    run has ended and is recorded.
+    """
+    progress, place = Progress(), None
+    with _stopped_by_interrupts(control) as came:
+        for event in events:
+            progress.note(event)
+            if isinstance(event, RunStarted):
+                place = show_in_notebook(progress)
+            elif place and not control.more:
+                place.update(progress)
+    assert isinstance(event, RunFinished)
+    if came:
+        raise _interrupted(event.run)
+    return event
+
+
+@contextmanager
+def _stopped_by_interrupts(control: Control) -> Iterator[list[int]]:
+    """Let Ctrl-C ask for a stop where it would raise KeyboardInterrupt; yield those that came."""
+    came: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        came.append(number)
+        control.stop()
+
+    usual = signal.default_int_handler
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield came
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _interrupted(run: Run) -> KeyboardInterrupt:
+    """Return what tells that a run was interrupted; a notebook shows it as it shows our errors."""
+    reason = f": {run.reason}" if run.reason else ""
+    again = "" if run.state == "success" else f"; `project.retry({run.name!r})` goes on with it"
+    error = KeyboardInterrupt(f"{run.name} ended as {run.state}{reason}{again}")
+    vars(error)["_render_traceback_"] = lambda: own_lines(error)
+    return error
