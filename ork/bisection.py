@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count
+from ork.follow.run import follow
 from ork.history.compare import compare_deploys
 from ork.history.log import LogEntry, entry_of
 from ork.objects.canonical import Json, Oid
@@ -27,7 +28,7 @@ from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, columns_of, field, fields_of, replace
 from ork.params.given import settle_params
 from ork.params.recorded import recorded_params
-from ork.runner.events import RunFinished
+from ork.runner.loop import Control
 from ork.runner.start import Caller, Options, start
 from ork.store.resolve import (
     Resolved,
@@ -433,12 +434,13 @@ class _Search:
         return trial
 
     def _run(self, deploy: Oid) -> Run:
-        caller = replace(self.question.caller(), trigger="bisect")
+        caller = self.question.caller()
+        control = caller.control or Control()
+        caller = replace(caller, trigger="bisect", control=control)
         what, code = (f"run:{self.like.id}", deploy) if self.like else (deploy, None)
         options = self.question.options
         started = start(self.store, what, options=options, caller=caller, with_code=code)
-        *_, last = started.events
-        assert isinstance(last, RunFinished)
+        last = follow(started.events, control)
         if last.run.state == "cancelled":
             raise KeyboardInterrupt
         return last.run

@@ -66,7 +66,7 @@ ROOMS: dict[str, str] = {
     "daemon": "errors files failpoints objects graph schedule definition backends store logs"
     " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
-    " executors params runner",
+    " executors params runner follow",
     "project": "errors files objects graph yaml definition differences backends store worktree"
     " history heads git orkdb executors params runner schedule daemon bisection zone upkeep sync"
     " logs search follow cli/pictures cli/report cli/history",

@@ -83,6 +83,19 @@ except KeyboardInterrupt:
     assert done.stdout.startswith("etl#1 ended as cancelled: stopped by the user")
 
 
+def test_an_interrupt_of_a_bisection_is_one_of_its_run(tmp_path: Path) -> None:
+    rest = """
+slow = pathlib.Path("etl.yaml").read_text()
+for command in ("true", "echo > begun; exec sleep 60", "false"):
+    pathlib.Path("etl.yaml").write_text(slow.replace("echo > begun; exec sleep 60", command))
+    (project.deploy if "sleep" in command else project.run)("etl.yaml")
+project.bisect("etl", good="etl~2")
+"""
+    done = executed(tmp_path, rest)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.splitlines()[-1].startswith("KeyboardInterrupt: etl#3 ended as cancelled")
+
+
 def test_who_has_a_handler_of_his_own_keeps_it(tmp_path: Path) -> None:
     rest = """
 control = ork.Control()
