@@ -11,7 +11,8 @@ from material import AUTHOR, START, large_workflow, new_store
 from measure import Row, Times, interleaved, number, process, ratio, row, timed
 from starting import ork
 
-from ork.definition import reach, signature
+from ork.code import source
+from ork.definition import signature
 from ork.heads.deploy import Deployed, deploy
 from ork.store.store import Stamp, Store
 
@@ -135,7 +136,7 @@ class _Deploys:
         return new_store(self.project.parent / f"deploys-{self.count}")
 
     def _deploy(self, store: Store, name: str, *, move: bool = False) -> Deployed:
-        reach._known.clear()  # as in another process, no code is known
+        source._known.clear()  # as in another process, no code is known
         signature.read_module.cache_clear()
         return deploy(store, self.project / name, stamp=STAMP, move=move)
 

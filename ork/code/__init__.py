@@ -1,4 +1,4 @@
-"""What a text executes: command lines, shell scripts, Python source. Text in, uses out.
+"""What texts execute: a room for each language, and the walk from file to file. Text in, uses out.
 
-Knows no disk, no task and no root: whoever asks says what a path is, and follows what was found.
+Knows no disk, no task and no root: whoever asks says what a path is.
 """

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ork.code.programs import language_of
-from ork.code.shell import TEXT_MAX, read_shell
+from ork.code.shell.reader import TEXT_MAX, read_shell
 from ork.code.use import UNKNOWN, WORK, Code, Use
 
 LINES_MAX = 20_000

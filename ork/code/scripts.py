@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ork.code.programs import NODE_ENDS
 from ork.code.recipes import read_just, read_make
-from ork.code.shell import read_shell
+from ork.code.shell.reader import read_shell
 from ork.code.use import INC, OWN, UNKNOWN, WORK, Code, Use, joined
 
 SCRIPT_MAX = 1024 * 1024  # characters

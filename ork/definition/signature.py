@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from ork.code.python import parse
+from ork.code.python.reader import parse
 from ork.definition.bindings import Params, split_param
 from ork.definition.reach import code_file
 from ork.definition.workflow import Definition

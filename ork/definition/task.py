@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
-from ork.code.words import outside
+from ork.code.shell.words import outside
 from ork.definition import fields
 from ork.definition.bindings import (
     INPUT_PREFIX,

@@ -16,7 +16,6 @@ from typing import Any
 
 from ork.backends.address import public
 from ork.definition.bindings import given_by_ork
-from ork.definition.reach import PACKAGED_BY, package_folders
 from ork.errors import OrkError, StoreError
 from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
@@ -28,7 +27,7 @@ from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
 from ork.worktree.load import check
-from ork.worktree.place import Checkout, Place, Project, interpreter
+from ork.worktree.place import Checkout, Place, Project, interpreter, modules_of
 
 PROBE_SECONDS_MAX = 20
 MODULES_MAX = 1_000  # that are looked for, so that a command line has room for them
@@ -234,15 +233,7 @@ class Workplace:
     @cached_property
     def _modules(self) -> tuple[str, ...]:
         """The modules of the project that may be installed from where they are developed."""
-        root = self._root
-        is_file = {path: "file" for path in PACKAGED_BY if root and (root / path).is_file()}
-        if root is None or not is_file:
-            return ()
-        folders = package_folders(lambda path: (root / path).read_bytes(), is_file.get)
-        starts = "|".join(re.escape(folder) for folder in folders if folder)
-        below = (re.sub(f"^(?:{starts})/", "", path).partition("/") for path in self._paths)
-        names = {name if slash else name.removesuffix(".py") for name, slash, _ in below}
-        return tuple(sorted(name for name in names if name.isidentifier()))[:MODULES_MAX]
+        return modules_of(self._root, self._paths)[:MODULES_MAX] if self._root else ()
 
     @cached_property
     def _programs(self) -> str | None:

@@ -15,7 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 from ork.alike import meant_or_known
 from ork.definition.bindings import given_by_ork, refs_of, split_param, split_ref
 from ork.definition.fields import is_variable
-from ork.definition.reach import PACKAGED_BY
 from ork.definition.types import convert
 from ork.errors import NotFound, OrkError, UsageError
 from ork.history.details import RunDetails
@@ -28,6 +27,7 @@ from ork.project import Project
 from ork.runner.choices import as_names
 from ork.store import location
 from ork.worktree.load import Loaded, check
+from ork.worktree.place import packaged_by
 
 Given = ParamSpec("Given")
 Got = TypeVar("Got")
@@ -154,8 +154,7 @@ class Bench:
         """Copy a workflow file, its code and these files into the project of the test; read it."""
         found = check(self._find(path))
         to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
-        packaged = (part for part in PACKAGED_BY if (found.root / part).is_file())
-        for part in (*found.files, *as_names(files), *packaged, str(name)):
+        for part in (*found.files, *as_names(files), *packaged_by(found.root), str(name)):
             is_inside = (to / part).resolve().is_relative_to(to.resolve())
             if not is_inside or not (found.root / part).exists():
                 raise NotFound(f"no file or folder {part} in {found.root}", hint=_ROOT)

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork.alike import alike
-from ork.code.tables import PACKAGED_BY, compiled_among, find_module
+from ork.code.python.modules import compiled_among, find_module
+from ork.code.python.packages import PACKAGED_BY
+from ork.code.source import read_code
+from ork.code.steps import Open
 from ork.code.use import Code, Unreadable, Use
-from ork.definition.reach import (
-    Open,
-    Trail,
-    python_path,
-    read_code,
-    trails,
-)
+from ork.code.walk import Trail
+from ork.definition.reach import python_path, trails
 from ork.definition.workflow import HOOKS, Definition
 from ork.definition.written import hook_command
 from ork.errors import InvalidInput, Problem

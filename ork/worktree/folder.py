@@ -91,7 +91,7 @@ class Root:
 
     def _at(self, path: str) -> Path:
         if path.startswith("/"):
-            from ork.code.words import HOME  # what does not read code does without that room
+            from ork.code.shell.words import HOME  # what does not read code does without that room
 
             if path.startswith(f"{HOME}/"):
                 path = os.path.expanduser("~") + path[len(HOME) :]

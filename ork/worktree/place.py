@@ -7,6 +7,7 @@ read once; from then on `stat` tells whether one was touched.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork import files
+from ork.code.python.packages import PACKAGED_BY, package_folders
 from ork.errors import Corrupt
 from ork.objects import kinds
 from ork.objects.canonical import Json, hash_bytes
@@ -230,6 +232,23 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
         return shutil.which(chosen, path=environ.get("PATH")) or chosen
     beside = root / ".venv" / "bin" / "python"
     return str(beside) if beside.exists() else sys.executable
+
+
+def packaged_by(root: Path) -> list[str]:
+    """Return the files of a project by which it is installed."""
+    return [path for path in PACKAGED_BY if (root / path).is_file()]
+
+
+def modules_of(root: Path, captured: Collection[str]) -> tuple[str, ...]:
+    """Return the modules of a project that may be installed from where they are developed."""
+    is_file = dict.fromkeys(packaged_by(root), "file")
+    if not is_file:
+        return ()
+    folders = package_folders(lambda path: (root / path).read_bytes(), is_file.get)
+    starts = "|".join(re.escape(folder) for folder in folders if folder)
+    below = (re.sub(f"^(?:{starts})/", "", path).partition("/") for path in captured)
+    names = {name if slash else name.removesuffix(".py") for name, slash, _ in below}
+    return tuple(sorted(name for name in names if name.isidentifier()))
 
 
 def checkout_of(store: Store, run: Run) -> Path | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ork.code import notebook
-from ork.code.notebook import read_notebook
+from ork.code.python import notebook
+from ork.code.python.notebook import read_notebook
 from ork.code.use import WORK, Code, Unreadable
 
 R = {"kernelspec": {"name": "ir", "language": "R"}}

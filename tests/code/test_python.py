@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from ork.code import python
-from ork.code.python import FOLDERS_MAX, HANDED_MAX, STARTED_MAX, read_inline, read_python
+from ork.code.python import reader
+from ork.code.python.reader import FOLDERS_MAX, HANDED_MAX, STARTED_MAX, read_inline, read_python
 from ork.code.use import OWN, WORK, Code, Unreadable, Use
 
 
@@ -251,7 +251,7 @@ def test_paths_that_grow_with_each_name_are_read_to_an_end(begin: str, part: str
 
 
 def test_variables_count_among_what_a_program_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python, "STARTED_MAX", 10)
+    monkeypatch.setattr(reader, "STARTED_MAX", 10)
     start = "subprocess.run('sh x.sh', env={{" + "'A{}': 'b'," * 10 + "}})\n"
     lines = (start * 2).format(*range(20))
     assert [use.role for use in code(lines).uses] == ["script", "unclear"]
@@ -266,7 +266,7 @@ def test_of_many_functions_that_start_commands_some_are_left_open() -> None:
 def test_calls_that_are_long_in_all_are_told_by_their_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(python, "SHOWN_MAX", 10)
+    monkeypatch.setattr(reader, "SHOWN_MAX", 10)
     uses = code("import_module(name)\nimport_module(name)").uses
     assert [(use.line, use.text) for use in uses] == [(2, ""), (1, "import_module(name)")]
 
@@ -366,7 +366,7 @@ def test_files_that_are_data_or_known_are_not_told_as_named(source: str) -> None
 
 
 def test_of_many_files_that_are_named_some_are_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python, "NAMED_MAX", 1)
+    monkeypatch.setattr(reader, "NAMED_MAX", 1)
     assert [use.role for use in code("run('x.sql', 'y.sql')").uses] == ["named", "unclear"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.code.shell import COMMANDS_MAX, read_shell, read_words
+from ork.code.shell.reader import COMMANDS_MAX, read_shell, read_words
 from ork.code.use import OWN, WORK, ZERO, Code
 
 SIGNS = {f"{WORK}/./": "", f"{WORK}/": "", WORK: ".", f"{OWN}/..": "<own>", f"{ZERO}/..": "<zero>"}

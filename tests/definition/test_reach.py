@@ -1,6 +1,6 @@
 """The files that a task executes, in a folder that is only a dictionary."""
 
-from ork.definition import reach as reach_module
+from ork.code import walk
 from ork.definition.reach import Reach, own_files, reach
 from ork.objects.kinds import Task
 from ork.worktree.globs import excluding
@@ -146,7 +146,7 @@ def test_scripts_that_source_each_other_in_a_circle_come_to_an_end(monkeypatch):
 
 
 def test_a_walk_that_would_not_end_is_left_open(monkeypatch):
-    monkeypatch.setattr(reach_module, "NODES_MAX", 10)
+    monkeypatch.setattr(walk, "NODES_MAX", 10)
     for number in range(30):
         monkeypatch.setitem(FILES, f"s{number}.sh", f". ./s{number + 1}.sh")
     found = reach_of(Task(executor="process", command="sh s0.sh"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ork.definition.reach import read_code
+from ork.code.source import read_code
 from ork.definition.signature import read_module
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem

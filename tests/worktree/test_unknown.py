@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ork.definition import reach
+from ork.code import project
 from tests.worktree.test_capture import captured, paths, problem, root, take, write
 
 __all__ = ["root"]  # a fixture
@@ -460,7 +460,7 @@ def test_a_pattern_comes_to_an_end(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert told(root, command("python t.py")) == []
     write(root, "t.py", f"glob.glob('a/{'**/' * 9}*.sql')")
     assert len(told(root, command("python t.py"))) == 1
-    monkeypatch.setattr(reach, "LOOKED_MAX", 3)
+    monkeypatch.setattr(project, "LOOKED_MAX", 3)
     found = captured(root, command("python t.py"))
     assert (found.unknown, len(found.silent)) == ((), 1)
 

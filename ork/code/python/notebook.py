@@ -13,10 +13,10 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ork.code.python import parse, read_python
-from ork.code.shell import read_shell
+from ork.code.python.reader import parse, read_python
+from ork.code.shell.reader import read_shell
+from ork.code.shell.words import PATH_MAX
 from ork.code.use import UNKNOWN, WORK, Code, Unreadable, Use
-from ork.code.words import PATH_MAX
 from ork.objects.canonical import hash_bytes
 from ork.objects.value import Value, of_line
 

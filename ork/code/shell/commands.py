@@ -29,8 +29,8 @@ from ork.code.programs import (
     language_of,
     reads_script,
 )
+from ork.code.shell.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Printed, Word
 from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
-from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Printed, Word
 
 _ENDS: dict[str | None, str] = {"notebook": ".ipynb", "script": ".py", "python": ".py"}
 # Variables that mean an interpreter, whichever that is.

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from ork.code.commands import Commands
+from ork.code.shell.commands import Commands
+from ork.code.shell.words import POSSIBLE_MAX, Command, Printed, Word, literal, together
 from ork.code.use import UNKNOWN, WORK, Code, Values, above
-from ork.code.words import POSSIBLE_MAX, Command, Printed, Word, literal, together
 
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
 TEXT_MAX = 1024 * 1024  # characters: no person writes a longer script, or more in lines within it,

@@ -18,9 +18,9 @@ from shlex import split
 from typing import TypeGuard
 
 from ork.code.programs import is_named_as_code
-from ork.code.shell import read_shell, read_words
+from ork.code.shell.reader import read_shell, read_words
+from ork.code.shell.words import PATH_MAX
 from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
-from ork.code.words import PATH_MAX
 
 FOLDERS_MAX = 16  # that one program enters
 STARTED_MAX = 100_000  # words, characters and variables of the commands that one program starts

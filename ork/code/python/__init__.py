@@ -1,0 +1,1 @@
+"""What Python source and notebooks execute, and where the modules that they import lie."""
