@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from ork.daemon import lines
 from ork.errors import Conflict, Corrupt, UsageError
@@ -73,11 +73,8 @@ def put(
     *,
     options: Options | None = None,
     caller: Caller | None = None,
-    message: str | None = None,
-    with_code: str | None = None,
-    allow_secret: bool = False,
-    move: bool = False,
     fire: str | None = None,
+    **how: Unpack[start.How],
 ) -> Queued:
     """Put a run into the queue: of a workflow file, which is deployed first, or of a revision.
 
@@ -85,17 +82,7 @@ def put(
     that of `ork up`.
     """
     options, caller = options or Options(), caller or Caller()
-    ready = start.prepare(
-        store,
-        what,
-        options=options,
-        caller=caller,
-        message=message,
-        with_code=with_code,
-        allow_secret=allow_secret,
-        move=move,
-        elsewhere=True,
-    )
+    ready = start.prepare(store, what, options=options, caller=caller, elsewhere=True, **how)
     if ready.target.deploy is None:
         raise UsageError(
             "what no deploy has cannot wait in the queue", hint="`ork deploy FILE` deploys it"

@@ -128,33 +128,14 @@ def deploy(
     becomes its child, or finds that nothing changed. Raises Conflict only if that happens again and
     again.
     """
-    loaded = load(store, path)
-    return deploy_loaded(
-        store, loaded, stamp=stamp, message=message, allow_secret=allow_secret, move=move, new=new
-    )
-
-
-def deploy_loaded(
-    store: Store,
-    loaded: Loaded,
-    *,
-    stamp: Stamp,
-    message: str | None = None,
-    allow_secret: bool = False,
-    move: bool = False,
-    new: bool = False,
-    dry: bool = False,
-) -> Deployed:
-    """Deploy a file that `load` has read; see `deploy_all`."""
     (done,) = deploy_all(
         store,
-        [loaded],
+        [load(store, path)],
         stamp=stamp,
         message=message,
         allow_secret=allow_secret,
         move=move,
         new=new,
-        dry=dry,
     )
     return done
 

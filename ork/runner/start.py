@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from ork.definition.secrets import find_secrets
 from ork.errors import (
@@ -23,7 +24,7 @@ from ork.errors import (
     some,
 )
 from ork.failpoints import failpoint
-from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
+from ork.heads.deploy import Deployed, deploy_all, refuse_secrets
 from ork.history.results import made_by, still_valid
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -176,17 +177,23 @@ class Caller(Value, frozen=True, kw_only=True):
         return self.token or f"{random.getrandbits(24):06x}"
 
 
+class How(TypedDict, total=False):
+    """What `prepare` is told by whoever starts a run, or puts it into the queue."""
+
+    message: str | None
+    no_deploy: bool
+    with_code: str | None
+    allow_secret: bool
+    move: bool
+
+
 def start(
     store: Store,
     what: str | Loaded,
     *,
     options: Options | None = None,
     caller: Caller | None = None,
-    message: str | None = None,
-    no_deploy: bool = False,
-    with_code: str | None = None,
-    allow_secret: bool = False,
-    move: bool = False,
+    **how: Unpack[How],
 ) -> Started:
     """Prepare a run of a workflow file or of any revision.
 
@@ -196,17 +203,7 @@ def start(
     iterated; closing the iterator stops the run.
     """
     options, caller = options or Options(), caller or Caller()
-    ready = prepare(
-        store,
-        what,
-        options=options,
-        caller=caller,
-        message=message,
-        no_deploy=no_deploy,
-        with_code=with_code,
-        allow_secret=allow_secret,
-        move=move,
-    )
+    ready = prepare(store, what, options=options, caller=caller, **how)
     others = all_going_on(store, ready.target.workflow)
     return Started(
         _run(store, ready.target, ready.terms, options, caller),
@@ -272,9 +269,9 @@ def prepare(
         refuse_secrets(store, found.loaded)
     if isinstance(found, ResolvedFile) and not no_deploy:
         failpoint("deploy.before")
-        deployed = deploy_loaded(
+        (deployed,) = deploy_all(
             store,
-            found.loaded,
+            [found.loaded],
             stamp=caller.signed(),
             message=message,
             allow_secret=allow_secret,
