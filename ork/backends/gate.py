@@ -1,6 +1,7 @@
 """What stands in front of the writers of a data file: one at a time, in turn, and interruptible.
 
-And what a file backend says of a fork, of a commit that failed, and of the errors of others.
+And what backends in files have in common: a handle that ends with a fork, and what they say of a
+commit that failed, and of the errors of others.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
+from weakref import WeakSet
 
-from ork.backends.base import closed
+from ork.backends.base import Lease, OneByOne, closed
+from ork.backends.leases import FolderLeases
 from ork.errors import StoreError
 from ork.files import lock, open_lock, unlock
 
@@ -99,6 +104,100 @@ class Gate:
             f"waited {self._wait_s:g} s for another writer: {holder or 'an unknown process'}",
             hint="it may be stopped (Ctrl-Z) or stuck: let it go on with `fg`, or end it",
         )
+
+
+class Handle(OneByOne):
+    """A store in files that is open; dead in a forked child, where every use raises StoreError."""
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        readonly: bool = False,
+        locks: Path | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Self:
+        """Open the store in this place.
+
+        `locks` is the folder for leases, the same for all who use the store: else one beside it.
+        `wait_s` is how long a write waits for another process before it raises StoreError.
+        """
+        return cls(path, readonly, locks, wait_s)
+
+    def __init__(self, path: Path, readonly: bool, locks: Path | None, wait_s: float) -> None:
+        self._path, self._wait_s = path, wait_s
+        self._leases = FolderLeases(locks or self._beside("locks"))
+        self._gate: Gate | None = None  # of a handle that may write
+        self._users = -1  # a descriptor that is locked as long as the store is open here
+        self._refusal: StoreError | None = None
+        try:
+            self._begin(readonly)
+        except BaseException:
+            self.close()
+            raise
+        handles.add(self)
+
+    @abstractmethod
+    def _begin(self, readonly: bool) -> None: ...
+
+    @abstractmethod
+    def _beside(self, name: str) -> Path:
+        """Return a file or a folder of the store by its name."""
+
+    def lease(self, name: str) -> Lease | None:
+        self._passed()  # a lease, too, is for those who write
+        return self._leases.take(name)
+
+    def leased(self) -> set[str]:
+        return self._leases.names()
+
+    def close(self) -> None:
+        self._refusal = self._refusal or closed()
+        if self._gate is not None:
+            self._gate.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._users >= 0:
+            os.close(self._users)
+            self._users = -1
+
+    def _forget(self) -> None:
+        """End in a forked child, without a word to who has the store open: the parent has it."""
+        self._refusal = forked()
+        if self._gate is not None:
+            self._gate.forget()
+        self._leave()
+
+    def _reading(self) -> Self:
+        """Return another handle of the store, which cannot write."""
+        other = copy(self)
+        other._gate, other._users = None, -1
+        other.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
+        return other
+
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _passed(self) -> Gate:
+        """Return what a writer must pass; raise StoreError where this handle must not write."""
+        self._check_open()
+        if self._gate is None:
+            raise reading_only(self._path)
+        return self._gate
+
+
+handles: WeakSet[Handle] = WeakSet()  # that end with a fork
+
+
+def _after_fork() -> None:
+    for handle in handles:
+        handle._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _note() -> bytes:

@@ -15,18 +15,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from copy import copy
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Any, ClassVar
-from weakref import WeakSet
 
 from ork.backends import base
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, alone, explaining, forked, outcome, reading_only
-from ork.backends.leases import FolderLeases
+from ork.backends.base import Moves, Remain, Room, sealed, unsealed
+from ork.backends.gate import Gate, Handle, alone, explaining, outcome
 from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import create, lock, open_lock
 from ork.objects.canonical import Oid
@@ -70,11 +67,8 @@ _explain = explaining(
 )
 
 
-class Sqlite(OneByOne):
-    """A `Backend` in one file; many threads and processes may have it open at once.
-
-    A handle is dead in a forked child, where every use raises StoreError.
-    """
+class Sqlite(Handle):
+    """A `Backend` in one file; many threads and processes may have it open at once."""
 
     INSIDE: ClassVar[str] = "store.db"
 
@@ -108,22 +102,6 @@ class Sqlite(OneByOne):
                 "COMMIT",
             ):
                 connection.execute(step)
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        readonly: bool = False,
-        locks: Path | None = None,
-        wait_s: float = WAIT_S,
-    ) -> Sqlite:
-        """Open the store in this file.
-
-        `locks` is the folder for leases, the same for all who use the store: else one beside it.
-        `wait_s` is how long a write waits for another process before it raises StoreError.
-        """
-        return cls(path, readonly, locks or path.with_name(f"{path.name}-locks"), wait_s)
 
     @classmethod
     def problems(cls, path: Path, *, every_page: bool = True) -> list[str]:
@@ -203,23 +181,16 @@ class Sqlite(OneByOne):
             except OSError as error:
                 raise StoreError(f"{path} cannot be changed: {error.strerror}") from None
 
-    def __init__(self, path: Path, readonly: bool, locks: Path, wait_s: float) -> None:
-        self._path = path
-        self._leases = FolderLeases(locks)
+    def _begin(self, readonly: bool) -> None:
         self._lock = RLock()
-        self._gate: Gate | None = None
-        self._users = -1
         self._still = False  # whether all reads are of one moment
-        self._refusal: StoreError | None = None
-        try:
-            if not readonly:
-                self._users = _sharing(path, wait_s)
-                self._gate = Gate(path.with_name(f"{path.name}-gate"), wait_s=wait_s)
-            self._connection = self._connect()
-        except BaseException:
-            self.close()
-            raise
-        _handles.add(self)
+        if not readonly:
+            self._users = _sharing(self._path, self._wait_s)
+            self._gate = Gate(self._beside("gate"), wait_s=self._wait_s)
+        self._connection = self._connect()
+
+    def _beside(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}-{name}")
 
     def get(self, oid: Oid) -> bytes | None:
         rows = self._rows("SELECT data FROM objects WHERE oid = ?", bytes.fromhex(oid))
@@ -286,10 +257,8 @@ class Sqlite(OneByOne):
         if self._still:
             yield self
             return
-        still = copy(self)
-        still._still = True
-        still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
-        still._lock, still._gate, still._users = RLock(), None, -1
+        still = self._reading()
+        still._still, still._lock = True, RLock()
         still._connection = self._connect(readonly=True)
         try:
             still._rows("BEGIN")
@@ -298,43 +267,26 @@ class Sqlite(OneByOne):
         finally:
             still._connection.close()
 
-    def lease(self, name: str) -> Lease | None:
-        self._passed()  # a lease, too, is for those who write
-        return self._leases.take(name)
-
-    def leased(self) -> set[str]:
-        return self._leases.names()
-
     def close(self) -> None:
         with self._lock:
-            self._refusal = self._refusal or closed()
             connection = getattr(self, "_connection", None)
             if connection is not None:
                 connection.close()
-            if self._gate is not None:
-                self._gate.close()
-            if self._users >= 0:
-                os.close(self._users)
-                self._users = -1
+            super().close()
+
+    def _forget(self) -> None:
+        self._lock = RLock()  # perhaps held by a thread that the child does not have
+        _of_the_parent.append(self._connection)
+        super()._forget()
 
     def _connect(self, *, readonly: bool = False) -> sqlite3.Connection:
-        if self._refusal is not None:
-            raise self._refusal
+        self._check_open()
         return _explain(_opened)(self._path, readonly=readonly or self._gate is None)
-
-    def _passed(self) -> Gate:
-        """Return what a writer must pass; raise StoreError where this handle must not write."""
-        if self._refusal is not None:
-            raise self._refusal
-        if self._gate is None:
-            raise reading_only(self._path)
-        return self._gate
 
     @_explain
     def _rows(self, sql: str, *values: object) -> _Rows:
         with self._lock:
-            if self._refusal is not None:
-                raise self._refusal
+            self._check_open()
             return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
@@ -421,20 +373,7 @@ class Sqlite(OneByOne):
             return None
 
 
-_handles: WeakSet[Sqlite] = WeakSet()
 _of_the_parent: list[object] = []  # closed by nobody in a child: the locks are the parent's
-
-
-def _after_fork() -> None:
-    for handle in _handles:
-        handle._refusal = forked()
-        handle._lock = RLock()  # perhaps held by a thread that the child does not have
-        _of_the_parent.append(handle._connection)
-        if handle._gate is not None:
-            handle._gate.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 def _connected(path: Path, *options: str) -> sqlite3.Connection:

@@ -23,14 +23,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from copy import copy
 from pathlib import Path
 from typing import ClassVar
-from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, key_of, name_of
-from ork.backends.gate import WAIT_S, Gate, alone, forked, outcome, reading_only
-from ork.backends.leases import FolderLeases
+from ork.backends.base import Moves, Remain, Room, key_of, name_of
+from ork.backends.gate import Gate, Handle, alone, handles, outcome
 from ork.backends.plain import folder as disk
 from ork.backends.plain.folder import FORMAT, GONE, NEW, OBJECTS, REFS, REMOVED, explain
 from ork.backends.plain.listing import TITLE, Listing, damaged, named_in, text_of
@@ -38,17 +35,13 @@ from ork.errors import Corrupt, OtherFormat, StoreError
 from ork.files import NotRegular, lock, make_folder
 from ork.objects.canonical import Oid
 
-_LEASES = "locks"
 _LOCKS = ("gate", "open", "frozen")
 _OID = re.compile(r"[0-9a-f]{64}")
 _TRIES_OF_A_MOMENT = 5
 
 
-class Files(OneByOne):
-    """A `Backend` in one folder; threads, processes and machines may have it open at once.
-
-    A handle is dead in a forked child, where every use raises StoreError.
-    """
+class Files(Handle):
+    """A `Backend` in one folder; threads, processes and machines may have it open at once."""
 
     INSIDE: ClassVar[str] = ""
 
@@ -72,22 +65,6 @@ class Files(OneByOne):
         disk.write_file(folder / REFS, text_of(0, (), (), ()))
         disk.write_file(folder / "format", (FORMAT,))
         disk.sync(folder)
-
-    @classmethod
-    def open(
-        cls,
-        folder: Path,
-        *,
-        readonly: bool = False,
-        locks: Path | None = None,
-        wait_s: float = WAIT_S,
-    ) -> Files:
-        """Open the store in this folder.
-
-        `locks` is the folder for leases, the same for all who use the store: else one in it.
-        `wait_s` is how long a write waits for another process before it raises StoreError.
-        """
-        return cls(folder, readonly, locks or folder / _LEASES, wait_s)
 
     @classmethod
     def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
@@ -159,28 +136,20 @@ class Files(OneByOne):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
             disk.swap(folder, new, keep)
 
-    def __init__(self, folder: Path, readonly: bool, locks: Path, wait_s: float) -> None:
-        self._folder = folder
-        self._leases = FolderLeases(locks)
-        self._gate: Gate | None = None
-        self._users = -1
-        self._wait_s = wait_s
+    def _begin(self, readonly: bool) -> None:
         self._known: Listing | None = None
         self._moment: tuple[Listing, bytes] | None = None  # what a frozen one has: refs, objects
-        self._refusal: StoreError | None = None
-        try:
-            disk.check_format(folder)
-            self._users = disk.sharing(folder, wait_s, readonly=readonly)
-            if not readonly:
-                self._gate = Gate(folder / "gate", wait_s=wait_s)
-                disk.complete(folder)
-            if not self._listing().first.startswith(TITLE):
-                raise Corrupt(f"{folder / REFS} is no file of refs", hint="`ork fsck`")
-            self._put_right()
-        except BaseException:
-            self.close()
-            raise
-        _handles.add(self)
+        disk.check_format(self._path)
+        self._users = disk.sharing(self._path, self._wait_s, readonly=readonly)
+        if not readonly:
+            self._gate = Gate(self._path / "gate", wait_s=self._wait_s)
+            disk.complete(self._path)
+        if not self._listing().first.startswith(TITLE):
+            raise Corrupt(f"{self._path / REFS} is no file of refs", hint="`ork fsck`")
+        self._put_right()
+
+    def _beside(self, name: str) -> Path:
+        return self._path / name
 
     def get(self, oid: Oid) -> bytes | None:
         if self._moment and not _has_key(self._moment[1], bytes.fromhex(oid)):
@@ -206,7 +175,7 @@ class Files(OneByOne):
             yield from (oid for oid in every if oid.startswith(prefix))
             return
         hidden = self._half_done()
-        for oid in disk.listed(self._folder / OBJECTS, prefix):
+        for oid in disk.listed(self._path / OBJECTS, prefix):
             if oid not in hidden:
                 yield oid
 
@@ -259,48 +228,29 @@ class Files(OneByOne):
         if self._moment is not None:
             yield self
             return
-        still = copy(self)
-        still._gate, still._users = None, -1
-        still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
-        _handles.add(still)
+        still = self._reading()
+        handles.add(still)
         with self._nothing_deleted():
             still._moment = self._now()
             yield still
-
-    def lease(self, name: str) -> Lease | None:
-        self._passed()  # a lease, too, is for those who write
-        return self._leases.take(name)
-
-    def leased(self) -> set[str]:
-        return self._leases.names()
-
-    def close(self) -> None:
-        self._refusal = self._refusal or closed()
-        if self._gate is not None:
-            self._gate.close()
-        if self._users >= 0:
-            os.close(self._users)
-            self._users = -1
 
     # -- what there is
 
     @explain
     def _listing(self) -> Listing:
         """Return what the refs are now; when they are as before, one line of the file is read."""
-        if self._refusal is not None:
-            raise self._refusal
+        self._check_open()
         if self._moment is not None:
             return self._moment[0]
-        self._known = known = disk.read_listing(self._folder / REFS, self._known)
+        self._known = known = disk.read_listing(self._path / REFS, self._known)
         return known
 
     @explain
     def _get(self, oid: Oid) -> bytes | None:
-        if self._refusal is not None:
-            raise self._refusal
-        path = disk.path_of(self._folder, oid)
+        self._check_open()
+        path = disk.path_of(self._path, oid)
         # One that is removed and written again is where it was.
-        for place in (path, self._folder / REMOVED / oid, path) if self._moment else (path,):
+        for place in (path, self._path / REMOVED / oid, path) if self._moment else (path,):
             try:
                 return disk.stored(place)
             except NotRegular:
@@ -312,20 +262,20 @@ class Files(OneByOne):
 
     @explain
     def _has(self, oid: Oid) -> bool:
-        return disk.path_of(self._folder, oid).is_file()
+        return disk.path_of(self._path, oid).is_file()
 
     @explain
     def _half_done(self) -> Collection[Oid]:
         """Return the objects that are there for a write that is not done, or should be gone."""
         listing = self._listing()
-        if not disk.entries(self._folder / NEW):
+        if not disk.entries(self._path / NEW):
             return ()
-        return {*listing.removed, *disk.begun(self._folder, listing)}
+        return {*listing.removed, *disk.begun(self._path, listing)}
 
     @contextmanager
     def _nothing_deleted(self) -> Iterator[None]:
         """Let whoever removes objects keep them in another place for the block."""
-        path = self._folder / "frozen"
+        path = self._path / "frozen"
         descriptor = explain(disk.lock_file)(path, readonly=self._gate is None)
         try:
             if not explain(lock)(descriptor, wait_s=self._wait_s, shared=True):
@@ -335,7 +285,7 @@ class Files(OneByOne):
         finally:
             with suppress(OSError):
                 if lock(descriptor):  # the last one out
-                    disk.empty(self._folder / REMOVED)
+                    disk.empty(self._path / REMOVED)
             os.close(descriptor)
 
     def _now(self) -> tuple[Listing, bytes]:
@@ -345,23 +295,15 @@ class Files(OneByOne):
             if self._listing().first == listing.first:
                 return listing, b"".join(keys)
         # Nothing that these refs need is missing: what was removed since lies elsewhere.
-        keys += map(bytes.fromhex, filter(_OID.fullmatch, disk.entries(self._folder / REMOVED)))
+        keys += map(bytes.fromhex, filter(_OID.fullmatch, disk.entries(self._path / REMOVED)))
         return listing, b"".join(sorted(set(keys)))
 
     # -- to write
 
-    def _passed(self) -> Gate:
-        """Return what a writer must pass; raise StoreError where this handle must not write."""
-        if self._refusal is not None:
-            raise self._refusal
-        if self._gate is None:
-            raise reading_only(self._folder)
-        return self._gate
-
     def _put_right(self) -> None:
         """Put right what a killed writer has left, unless somebody is writing."""
-        if self._gate is not None and disk.entries(self._folder / NEW):
-            path = self._folder / "gate"
+        if self._gate is not None and disk.entries(self._path / NEW):
+            path = self._path / "gate"
             with suppress(StoreError), closing(Gate(path, wait_s=0.0)) as gate, gate:
                 self._settle()
 
@@ -369,11 +311,11 @@ class Files(OneByOne):
     def _settle(self) -> Listing:
         """Undo, or do to its end, what a killed writer has begun; return the refs."""
         listing = self._listing().proven()
-        if disk.entries(self._folder / NEW):
-            disk.unlink(self._folder, disk.begun(self._folder, listing))
-            disk.delete(self._folder, listing.removed)
-            disk.empty(self._folder / NEW)
-            disk.sync(self._folder / NEW)
+        if disk.entries(self._path / NEW):
+            disk.unlink(self._path, disk.begun(self._path, listing))
+            disk.delete(self._path, listing.removed)
+            disk.empty(self._path / NEW)
+            disk.sync(self._path / NEW)
         return listing
 
     def _commit(
@@ -389,7 +331,7 @@ class Files(OneByOne):
         if not (fresh or steps or doomed):
             return
         added = sorted(oid for oid in fresh if not self._has(oid))
-        new = self._folder / NEW
+        new = self._path / NEW
         try:
             disk.write_refs(new, before.sequence + 1, added, doomed, before.moved(steps))
             for oid, data in fresh.items():
@@ -397,7 +339,7 @@ class Files(OneByOne):
             if fresh or doomed:
                 disk.sync(new)  # it must be known what is placed, and what has to go
             self._place(fresh)
-            os.rename(new / REFS, self._folder / REFS)
+            os.rename(new / REFS, self._path / REFS)
         except BaseException as error:
             done = self._undone(before)
             if isinstance(error, OSError):
@@ -405,17 +347,17 @@ class Files(OneByOne):
                 raise (disk.explanation(error) if refused else outcome(error, done)) from error
             raise
         try:
-            disk.sync(self._folder)
+            disk.sync(self._path)
         except OSError as error:
             raise outcome(error, True) from error
         if doomed:
             with suppress(OSError):  # what is left, `_settle` meets again
-                disk.delete(self._folder, doomed)
+                disk.delete(self._path, doomed)
                 disk.empty(new)
 
     def _place(self, oids: Collection[Oid]) -> None:
         """Let objects that are written be found, with the refs that are written as the next."""
-        disk.place_all(self._folder, self._folder / NEW, oids)
+        disk.place_all(self._path, self._path / NEW, oids)
 
     def _undone(self, before: Listing) -> bool | None:
         """Take back what was begun; return whether it was done all the same, if that is known."""
@@ -432,24 +374,8 @@ class Files(OneByOne):
         return {
             oid: data
             for oid, data in objects.items()
-            if not disk.holds(disk.path_of(self._folder, oid), data)
+            if not disk.holds(disk.path_of(self._path, oid), data)
         }
-
-
-_handles: WeakSet[Files] = WeakSet()
-
-
-def _after_fork() -> None:
-    for handle in _handles:
-        handle._refusal = forked()
-        if handle._gate is not None:
-            handle._gate.forget()
-        if handle._users >= 0:
-            os.close(handle._users)
-            handle._users = -1
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 def _has_key(keys: bytes, key: bytes) -> bool:
