@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from ork.code.python import reader
-from ork.code.python.reader import FOLDERS_MAX, HANDED_MAX, STARTED_MAX, read_inline, read_python
+from ork.code.python.expressions import FOLDERS_MAX
+from ork.code.python.reader import HANDED_MAX, STARTED_MAX, read_inline, read_python
 from ork.code.use import OWN, WORK, Code, Unreadable, Use
 
 

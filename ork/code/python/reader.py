@@ -10,25 +10,31 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import count, islice
+from itertools import count
 from shlex import split
-from typing import TypeGuard
 
 from ork.code.programs import is_named_as_code
+from ork.code.python.expressions import (
+    DEPTH_MAX,
+    FIELD,
+    PERCENT,
+    RENDERING,
+    Expressions,
+    dotted,
+    last_of,
+    name_of,
+)
 from ork.code.shell.reader import read_shell, read_words
 from ork.code.shell.words import PATH_MAX
-from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
+from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, joined
 
-FOLDERS_MAX = 16  # that one program enters
 STARTED_MAX = 100_000  # words, characters and variables of the commands that one program starts
 HANDED_MAX = 16  # functions that start commands, given to one call
 SHOWN_MAX = 1_000_000  # characters of the calls that complaints quote
 NAMED_MAX = 1000  # files that are named as code is
 NAMED_IN_MAX = 16  # folders in which they may be
-PATHS_MAX = 1_000_000  # and of the paths that names mean
 _ANY = "${_}"  # what a shell puts there is not known
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)"
@@ -42,7 +48,6 @@ _LOADING = {
     "execute_notebook": 0,  # of papermill
 }
 _PATHS = ("path_name", "location", "input_path")
-_ENTERING = ("chdir", "os")
 _ASKING = (("get", "os.environ"), ("getenv", "os"))
 _CLASS_KEYS = ("()", "class", "_target_")  # of logging and hydra: what they name is imported
 _MARKS = frozenset(("__init__.py", "__main__.py", "setup.py"))  # by which folders are known
@@ -58,15 +63,9 @@ _HOLDING = frozenset(
         "read_text",
     )
 )
-_JOINING = frozenset(("Path", "PurePath", "join", "joinpath", "glob", "rglob"))
-_RENDERING = frozenset(("get_template", "render_template"))  # however a template is named
-_PERCENT = r"%[-#0 +.\d]*[a-zA-Z]"
-_FIELD = r"\{([^{}:!.\[]*)[^{}]*\}"
-_FILLED = f"{_PERCENT}|{_FIELD}"  # what stands in a text for something else
 _TEXTS = (ast.BinOp, ast.Constant, ast.JoinedStr)
 _PARTS_MAX = 8  # of a path, by whose last ones it is known again
 _LAST_MAX = 3  # expressions in one another, of which the last one is a name
-_DEPTH_MAX = 20  # of expressions that are followed
 _TELLING = frozenset(  # kinds of nodes; most are others
     (
         ast.AnnAssign,
@@ -134,31 +133,23 @@ def read_inline(text: str) -> Code | Unreadable:
     return found
 
 
-class _Reading:
+class _Reading(Expressions):
     def __init__(self, tree: ast.AST, is_package: bool) -> None:
         nodes = list(_nodes(tree))
+        super().__init__([node for node in nodes if not isinstance(node, _TEXTS)])
         calls = (node for node in nodes if isinstance(node, ast.Call))
         named = {id(call) for call in calls if _is_named(call)}
         self.texts = [node for node in nodes if isinstance(node, _TEXTS) or id(node) in named]
-        self.nodes = [node for node in nodes if not isinstance(node, _TEXTS)]
         self.is_package = is_package
-        self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
-        self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
         self.search: set[str] = set()
         self.writes: set[str] = set()
         self.copies: set[tuple[str, str]] = set()
-        self.environ: dict[str, str] = {}  # that the program sets for all that it starts
-        self.folders: list[str | None] = [WORK]  # where it may be
         self.started = 0  # words and characters of commands
         self.put_in: dict[str, str] = {}  # paths, by the variables that stand for them in a line
-        self.functions: dict[tuple[str, int], tuple[str, str]] = {}  # by name and depth
-        self.paths: dict[tuple[str, int], str | None] = {}
-        self.length = 0  # of these paths
         self.shown: tuple[ast.AST | None, str] = (None, "")  # the node that was placed last
         self.unparsed = 0  # characters
 
     def uses(self) -> Iterator[Use]:
-        self._find_names()
         # Functions that are called here, or by another name that is known.
         followed = {id(node.func) for node in self.nodes if isinstance(node, ast.Call)}
         followed.update(map(id, self.names.values()))
@@ -210,7 +201,7 @@ class _Reading:
             yield Use("unclear")
         for node in self.texts[:NAMED_MAX]:
             path = self._pattern(node)
-            if path is None and (last := self._pattern(_last(node))) and "*" in last:
+            if path is None and (last := self._pattern(last_of(node))) and "*" in last:
                 known.add(last)  # in a folder that is not known
             # Tools look for modules, of which they execute none.
             is_any = path and path.startswith(("*", "[")) and path.endswith(".py")
@@ -227,70 +218,6 @@ class _Reading:
             yield call.args[0]
         elif called in ("write_text", "write_bytes") and isinstance(call.func, ast.Attribute):
             yield call.func.value
-
-    def _find_names(self) -> None:
-        """Note the names that are assigned once, and so mean one thing."""
-        stores: Counter[str] = Counter()
-        set_by: dict[str, ast.expr] = {}
-        for node in self.nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                stores[node.id] += 1
-            elif isinstance(node, ast.arg):
-                stores[node.arg] += 2  # anything that a caller gives
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-                owner, name = node.targets[0].value, node.targets[0].slice
-                if _dotted(owner) == "os.environ" and isinstance(name, ast.Constant):
-                    set_by[str(name.value)] = node.value
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                self.names[node.targets[0].id] = node.value
-            elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
-                self.names[node.optional_vars.id] = node.context_expr
-            elif isinstance(node, ast.Import):
-                self.imported.update((one.asname, one.name) for one in node.names if one.asname)
-            elif isinstance(node, ast.ImportFrom):
-                for one in node.names:
-                    self.imported[one.asname or one.name] = f"{node.module}.{one.name}"
-        self.names = {name: value for name, value in self.names.items() if stores[name] == 1}
-        found = {name: self._path(value) for name, value in set_by.items()}
-        self.environ = {name: path for name, path in found.items() if path}
-        calls = (node for node in self.nodes if isinstance(node, ast.Call))
-        entered = (
-            call.args[0] for call in calls if self._function(call.func) == _ENTERING and call.args
-        )
-        places = (joined(WORK, self._path(one)) for one in entered)
-        folders = [*islice(dict.fromkeys((WORK, *places)), FOLDERS_MAX + 1)]
-        # Of a program that enters many it is not known where it starts others.
-        self.folders = folders if len(folders) <= FOLDERS_MAX else [None]
-
-    def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
-        """Return the name of what is called, and the dotted name before it."""
-        if not isinstance(node, ast.Name):
-            return self._meant(node, depth)
-        key = node.id, depth
-        if key not in self.functions:
-            self.functions[key] = self._meant(node, depth)
-        return self.functions[key]
-
-    def _meant(self, node: ast.expr, depth: int) -> tuple[str, str]:
-        name = _dotted(node) or ""
-        if not name and isinstance(node, ast.Attribute):
-            return node.attr, "?"
-        first, dot, rest = name.partition(".")
-        value = self.names.get(first)
-        if first in self.imported:
-            name = f"{self.imported[first]}{dot}{rest}"
-        elif not dot and isinstance(value, (ast.Name, ast.Attribute)) and depth < 20:
-            return self._function(value, depth + 1)
-        elif not dot and depth < 20 and self._is_partial(value, depth):
-            return self._function(value.args[0], depth + 1)
-        owner, _, called = name.rpartition(".")
-        return called, owner
-
-    def _is_partial(self, node: ast.expr | None, depth: int) -> TypeGuard[ast.Call]:
-        """Say whether this gives a function some of its arguments, as functools.partial does."""
-        if not isinstance(node, ast.Call) or not node.args:
-            return False
-        return self._function(node.func, depth + 1)[0] == "partial"
 
     def _is_importing(self, node: ast.AST) -> bool:
         """Say whether this hands a function that imports to somebody else."""
@@ -396,7 +323,7 @@ class _Reading:
 
     def _read(self, node: ast.expr | None) -> ast.expr | None:
         """Return the path of the file that an expression reads, as open(PATH).read() does."""
-        for _ in range(_DEPTH_MAX):
+        for _ in range(DEPTH_MAX):
             node = self._value(node)
             if not isinstance(node, ast.Call):
                 return None
@@ -424,7 +351,7 @@ class _Reading:
         for value in values:
             if isinstance(value, (ast.List, ast.Tuple)):
                 yield from self._added(node, value.elts)
-            elif isinstance(value, ast.Starred) and _dotted(value.value) == "sys.path":
+            elif isinstance(value, ast.Starred) and dotted(value.value) == "sys.path":
                 pass
             elif (path := self._path(value)) is None:
                 yield self._placed(node, Use("module", "python", UNKNOWN))
@@ -436,10 +363,10 @@ class _Reading:
         for target in targets:
             if self.is_package and isinstance(target, ast.Name) and target.id == "__all__":
                 yield from (Use("imported", text=f".{name}") for name in _strings(node.value))
-            if (_dotted(target) or "").endswith("__path__"):
+            if (dotted(target) or "").endswith("__path__"):
                 yield self._placed(node, Use("module", "python", UNKNOWN))
             whole = target.value if isinstance(target, ast.Subscript) else target
-            if _dotted(whole) == "sys.path" and node.value is not None:
+            if dotted(whole) == "sys.path" and node.value is not None:
                 yield from self._added(node, [node.value])
 
     def _start(self, call: ast.Call) -> Iterator[Use]:
@@ -525,7 +452,7 @@ class _Reading:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
             whole = iter(getattr(node.right, "elts", [node.right]))
             template = self._constant(node.left)
-            return template and re.sub(_PERCENT, lambda _: self._part(next(whole, None)), template)
+            return template and re.sub(PERCENT, lambda _: self._part(next(whole, None)), template)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             called, owner = self._function(node.func)
             template = self._constant(node.func.value)
@@ -545,7 +472,7 @@ class _Reading:
         def filled(field: re.Match[str]) -> str:
             return self._part(given.get(field[1] or next(numbers)))
 
-        return re.sub(_FIELD, filled, template)
+        return re.sub(FIELD, filled, template)
 
     def _part(self, node: ast.expr | None) -> str:
         """Return what stands in a line for an expression that is put into it."""
@@ -570,22 +497,8 @@ class _Reading:
             self.shown = node, text[:_SOURCE_CHARACTERS]
         return use._replace(line=line, column=column, text=self.shown[1])
 
-    def _value(self, node: ast.expr | None) -> ast.expr | None:
-        """Return what a name was given that is assigned once; of a list that may have grown."""
-        if not isinstance(node, ast.Name) or node.id not in self.names:
-            return node
-        value = self.names[node.id]
-        if isinstance(value, ast.List):
-            return ast.List([*value.elts, ast.Constant(None)], ast.Load())
-        return value
-
-    def _constant(self, node: ast.expr | None) -> str | None:
-        """Return the text that an expression is, if it is a literal or the name of one."""
-        value = getattr(self._value(node), "value", None)
-        return value if isinstance(value, str) else None
-
     def _word(self, node: ast.expr | None) -> str | None:
-        if _dotted(node) == "sys.executable":
+        if dotted(node) == "sys.executable":
             return "python"
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
@@ -597,96 +510,6 @@ class _Reading:
                 return self._word(node.args[-1])  # the program, or what it is if none is set
         path = self._path(node)
         return path and path.removeprefix(f"{WORK}/")
-
-    def _path(self, node: ast.expr | None, depth: int = 0) -> str | None:
-        """Return the path that an expression gives, or None when it takes more than reading."""
-        if node is None or depth > 20:
-            return None
-        again = depth + 1
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.Name):
-            if node.id == "__file__":
-                return OWN
-            key = node.id, depth
-            if key not in self.paths:
-                path = self._path(self.names.get(node.id), again)
-                self.length += len(path or "")
-                self.paths[key] = path if self.length <= PATHS_MAX else None
-            return self.paths[key]
-        if isinstance(node, ast.JoinedStr):
-            values = [
-                one.value if isinstance(one, ast.FormattedValue) else one for one in node.values
-            ]
-            return _one_path([self._path(value, again) for value in values])
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return _one_path([self._path(node.left, again), self._path(node.right, again)])
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            return _below(self._path(node.left, again), self._path(node.right, again))
-        if isinstance(node, ast.Attribute) and node.attr == "parent":
-            return above(self._path(node.value, again))
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
-            number = node.slice.value if isinstance(node.slice, ast.Constant) else None
-            if node.value.attr == "parents" and isinstance(number, int) and 0 <= number < 20:
-                path = self._path(node.value.value, again)
-                for _ in range(number + 1):
-                    path = above(path)
-                return path
-        return self._called_path(node, again) if isinstance(node, ast.Call) else None
-
-    def _pattern(self, node: ast.AST | None, depth: int = 0) -> str | None:
-        """Return a path, with a star for what is not known of its names; None for any path."""
-        path = self._path(node, depth) if isinstance(node, ast.expr) else None
-        again = depth + 1
-        if path is not None or depth > _DEPTH_MAX:
-            return re.sub(_FILLED, "*", path) if isinstance(node, ast.Constant) and path else path
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            return _below(self._path(node.left, again), self._pattern(node.right, again))
-        if isinstance(node, ast.Call):
-            return self._called_pattern(node, again)
-        parts = [node.left, node.right] if isinstance(node, ast.BinOp) else []
-        if isinstance(node, ast.JoinedStr):
-            parts = [
-                one.value if isinstance(one, ast.FormattedValue) else one for one in node.values
-            ]
-        found = "".join(self._pattern(one, again) or "*" for one in parts)
-        found = re.sub(r"\*+(?=[^*/])", "*", found)
-        is_any = found.startswith("*") and "/" in found
-        return None if is_any or "\0" in found[1:] or len(found) > PATH_MAX else found or None
-
-    def _called_pattern(self, call: ast.Call, depth: int) -> str | None:
-        called, owner = self._function(call.func)
-        last = self._pattern(_last(call), depth)
-        if last is None or called in _RENDERING or (called, owner) == ("glob", "glob"):
-            return last
-        if called in ("glob", "rglob") and isinstance(call.func, ast.Attribute):
-            folder = self._path(call.func.value, depth)
-            return _below(folder, f"**/{last}" if called == "rglob" else last)
-        folder = self._called_path(ast.Call(call.func, call.args[:-1], []), depth)
-        return _below(folder, last)
-
-    def _called_path(self, call: ast.Call, depth: int) -> str | None:
-        called, _ = self._function(call.func)
-        first = call.args[0] if call.args else None
-        if called in ("Path", "PurePath", "join", "joinpath"):
-            parts = [self._path(argument, depth) for argument in call.args]
-            if called == "joinpath" and isinstance(call.func, ast.Attribute):
-                parts.insert(0, self._path(call.func.value, depth))
-            path: str | None = WORK
-            for part in parts:
-                path = _below(path, part)
-                if path is None or len(path) > PATH_MAX:
-                    return None
-            return path
-        if called in ("str", "abspath", "realpath", "normpath", "fspath"):
-            return self._path(first, depth)
-        if called == "dirname":
-            return above(self._path(first, depth))
-        if called in ("getcwd", "cwd"):
-            return WORK
-        if called in ("resolve", "absolute", "as_posix") and isinstance(call.func, ast.Attribute):
-            return self._path(call.func.value, depth)
-        return None
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -713,51 +536,15 @@ def _is_named(node: ast.AST) -> bool:
     """Say whether an expression is a name as files of code have, or a path that ends with one."""
     last: ast.AST | None = node
     for _ in range(_LAST_MAX):
-        last = last if isinstance(last, ast.Constant) else _last(last)
+        last = last if isinstance(last, ast.Constant) else last_of(last)
     if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
         return False
-    if isinstance(node, ast.Call) and _name_of(node.func) in _RENDERING:
+    if isinstance(node, ast.Call) and name_of(node.func) in RENDERING:
         return True
     is_end = last is node and last.value.rfind(".") == 0  # as of an f-string
     is_common = last.value.rpartition("/")[2] in _MARKS
     is_known = is_common or is_end or len(last.value) > PATH_MAX
     return not is_known and is_named_as_code(last.value)
-
-
-def _last(node: ast.AST | None) -> ast.AST | None:
-    """Return what a path ends with that an expression puts together."""
-    if isinstance(node, ast.BinOp):
-        return node.right
-    if isinstance(node, ast.JoinedStr):
-        return node.values[-1] if node.values else None
-    if isinstance(node, ast.Call) and _name_of(node.func) in _JOINING | _RENDERING:
-        return node.args[-1] if node.args else None
-    return None
-
-
-def _name_of(function: ast.expr) -> str:
-    return getattr(function, "attr", getattr(function, "id", ""))
-
-
-def _one_path(parts: list[str | None]) -> str | None:
-    """Return a path of several pieces; None if one is not known, or begins one of its own."""
-    if sum(len(part or "") for part in parts) > PATHS_MAX:
-        return None
-    found = "".join(part or "\0" for part in parts)
-    return None if "\0" in found[1:] or not all(parts) else found
-
-
-def _below(folder: str | None, path: str | None) -> str | None:
-    return None if folder is None else joined(folder, path)
-
-
-def _dotted(node: ast.AST | None) -> str | None:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = _dotted(node.value)
-        return None if before is None else f"{before}.{node.attr}"
-    return None
 
 
 def _is_start(owner: str, called: str) -> bool:
