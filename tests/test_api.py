@@ -690,6 +690,20 @@ def test_a_hint_names_calls_and_no_commands(project):
         project.bisect("etl", judge=lambda deploy, run: "good")
 
 
+def test_a_run_of_a_part_is_called_partial_wherever_it_is_shown(project):
+    project.run("etl.yaml")
+    only_load = library.Options(selection=library.Selection(only="load"))
+    *_, finished = project.events("etl", options=only_load)
+    run = project.show("etl#2")
+    (of_list, whole), (of_workflow,) = project.runs(), project.workflows()
+    assert run.partial and of_list.partial and of_workflow.last.partial and not whole.partial
+    for one in finished, run, of_list, of_workflow:
+        assert ", partial" in repr(one)
+    assert "partial" not in repr(whole) and str(run).splitlines()[1] == "state    success  partial"
+    project.run("etl")
+    assert not project.workflows()[0].last.partial
+
+
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
     *_, finished = project.events("etl.yaml")

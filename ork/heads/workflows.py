@@ -16,6 +16,7 @@ from ork.schedule.words import in_words
 from ork.store.resolve import archived
 from ork.store.runs import newest_of, runs
 from ork.store.store import Store
+from ork.store.verdict import is_partial
 
 PAGE = 512
 
@@ -25,6 +26,7 @@ class LastRun(Value, frozen=True, kw_only=True):
 
     number: int
     state: str
+    partial: bool
     created: datetime
     ended: datetime | None
 
@@ -54,6 +56,7 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
         return {
             "workflow": self.workflow,
             "last": self.last and f"#{self.last.number} {self.last.state}",
+            "partial": "partial" if self.last and self.last.partial else None,
             "next": self.halted or self.next,
             "tags": ", ".join(self.tags),
         }
@@ -111,6 +114,10 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
                 others = (one.run for one in runs(store, name) if one.run.trigger != "bisect")
                 run = next(others, run)
             last[name] = LastRun(
-                number=run.number, state=run.state, created=run.created, ended=run.ended
+                number=run.number,
+                state=run.state,
+                partial=is_partial(store, run),
+                created=run.created,
+                ended=run.ended,
             )
     return last

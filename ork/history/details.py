@@ -26,7 +26,7 @@ from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, records_of, tags_of
 from ork.store.store import Store
-from ork.store.verdict import taint_text, tainted
+from ork.store.verdict import leaves_out, taint_text, tainted
 
 # Of a path, as changes have it: `tables[0].rows`, `"a b".c`.
 _STEP = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|\[\d+\]|[^.\[\]"]+')
@@ -159,6 +159,11 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
     hooks: tuple[Hook, ...] = ()
     tags: tuple[str, ...] = ()  # of its deploy
 
+    @property
+    def partial(self) -> bool:
+        """Whether tasks were left out by a selection."""
+        return leaves_out(self.run, self.tasks.states.values())
+
     @cached_property  # of no property does IPython complete the keys
     def outputs(self) -> Mapping[str, Any]:
         """Task -> the value that it gave, of those that gave one; read when it is asked for."""
@@ -172,6 +177,7 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
         changed = tainted(self.tasks.states)
         return {
             **self.run.cells(),
+            "partial": "partial" if self.partial else None,
             "tasks": tasks,
             "tainted": taint_text(sorted(set(chain(*changed.values())))) if changed else None,
         }

@@ -76,6 +76,7 @@ class TaskRow(Value, frozen=True, kw_only=True):
     def _row(self) -> dict[str, object]:
         found = self.taskrun
         return {
+            "name": self.name,
             "workflow": self.run.workflow,
             "number": self.run.number,
             "state": self.state,

@@ -21,7 +21,15 @@ ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
 VALUES = ("params.", "outputs.")  # begin the titles of a parameter, and of what a task gave
 NAMED = ("next", "since", "slot")  # times that are not when a thing began or was made
-FIRST = ("workflow", "number", "state", "created", "seconds")  # columns of a data frame
+FIRST = (
+    "name",
+    "workflow",
+    "number",
+    "state",
+    "partial",
+    "created",
+    "seconds",
+)  # columns of a data frame
 
 
 class Framed:

@@ -16,6 +16,7 @@ from msgspec import field as field
 from msgspec.structs import force_setattr as force_setattr
 
 Changed = TypeVar("Changed", bound="Value")
+DERIVED = ("name", "seconds")  # what a table has of a value also where these are no fields of it
 
 
 class Value(
@@ -61,7 +62,7 @@ def given_of(value: Value) -> Iterator[tuple[str, object]]:
 def fields_of(value: Value) -> dict[str, object]:
     """Return the fields of a value, those of the records in it among them, as far as names differ.
 
-    What has a duration has `seconds` as well.
+    What has a name has that as well, and what has a duration has `seconds` in its place.
     """
     own: dict[str, object] = {}
     found: dict[str, object] = {}
@@ -71,8 +72,9 @@ def fields_of(value: Value) -> dict[str, object]:
             found |= fields_of(one)
         else:
             own[name] = one
-    if hasattr(value, "seconds"):
-        own["seconds"] = value.seconds
+    own |= {name: getattr(value, name) for name in DERIVED if hasattr(value, name)}
+    if "seconds" in own:
+        own.pop("duration", None)
     return found | own
 
 
@@ -95,7 +97,10 @@ def columns_of(kind: type[Value]) -> list[str]:
                 if not other:
                     continue
             names[name] = None
-    return [*names, *(["seconds"] if hasattr(kind, "seconds") else [])]
+    names |= dict.fromkeys(name for name in DERIVED if hasattr(kind, name))
+    if "seconds" in names:
+        names.pop("duration", None)
+    return [*names]
 
 
 def replace(value: Changed, **changes: Any) -> Changed:

@@ -95,7 +95,8 @@ class RunFinished(Value, frozen=True, kw_only=True):
     cut_logs: dict[str, str] = {}  # task -> why not all of a log of it could be written
 
     def cells(self) -> dict[str, object]:
-        return self.run.cells()
+        left_out = self.run.selected is not None and self.states.get("skipped", 0) > self.unmet
+        return {**self.run.cells(), "partial": "partial" if left_out else None}
 
 
 def _attempt(number: int) -> str | None:

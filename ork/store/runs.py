@@ -74,13 +74,14 @@ class OfRun:
 class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     """One run in a list of runs.
 
-    `tainted` are the captured files that changed under its tasks, `tags` those of its deploy,
-    `params` the values of its parameters, `failed_hooks` such as "on_failure"; all where that was
-    asked for.
+    `partial` says whether tasks were left out by a selection, `tainted` are the captured files that
+    changed under its tasks, `tags` those of its deploy, `params` the values of its parameters,
+    `failed_hooks` such as "on_failure"; all where that was asked for.
     """
 
     oid: Oid
     run: Run
+    partial: bool = False
     tainted: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     params: Json = None
@@ -91,6 +92,7 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
 
         return {
             **self.run.cells(),
+            "partial": "partial" if self.partial else None,
             "tainted": taint_text(self.tainted) if self.tainted else None,
             "hooks": ", ".join(f"hook {which} failed" for which in self.failed_hooks),
             "tags": " ".join(f"@{tag}" for tag in self.tags),

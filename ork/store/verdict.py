@@ -80,7 +80,7 @@ def changed_files(store: Store, run: Run) -> tuple[str, ...]:
 def in_full(
     store: Store, entries: Iterable[RunEntry], *, tags: Mapping[Oid, tuple[str, ...]] | None = None
 ) -> Iterator[RunEntry]:
-    """Tell of listed runs their tags, parameters, hooks that failed, and files that changed. Lazy.
+    """Tell of listed runs all that an entry has of each. Lazy.
 
     The tasks of a run with a verdict are only read where its deploy has counted a tainted one. The
     tags are looked up unless they are given.
@@ -99,6 +99,7 @@ def in_full(
             run = entry.run
             told = replace(
                 entry,
+                partial=is_partial(store, run),
                 tags=tags.get(run.deploy, ()) if run.deploy else (),
                 params=params.get(run.params) if run.params else None,
                 failed_hooks=hooks.get(run.id, ()),
@@ -131,17 +132,21 @@ def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:
     """
     if tainted(states):
         return "tainted"
-    return "partial" if _is_partial(run, states.values()) else None
+    return "partial" if leaves_out(run, states.values()) else None
 
 
 def is_partial(store: Store, run: Run) -> bool:
-    """Say whether tasks were left out of a run by a selection; no more is read than that takes."""
-    if run.selected is None:
-        return False
-    return _is_partial(run, (one for _, one in outcomes(store, run)))
+    """Say whether tasks were left out of a run by a selection; no more is read than that takes.
+
+    Where an outcome is damaged it is not said: `ork show` and `ork fsck` name that.
+    """
+    with suppress(Corrupt):
+        return run.selected is not None and leaves_out(run, (it for _, it in outcomes(store, run)))
+    return False
 
 
-def _is_partial(run: Run, taskruns: Iterable[TaskRun]) -> bool:
+def leaves_out(run: Run, taskruns: Iterable[TaskRun]) -> bool:
+    """Say whether some of these tasks of a run were left out by a selection."""
     left_out = (one.state == "skipped" and not one.is_unmet for one in taskruns)
     return run.selected is not None and any(left_out)
 

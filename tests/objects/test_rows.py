@@ -151,14 +151,17 @@ def test_pandas_gets_the_fields_and_those_within(project):
     runs = project.runs().to_pandas()
     assert isinstance(runs, pandas.DataFrame)
     assert list(runs.state) == ["success"] and runs.seconds[0] > 0
-    assert list(runs.columns)[:5] == ["workflow", "number", "state", "created", "seconds"]
+    first = ["name", "workflow", "number", "state", "partial", "created", "seconds"]
+    assert list(runs.columns)[:7] == first and "duration" not in runs.columns
+    assert list(project.runs(states="failed").to_pandas().columns)[:7] == first
+    assert list(project.task_history("etl:load").to_pandas().name) == ["etl#1:load"]
     assert {"oid", "tags"} <= set(runs.columns) and len(set(runs.columns)) == len(runs.columns)
     assert Rows([]).to_pandas().empty
     assert set(Rows([], Outer).to_pandas().columns) == {"oid", "state", "seconds"}
     assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
     tasks = project.show("etl#1").tasks.to_pandas()
     assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
-    assert list(tasks.columns) == ["state", "seconds", "name", *TASK_COLUMNS]
+    assert list(tasks.columns) == ["name", "state", "seconds", *TASK_COLUMNS]
     assert tasks.started.min() >= runs.created[0] and set(tasks.attempts) == {1}
     (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
     assert row == {"oid": "1", "state": "outer", "seconds": 0.5}

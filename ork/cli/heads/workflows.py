@@ -78,7 +78,8 @@ def _workflows(
     def row(one: "WorkflowEntry") -> Row:
         last, when = ("no runs", "dim"), ""
         if one.last:
-            last = f"#{one.last.number} {one.last.state}", one.last.state
+            how = "partial" if one.last.partial else ""
+            last = f"#{one.last.number} {one.last.state} {how}".rstrip(), how or one.last.state
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
         slot = human.moment(one.next, now, width) if one.next else "-"

@@ -36,7 +36,7 @@ from ork.store.resolve import only_workflow, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry, records_of
 from ork.store.store import Store
-from ork.store.verdict import in_full, is_partial, taint, taint_text, tainted
+from ork.store.verdict import in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up, look_up_or_read
 
 if TYPE_CHECKING:
@@ -314,8 +314,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         rest += "  by bisect" if run.trigger == "bisect" else ""
         if run.scheduled and run.created - run.scheduled >= LATE:
             rest += f"  for {human.slot(run.scheduled, now)}"
-        with suppress(Corrupt):  # an outcome is damaged, and the list is not
-            rest += "  partial" if is_partial(store, run) else ""
+        rest += "  partial" if entry.partial else ""
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
@@ -357,7 +356,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         elif one.state == "pending":
             waiting.add(name)
     failed = [why for name, why in wrong.items() if states[name].state == "failed"]
-    yield _state_line(run, unless_in=failed)
+    yield [*_state_line(run, unless_in=failed), "  partial" if details.partial else ""]
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
