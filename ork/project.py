@@ -27,7 +27,7 @@ from ork.heads.tags import Tag, Tagged, tag, tags, untag
 from ork.heads.undo import Undone, undo
 from ork.heads.workflows import WorkflowEntry, workflow_list
 from ork.history.blame import Blame, blame
-from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
+from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
 from ork.history.compare_runs import RunDiff, diff_runs, last_failure
 from ork.history.details import (
     RunDetails,
@@ -53,6 +53,7 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows, Text, table
 from ork.objects.value import Value, replace
+from ork.params.arguments import all_checked
 from ork.params.given import exactly, json_of
 from ork.params.recorded import having, refuse_params
 from ork.runner import start
@@ -65,7 +66,7 @@ from ork.search.grep import pattern_of
 from ork.store.contents import SnapshotDetails, find_run, snapshot_details
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
-from ork.store.revision import parse_moment, parse_span
+from ork.store.revision import parse_moment, parse_range, parse_span
 from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store
 from ork.store.verdict import in_full
@@ -121,6 +122,7 @@ class OrkWarning(UserWarning):
     """What ork has to say beside an answer, told from Python by `warnings.warn`."""
 
 
+@all_checked
 class Project:
     """A project and its store: what commands do, as methods.
 
@@ -344,23 +346,26 @@ class Project:
     def diff(
         self,
         old: AnyRevision,
-        new: AnyRevision,
+        new: AnyRevision | None = None,
         *,
         rename: bool = True,
         tasks: str | Collection[str] = (),
     ) -> Comparison:
         """Compare the definitions that two revisions mean; `diff` of the result says what differs.
 
-        It is false when nothing does. Of two runs `diff_runs` compares all else, too. With `tasks`,
-        names of tasks or paths of code files, only what concerns these.
+        They may be one text, A..B, and a workflow alone is compared with its file. The result is
+        false when nothing differs. Of two runs `diff_runs` compares all else, too. With `tasks`,
+        names of tasks or paths of code files, only what concerns these, as with "etl~1..etl:load".
 
         >>> project.diff("etl~1", "etl")
         <Comparison etl~1, etl, 1 task>
         """
-        ends = self.resolve(old), self.resolve(new)
-        found = compare_resolved(self.store, *ends, rename=rename)
-        if tasks:
-            found = narrow(self.store, found, as_names(tasks))
+        texts = [as_revision(one) for one in (old, new) if one is not None]
+        whole, names, _ = split_parts(texts, as_names(tasks))
+        before, after = map(self.resolve, ends(self.store, whole, now=now_here()))
+        found = compare_resolved(self.store, before, after, rename=rename)
+        if names:
+            found = narrow(self.store, found, names)
         return self._shown(replace(found, diff=self._with_hunks(found.diff)))
 
     def graph(self, revision: AnyRevision | Comparison) -> Graph:
@@ -396,21 +401,30 @@ class Project:
         about = subject if isinstance(subject, Comparison) else as_revision(subject)
         return Page("".join(report_of(self.store, about, now=now_here())))
 
-    def impact(self, comparison: Comparison) -> Impact:
+    def impact(self, change: AnyRevision | Comparison) -> Impact:
         """Return which tasks can give other results after a change, and which cannot.
+
+        A change is A..B, or what `diff` has returned.
 
         >>> project.impact(project.diff("etl#1", "etl#2"))
         <Impact 1 of 2 tasks can give other results>
         """
+        comparison = change if isinstance(change, Comparison) else self.diff(change)
         return self._shown(impact_of(self.store, comparison))
 
-    def diff_runs(self, old: AnyRevision, new: AnyRevision) -> RunDiff:
+    def diff_runs(self, old: AnyRevision, new: AnyRevision | None = None) -> RunDiff:
         """Compare two runs in layers; `first` of the result is the task where they part.
+
+        They may be one text, A..B.
 
         >>> project.diff_runs("etl#1", "etl#2").first.why
         'its code changed: load.sh; it failed: exited with code 1: loading {"rows": 3}'
         """
-        before, after = self.resolve(old), self.resolve(new)
+        if new is None and not parse_range(text := as_revision(old)):
+            hint = "write `project.diff_runs(OLD, NEW)`, or `project.diff_last(WORKFLOW)`"
+            raise UsageError(f"{text} is one: two runs are compared", hint=hint)
+        texts = [as_revision(one) for one in (old, new) if one is not None]
+        before, after = map(self.resolve, ends(self.store, texts, now=now_here()))
         found = diff_runs(self.store, before, after)
         return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
@@ -1082,7 +1096,8 @@ class Project:
         name = _workflow(workflow)
         caller = _caller(author, None, "backfill", name)
         begin, end = parse_span(since, until, caller.now)
-        assert begin is not None
+        if begin is None:
+            raise UsageError("since when is not said", hint="write since='7 days ago'")
         return backfill(
             self.store,
             name,
@@ -1143,8 +1158,11 @@ class Project:
 
         >>> project.unqueue(waiting)
         """
-        from ork.daemon.queue import remove
+        from ork.daemon.queue import Queued, remove
 
+        if not isinstance(waiting, Queued):
+            hint = "give an entry of `project.queued()`"
+            raise UsageError(f"a {type(waiting).__name__} is no run that waits", hint=hint)
         remove(self.store, waiting)
 
     def outputs(self, what: AnyRevision) -> Any:
@@ -1435,7 +1453,7 @@ class Project:
         self,
         file: str | Path,
         *revisions: AnyRevision,
-        since: Sequence[AnyRevision] = (),
+        since: AnyRevision | Sequence[AnyRevision] = (),
         runs: int | None = 0,
         tags: bool = True,
     ) -> Created:
@@ -1451,7 +1469,7 @@ class Project:
         wish = Wish(
             revisions=tuple(map(as_revision, revisions)),
             all=not revisions,
-            since=tuple(map(as_revision, since)),
+            since=tuple(map(as_revision, since if isinstance(since, (list, tuple)) else [since])),
             runs=_at_most(runs, "runs"),
             tags=tags,
         )
@@ -1652,6 +1670,9 @@ def stamp_of(author: str | None, *words: str, of: str = "project") -> Stamp:
 
 
 def _caller(author: str | None, control: Control | None, *words: str) -> Caller:
+    if not (control is None or isinstance(control, Control)):
+        hint = "write control=ork.Control()"
+        raise UsageError(f"control is no {type(control).__name__}", hint=hint)
     return Caller(stamp=stamp_of(author, *words), now=now_here(), control=control)
 
 

@@ -489,6 +489,15 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
         (lambda p: library.Selection(only="a", start="b"), "has `only`, or", None),
         (lambda p: p.runs(p.runs()[0]), "a RunEntry names no workflow", "project.workflows()"),
         (lambda p: p.rollback(None), "a NoneType names no workflow", "name"),
+        (lambda p: p.deploy(3), "`path` takes a text or a path, not int", "help(project.deploy)"),
+        (lambda p: p.check("etl.yaml", None), "`files` takes a text or a path, not None", "check"),
+        (
+            lambda p: p.runs(states=["failed", 3]),
+            "`states` takes a text or a list of texts",
+            "runs",
+        ),
+        (lambda p: library.open(3), "`path` takes a text or a path, not int", "help(ork.open)"),
+        (lambda p: p.diff_runs("etl#1"), "etl#1 is one", "project.diff_last(WORKFLOW)"),
     ],
 )
 def test_what_makes_no_sense_is_told_and_never_ignored(project, edit, wrong, said, hint):
@@ -688,6 +697,45 @@ def test_a_hint_names_calls_and_no_commands(project):
     assert caught.value.__notes__ == ["hint: `project.runs('etl')` lists its runs"]
     with pytest.raises(library.UsageError, match=r"^`judge` judges only what lies between"):
         project.bisect("etl", judge=lambda deploy, run: "good")
+
+
+def test_no_argument_of_another_kind_goes_further_in(project):
+    project.deploy("etl.yaml")
+    usual = {"path": "etl.yaml", "name": "v1", "task": "etl:load", "pattern": "x", "since": "2h"}
+    for name, method in inspect.getmembers(library.Project, inspect.isfunction):
+        taken = inspect.signature(method).parameters.values()
+        needed = {
+            one.name: usual.get(one.name, "etl")
+            for one in list(taken)[1:]
+            if one.default is one.empty and one.kind is not one.VAR_POSITIONAL
+        }
+        for one in () if name[0] == "_" else list(taken)[1:]:
+            if one.annotation == "bool":  # anything is true or false
+                continue
+            with pytest.raises(library.OrkError):
+                if one.kind is one.VAR_POSITIONAL:
+                    found = getattr(project, name)(*needed.values(), object())
+                else:
+                    found = getattr(project, name)(**{**needed, one.name: object()})
+                if isinstance(found, Iterator):
+                    found = list(found)
+                pytest.fail(f"{name}({one.name}=...) gave {found!r}")
+
+
+def test_a_change_may_be_named_as_after_a_command(project, etl):
+    for text in ("echo 1", "echo 2"):
+        etl.write("load.sh", f"#!/bin/sh\n{text}\n", executable=True)
+        project.run("etl.yaml")
+    whole = project.diff("etl~1", "etl")
+    assert whole == project.diff("etl~1..etl") and [one.path for one in whole.diff.files]
+    assert project.impact("etl~1..etl") == project.impact(whole)
+    assert (
+        project.diff("etl~1..etl:extract").diff
+        == project.diff("etl~1", "etl", tasks="extract").diff
+    )
+    assert project.diff("etl~1:load", "etl:load").diff == whole.diff
+    assert not project.diff("etl") and project.diff("etl").new.text == "file:etl.yaml"
+    assert project.diff_runs("etl#1..etl#2") == project.diff_runs("etl#1", "etl#2")
 
 
 def test_a_run_of_a_part_is_called_partial_wherever_it_is_shown(project):

@@ -18,6 +18,7 @@ from ork.errors import NotFound as NotFound
 from ork.errors import OrkError as OrkError
 from ork.errors import StoreError as StoreError
 from ork.errors import UsageError as UsageError
+from ork.params.arguments import checked
 from ork.project import OrkWarning as OrkWarning
 from ork.project import Project as Project
 from ork.project import RunFailed as RunFailed
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ork.upkeep.repair import Repaired
 
 
+@checked
 def open(
     path: str | Path = ".", *, create: bool = False, at_op: str | None = None, store: str = "lmdb:"
 ) -> Project:
@@ -73,6 +75,7 @@ def open(
         raise
 
 
+@checked
 def fsck(
     path: str | Path = ".", *, depth: Literal["quick", "default", "full"] = "default"
 ) -> Examined:
@@ -86,6 +89,7 @@ def fsck(
     return fsck(_folder(path), environ=os.environ, depth=depth)
 
 
+@checked
 def repair(path: str | Path = ".") -> Repaired:
     """Repair the store of a folder, which no process may have open; nothing is deleted.
 
@@ -97,6 +101,7 @@ def repair(path: str | Path = ".") -> Repaired:
     return repair(_folder(path), environ=os.environ, now=now_here())
 
 
+@checked
 def forget(
     path: str | Path = ".",
     *objects: str,
@@ -125,6 +130,7 @@ def forget(
     )
 
 
+@checked
 def repack(path: str | Path = ".") -> Repacked:
     """Write the data file of a folder's store anew, so that what is free in it is given back.
 
@@ -138,6 +144,7 @@ def repack(path: str | Path = ".") -> Repacked:
     return repack(_folder(path), environ=os.environ)
 
 
+@checked
 def restore_backup(source: str | Path, folder: str | Path = ".") -> BackedUp:
     """Make the store of a folder that has none out of a backup, with the same ids and numbers.
 
@@ -149,6 +156,7 @@ def restore_backup(source: str | Path, folder: str | Path = ".") -> BackedUp:
     return restore(source, Path(folder).resolve() / ".ork", environ=os.environ)
 
 
+@checked
 def clone(
     source: str | Path, target: str | Path, *, store: str = "lmdb", author: str | None = None
 ) -> Cloned:

@@ -19,7 +19,7 @@ from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
 from ork.store.resolve import Resolved, deploy_of, history, snapshot_of
-from ork.store.revision import in_workflow, parse_range, parse_since, workflow_in
+from ork.store.revision import in_workflow, parse_range, parse_since, split_part, workflow_in
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, settings_of
@@ -159,6 +159,29 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
+
+
+def split_parts(
+    revisions: Sequence[str], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Return the revisions without :TASK or :PATH, and the names with what stood there.
+
+    The third says that all are texts of a workflow file: a colon with nothing behind it. Raises
+    UsageError for two different parts: only the same one of two versions is compared.
+    """
+    split = [split_part(as_revision(text)) for text in revisions]
+    parts = tuple(dict.fromkeys(part for _, part in split if part))
+    if len(parts) > 1:
+        raise UsageError(
+            f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
+            hint=f"write `ork diff {' '.join(base for base, _ in split)} -- {' '.join(parts)}`",
+        )
+    are_texts = bool(split) and all(part == "" for _, part in split)
+    whole = tuple(
+        base if part or are_texts else typed
+        for typed, (base, part) in zip(revisions, split, strict=True)
+    )
+    return whole, (*names, *parts), are_texts
 
 
 def _common(store: Store, one: str, other: str, *, now: datetime) -> str:

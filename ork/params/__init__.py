@@ -1,1 +1,1 @@
-"""The values of parameters."""
+"""The values of parameters, and of the arguments of a call."""

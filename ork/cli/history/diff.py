@@ -10,7 +10,7 @@ from ork.cli.options import Json, at_most_one
 from ork.cli.screen.line import note_line
 from ork.cli.session import Session
 from ork.errors import Ambiguous, OrkError, UsageError
-from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
+from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
 from ork.worktree.lookup import as_revision, is_other_file, look_up, look_up_or_read, source_text
@@ -104,7 +104,7 @@ def diff(
     revisions, names = split_words(session.argv, words or [])
     files = None if names else _files(session, revisions)
     if files is None:
-        revisions, names, are_texts = _split_parts(revisions, names)
+        revisions, names, are_texts = split_parts(revisions, names)
     asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
     if files is not None:
         raise typer.Exit(1 if _show_text(session, *files, asked) and exit_code else 0)
@@ -152,31 +152,6 @@ def _files(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolv
     store, now = session.store, session.now()
     before, after = (look_up_or_read(store, as_revision(text), now=now) for text in revisions)
     return (before, after) if before.kind == after.kind == "blob" else None
-
-
-def _split_parts(
-    revisions: Sequence[str], names: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Return the revisions without :TASK or :PATH, and the names with what stood there.
-
-    The third says that all are texts of a workflow file: a colon with nothing behind it. Raises
-    UsageError for two different parts: only the same one of two versions is compared.
-    """
-    from ork.store.revision import split_part
-
-    split = [split_part(as_revision(text)) for text in revisions]
-    parts = tuple(dict.fromkeys(part for _, part in split if part))
-    if len(parts) > 1:
-        raise UsageError(
-            f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
-            hint=f"write `ork diff {' '.join(base for base, _ in split)} -- {' '.join(parts)}`",
-        )
-    are_texts = bool(split) and all(part == "" for _, part in split)
-    whole = tuple(
-        base if part or are_texts else typed
-        for typed, (base, part) in zip(revisions, split, strict=True)
-    )
-    return whole, (*names, *parts), are_texts
 
 
 def _ends(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
