@@ -26,13 +26,47 @@ from typing import NamedTuple
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
 _OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
-# Commands that a project has as methods: how many arguments they take there if not none.
-CALLS = {"diff": 2, "rollback": 2}
-CALLS |= dict.fromkeys(
-    ("blame", "deploy", "log", "retry", "run", "runs", "show", "undo", "watch"), 1
-)
-OF_TASK = {"runs": "task_history", "show": "task"}
-_CALL = rf"`ork ({'|'.join(CALLS)})((?: [^-`\s'][^`\s']*)*)`"
+# Commands that Python has as calls: what it says, and how many arguments at most stand there.
+CALLS = {
+    "archive --undo": ("project.unarchive", 1),
+    "bundle create": ("project.create_bundle", 2),
+    "clone": ("ork.clone", 2),
+    "export git": ("project.export_git", 2),
+    "fsck": ("ork.fsck", 0),
+    "fsck --repair": ("ork.repair", 0),
+    "import bundle": ("project.import_bundle", 1),
+    "import git": ("project.import_git", 1),
+    "import ork-db": ("project.import_ork_db", 1),
+    "init": ("ork.open(create=True)", 0),
+    "init --from": ("ork.restore_backup", 1),
+    "mv": ("project.move", 2),
+    "ops": ("project.operations", 1),
+    "remote": ("project.remotes", 0),
+    "remote add": ("project.add_remote", 2),
+    "remote rm": ("project.remove_remote", 1),
+    "run --queue": ("project.queue", 1),
+    "schedule backfill": ("project.backfill", 1),
+    "schedule late": ("project.late", 1),
+    "schedule list": ("project.schedules", 1),
+    "schedule pause": ("project.pause", 1),
+    "schedule resume": ("project.resume", 1),
+    "schedule resume --all": ("project.resume_all", 0),
+    "workflows --all": ("project.workflows(with_archived=True)", 0),
+}
+CALLS |= {
+    name: (f"project.{name}", most)
+    for most, names in {
+        0: "gc workflows",
+        1: "archive backup bisect blame cancel check deploy fetch graph log logs outputs report"
+        " restore retry run runs show status undo watch",
+        2: "diff pull push rollback tag",
+    }.items()
+    for name in names.split()
+}
+OF_TASK = {"runs": "project.task_history", "show": "project.task"}
+# Options that are arguments of those, a value behind them or not.
+_GIVEN = {"author", "branch", "code", "containing", "damaged", "follow", "keys", "path", "prune"}
+_GIVEN |= {"latest", "redo", "since", "until", "update"}
 _ARGUMENTS = {
     "cmd": "judge",
     "from": "start",
@@ -157,17 +191,39 @@ def in_python(words: str) -> str:
 
 
 def as_calls(hint: str) -> str:
-    """Return a hint that names calls as well, in place of commands without options."""
+    """Return a hint that names calls in place of commands, as far as Python has the same."""
+    return in_python(re.sub("`ork ([^`]+)`", lambda found: _call(found[1]) or found[0], hint))
 
-    def call(found: re.Match[str]) -> str:
-        name, words = found[1], found[2].split()
-        if words and len(words) != CALLS[name]:
-            return found[0]
-        if any(":" in re.sub("^(file|run):", "", word) for word in words):
-            name = OF_TASK.get(name, name)
-        return f"`project.{name}({', '.join(map(repr, words))})`" if words else f"`project.{name}`"
 
-    return in_python(re.sub(_CALL, call, hint))
+def _call(command: str) -> str | None:
+    """Return how Python says a command, if it can."""
+    from shlex import split  # which takes long to load
+
+    try:
+        words = split(command)
+    except ValueError:  # a quote that nothing ends
+        return None
+    heads = (" ".join(words[:number]) for number in (3, 2, 1))
+    if (head := next((one for one in heads if one in CALLS), None)) is None:
+        return None
+    called, most = CALLS[head]
+    arguments, options = list[str](), list[str]()
+    rest = iter(words[head.count(" ") + 1 :])
+    for word in rest:
+        if word == "--":
+            options.append(f"{'tasks' if head == 'diff' else 'names'}={[*rest]!r}")
+        elif not word.startswith("-"):
+            arguments.append(word)
+        elif (option := word.removeprefix("--")) in _GIVEN:
+            options.append(f"{option}={next(rest, True)!r}")
+        else:
+            return None
+    if len(arguments) > most:
+        return None
+    if any(":" in re.sub("^(file|run):", "", word) for word in arguments):
+        called = OF_TASK.get(head, called)
+    given = ", ".join([*map(repr, arguments), *options])
+    return f"`{called}({given})`" if given else f"`{called}`"
 
 
 def some(names: Collection[str], at_most: int) -> str:

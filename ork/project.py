@@ -18,7 +18,7 @@ from ork.backends.address import public
 from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
-from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
+from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls
 from ork.follow.run import follow
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, rename
@@ -1694,4 +1694,4 @@ def _warn(text: str) -> None:
     frame, level = sys._getframe(), 1
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "ork":
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, OrkWarning, stacklevel=level)
+    warnings.warn(as_calls(text), OrkWarning, stacklevel=level)

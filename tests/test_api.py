@@ -623,7 +623,7 @@ def test_each_option_that_an_error_names_is_an_argument_in_python():
     called = [*filter(callable, called), library.open]
     known = {name for one in called for name in inspect.signature(one).parameters}
     known |= {*library.Options.__struct_fields__, *library.Selection.__struct_fields__}
-    root, unknown, seen = Path(library.__file__).parent, {}, set()
+    root, unknown, seen, calls = Path(library.__file__).parent, {}, set(), set()
     rooms = (
         "cli",
         "daemon/page.py",
@@ -642,7 +642,13 @@ def test_each_option_that_an_error_names_is_an_argument_in_python():
             seen |= named
             if named - known or re.search(r"(?<!\S)--[a-z]", re.sub("`[^`]*`", "", told)):
                 unknown[place] = told
-    assert unknown == {}
+            for called in re.findall(r"`((?:project|ork)\.\w+\([^`.]*\))`", errors.as_calls(words)):
+                call = ast.parse(called, mode="eval").body
+                of = library.Project if called.startswith("project.") else library
+                taken = inspect.signature(getattr(of, call.func.attr)).parameters
+                assert {one.arg for one in call.keywords} <= taken.keys(), words
+                calls.add(call.func.attr)
+    assert unknown == {} and {"restore", "resume", "unarchive", "add_remote", "gc"} <= calls
     assert {"force", "base", "start", "move", "allow_secret", "good", "params", "to"} <= seen
 
 
@@ -670,22 +676,33 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
 
 
 def test_a_hint_names_calls_and_no_commands(project):
-    for name, number in errors.CALLS.items():
-        for called in {name, errors.OF_TASK.get(name, name)}:
-            assert inspect.signature(getattr(project, called)).bind(*["x"] * number)
+    for head, (called, most) in errors.CALLS.items():
+        for one in {called, errors.OF_TASK.get(head, called)}:
+            name = one.partition("(")[0].partition(".")[2]
+            of = library if one.startswith("ork.") else project
+            assert inspect.signature(getattr(of, name)).bind_partial(*["x"] * most), head
     for command, call in {
         "ork log": "project.log",
         "ork log etl~1:load": "project.log('etl~1:load')",
+        "ork log etl -- load": "project.log('etl', names=['load'])",
         "ork runs etl": "project.runs('etl')",
         "ork runs etl:load": "project.task_history('etl:load')",
         "ork show etl#1": "project.show('etl#1')",
         "ork show etl#1:load": "project.task('etl#1:load')",
         "ork show file:etl.yaml": "project.show('file:etl.yaml')",
         "ork diff OLD etl#2": "project.diff('OLD', 'etl#2')",
+        "ork undo --redo": "project.undo(redo=True)",
         "ork undo @ etl": "ork undo @ etl",
-        "ork run 'a b.yaml'": "ork run 'a b.yaml'",
-        "ork log etl -- load": "ork log etl -- load",
-        "ork gc --damaged": "ork gc --damaged",
+        "ork run 'a b.yaml'": "project.run('a b.yaml')",
+        "ork run 'a": "ork run 'a",
+        "ork run etl --nope": "ork run etl --nope",
+        "ork restore etl --code": "project.restore('etl', code=True)",
+        "ork ops --author 'A B'": "project.operations(author='A B')",
+        "ork schedule resume etl": "project.resume('etl')",
+        "ork schedule resume --all": "project.resume_all",
+        "ork fsck --repair": "ork.repair",
+        "ork init": "ork.open(create=True)",
+        "ork gc --damaged": "project.gc(damaged=True)",
         "ork up": "ork up",
     }.items():
         error = library.NotFound(f"`{command}`", hint=f"try `{command}`, or --force")

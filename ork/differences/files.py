@@ -70,7 +70,7 @@ def hunks(change: FileChange, read: Read) -> tuple[Hunk, ...]:
 def text_shown(data: bytes) -> str | None:
     """Return the text of which differences are shown: of a notebook its cells; None if binary."""
     if data.startswith(b"{") and b'"cells"' in data:
-        from ork.code.notebook import cells_text
+        from ork.code.python.notebook import cells_text
 
         if (text := cells_text(data)) is not None:
             return text
