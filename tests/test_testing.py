@@ -93,6 +93,14 @@ def test_a_task_that_fails(run_task):
     assert "no rows" in result.error
     assert repr(result).endswith("clean: ValueError: no rows, 1 of 1 task failed>")
 
+def test_files_that_are_not_in_the_copy_are_named(run_task):
+    result = run_task("etl.yaml", "read")
+    assert result.lacks == ("data/all.txt",) and "No such file" in result.error
+    assert result.error.endswith("are in the copy: files=['data/all.txt']")
+    assert "files=['data/all.txt']" in repr(result)
+    assert run_task("etl.yaml", "read", files="data").lacks == ("secret.txt",)
+    assert run_task("etl.yaml", "read", files=["data", "secret.txt"]).error is None
+
 @pytest.mark.parametrize(("task", "given", "says"), [
     ("claen", {}, "no task named 'claen'"),
     ("clean", {}, "clean needs rows, in place of tasks.extract.output.rows: give it as inputs="),
@@ -151,7 +159,7 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
         (pytester.path / name).write_text(text)
     before = sorted(pytester.path.rglob("*"))
     # Not in this process, which pytester would leave with half of the modules.
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=21)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=22)
     made = set(pytester.path.rglob("*")) - set(before)
     # What pytester itself leaves, and the folders of those tests.
     apart = {"__pycache__", "stdout", "stderr", "runpytest-0", "runpytest-current"}

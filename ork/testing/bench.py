@@ -6,6 +6,7 @@ So a test changes nothing of the project that it tests, neither its data nor its
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import wraps
@@ -32,6 +33,7 @@ from ork.worktree.place import packaged_by
 Given = ParamSpec("Given")
 Got = TypeVar("Got")
 
+_PATH = r"(?<![\w./-])\w[\w/-]*[./][\w./-]*\w"  # relative to a root, with a suffix or a folder
 _ROOT = "`files` are relative to the root of the workflow, where its tasks run"
 
 
@@ -56,6 +58,7 @@ class Result(Value, frozen=True, kw_only=True):
     logs: str  # what the tasks printed
     folder: Path  # the copy in which they ran: a path that a task returns is relative to it
     task: str | None = None
+    lacks: tuple[str, ...] = ()  # what is no file in the copy, but one of the project
 
     @property
     def state(self) -> str:
@@ -80,11 +83,15 @@ class Result(Value, frozen=True, kw_only=True):
     @property
     def error(self) -> str | None:
         """What went wrong in the first task that failed, with its traceback."""
-        attempts = (one.attempts[-1:] for one in self.run.tasks.states.values())
-        return next((last[0].error for last in attempts if last and last[0].error), None)
+        found = error_of(self.run)
+        return f"{found}\n{self._hint}" if found and self.lacks else found
+
+    @property
+    def _hint(self) -> str:
+        return f"hint: not all files of the project are in the copy: files={list(self.lacks)!r}"
 
     def cells(self) -> dict[str, object]:
-        return self.run.cells()
+        return {**self.run.cells(), "hint": self._hint if self.lacks else None}
 
 
 class _Outputs(dict[str, Any]):
@@ -120,14 +127,14 @@ class Bench:
         and folders, relative to its root. Each task gets the variables of `env`, which stand for
         what the file binds to these names; what runs then is not deployed, being another workflow.
         """
-        loaded = self._copied(path, files)
+        loaded, root = self._copied(path, files)
         if env:
             tasks = {
                 name: with_variables(task, env) for name, task in loaded.definition.tasks.items()
             }
             loaded = of_tasks(loaded, tasks)
         run = self.project.run(loaded, params=params, no_deploy=bool(env), hooks=False)
-        return self._ended(run)
+        return self._ended(run, root)
 
     @at_the_call
     def run_task(
@@ -146,12 +153,16 @@ class Bench:
         comes from other tasks. Of the parameters, those must be that the task uses. Values are as
         for a run, and a task gets them as in one: dates, numbers of numpy, and 1.0 as 1.
         """
-        loaded = alone(self._copied(path, files), task, json_of(inputs, what="input"), params, env)
+        loaded, root = self._copied(path, files)
+        loaded = alone(loaded, task, json_of(inputs, what="input"), params, env)
         run = self.project.run(loaded, params=params, no_deploy=True, hooks=False)
-        return self._ended(run, task)
+        return self._ended(run, root, task)
 
-    def _copied(self, path: str | Path, files: str | Collection[str]) -> Loaded:
-        """Copy a workflow file, its code and these files into the project of the test; read it."""
+    def _copied(self, path: str | Path, files: str | Collection[str]) -> tuple[Loaded, Path]:
+        """Copy a workflow file, its code and these files into the project of the test; read it.
+
+        Returned with it is where they came from.
+        """
         found = check(self._find(path))
         to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
         for part in (*found.files, *as_names(files), *packaged_by(found.root), str(name)):
@@ -165,17 +176,31 @@ class Bench:
                 shutil.copy(found.root / part, to / part)
         if (found.root / ".venv").is_dir() and not (to / ".venv").exists():
             (to / ".venv").symlink_to(found.root / ".venv")  # whose Python the tasks run under
-        return check(to / name)
+        return check(to / name), found.root
 
-    def _ended(self, run: RunDetails, task: str | None = None) -> Result:
+    def _ended(self, run: RunDetails, root: Path, task: str | None = None) -> Result:
         folder = self.project.store.project
-        return Result(run=run, logs=self.project.logs(run.name), folder=folder, task=task)
+        words = re.findall(_PATH, (error_of(run) or "").replace(f"{folder}/", ""))
+        lacks = (one for one in words if (root / one).exists() and not (folder / one).exists())
+        return Result(
+            run=run,
+            logs=self.project.logs(run.name),
+            folder=folder,
+            task=task,
+            lacks=tuple(dict.fromkeys(lacks)),
+        )
 
     def _find(self, path: str | Path) -> Path:
         for folder in (self._start, *self._start.parents):
             if (folder / path).is_file():
                 return folder / path
         raise NotFound(f"no file {path} in {self._start} or above")
+
+
+def error_of(run: RunDetails) -> str | None:
+    """Return what went wrong in the first task of a run that failed."""
+    attempts = (one.attempts[-1:] for one in run.tasks.states.values())
+    return next((last[0].error for last in attempts if last and last[0].error), None)
 
 
 def project_in(folder: Path) -> Project:
