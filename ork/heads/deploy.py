@@ -162,7 +162,9 @@ def deploy_all(
     """
     if message is not None:
         check_message(message)
-    put_away = {one.path for one in files if one.path in found and is_archived(store, one)}
+    put_away = {
+        one.path: its for one in files if one.path in found and (its := _archived(store, one))
+    }
     wanted = [one for one in files if one.path not in put_away]
     if not new:
         refuse_renamed(store, wanted)
@@ -180,7 +182,10 @@ def deploy_all(
 
     def deploy_in(tx: Transaction) -> list[Deployed]:
         done = iter(_deploy_in(tx, wanted, stamp, message, move=move, skip_behind=skip_behind))
-        return [_put_away(store, one) if one.path in put_away else next(done) for one in files]
+        return [
+            _put_away(store, one, put_away[one.path]) if one.path in put_away else next(done)
+            for one in files
+        ]
 
     if dry:
         return deploy_in(store.transaction(stamp))  # which nobody commits
@@ -218,9 +223,11 @@ def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
     def look(loaded: Loaded) -> None:
         path = relative(store, loaded.path)
         before = path if path in known else left.get(loaded.built.snapshot.tasks)
-        if before is None:
+        was, name = known.get(before or ""), loaded.definition.name
+        if was is None and (was := _archived(store, loaded)):
+            before = path
+        if was is None or before is None:
             return
-        was, name = known[before], loaded.definition.name
         told = f"this file is deployed as {was}"
         if before != path:
             shown = os.path.relpath(store.project / before)
@@ -243,12 +250,8 @@ def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
                 " (`ork undo` gives yours back, a deploy puts the file on top)" if one.ahead else ""
             )
             return f"{one.remote} has it as {name}: {way} here{back}; {another}"
-    return f"`ork mv {deployed} {name}` renames it, {another}"
-
-
-def is_archived(store: Store, loaded: Loaded) -> bool:
-    """Say whether the workflow of a file is archived."""
-    return store.ref(archived_ref(loaded.definition.name)) is not None
+    back = f"`name: {deployed}` in it keeps the name"
+    return f"`ork mv {deployed} {name}` renames it, {back}, {another}"
 
 
 def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:
@@ -302,6 +305,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     for one in found:
         if one.path in moved or one.workflow in put_away:
             continue
+        if one.state == "new" and _archived_as(store, str(one.workflow), one.path):
+            continue
         far = one.path in around and one.path not in known
         if far and one.state != "moved" and one.path not in renamed:
             continue
@@ -347,7 +352,7 @@ def _deploy_in(
     def add(file: tuple[Loaded, Behind | None]) -> Deployed:
         loaded, late = file
         if late:
-            return _unchanged(tx.store, loaded, left_out=f"{late}: {late.way}")
+            return _unchanged(tx.store, loaded, late.workflow, f"{late}: {late.way}")
         return _add(tx, tx.store, loaded, stamp, message, move=move)
 
     return each_good(zip(files, late, strict=True), lambda file: file[0].path, add)
@@ -357,9 +362,9 @@ def _path(loaded: Loaded) -> Path:
     return loaded.path
 
 
-def _unchanged(store: Store, loaded: Loaded, *, left_out: str = "") -> Deployed:
+def _unchanged(store: Store, loaded: Loaded, workflow: str, left_out: str = "") -> Deployed:
     """Return what is said of a file of which nothing is written; its workflow is there."""
-    oid = head(store, loaded.definition.name)
+    oid = head(store, workflow)
     newest = store.get(Deploy, oid)
     return Deployed(
         workflow=newest.workflow,
@@ -374,12 +379,11 @@ def _unchanged(store: Store, loaded: Loaded, *, left_out: str = "") -> Deployed:
     )
 
 
-def _put_away(store: Store, loaded: Loaded) -> Deployed:
+def _put_away(store: Store, loaded: Loaded, workflow: str) -> Deployed:
     """Return what is said of a file whose workflow is archived: it may be as it was deployed."""
-    old, name = _head(store, loaded), loaded.definition.name
-    same = old is not None and _has(old, loaded)
-    told = f"of an archived workflow: `ork archive --undo {name}` takes it out"
-    return _unchanged(store, loaded, left_out="" if same else told)
+    same = _has(store.get(Deploy, head(store, workflow)), loaded)
+    told = f"of an archived workflow: `ork archive --undo {workflow}` takes it out"
+    return _unchanged(store, loaded, workflow, "" if same else told)
 
 
 def _add(
@@ -399,7 +403,7 @@ def _add(
         _refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
     if parent and old and _has(old, loaded) and not moved:
-        return _unchanged(store, loaded)
+        return _unchanged(store, loaded, definition.name)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
@@ -483,6 +487,19 @@ def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
         return
     problem = name_problem(loaded, message, hint)
     raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
+
+
+def _archived(store: Store, loaded: Loaded) -> str | None:
+    return _archived_as(store, loaded.definition.name, relative(store, loaded.path))
+
+
+def _archived_as(store: Store, name: str, path: str) -> str | None:
+    """Return the archived workflow that a file is of; it may have the name from before a rename."""
+    now = present_name(store, name)
+    oid = store.ref(f"workflows/{now}")
+    if oid is None or store.ref(archived_ref(now)) is None:
+        return None
+    return now if now == name or store.get(Deploy, oid).source.path == path else None
 
 
 def _head(store: Store, loaded: Loaded) -> Deploy | None:

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -31,18 +31,22 @@ from ork.objects.value import Value
 from ork.store.location import LOCKS
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
+IsKept = Callable[[bytes, Collection[str]], bool]
+
 OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is restored there
 
 
 class Content(Value, frozen=True, kw_only=True):
     """The content that a file is to have; `executable` None leaves that as it is.
 
-    What was made of other content takes the place of that alone: `over`.
+    What was made of other content takes the place of that alone: `over`. A workflow file may take
+    the place of one that is kept with another of these `names`.
     """
 
     read: Callable[[], bytes]
     executable: bool | None
     over: bytes | None = None
+    names: Collection[str] = ()
 
 
 class Found(Value, frozen=True, kw_only=True):
@@ -69,10 +73,8 @@ class Destination:
         """Return a path as it is seen from the working directory."""
         return os.path.relpath(self.folder / path)
 
-    def look(
-        self, contents: Mapping[str, Content], *, is_kept: Callable[[bytes], bool]
-    ) -> dict[str, Found]:
-        """Look at each place; `is_kept` says whether content may be replaced."""
+    def look(self, contents: Mapping[str, Content], *, is_kept: IsKept) -> dict[str, Found]:
+        """Look at each place; `is_kept` says whether what is there may be replaced."""
         found = {}
         for path, content in contents.items():
             above = (str(folder) for folder in PurePosixPath(path).parents)
@@ -107,7 +109,7 @@ class Destination:
         with open_folder(self.folder, folders, make=make, made=made) as at:
             yield at, name
 
-    def _look(self, path: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
+    def _look(self, path: str, content: Content, is_kept: IsKept) -> Found:
         try:
             with self.opened(path) as (at, name):
                 found = _read(at, name, content, is_kept)
@@ -201,7 +203,7 @@ def _write(
         raise
 
 
-def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
+def _read(at: int, name: str, content: Content, is_kept: IsKept) -> Found:
     try:
         with open_file(name, at=at) as file:
             data = file.read(FILE_BYTES_MAX + 1)
@@ -217,7 +219,7 @@ def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]
     if content.over is not None:
         kept = same or data == content.over
     else:
-        kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
+        kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data, content.names))
     return Found(same=same, kept=kept, mode=stat.S_IMODE(status.st_mode), mark=_mark(status))
 
 

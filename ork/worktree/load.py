@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -18,7 +19,7 @@ from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
-from ork.errors import Corrupt, InvalidInput, NotFound, Problem, count
+from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, Problem, count
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid, hash_bytes
@@ -417,6 +418,19 @@ def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Probl
     at = loaded.definition.places["name",]
     problems = Problems(str(loaded.path), loaded.definition.text)
     return problems.problem(at.line, at.column, message, hint)
+
+
+def still_named(store: Store, path: str, name: str) -> Problem | None:
+    """Return a complaint where a workflow file of the project does not have this name.
+
+    The file of another workflow is that one's.
+    """
+    with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
+        loaded = load(store, Path(os.path.relpath(store.project / path)))
+        old = loaded.definition.name
+        if old != name and store.ref(f"workflows/{old}") is None:
+            return name_problem(loaded, f"still says {old}: write `name: {name}` there")
+    return None
 
 
 def same_names(files: Sequence[Loaded]) -> list[Problem]:

@@ -22,6 +22,7 @@ from ork.objects.snapshot import Contents
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.contents import join_text
+from ork.store.operations import head_moves
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -35,7 +36,7 @@ from ork.store.revision import ENDINGS
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import Root, root_below
-from ork.worktree.load import load
+from ork.worktree.load import load, still_named
 from ork.yaml import reader
 from ork.yaml.entries import put_back
 from ork.yaml.problems import Problems
@@ -117,7 +118,8 @@ def restore(
         destination = Destination(to.absolute().parent, store=store.folder)
         (one,) = contents.values()
         contents = {to.name: one}
-    there = _write(store, destination, contents, {source: contents}, force=force)
+    sources = {source: (present_name(store, deploy.workflow), contents)}
+    there = _write(store, destination, contents, sources, force=force)
     files = tuple(
         RestoredFile(
             path=destination.shown(path), state="unchanged" if there[path].same else "written"
@@ -161,7 +163,7 @@ def restore_all(
     for name in sorted(deploys, key=lambda name: deploys[name].time):
         contents |= {path: one for path, one in wanted[name].items() if is_path(path)}
     destination = Destination(to or store.project, store=store.folder)
-    sources = {deploys[name].source.path: wanted[name] for name in wanted}
+    sources = {deploys[name].source.path: (name, wanted[name]) for name in wanted}
     there = _write(store, destination, contents, sources, force=force)
 
     def state(path: str, content: Content) -> str:
@@ -240,19 +242,21 @@ def _of_deploy(store: Store, deploy: Deploy, *, code: bool) -> dict[str, Content
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
     # executed is not kept, so it stays as it is.
     now = deploy.workflow if name in snapshot.files else present_name(store, deploy.workflow)
-    names = _names(store)
+    renamed = _renamed(store)
     files[name] = Content(
-        read=lambda: _named(join_text(store, deploy.source), now, names), executable=None
+        read=lambda: _named(join_text(store, deploy.source), now, renamed),
+        executable=None,
+        names=renamed | {deploy.workflow},
     )
     return files
 
 
-def _names(store: Store) -> set[str]:
+def _renamed(store: Store) -> set[str]:
     """Return the names that workflows had or have that were renamed."""
     return {name for ref, _ in store.refs("former/") for name in ref.split("/")}
 
 
-def _named(text: bytes, name: str, names: Collection[str]) -> bytes:
+def _named(text: bytes, name: str, others: Collection[str]) -> bytes:
     """Return the text of a workflow file with this name in place of any of the others.
 
     What renames a workflow leaves files alone. A text that has its name elsewhere than in a line
@@ -261,7 +265,7 @@ def _named(text: bytes, name: str, names: Collection[str]) -> bytes:
 
     def replaced(found: re.Match[bytes]) -> bytes:
         before, quote, old = found["before"], found["quote"], found["name"]
-        return before + quote + name.encode() + quote if old.decode() in names else found[0]
+        return before + quote + name.encode() + quote if old.decode() in others else found[0]
 
     return re.sub(_NAME_LINE, replaced, text, count=1)
 
@@ -335,7 +339,7 @@ def _with_task(
             f" `ork restore {whole}` writes the whole file",
         ) from None
     is_kept = force or put.replaced.encode() in join_text(store, present.source)
-    is_kept = is_kept or _is_kept(store, there, _names(store))
+    is_kept = is_kept or _is_kept(store, there, _renamed(store) | {present.workflow})
     return Content(read=lambda: data, executable=None, over=there if is_kept else b"")
 
 
@@ -359,16 +363,17 @@ def _write(
     store: Store,
     destination: Destination,
     contents: Mapping[str, Content],
-    sources: Mapping[str, Collection[str]],
+    sources: Mapping[str, tuple[str, Collection[str]]],
     *,
     force: bool,
 ) -> dict[str, Found]:
     """Write what differs, all or nothing; return how the places were.
 
-    Raise InvalidInput with all that are no good; `sources`: workflow file -> files.
+    Raise InvalidInput with all that are no good; `sources`: workflow file -> its workflow, files.
     """
-    names = _names(store)
-    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data, names))
+    there = destination.look(
+        contents, is_kept=lambda data, names: force or _is_kept(store, data, names)
+    )
     bad = [
         Problem(file=destination.shown(path), message=one.wrong)
         for path, one in sorted(there.items())
@@ -384,18 +389,16 @@ def _write(
         if not one.kept
     ]
     if changed:
-        lost = {path for path, one in there.items() if not one.kept}
-        files = " ".join(
-            quote(os.path.relpath(store.project / source))
-            for source, its in sources.items()
-            if lost.intersection(its)
-        )
-        raise InvalidInput(
-            "nothing was written: that would lose changes",
-            problems=changed,
-            hint=f"`ork deploy {files}` keeps them first, -o DIR/ writes elsewhere,"
-            " --force overwrites them",
-        )
+        hint = "-o DIR/ writes elsewhere, --force overwrites them"
+        if destination.folder == store.project.resolve():
+            lost = {path for path, one in there.items() if not one.kept}
+            its = {source: name for source, (name, files) in sources.items() if lost & {*files}}
+            stale = (still_named(store, source, name) for source, name in its.items())
+            changed += [one for one in stale if one]
+            files = " ".join(quote(os.path.relpath(store.project / source)) for source in its)
+            hint = f"`ork deploy {files}` keeps them first, {hint}"
+        message = "nothing was written: that would lose changes"
+        raise InvalidInput(message, problems=changed, hint=hint)
     write_all(destination, {path: contents[path] for path in there if not there[path].same}, there)
     return there
 
@@ -403,9 +406,15 @@ def _write(
 def _is_kept(store: Store, data: bytes, names: Collection[str]) -> bool:
     """Say whether the store has exactly these bytes: as a blob, or as a text in chunks.
 
-    So too where they have another of these names.
+    So too where it has them with one of these names, and what it has was the name of a workflow.
     """
-    return any(_has(store, text) for text in {data, *(_named(data, one, names) for one in names)})
+    if _has(store, data):
+        return True
+    if not names or (found := re.search(_NAME_LINE, data)) is None:
+        return False
+    name = found["name"].decode()
+    is_known = name in names or next(head_moves(store, name), None) is not None
+    return is_known and any(_has(store, _named(data, one, {name})) for one in names)
 
 
 def _has(store: Store, data: bytes) -> bool:

@@ -161,6 +161,28 @@ def test_of_a_folder_the_file_of_an_archived_workflow_is_left_alone(ork):
         assert (refused.code, "a is archived" in refused.err) == (3, True)
 
 
+def test_the_file_of_an_archived_workflow_may_have_the_name_from_before(ork):
+    ork.write("a.yaml", FLOW.format("a", 1))
+    assert ork("deploy", "a.yaml").code == ork("mv", "a", "b").code == 0
+    assert ork("archive", "b").code == 0
+    assert ork("status").err.startswith("no workflow files here, but for those of archived")
+    assert ork("deploy", ".").out.startswith("b is up to date")
+    refused = ork("deploy", "a.yaml")
+    assert (refused.code, "write `name: b` in it" in refused.err) == (3, True)
+    (ork.folder / "a.yaml").rename(ork.folder / "other.yaml")
+    assert "new       other.yaml  a" in ork("status").out
+    assert ork("deploy", "other.yaml").code == 0, "another file may have that name"
+
+
+def test_what_is_archived_and_of_which_every_deploy_is_undone_says_how_it_comes_back(ork):
+    ork.write("a.yaml", FLOW.format("a", 1))
+    assert ork("deploy", "a.yaml").code == ork("archive", "a").code == 0
+    assert ork("undo", "@{1}").code == 0
+    for what in ("a.yaml", "."):
+        assert "`ork archive --undo a` takes it out first" in ork("deploy", what).err
+    assert ork("archive", "--undo", "a").code == ork("deploy", ".").code == 0
+
+
 @pytest.mark.parametrize("command", ["deploy", "run"])
 def test_a_folder_without_a_workflow_file(etl, command):
     (etl.folder / "empty").mkdir()

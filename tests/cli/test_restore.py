@@ -1,5 +1,7 @@
 """ork restore"""
 
+import json
+
 import pytest
 
 
@@ -230,10 +232,33 @@ def test_a_file_has_the_name_that_its_workflow_has_now(history, words):
         assert history("status").out.startswith("unchanged")
     assert history("restore", "load~2").code == 0
     assert "\nname: load\n" in f"\n{file.read_text()}"
-    assert history("undo").code == history("restore", "etl", "--force").code == 0
+    undone = history("undo")
+    assert (undone.code, "still says load: write `name: etl` there\n" in undone.err) == (0, True)
+    assert "`name: etl` in it keeps the name" in history("status").err
+    assert history("restore", "etl").code == 0, "what it was called is no change to lose"
     assert file.read_text() == text
+    assert "still says etl: write `name: load` there\n" in history("undo", "--redo").err
+    assert history("undo").code == 0
     file.write_text(text.replace(": etl", ": other"))
     assert history("restore", "etl").code == 3, "nothing was ever called so"
+
+
+def test_what_would_be_lost_of_a_file_with_the_name_from_before_is_deployed_in_two_steps(
+    history, edit
+):
+    history("mv", "etl", "load")
+    edit("etl.yaml", "600", "900")
+    refused = history("restore", "load", "--json")
+    problems = json.loads(refused.err)["data"]["problems"]
+    assert [one["message"] for one in problems] == [
+        "has changes that no deploy keeps",
+        "still says etl: write `name: load` there",
+    ]
+    edit("etl.yaml", "name: etl", "name: load")
+    assert history("deploy", "etl.yaml").code == history("restore", "load").code == 0
+    history.write("out/etl.yaml", "mine")
+    refused = history("restore", "load", "-o", "out/")
+    assert (refused.code, "ork deploy" in refused.err) == (3, False)
 
 
 def test_a_file_with_the_name_from_before_is_told(ork):

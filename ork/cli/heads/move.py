@@ -223,11 +223,11 @@ def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> 
 
 def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
     """Yield that a workflow file has the name from before a rename, or is a second one here."""
-    from ork.cli.heads.workflows import still_named
+    from ork.cli.heads.workflows import stale_name
 
     name, source = present_name(store, done.workflow), store.get(Deploy, done.deploy).source.path
     if to is None:
-        yield from still_named(store, source, name)
+        yield from stale_name(store, source, name)
         return
     project = store.project.resolve()
     first = (project / source).resolve()

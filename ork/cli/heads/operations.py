@@ -127,6 +127,7 @@ def _still_there(
     session: Session, moves: Iterable[tuple[str, Oid | None, Oid | None]]
 ) -> Iterator[Line]:
     """Yield a note for each workflow file that is not as its newest version is now."""
+    from ork.cli.heads.workflows import stale_name
     from ork.heads.deploy import head_status, runs_in_checkouts
 
     for ref, _, new in moves:
@@ -140,6 +141,8 @@ def _still_there(
             told = f"{path}, or code that it calls, is not as in this version: {write}"
             is_apart = runs_in_checkouts(session.store, file)
             yield note_line(f"{told}; {IN_CHECKOUTS}" if is_apart else told)
+        elif file.state == "renamed":
+            yield from stale_name(session.store, file.path, name)
 
 
 def _still_elsewhere(

@@ -1,8 +1,6 @@
 """ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +10,6 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
-from ork.errors import OrkError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -126,23 +123,15 @@ def mv(
     labels = human.count(len(done.tags), "tag")
     along = f", with {labels}" if done.tags else ""
     session.print([[(old, "name"), " is ", (new, "name"), f" now{along}"]])
-    session.say(*still_named(store, done.path, new))
+    session.say(*stale_name(store, done.path, new))
 
 
-def still_named(store: Store, path: str, name: str) -> Iterator[Line]:
-    """Yield what to write where a workflow file of the project does not have this name.
+def stale_name(store: Store, path: str, name: str) -> Iterator[Line]:
+    """Yield what to write where a workflow file of the project does not have this name."""
+    from ork.worktree.load import still_named
 
-    The file of another workflow is that one's.
-    """
-    from ork.worktree.load import load, name_problem
-
-    with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
-        loaded = load(store, store.project / path)
-        old = loaded.definition.name
-        if old != name and store.ref(f"workflows/{old}") is None:
-            line = name_problem(loaded, "", None).line
-            shown = os.path.relpath(store.project / path)
-            yield next_line(f"{shown}:{line} still says {old}: write `name: {name}` there")
+    if found := still_named(store, path, name):
+        yield next_line(f"{found.file}:{found.line} {found.message}")
 
 
 def archive(
