@@ -14,7 +14,7 @@ from ork.errors import InvalidInput, NotFound, Problem, count
 from ork.heads.deploy import refuse_move
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.schedule.schedule import read
 from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words
@@ -69,6 +69,13 @@ class Checked(Value, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether it could be deployed."""
         return self.snapshot is not None
+
+    def with_warnings_as_errors(self) -> Checked:
+        """Return what it is where nothing is to be warned of."""
+        if not self.warnings:
+            return self
+        every = (*self.problems, *self.warnings)
+        return replace(self, snapshot=None, problems=every, warnings=())
 
     def cells(self) -> dict[str, object]:
         found = count(len(self.problems), "problem") if self.problems else "good"

@@ -33,8 +33,16 @@ def test_strict_is_a_check_that_warnings_fail(etl):
     etl.write("warned.yaml", "name: w\ntasks:\n  a: {executor: shell, command: ./gone.sh}\n")
     assert etl("check", "warned.yaml").code == 0
     strict = etl("check", "warned.yaml", "etl.yaml", "--strict")
-    assert (strict.code, "w  warned.yaml: good" in strict.out) == (1, True)
-    assert "there is no file gone.sh" in strict.err
+    assert (strict.code, "w  warned.yaml: 1 warning\n" in strict.out) == (1, True)
+    assert ("etl  etl.yaml: good\n" in strict.out, "no file gone.sh" in strict.err) == (True, True)
+    told = {
+        form: etl("check", "warned.yaml", "etl.yaml", "--strict", "--format", form).out
+        for form in ("github", "gitlab", "junit", "sarif")
+    }
+    assert told["github"].startswith("::error file=warned.yaml,")
+    assert json.loads(told["gitlab"])[0]["severity"] == "major"
+    assert ElementTree.fromstring(told["junit"])[0].attrib["failures"] == "1"
+    assert json.loads(told["sarif"])["runs"][0]["results"][0]["level"] == "error"
 
 
 def test_what_is_called_otherwise_and_has_no_tasks_is_no_workflow_file(etl):

@@ -11,6 +11,7 @@ import typer
 from ork.alike import file_meant
 from ork.cli.heads.cores import each
 from ork.cli.options import Json, at_most_one, files_of
+from ork.cli.screen import human
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column
@@ -55,7 +56,7 @@ def check(
         ),
     ] = "text",
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with 1 where there are only warnings, too.")
+        bool, typer.Option("--strict", help="Warnings are errors: end with 1 where there are some.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -108,12 +109,16 @@ def check(
     elif form != "text":
         from ork.cli.heads import findings
 
+        if strict:
+            results = [one.with_warnings_as_errors() for one in results]
         session.print(([line] for line in getattr(findings, form)(results)), verbatim=True)
     else:
         told = set[Problem]()  # what is wrong in code that several workflows call is told once
         for one in results:
             if one.ok:
-                session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
+                is_good = not (strict and one.warnings)
+                found = "good" if is_good else human.count(len(one.warnings), "warning")
+                session.print([[(str(one.workflow), "name"), f"  {one.file}: {found}"]])
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
                 session.say(*warnings_view(found for found in one.warnings if found not in told))
