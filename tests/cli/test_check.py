@@ -94,6 +94,28 @@ def test_a_long_line_is_cut_around_its_mark_in_a_narrow_terminal(ork):
         source, mark = (line for line in window.text.splitlines() if "| " in line)
         assert max(len(source), len(mark)) <= wide
         assert source[mark.index("^") :].startswith("timout: 5}")
+        assert ("..." in source) == (len(task) + 10 > wide)
+
+
+@pytest.mark.parametrize("words", ["один two", "数据 two", "e\u0301 two"])
+def test_a_line_is_as_long_as_a_terminal_is_wide_and_dots_say_where_it_is_cut(ork, words):
+    task = f'a: {{executor: process, command: "echo {words * 12}", timout: 5, env: {{A: {words}}}}}'
+    ork.write("long.yaml", f"name: long\ntasks:\n  {task}\n")
+    ork.environ |= TERMINAL
+    for wide in (30, 60, 100, 220):
+        window = on_terminal(ork, wide, "check", "long.yaml")
+        source, mark = (line for line in window.text.splitlines() if "| " in line)
+        shown = source.partition("| ")[2]
+        assert len(source) <= wide, "a wide letter is two"
+        assert shown.startswith("...") == (wide < 220)
+        assert source.index("timout") == mark.index("^")
+
+
+def test_of_a_line_that_a_complaint_has_no_room_for_nothing_else_is_shown(ork):
+    task = {"executor": "process", "command": "echo " + "x" * 600, "timout": 5}
+    ork.write("one.json", json.dumps({"name": "a", "tasks": {"a": task}}))
+    said = ork("check", "one.json")
+    assert (said.code, "unknown key `timout`" in said.out, "| " in said.out) == (1, True, False)
 
 
 ALL_AT_ONCE = """\

@@ -75,7 +75,11 @@ def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
         if problem.line:
             place += f":{problem.line}:{problem.column}"
         yield [(place, "file"), ": ", problem.message]
-        if problem.source is not None and problem.line:
+        if (
+            problem.source is not None
+            and problem.line > 0
+            and problem.column <= len(problem.source) + 1
+        ):
             source = problem.source.rstrip("\r\n").replace("\t", " ")
             yield Pointed(problem.line, source, problem.column)
         if problem.hint and (problem.hint not in hints or problem.hint.startswith("did you mean")):

@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from ork.cli.screen.line import PRINTED, Line, plain, visible
 
 WIDTH_MIN = 20  # narrower than this nothing is fitted
-CODE_COLUMNS_MAX = 72  # of a line of code that has a mark: all of it fits in 80
+CODE_COLUMNS_MAX = 72  # of a line of code that has a mark, where no terminal says its width
 CODE_COLUMNS_BEHIND = 12  # the mark
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
@@ -36,13 +36,24 @@ class Pointed(list[str | tuple[str, str]]):
         code, bar = self._code, "| "
         room = CODE_COLUMNS_MAX
         if width is not None and width >= WIDTH_MIN:
-            room = min(room, width - len(self._head) - len(bar))
-        behind = len(_start(code[self._before :], CODE_COLUMNS_BEHIND))
-        end = max(len(_start(code, room)), self._before + behind)
-        start = end - len(_start(code[:end][::-1], room))
-        yield [(self._head + bar, "dim"), code[start:end]]
-        blank = " " * columns(code[start : self._before])
+            room = width - len(self._head) - len(bar)
+        start, end = self._shown(room)
+        before, behind = "..." if start else "", "..." if end < len(code) else ""
+        yield [(self._head + bar, "dim"), f"{before}{code[start:end]}{behind}"]
+        blank = " " * columns(before + code[start : self._before])
         yield [(" " * len(self._head) + bar, "dim"), blank, ("^", "error")]
+
+    def _shown(self, room: int) -> tuple[int, int]:
+        """Return from where to where the code is shown, with room for dots where it is cut."""
+        code, room_cut = self._code, room - len("...")
+        if len(_start(code, room)) == len(code):
+            return 0, len(code)
+        behind = _start(code[self._before :], min(CODE_COLUMNS_BEHIND, room_cut - len("...")))
+        first, end = len(_start(code, room_cut)), self._before + len(behind)
+        if end <= first:
+            return 0, first
+        room_cut -= len("...") if end < len(code) else 0
+        return end - len(_start(code[:end][::-1], room_cut)), end
 
 
 def columns(text: str) -> int:
