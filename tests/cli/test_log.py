@@ -1,8 +1,11 @@
 """ork log"""
 
 import json
+import re
 
 import pytest
+
+from tests.cli.screen import TERMINAL, on_terminal
 
 
 def subjects(result):
@@ -188,6 +191,20 @@ def test_a_line_of_a_graph_fits_a_narrow_terminal(history, edit, terminal):
     shown = terminal("log", "etl", "--oneline", "--graph", NO_COLOR="1").splitlines()
     assert len(shown) == 4 and all(len(line) <= 80 for line in shown)
     assert shown[0].endswith("... (etl)")
+
+
+def test_a_line_in_a_narrow_terminal_keeps_its_order_and_its_tags_whole(history, edit):
+    edit("etl.yaml", "600", "900")
+    history("deploy", "etl.yaml", "-m", "Wait much longer " * 9)
+    history("tag", "prod")
+    history.environ |= TERMINAL
+    for wide, message in ((60, r"Wait much longer Wait mu\.\.\."), (45, r"Wait .*\.\.\.")):
+        line = on_terminal(history, wide, "log", "etl", "--oneline").text.splitlines()[0]
+        assert len(line) <= wide and re.fullmatch(rf"\w{{8}}  .*  {message} \(etl, @prod\)", line)
+    history("tag", "of-the-night-shift-in-the-east")
+    lines = on_terminal(history, 60, "log", "etl", "--oneline").text.splitlines()
+    assert re.fullmatch(r"\w{8}  .*  Wait much longer \.\.\. \(etl,", lines[0])
+    assert lines[1].strip() == "@of-the-night-shift-in-the-east, @prod)"
 
 
 def test_a_graph_goes_on_in_one_lane_before_a_rename(history, edit):

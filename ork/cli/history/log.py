@@ -24,6 +24,8 @@ from ork.store.verdict import Tally
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
 
+MESSAGE_MIN = 8  # columns of a message that is cut
+
 
 def log(
     ctx: typer.Context,
@@ -150,8 +152,6 @@ def log(
         for entry in entries
     )
     lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
-    if oneline and not (stat or patch):
-        lines = (cut(line, session.width) for line in lines)
     session.print(lines, page=True)
     part = split_part(revision)[1] if revision else None
     parts = (*names, part) if part else names
@@ -250,8 +250,8 @@ def deploy_line(
 ) -> Line:
     """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 
-    `named` is how wide the names of workflows are, where they are told. In a narrow line the
-    message is cut; where there is no room for any of it, the names come last, and are cut, too.
+    `named` is how wide the names of workflows are, where they are told. Where there is no room the
+    message is cut: names stay whole.
     """
     deploy, now = entry.deploy, session.now()
     narrow = is_narrow(session.width)
@@ -260,17 +260,13 @@ def deploy_line(
     head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
     head += [(f"{_shown_name(deploy.workflow, session):<{named}}", "name"), "  "] if named else []
     message = deploy.message.partition("\n")[0]
-    names = _names(entry, with_workflow=not (named and session.width))
+    names = _names(entry, width, with_workflow=not (named and session.width))
     counts = _counts(entry.runs, short=narrow)
-    runs: Line = ["[", *counts, "]"] if counts else []
-    behind = ["  ", *runs] if runs else []
-    if width is not None:
-        room = width - columns(plain([*head, *names, *behind]))
-        if columns(message) > room and room < WIDTH_MIN:
-            told = [*runs, "  "] if runs else []
-            return cut([*head, *told, *cut([message], WIDTH_MIN), *names], width)
-        return [*head, *cut([message], room), *names, *behind]
-    return [*head, message, *names, *behind]
+    behind: Line = [*names, "  [", *counts, "]"] if counts else names
+    room = width and width - columns(plain([*head, *behind]))
+    if room is not None and room < MESSAGE_MIN:
+        room = WIDTH_MIN  # the names go on below it
+    return [*head, *cut([message], room, least=MESSAGE_MIN), *behind]
 
 
 def _shown_name(workflow: str, session: Session) -> str:
@@ -293,14 +289,18 @@ def _change(diff: "Diff", store: Store, width: int | None, *, patch: bool) -> It
     return stat_view(diff, width=width)
 
 
-def _names(entry: LogEntry, *, with_workflow: bool = True) -> Line:
-    """Return the names of a deploy in brackets: the workflow at its head, and the tags."""
+def _names(entry: LogEntry, width: int | None = None, *, with_workflow: bool = True) -> Line:
+    """Return the names of a deploy in brackets: the workflow at its head, and the tags.
+
+    Each has room in a line.
+    """
+    room = width and width - len("(), ")
     names = [(entry.deploy.workflow, "head")] if entry.head and with_workflow else []
     names += [(f"@{tag}", "tag") for tag in entry.tags]
     names += [(name, "head") for name in entry.remotes]
     line: Line = []
-    for name in names:
-        line += [", " if line else " (", name]
+    for name, style in names:
+        line += [", " if line else " (", (clip(name, room), style)]
     return [*line, ")"] if line else []
 
 

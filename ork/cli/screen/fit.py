@@ -65,11 +65,11 @@ def columns(text: str) -> int:
     return cell_len(text)
 
 
-def cut(line: Line, width: int | None) -> Line:
+def cut(line: Line, width: int | None, *, least: int = WIDTH_MIN) -> Line:
     """Return the line without what has no room at its end: a list keeps its columns."""
     if width is None or columns(plain(line)) <= width:
         return line
-    pieces, width = _pieces(line), max(width, WIDTH_MIN)
+    pieces, width = _pieces(line), max(width, least)
     text, whole = "".join(piece for piece, _ in pieces), 0
     for piece, _ in pieces:
         if columns(text[: whole + len(piece)]) > width:
