@@ -431,6 +431,7 @@ class Project:
     def diff_last(self, workflow: AnyWorkflow = "@") -> RunDiff:
         """Compare the last good run of a workflow with the first bad one after it.
 
+        The good run has the parameters of the bad one if there is such a run shortly before.
         `good_again` of the result names the first good run since then, if there is one.
 
         >>> project.diff_last("etl")

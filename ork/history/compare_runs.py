@@ -48,6 +48,7 @@ from ork.store.verdict import counts_as, tainted, verdict
 
 SIDE = ("state", "seconds")  # of a task in each run, in a data frame
 TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
+ALIKE_WITHIN = 200  # runs, newest first, are searched for a good one with the same parameters
 BESIDE_WITHIN = 50  # runs, newest first, are searched for those that went on at the same time
 
 
@@ -262,11 +263,13 @@ def _good_after(store: Store, workflow: str, number: int) -> str | None:
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:
-    """Return the first bad run after the last good one."""
-    first = bad
+    """Return the first bad run after the last good one; with its parameters, if this has them."""
+    first, alike = bad, good.params == bad.params
     for run in earlier(store, bad):
         if run.id == good.id:
             break
+        if alike and run.params != bad.params:
+            continue
         if run.trigger != "bisect" and verdict(store, run) == "bad":
             first = run
     return first
@@ -275,11 +278,20 @@ def first_bad(store: Store, good: Run, bad: Run) -> Run:
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
     """Return the newest good run before this one, of the newest so many, but those of a bisection.
 
-    Its parameters may be others: where one is the day, each run has its own.
+    One with the same parameters comes first; else they may be others: where one is the day, each
+    run has its own.
     """
-    before = islice(earlier(store, failed), within)
-    good = (run for run in before if run.trigger != "bisect" and verdict(store, run) == "good")
-    return next(good, None)
+    other: Run | None = None
+    for back, run in enumerate(islice(earlier(store, failed), within)):
+        if other and back >= ALIKE_WITHIN:
+            break
+        alike = run.params == failed.params
+        if run.trigger == "bisect" or (other and not alike) or verdict(store, run) != "good":
+            continue
+        if alike:
+            return run
+        other = run
+    return other
 
 
 def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:

@@ -498,3 +498,17 @@ def test_a_summary_does_without_what_is_damaged(ran, opened, damage):
     assert result.code == 1
     assert "since" not in result.err
     assert "next: `ork logs etl#3:load`" in result.err
+
+
+def test_it_is_said_where_no_good_run_had_the_same_parameters(ork):
+    ork.write(
+        "w.yaml",
+        "name: w\nparams: {day: str}\ntasks: {a: {executor: process, command: test ! -e bad}}\n",
+    )
+    assert ork("run", "w.yaml", "-i", "day=monday").code == 0
+    ork.write("bad", "")
+    for day, which, told in (("friday", "good, other parameters", 1), ("monday", "good", 0)):
+        failed = ork("run", "w", "-i", f"day={day}")
+        assert f"since w#1 ({which}): nothing in the definition" in failed.err + failed.out
+        said = ork("diff", "--last").err
+        assert said.count("note: the parameters differ: no good run shortly before had") == told

@@ -404,12 +404,17 @@ def test_there_may_be_no_failure_or_nothing_good_before(flow):
         last_failure(flow, "other")
 
 
-def test_the_newest_good_run_counts_whatever_its_parameters(flow):
+def test_a_good_run_with_the_same_parameters_comes_before_a_newer_one_with_others(flow):
     run(flow)
     run(flow, given={"day": "sunday"})
     edit(flow, "load.sh", "echo", "exit 7 #")
-    run(flow)
+    run(flow, given={"day": "tuesday"})
     assert last_failure(flow, "etl") == LastFailure(good="etl#2", bad="etl#3")
+    run(flow)
+    assert last_failure(flow, "etl") == LastFailure(good="etl#1", bad="etl#4")
+    failed = run(flow)
+    assert last_failure(flow, "etl") == LastFailure(good="etl#1", bad="etl#4")
+    assert [last_good(flow, failed, within=many).number for many in (3, 4)] == [2, 1]
     run(flow, given={"day": "friday"})
     assert last_failure(flow, "etl") == LastFailure(good="etl#2", bad="etl#3")
 

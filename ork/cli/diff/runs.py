@@ -96,7 +96,8 @@ def since_good(store: Store, failed: Run) -> Line | None:
             is_bad = newest == failed.id and verdict(store, failed) == "bad"
             is_last = is_bad and first_bad(store, good, failed).id == failed.id
             ends = f"--last {failed.workflow}" if is_last else f"{name} {failed.name}"
-            told = f" (good): {_changes(store, good, failed)} - `ork diff {ends}`"
+            which = "good" if good.params == failed.params else "good, other parameters"
+            told = f" ({which}): {_changes(store, good, failed)} - `ork diff {ends}`"
             return [("since ", "hint"), (name, "name"), told]
     return None
 
@@ -107,12 +108,12 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
     if found:
         text = summarize(found, first=blamed)
         clauses.append(text[0].lower() + text[1:])
-    if good.params != failed.params:
-        clauses.append("other parameters")
     if environment_changes(store, good, failed):
         clauses.append("another environment")
     if clauses:
         return "; ".join(clauses)
+    if good.params != failed.params:
+        return "nothing in the definition or environment changed"
     both = good.scheduled and failed.scheduled
     slot = "only the slot differs; " if both and good.scheduled != failed.scheduled else ""
     return f"{slot}nothing in the definition, parameters or environment changed"

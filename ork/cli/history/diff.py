@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ork.cli.screen.line import Line
     from ork.differences.definitions import Diff
     from ork.differences.impact import Impact
+    from ork.history.compare_runs import LastFailure
 
 FORMATS = ("text", "markdown", "html")
 
@@ -58,7 +59,11 @@ def diff(
         bool, typer.Option("--no-renames", help="Show a rename as removed and added.")
     ] = False,
     last: Annotated[
-        bool, typer.Option("--last", help="The last good run and the first bad one after it.")
+        bool,
+        typer.Option(
+            "--last",
+            help="The first bad run after the last good one, with its parameters if there is one.",
+        ),
     ] = False,
     output_format: Annotated[
         str, typer.Option("--format", metavar="text|markdown|html", help="What to write it for.")
@@ -114,9 +119,9 @@ def diff(
         session.need_no_store()
     if len(revisions) == 1 and (file := as_revision(revisions[0])).startswith("file:"):
         session.use_project_of([Path(file.removeprefix("file:"))])
-    good_again = None
-    if last:
-        revisions, good_again = _last_failure(session, revisions)
+    failure = _last_failure(session, revisions) if last else None
+    if failure:
+        revisions = (failure.good, failure.bad)
     before, after = _ends(session, revisions)
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
         ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
@@ -124,7 +129,7 @@ def diff(
     if are_texts:
         differ = _show_text(session, before, after, asked)
     elif before.kind == after.kind == "run":
-        differ = _show_runs(session, before, after, asked, good_again)
+        differ = _show_runs(session, before, after, asked, failure)
     else:
         differ = _show_definitions(session, before, after, asked)
     raise typer.Exit(1 if exit_code and differ else 0)
@@ -171,7 +176,7 @@ def _several(session: Session, asked: Asked) -> list[str]:
     return []
 
 
-def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[tuple[str, str], str | None]:
+def _last_failure(session: Session, revisions: Sequence[str]) -> "LastFailure":
     """Return the last good run and the first bad one after it, and since when it is good again."""
     from ork.history.compare_runs import last_failure
     from ork.objects.kinds import is_name
@@ -182,12 +187,15 @@ def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[tuple[str
     workflow = as_revision(revisions[0]) if revisions else "@"
     if not is_name(workflow):
         workflow = str(look_up(store, workflow, now=session.now()).workflow)
-    found = last_failure(store, workflow)
-    return (found.good, found.bad), found.good_again
+    return last_failure(store, workflow)
 
 
 def _show_runs(
-    session: Session, before: Resolved, after: Resolved, asked: Asked, good_again: str | None
+    session: Session,
+    before: Resolved,
+    after: Resolved,
+    asked: Asked,
+    failure: "LastFailure | None",
 ) -> bool:
     from ork.cli.diff.runs import show_runs
     from ork.history.compare_runs import diff_runs
@@ -200,8 +208,12 @@ def _show_runs(
             f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
         )
     found = diff_runs(session.store, before, after, names=asked.names)
-    found = replace(found, good_again=good_again)
-    return show_runs(session, found, form=asked.form)
+    found = replace(found, good_again=failure and failure.good_again)
+    differ = show_runs(session, found, form=asked.form)
+    if failure and found.params:
+        told = f"the parameters differ: no good run shortly before had those of {failure.bad}"
+        session.say(note_line(told))
+    return differ
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
