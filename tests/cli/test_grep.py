@@ -90,6 +90,7 @@ def test_what_matched_is_painted(ran):
     ran.environ |= {"TERM": "xterm"}
     painted = ran("--color", "always", "grep", "exit 7").out
     assert "\x1b[1;31mexit 7\x1b[0m" in painted
+    assert "\x1b[1;31mexit 7\x1b[0m" in ran("--color", "always", "grep", "[exi]|t 7").out
 
 
 def test_the_deploys_that_brought_a_text_or_took_it_away(ran, edit):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Annotated
 
 import typer
@@ -92,12 +92,13 @@ def _line(hit: Hit, pattern: re.Pattern[str]) -> Line:
     place = (quoted(hit.place), "name" if hit.text is None else "key")
     if hit.text is None:
         return Verbatim([place])
-    parts: list[str] = []
-    end = 0
-    for match in pattern.finditer(hit.text):
-        parts += [hit.text[end : match.start()], match[0]]
-        end = match.end()
-    parts.append(hit.text[end:])
+    ends = [0]  # of what matches, and of what lies between
+    for start, end in (match.span() for match in pattern.finditer(hit.text)):
+        if start == ends[-1] and len(ends) > 1:  # one after the other: they are shown as one
+            ends[-1] = end
+        elif start < end:
+            ends += [start, end]
+    parts = [hit.text[start:end] for start, end in pairwise([*ends, len(hit.text)])]
     if "".join(map(visible, parts)) != visible(hit.text):  # cut to pieces it may pile up marks
         parts = [hit.text]
     texts: Line = [(part, "match") if at % 2 else part for at, part in enumerate(parts)]
