@@ -412,14 +412,22 @@ def test_why_a_task_failed_can_be_read_in_a_narrow_window(size, columns):
     assert all(len(line) < columns or "`chmod" in line for line in below)
 
 
-def test_what_a_command_printed_last_is_told_once(ork, show):
-    """In a narrow window its reason is cut, and the end of its log follows."""
-    task = "{executor: process, command: 'echo no table of so long a name; exit 3'}"
-    ork.write("bad.yaml", f"name: bad\ntasks:\n  a: {task}\n")
+@pytest.mark.parametrize("columns", [40, 160])
+@pytest.mark.parametrize("number", [2, 4])
+def test_what_a_command_printed_last_is_told_once(ork, show, columns, number):
+    """Its reason is not told in full where the end of its log follows: of a few tasks."""
+    said = "no table of so long a name"
+    task = "{{executor: process, command: 'echo {said} as {name}; exit 3'}}"
+    names = [f"task_{letter}" for letter in "abcd"[:number]]
+    tasks = (f"  {name}: {task.format(said=said, name=name)}\n" for name in names)
+    ork.write("bad.yaml", f"name: bad\ntasks:\n{''.join(tasks)}")
     assert ork("init").code == 0
-    child = show("run", "bad.yaml", columns=40)
+    child = show("run", "bad.yaml", columns=columns)
     assert child.end() == 1
-    assert " ".join(child.window.text.split()).count("no table of so long a name") == 1
+    text = " ".join(child.window.text.split())
+    assert all(f"{said} as {name}" in text for name in names)
+    assert text.count(said) == (2 if number == 2 else 4 + 3)
+    assert re.search(r"^state +failed$", ork("show", "bad#1").out, re.MULTILINE)
 
 
 def test_what_there_is_no_room_to_tell_of_failures_is_counted():

@@ -1,6 +1,7 @@
 """ork runs and ork outputs; a run and its tasks as text"""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -607,7 +608,8 @@ def _error_lines(error: str) -> list[str]:
 def _state_line(ended: Run | TaskRun, *, unless_in: Iterable[str]) -> Line:
     """Return how a run or a task ended, and why unless one of the texts below it says so."""
     heads = [text.partition("\n")[0] for text in unless_in if text]
-    said = ended.reason is not None and ended.reason.endswith(tuple(heads))
+    first = re.sub(r" \(and \d+ more\)$", "", ended.reason or "")  # of several that failed
+    said = ended.reason is not None and first.endswith(tuple(heads))
     reason = f" - {ended.reason}" if ended.reason and not said else ""
     word: str = ended.state
     if isinstance(ended, TaskRun) and word != "success":

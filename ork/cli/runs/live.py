@@ -5,7 +5,6 @@ A graph that does not fit the window gives way to what failed, what runs, and al
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter, deque
@@ -17,7 +16,7 @@ from threading import Lock
 from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.runs.plain import checked_out
+from ork.cli.runs.plain import ENDS_MAX, checked_out
 from ork.cli.screen import human
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes, plain
@@ -90,6 +89,7 @@ class Board:
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
         self._executed = 0  # how many of those that ended
         self._pace: Pace | None = None
+        self._over = False  # the picture of its end is drawn
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
     def note(self, event: Event) -> None:
@@ -135,9 +135,11 @@ class Board:
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed.
 
-        Why one failed has lines of its own below, where the window is too narrow for it.
+        Why one failed has lines of its own below, where the window is too narrow for it, and is not
+        told in full where the end of its log follows, which says it.
         """
         with self._lock:
+            self._over = True
             room = max(1, rows - 2)
             names = list(self._failed)[:room]
             if self._rows and len(self._rows) < rows:
@@ -149,7 +151,8 @@ class Board:
                     lines.append([f"and {len(self._failed) - room} more that failed"])
             wide = zip(names, lines[: len(names)], strict=True)
             cut = [name for name, line in wide if cell_len(plain(line)) >= columns]
-            cut = [name for name in cut if name in self._failed and not self._is_told(name)]
+            cut = [name for name in cut if name in self._failed and self._ended[name].reason]
+            cut = [name for name in cut if not self._is_told(name)]
             for number, name in enumerate(cut, 1):
                 reason = str(self._ended[name].reason).partition("\n")[0]
                 why: list[Line] = [
@@ -164,10 +167,11 @@ class Board:
             return lines[:rows]
 
     def _is_told(self, name: str) -> bool:
-        """Say whether the end of its log, which follows, says all why a task failed."""
-        log, reason = self._failed[name], self._ended[name].reason or ""
-        exited = re.fullmatch(r"exited with code \d+: (.+)", reason)
-        return not reason or bool(exited and log and undrawn(log[-1]).startswith(exited[1]))
+        """Say whether the end of its log, which follows, has what was wrong behind the reason."""
+        if not self._over or len(self._failed) > ENDS_MAX or not (log := self._failed.get(name)):
+            return False
+        message = (self._ended[name].reason or "").partition(": ")[2]
+        return bool(message) and message in undrawn(log[-1])
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
@@ -320,6 +324,7 @@ class Board:
             took = human.took(ended) if ended.attempts else ""
             number, mark = len(ended.attempts), human.mark(ended)
             text = (ended.reason or "").partition("\n")[0] if state != "success" else ""
+            text = text.partition(": ")[0] if self._is_told(name) else text
             if changed := taint(ended):
                 text, style = "; ".join(filter(None, (taint_text(changed), text))), "warning"
         return [

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ork.runner.start import Caller
     from ork.store.store import Store
 
-ENDS_MAX = 3
+ENDS_MAX = 3  # of logs are printed below
 ENDS_READ_MAX = 100  # of the logs of tasks that failed, to find those that are alike
 NAMES_MAX = 5
 HOOKS = {"on_failure", "on_success"}
