@@ -29,6 +29,7 @@ class LastRun(Value, frozen=True, kw_only=True):
     partial: bool
     created: datetime
     ended: datetime | None
+    reason: str | None = None  # why it did not end well
 
 
 class WorkflowEntry(Value, frozen=True, kw_only=True):
@@ -119,5 +120,6 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
                 partial=is_partial(store, run),
                 created=run.created,
                 ended=run.ended,
+                reason=run.reason,
             )
     return last

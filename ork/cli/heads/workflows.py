@@ -90,9 +90,9 @@ def _workflows(
         ]
         rest: Line = [(f"  @{label}", "tag") for label in one.tags]
         rest += [f"  {'; '.join(one.schedules)}"] if one.schedules else []
-        return cells, rest, ""
+        return cells, rest, ((one.last and one.last.reason) or "").partition("\n")[0]
 
-    return aligned(map(row, found), width)
+    return aligned(map(row, found), width, below=False)
 
 
 def mv(

@@ -110,10 +110,11 @@ def column(names: Iterable[str], width: int | None = None) -> int:
     return max((len(name) for name in names if len(name) <= most), default=0)
 
 
-def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
+def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> Iterator[Line]:
     """Yield a line for each row: cells in columns as wide as they must be, then the rest, cut.
 
-    The reason has a line of its own where too little of it would have room beside the rest.
+    The reason has a line of its own where too little of it would have room beside the rest, or none
+    if none is to stand `below`.
     """
     rows, room = iter(rows), name_room(width)
     while page := list(islice(rows, TOGETHER)):
@@ -130,7 +131,9 @@ def aligned(rows: Iterable[Row], width: int | None) -> Iterator[Line]:
             line = [*line, *rest] if rest or reason else [*line[:-1], cells[-1]]
             least = columns_of(plain(line)) + min(columns_of(reason), REASON_MIN)
             if reason and width and (is_narrow(width) or width < least):
-                yield from (cut(line, width), cut(["    ", reason], width))
+                yield cut(line, width)
+                if below:
+                    yield cut(["    ", reason], width)
             else:
                 yield cut([*line, f"  {reason}" if reason else ""], width)
 
