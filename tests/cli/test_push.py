@@ -183,6 +183,21 @@ def test_who_is_further_is_told(ran, team, golden):
     golden("push/further.txt", further.err)
 
 
+def test_force_takes_back_nothing_of_a_store_that_is_further_and_says_what_does(ran, team, edit):
+    assert ran("push").code == 0
+    edit("etl.yaml", "600", "900")
+    assert ran("deploy", "etl.yaml").code == 0
+    newest, back = ran("rev-parse", "etl").out, "`ork rollback etl origin/etl` goes back to that"
+    assert back not in ran("pull").err
+    pulled = ran("pull", "--force")
+    assert (pulled.code, back in pulled.err) == (0, True)
+    assert ran("rev-parse", "etl").out == newest
+    assert ran("rollback", "etl", "origin/etl").code == 0
+    snapshots = {ran("rev-parse", f"{one}^{{snapshot}}").out for one in ("etl", "origin/etl")}
+    assert len(snapshots) == 1
+    assert ran("undo").code == 0 and ran("rev-parse", "etl").out == newest
+
+
 def test_what_was_undone_in_a_remote_is_told_and_comes_back_by_force_alone(ran, team, edit, golden):
     theirs = ("--store", team + "/.ork")
     assert ran("push").code == 0

@@ -53,7 +53,11 @@ def push(
     runs: Runs = "all",
     tags: Tags = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Move heads and tags that are elsewhere there, too.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Move heads that went another way there, too, and tags that are elsewhere.",
+        ),
     ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -82,7 +86,11 @@ def pull(
     runs: Runs = "all",
     tags: Tags = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Move heads and tags that are elsewhere here, too.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Move heads that went another way here, too, and tags that are elsewhere.",
+        ),
     ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -90,10 +98,11 @@ def pull(
     """Take from another store what this one lacks.
 
     Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
-    takes back; runs follow with outputs and logs. What the two sides changed in different ways
-    stays, and so does a run whose name another one has here: they are listed, and all else moves.
-    Workflow files are not touched: those that are older now are named, `ork restore` writes them.
-    REMOTE is `origin`, or the only one, when it is left out.
+    takes back; where this store is further, its own stays, with --force as well. Runs follow with
+    outputs and logs. What the two sides changed in different ways stays, and so does a run whose
+    name another one has here: they are listed, and all else moves. Workflow files are not touched:
+    those that are older now are named, `ork restore` writes them. REMOTE is `origin`, or the only
+    one, when it is left out.
 
     Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
 
@@ -129,7 +138,8 @@ def _transfer(
     )
     if not as_json:
         session.print(moved_lines(done, session.width))
-        session.say(*left_out_lines(done, quoted(place.name), direction))
+        goes_back = force and direction == "pull" and place.remote is not None
+        session.say(*left_out_lines(done, quoted(place.name), direction, goes_back=goes_back))
         if dry_run:
             tell_dry_run(session, done)
         session.say(*refused_lines(done, place, direction))
@@ -232,8 +242,10 @@ def _counts(one: "Moved") -> str:
     return ", ".join(count(number, noun) for number, noun in counts if number) or "0 deploys"
 
 
-def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> Iterator[Line]:
-    """Yield what was left out, and why."""
+def left_out_lines(
+    done: "Transferred", name: str, direction: "Direction", *, goes_back: bool = False
+) -> Iterator[Line]:
+    """Yield what was left out, and why; on request also what goes back to the other side."""
     pushed = direction == "push"
     receiver = name if pushed else "this store"
     for one in done.further:
@@ -242,7 +254,8 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
             same = f"`ork rollback {one} {name}/{one}` takes it back here too"
             yield note_line(f"{one} went back in {name}, as by an undo; {same}, {other} again")
         else:
-            yield note_line(f"{one}: {receiver} is further; {other}")
+            back = f"`ork rollback {one} {name}/{one}` goes back to that of {name}, "
+            yield note_line(f"{one}: {receiver} is further; {back if goes_back else ''}{other}")
     for one in done.going_on:
         yield note_line(f"{one} was left out: it has not ended")
     for one in done.removed:
