@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from ork.alike import alike, did_you_mean
+from ork.cli.options import at_most_one
 from ork.cli.screen import signals
 from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
 from ork.cli.screen.line import Line, plain
@@ -95,6 +96,11 @@ PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
     *("archive", "mv", "clone", "push", "pull", "fetch", "up"),
+)
+# Commands with -q, which leaves out what they did; those that deploy and run have their own.
+QUIET = (
+    *("rollback", "restore", "tag", "mv", "archive", "undo", "cancel", "import", "clone", "push"),
+    *("pull", "fetch", "backup"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 # What git and other tools call things -> what does them here.
@@ -307,6 +313,7 @@ class Command(TyperCommand):
         rest: list[str] = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
             _refuse_empty(ctx, self.params)
+            at_most_one({"--quiet": ctx.obj.muted, "--json": bool(ctx.params.get("as_json"))})
         if rest and not ctx.resilient_parsing:
             extra = f"too many arguments: {' '.join(map(shlex.quote, rest))}"
             raise UsageError(extra, hint=_belongs(ctx.info_name, ctx.params, rest[0]))
@@ -424,7 +431,22 @@ def _built(name: str) -> Any:
     for param in command.params:
         if param.param_type_name == "argument" and param.metavar is None:
             param.metavar = param.name.upper()  # as where a command says how it is called
+    if name in QUIET:
+        command.params.insert(-1, _quiet())  # above --json
     return command
+
+
+def _quiet() -> Any:
+    """Return the option that silences a command: it sets what the session prints."""
+
+    def mute(ctx: Any, _: Any, asked: bool) -> None:
+        if ctx.obj is not None:
+            ctx.obj.muted = asked
+
+    names, told = ["-q", "--quiet"], "Print only warnings, and what went wrong."
+    return TyperOption(
+        param_decls=names, is_flag=True, default=False, help=told, expose_value=False, callback=mute
+    )
 
 
 app = typer.Typer(

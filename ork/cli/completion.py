@@ -334,7 +334,8 @@ def _revisions(asked: Asked) -> Candidates:
     from ork.store.resolve import REMOTES
 
     if asked.command == "cancel":
-        return _going_on(asked)
+        of_all = asked.params.get("every") or asked.params.get("queue")
+        return (_workflows if of_all else _going_on)(asked)
     start, dots, text = asked.text.rpartition("..")
     if dots:
         asked.text = text

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from ork.cli.screen.line import (
     json_parts,
     note_line,
     page_lines,
+    plain,
     terminal_width,
     texts_of,
     unread_is_no_error,
@@ -58,6 +59,7 @@ class Session:
         self.color = "auto"
         self.pager = True
         self.quiet = False  # nothing is said of what went well
+        self.muted = False  # nor is anything printed: the command does not look at this itself
         self.lost: list[OSError] = []  # why something printed is lost, where that ended nothing
         self._store: Store | None = None
 
@@ -226,6 +228,8 @@ class Session:
 
         On a terminal long ones are wrapped between words, but for those that are `verbatim`.
         """
+        if self.muted:
+            return
         color = self.color_on()
         lines = lines if verbatim else fitted_lines(lines, self.width)
         if page and self.pager and sys.stdout.isatty():
@@ -256,6 +260,8 @@ class Session:
         sys.stdout.flush()
         if self.store_option == "memory:":  # it goes with this command: none can come next
             lines = tuple(line for line in lines if ("next: ", "hint") not in line)
+        if self.muted:
+            lines = tuple(_gone_wrong(lines))
         lines = tuple(self._pasted_line(line) for line in lines)
         with unread_is_no_error():
             width = terminal_width(sys.stderr, self.world.environ)
@@ -349,3 +355,14 @@ class Session:
             return
         for run in settled:
             self.say(note_line(f"{run.name} was interrupted: {run.reason}"))
+
+
+def _gone_wrong(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield errors and warnings, with what is told below each, and what to do about it."""
+    told = False
+    for line in lines:
+        text = plain(line)
+        if not text.startswith((" ", "hint: ")):
+            told = text.startswith(("error: ", "warning: "))
+        if told:
+            yield line

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ork.cli.app import COMMANDS, PLUMBING, find_command
+from ork.cli.app import COMMANDS, PLUMBING, WRITERS, find_command
 from ork.cli.reference import reference
 from tests.started import Started
 
@@ -206,6 +206,30 @@ def test_a_wrong_option_or_argument(ork, argv, word):
     error, hint = result.err.splitlines()
     assert (error[:7], hint[:6]) == ("error: ", "hint: ")
     assert word in (hint if word == "--oneline" else error)
+
+
+def test_quiet_commands_tell_only_what_went_wrong(history, tmp_path):
+    for line in (
+        *("tag -q v1", "rollback etl etl~1 -q", "restore -q", "mv etl load -q", "undo -q"),
+        *("archive etl -q", "archive etl --undo -q", "cancel -q --all", "restore etl~1 -q"),
+        *(f"backup -q {tmp_path}/b", f"clone -q . {tmp_path}/c"),
+        *(f"push {tmp_path}/c -q", f"pull {tmp_path}/c -q"),
+    ):
+        done = history(*line.split())
+        assert (done.code, done.out, done.err) == (0, "", ""), line
+    refused = history("mv", "none", "load", "-q")
+    assert (refused.code, refused.err.startswith("error: ")) == (3, True)
+    refused = history("mv", "etl", "load", "-q", "--json")
+    assert (refused.code, "--quiet and --json exclude each other" in refused.err) == (2, True)
+
+
+# Of those that list or look as well, what they print is the answer.
+ANSWER = {"bisect", "gc", "up"}
+
+
+@pytest.mark.parametrize("command", sorted({*WRITERS, "tag", "restore", "backup"} - ANSWER))
+def test_a_command_that_writes_can_be_quiet(ork, command):
+    assert "-q, --quiet" in ork(command, "-h").out
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,8 @@ def test_who_cancels_is_offered_what_goes_on(ready):
     assert ready("run", "look.yaml").code == 0
     assert ready("logs", "look#1").out.split("\t")[0].endswith("look#1")
     assert words(ready, "ork cancel ") == []
+    for option in ("--all", "-a", "--queue"):
+        assert words(ready, f"ork cancel {option} ") == ["etl", "look"]
 
 
 def test_without_a_store_there_are_files(ork):

@@ -79,6 +79,10 @@ def test_different_ways_are_told(ran, team, golden):
         assert refused.code == 5
         said = (refused.out + refused.err).replace(team, "TEAM")
         golden(f"push/{command}-diverged.txt", said)
+        quiet = ran(command, "--runs", "none", "--quiet")
+        assert (quiet.code, quiet.out) == (5, "")
+        assert quiet.err in refused.err and quiet.err.startswith("error: etl stayed")
+        assert "hint: " in quiet.err and not re.search("^(note|next): ", quiet.err, re.MULTILINE)
         tried = ran(command, "--runs", "none", "--dry-run")
         assert (tried.out + tried.err).count("nothing was moved") == 1
     told = ran("pull", "--runs", "none", "--json")

@@ -21,6 +21,7 @@ CANDIDATES_MAX = 20
 
 def print_error(session: Session, error: OrkError) -> None:
     """Tell an error on standard error, as one document to a program that asked for JSON."""
+    session.muted = False
     sys.stdout.flush()
     argv = session.argv
     if {"--json", "--format=json"} & {*argv} or ("--format", "json") in pairwise(argv):
