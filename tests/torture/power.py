@@ -27,6 +27,19 @@ from typing import NamedTuple, TypeAlias
 
 SECTOR = 512
 RECORDER = Path(__file__).with_name("recorder.c")
+# The process that is recorded: it forks for each command.
+_FORKS = """
+import subprocess, sys
+exec(sys.argv[1])
+from ork.cli.app import COMMANDS, find_command
+from tests.started import Started
+for command in COMMANDS:
+    find_command(command)
+with open(sys.argv[2], "ab") as told:
+    for line in sys.stdin:
+        ork = Started(*line.split(), stdin=subprocess.DEVNULL, stdout=told)
+        print(ork.wait(), flush=True)
+"""
 _NOTE = struct.Struct("=BBHHHQQ")
 
 
@@ -54,9 +67,8 @@ def recorded(
 ) -> list[Note]:
     """Run commands of ork in `below/project`; return what was done to files below `below`.
 
-    Among it is what they print, to `below/told`. `patch` is Python that each executes first.
+    Among it is what they print, to `below/told`. `patch` is Python that is executed first.
     """
-    start = f"{patch}\nfrom ork.__main__ import entry\nentry()"
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(below),
@@ -67,16 +79,20 @@ def recorded(
         "RECORD_BELOW": str(below),
         "RECORD_TO": str(notes),
     }
-    for words in commands:
-        with (below / "told").open("ab") as told:
-            subprocess.run(
-                [sys.executable, "-c", start, *words.split()],
-                cwd=below / "project",
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=told,
-                check=True,
-            )
+    told = below / "told"
+    told.touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", _FORKS, patch, str(told)],
+        cwd=below / "project",
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as forks:
+        assert forks.stdin is not None and forks.stdout is not None
+        for words in commands:
+            print(words, file=forks.stdin, flush=True)
+            assert forks.stdout.readline() == "0\n", words
     return list(_read(notes.read_bytes()))
 
 

@@ -13,8 +13,9 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from blake3 import blake3
@@ -46,6 +47,7 @@ SECOND = "#!/bin/sh\necho 'ORK_OUTPUT:{\"n\": 1}'\n"
 SECRET = b"hunter2"
 STATES = size(100_000, by_day=2_000)
 SHARES = 4  # in which they are tried, each of a life of its own
+TOGETHER = 50  # as many are looked at by one process
 
 
 @pytest.fixture(scope="module")
@@ -233,9 +235,18 @@ def judge(
         made = deploy(store, project / "next.yaml", stamp=stamp())
         assert store.ref("workflows/next") == made.deploy
         store.close()
-        return judge(project, acknowledged, goes_on=False, known=known, lacks=lacks)
+        return judge(project, acknowledged, goes_on=False, known=known, lacks=lambda _: None)
     store.close()
     return wrong
+
+
+class State(NamedTuple):
+    """What a disk may hold after a cut, and what must be in it."""
+
+    cut: str
+    store: Tree
+    acknowledged: list[Any]
+    known: Collection[str]
 
 
 def tried(
@@ -260,47 +271,49 @@ def tried(
     project = below / "cut"
     shutil.copytree(below / name, project, ignore=shutil.ignore_patterns(".ork*"))
     (project / "next.yaml").write_text("name: next\ntasks: {a: {executor: process, command: ls}}\n")
-    numbers = random.Random(seed)
-    seen: set[bytes] = set()
-    calls = sum(note.path != str(below / "told") for note in notes)
-    text, done, wrong = "", 0, []
-    acknowledged = list(before)
-    for note in notes:
-        if note.path == str(below / "told"):
-            text += note.data.decode()
-            acknowledged = [*before, *told(text)[after:]]
-            continue
-        disk.do(note)
-        done += 1
-        trees: list[Tree] = []
-        wanted = states * done // calls - len(seen)
-        for _ in range(2 * wanted):
-            tree = disk.left(numbers).get(name, {})
-            assert isinstance(tree, dict)
-            content = tree.get(".ork", {})
-            assert isinstance(content, dict)
-            state = digest(content, len(acknowledged))
-            if state not in seen and len(trees) < wanted:
-                seen.add(state)
-                trees.append(content)
-        codes = () if len(acknowledged) > len(before) else known
-        found = _judged(project, trees, acknowledged, codes, lacks)
-        wrong += [f"after call {done}, {note.kind} {note.path}: {words}" for words in found]
+
+    def left() -> Iterator[State]:
+        numbers = random.Random(seed)
+        seen: set[bytes] = set()
+        calls = sum(note.path != str(below / "told") for note in notes)
+        text, done = "", 0
+        acknowledged = list(before)
+        for note in notes:
+            if note.path == str(below / "told"):
+                text += note.data.decode()
+                acknowledged = [*before, *told(text)[after:]]
+                continue
+            disk.do(note)
+            done += 1
+            cut = f"after call {done}, {note.kind} {note.path}"
+            codes = () if len(acknowledged) > len(before) else known
+            wanted = states * done // calls
+            for _ in range(2 * (wanted - len(seen))):
+                tree = disk.left(numbers).get(name, {})
+                assert isinstance(tree, dict)
+                content = tree.get(".ork", {})
+                assert isinstance(content, dict)
+                state = digest(content, len(acknowledged))
+                if state not in seen:
+                    seen.add(state)
+                    yield State(cut, content, acknowledged, codes)
+                if len(seen) == wanted:
+                    break
+
+    count, wrong = 0, []
+    waiting = left()
+    while some := list(islice(waiting, TOGETHER)):
+        count += len(some)
+        wrong += _judged(project, some, lacks)
     shutil.rmtree(project)
-    return len(seen), wrong
+    return count, wrong
 
 
-def _judged(
-    project: Path,
-    trees: list[Tree],
-    acknowledged: list[Any],
-    known: Collection[str],
-    lacks: Callable[[Store], str | None],
-) -> list[str]:
+def _judged(project: Path, states: list[State], lacks: Callable[[Store], str | None]) -> list[str]:
     def work() -> list[str]:
         faulthandler.disable()  # to die of a damaged store is an answer
         wrong = []
-        for number, tree in enumerate(trees):
+        for number, (cut, tree, acknowledged, known) in enumerate(states):
             shutil.rmtree(project / ".ork", ignore_errors=True)
             if tree:
                 write(tree, project / ".ork")
@@ -308,18 +321,18 @@ def _judged(
             try:
                 found = not_forgotten(project / ".ork", acknowledged)
                 found += judge(project, acknowledged, goes_on=goes_on, known=known, lacks=lacks)
-                wrong += found[:1]
             except Exception as error:
-                wrong.append(repr(error))
+                found = [repr(error)]
+            wrong += [f"{cut}: {words}" for words in found[:1]]
         return wrong
 
-    found = in_child(work) if trees else []
+    found = in_child(work)
     if isinstance(found, str):  # it has died of one of them
-        if len(trees) == 1:
-            return [found]
-        halves = trees[: len(trees) // 2], trees[len(trees) // 2 :]
+        if len(states) == 1:
+            return [f"{states[0].cut}: {found}"]
+        half = len(states) // 2
         return [
-            one for half in halves for one in _judged(project, half, acknowledged, known, lacks)
+            one for part in (states[:half], states[half:]) for one in _judged(project, part, lacks)
         ]
     assert isinstance(found, list)
     return found
