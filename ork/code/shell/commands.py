@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, pairwise, product, takewhile
+from itertools import islice, pairwise, product
 from typing import Any
 
 from ork.code.programs import (
@@ -29,6 +29,7 @@ from ork.code.programs import (
     language_of,
     reads_script,
 )
+from ork.code.shell.prefixes import after_prefix, filled
 from ork.code.shell.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Printed, Word
 from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
 
@@ -52,7 +53,6 @@ _MOUNT = re.compile(
     r"((?:[./\0]|[^:,=]*/)[^:,=]*):(/[^:]*)"
     r"|(?:type=)?bind,(?:source|src)=([^,]+),(?:target|destination|dst)=([^,]+)"
 )
-_SPLIT = re.compile("-[iv0]*S|--split-string=?")  # the option of env that has a whole command
 # What code in other languages has that loads a file.
 _LOADING = (
     r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
@@ -243,7 +243,7 @@ class Commands(ABC):
         self, base: str, words: list[Word], command: Command, *, by_shell: bool, depth: int
     ) -> None:
         """Note what a program starts that is given a command."""
-        words, entered = _after_prefix(base, words, command)
+        words, entered = after_prefix(base, words, command)
         kept = self.folders
         if entered:
             self.folders = frozenset(joined(f, v) for f in kept for v in entered)
@@ -282,7 +282,7 @@ class Commands(ABC):
             spec = interpreter_named(program)
             if spec and (name in command.assigned or name in self.variables):
                 for value in sorted(command.assigned.get(name) or self.value(name), key=str):
-                    words = [_named(part, near) for part in (program, *(value or "").split())]
+                    words = [near.as_text(part) for part in (program, *(value or "").split())]
                     self.interpret(spec, words, Command())
                     if value is None:
                         self.say("unclear", near.start, text=name)
@@ -611,7 +611,7 @@ class Commands(ABC):
             if words[at - 1].text in ("-exec", "-execdir", "-ok", "-okdir"):
                 ends = (n for n in range(at, len(words)) if words[n].text in (";", "+"))
                 end = next(ends, len(words))
-                below = [_filled(word, "{}") for word in words[at:end]]
+                below = [filled(word, "{}") for word in words[at:end]]
                 self.run(replace(command, words=below), by_shell=False, depth=depth + 1)
                 at = end
 
@@ -685,103 +685,8 @@ def _starts(name: str) -> bool:
     return base in STARTING or (base[-1:].isdigit() and interpreter_named(base) is not None)
 
 
-def _filled(word: Word, mark: str) -> Word:
-    """Return a word in which another one may stand where it has a mark."""
-    return word._replace(values=UNKNOWN, is_plain=False) if mark in word.text else word
-
-
-def _as_lines(words: list[Word], options: list[Word]) -> list[Word]:
-    """Return the shell that reads the lines which are given; none where they are a command."""
-    plain = [*takewhile(lambda word: not word.text.startswith(":::"), words)]
-    texts = [word.text for word in words[len(plain) + 1 :]]
-    if plain and " " in plain[0].text:
-        texts = [" ".join(word.text for word in plain)]
-    elif plain:
-        return []
-    near = words[0] if words else options[0] if options else Word(UNKNOWN, "", 0)
-    line = "\n".join(texts)
-    files = [file for option, file in pairwise(options) if option.text in ("-a", "--arg-file")]
-    given = [_named("-c", near), _named(line, near)] if texts else files
-    return [_named("sh", near), *given]
-
-
-def _with_input(base: str, options: list[Word], words: list[Word]) -> list[Word]:
-    """Return a command to which words are added that a program such as xargs reads."""
-    mark = "{}" if base == "parallel" else ""
-    for before, option in zip([None, *options], options, strict=False):
-        if option.text.startswith("-I"):
-            mark = option.text[2:]
-        elif before and before.text == "-I":
-            mark = option.text
-    words = [*takewhile(lambda word: not word.text.startswith(":::"), words)]
-    if mark and any(mark in word.text for word in words):
-        return [_filled(word, mark) for word in words]
-    return [*words, Word(UNKNOWN, base, words[-1].start)] if words else []
-
-
 def _notebook_named(name: str | None) -> str | None:
     """Return the notebook that a name means, which may lack its end; None for a pattern."""
     if name is None or "*" in name or "?" in name or "[" in name:
         return None
     return name if "." in name.rpartition("/")[2] else f"{name}.ipynb"
-
-
-def _after_prefix(base: str, words: list[Word], command: Command) -> tuple[list[Word], Values]:
-    """Return the command that a program is given, which starts it, and the folder where.
-
-    The command is empty if there is none, the folder if it is the same.
-    """
-    spec = PREFIXES[base]
-    with_word, skipped, after = spec.words.split(), spec.skipped, spec.after
-    entered: Values = frozenset()
-    at = 1
-    while at < len(words):
-        word = words[at]
-        name, equals, _ = word.text.partition("=")
-        if base == "command" and word.text in ("-v", "-V"):
-            return [], entered
-        if base == "env" and (found := _SPLIT.match(word.text)):
-            glued = word.after(found.end())
-            at += not glued.text
-            line = [glued] if glued.text else words[at : at + 1]
-            parts = [part for one in line for part in one._replace(is_split=True).split()]
-            return parts + words[at + 1 :], entered
-        if base == "flock" and word.text in ("-c", "--command"):
-            return [_named("sh", word), *words[at:]], entered
-        if spec.scripts and not after and word.text in ("-m", "--module", "-s", "--script"):
-            option = [] if word.text[-1] in "st" else [_named("-m", word)]
-            return [_named("python", word), *option, *words[at + 1 :]], entered
-        if word.text == "--":
-            at += 1
-        elif word.text.startswith("-"):
-            takes = word.text in with_word
-            if name in spec.folder.split() and (equals or at + 1 < len(words)):
-                entered = word.after(len(name) + 1).values if equals else words[at + 1].values
-            at += 1 + takes
-        elif word.name and base in ("env", "sudo", "exec"):
-            command.assigned[word.name] = word.values
-            at += 1
-        elif after:
-            if word.text != after.rstrip("?"):
-                if not after.endswith("?"):
-                    return [], entered
-                at -= 1
-            at, after = at + 1, ""
-        elif skipped:
-            skipped -= 1
-            at += 1
-        else:
-            break
-    words, options = words[at:], words[1:at]
-    if base in ("watch", "parallel") and (lines := _as_lines(words, options)):
-        words = lines
-    elif base in ("xargs", "parallel"):
-        words = _with_input(base, options, words)
-    if spec.scripts and words and words[0].text.endswith(".py"):
-        words = [_named("python", words[0]), *words]
-    return words, entered
-
-
-def _named(text: str, near: Word) -> Word:
-    """Return a word that is not written, at the place of another one."""
-    return Word(frozenset((text,)), text, near.start, is_plain=True)

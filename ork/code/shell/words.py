@@ -84,6 +84,10 @@ class Word(NamedTuple):
         parts = self.only.split()
         return [Word(literal(part, is_first=False), part, self.start) for part in parts]
 
+    def as_text(self, text: str) -> Word:
+        """Return a word that is not written, in the place of this one."""
+        return Word(frozenset((text,)), text, self.start, is_plain=True)
+
     def after(self, length: int) -> Word:
         """Return the word without its first characters."""
         values = frozenset(value and value[length:] for value in self.values)
