@@ -130,16 +130,15 @@ def duration(
     if isinstance(value, (list, dict)):
         problems.at(node, f"{what} must be a time, not {show(value)}", "as in `5m` or `1h30m`")
         return None
-    if not isinstance(value, str):
-        return scaled(node, what, problems, unit=unit, least=least, above=above)
-    seconds = seconds_of(value)
-    if seconds is None:
-        hint = "write it without quotes, or " if is_number(value) else ""
-        hint += "as in `30s`, `5m`, `1h30m`, `2d`, `500ms`, or a number of seconds such as 0.5"
-        hint += "; `none` is no limit" if what == "timeout" else ""
-        problems.at(node, f"{what} cannot be {short(value)}", hint)
-        return None
-    node = Node(seconds, node.place)
+    if isinstance(value, str):
+        seconds = seconds_of(value)
+        if seconds is None:
+            hint = "write it without quotes, or " if is_number(value) else ""
+            hint += "as in `30s`, `5m`, `1h30m`, `2d`, `500ms`, or a number of seconds such as 0.5"
+            hint += "; `none` is no limit" if what == "timeout" else ""
+            problems.at(node, f"{what} cannot be {short(value)}", hint)
+            return None
+        node = Node(seconds, node.place)
     return scaled(node, what, problems, unit=unit, least=least, above=above)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ork.store.store import Store
     from ork.sync.bundle import Bundle, Size
     from ork.sync.receive import Received
+    from ork.sync.select import Wish
 
 OID_DIGITS = 12
 NUMBER = re.compile(r"\d{10}", re.ASCII)
@@ -77,35 +78,28 @@ def bundle(
             raise UsageError(
                 "name what goes in, or say --all", hint="as in `ork bundle create etl.bundle etl`"
             )
-        _create(session, file, revisions or [], everything, known or [], runs, tags, as_json)
+        from ork.sync.select import Wish
+
+        wish = Wish(
+            revisions=tuple(revisions or ()),
+            all=everything,
+            since=tuple(known or ()),
+            runs=runs_of(runs),
+            tags=tags,
+        )
+        _create(session, file, wish, as_json)
         return
     if revisions or everything or known or runs != "none" or not tags:
         raise UsageError(f"{action} takes a file, nothing else")
     (_verify if action == "verify" else _list)(session, file, as_json)
 
 
-def _create(
-    session: Session,
-    file: str,
-    revisions: list[str],
-    everything: bool,
-    known: list[str],
-    runs: str,
-    tags: bool,
-    as_json: bool,
-) -> None:
+def _create(session: Session, file: str, wish: "Wish", as_json: bool) -> None:
     from ork.sync.bundle import STANDARD
-    from ork.sync.select import Wish, create
+    from ork.sync.select import create
 
     if file == STANDARD and (as_json or sys.stdout.isatty()):
         raise UsageError("a bundle goes to a pipe or into a file, without --json")
-    wish = Wish(
-        revisions=tuple(revisions),
-        all=everything,
-        since=tuple(known),
-        runs=runs_of(runs),
-        tags=tags,
-    )
     sys.stdout.flush()
     target = sys.stdout.buffer if file == STANDARD else Path(file)
     done = create(session.store, wish, target, now=session.now())
