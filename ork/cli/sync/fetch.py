@@ -10,7 +10,7 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned, quoted
 from ork.cli.session import Session
-from ork.cli.sync.transfer import DryRun, Workflows, ends_of, exchanged, tell_dry_run
+from ork.cli.sync.transfer import Asked, DryRun, Workflows, ends_of, exchanged, tell_dry_run
 
 if TYPE_CHECKING:
     from ork.history.log import Standing
@@ -41,7 +41,7 @@ def fetch(
         ork fetch origin etl
     """
     session: Session = ctx.obj
-    place, done = exchanged(session, "fetch", remote, workflows, dry_run=dry_run, as_json=as_json)
+    place, done = exchanged(session, "fetch", remote, Asked(workflows, dry_run, as_json))
     if as_json:
         return
     name = quoted(place.remote or place.name)

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -46,6 +46,17 @@ Tags = Annotated[bool, typer.Option("--tags/--no-tags", help="Move tags, too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move; write nothing.")]
 
 
+class Asked(NamedTuple):
+    """What is to move, and how that is told."""
+
+    workflows: list[str] | None
+    dry_run: bool
+    as_json: bool
+    runs: str = "all"
+    tags: bool = True
+    force: bool = False
+
+
 def push(
     ctx: typer.Context,
     remote: Remote = None,
@@ -76,7 +87,8 @@ def push(
         ork push
         ork push ../team etl --runs 10
     """
-    _transfer(ctx.obj, "push", remote, workflows, runs, tags, force, dry_run, as_json)
+    asked = Asked(workflows, dry_run, as_json, runs, tags, force)
+    _transfer(ctx.obj, "push", remote, asked)
 
 
 def pull(
@@ -111,55 +123,27 @@ def pull(
         ork pull
         ork pull origin etl --dry-run
     """
-    _transfer(ctx.obj, "pull", remote, workflows, runs, tags, force, dry_run, as_json)
+    asked = Asked(workflows, dry_run, as_json, runs, tags, force)
+    _transfer(ctx.obj, "pull", remote, asked)
 
 
-def _transfer(
-    session: Session,
-    direction: "Direction",
-    remote: str | None,
-    workflows: list[str] | None,
-    runs: str,
-    tags: bool,
-    force: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    place, done = exchanged(
-        session,
-        direction,
-        remote,
-        workflows,
-        runs=runs,
-        tags=tags,
-        force=force,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-    if not as_json:
+def _transfer(session: Session, direction: "Direction", remote: str | None, asked: Asked) -> None:
+    place, done = exchanged(session, direction, remote, asked)
+    if not asked.as_json:
         session.print(moved_lines(done, session.width))
-        goes_back = force and direction == "pull" and place.remote is not None
+        goes_back = asked.force and direction == "pull" and place.remote is not None
         session.say(*left_out_lines(done, quoted(place.name), direction, goes_back=goes_back))
-        if dry_run:
+        if asked.dry_run:
             tell_dry_run(session, done)
         session.say(*refused_lines(done, place, direction))
-        if direction == "pull" and not dry_run:
+        if direction == "pull" and not asked.dry_run:
             session.say(*arrived_lines(session, [m.workflow for m in done.workflows if m.new]))
     if any(one.heads for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
 
 def exchanged(
-    session: Session,
-    direction: "Direction",
-    remote: str | None,
-    workflows: list[str] | None,
-    *,
-    runs: str = "all",
-    tags: bool = True,
-    force: bool = False,
-    dry_run: bool,
-    as_json: bool,
+    session: Session, direction: "Direction", remote: str | None, asked: Asked
 ) -> "tuple[Place, Transferred]":
     """Move what is chosen, and print it where JSON is wanted."""
     from ork.sync.remotes import exchange
@@ -170,14 +154,14 @@ def exchanged(
         session.folder,
         direction,
         remote,
-        Choice(workflows=tuple(workflows or ()), runs=runs_of(runs), tags=tags),
+        Choice(workflows=tuple(asked.workflows or ()), runs=runs_of(asked.runs), tags=asked.tags),
         start=Path.cwd(),
         environ=session.world.environ,
         stamp=session.stamp(),
-        force=force,
-        dry_run=dry_run,
+        force=asked.force,
+        dry_run=asked.dry_run,
     )
-    if as_json:
+    if asked.as_json:
         ends = {"direction": direction, "remote": place.name}
         session.print_json("transfer", ends | as_object(done))
     return place, done
