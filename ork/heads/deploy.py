@@ -181,7 +181,17 @@ def deploy_all(
     each_good(wanted, _path, look)
 
     def deploy_in(tx: Transaction) -> list[Deployed]:
-        done = iter(_deploy_in(tx, wanted, stamp, message, move=move, skip_behind=skip_behind))
+        late = [behind(store, one, author=stamp.author) for one in wanted]
+        if not skip_behind:
+            refuse_behind(wanted, late)
+
+        def add(file: tuple[Loaded, Behind | None]) -> Deployed:
+            loaded, late = file
+            if late:
+                return _unchanged(store, loaded, late.workflow, f"{late}: {late.way}")
+            return _add(tx, store, loaded, stamp, message, move=move)
+
+        done = iter(each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add))
         return [
             _put_away(store, one, put_away[one.path]) if one.path in put_away else next(done)
             for one in files
@@ -333,29 +343,6 @@ def runs_in_checkouts(store: Store, file: FileStatus) -> bool:
 def relative(store: Store, path: Path) -> str:
     """Return a path as the store records it: relative to the project, with forward slashes."""
     return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()
-
-
-def _deploy_in(
-    tx: Transaction,
-    files: Sequence[Loaded],
-    stamp: Stamp,
-    message: str | None,
-    *,
-    move: bool,
-    skip_behind: bool,
-) -> list[Deployed]:
-    """Add to a transaction what deploys files, but for those that are to be left out."""
-    late = [behind(tx.store, loaded, author=stamp.author) for loaded in files]
-    if not skip_behind:
-        refuse_behind(files, late)
-
-    def add(file: tuple[Loaded, Behind | None]) -> Deployed:
-        loaded, late = file
-        if late:
-            return _unchanged(tx.store, loaded, late.workflow, f"{late}: {late.way}")
-        return _add(tx, tx.store, loaded, stamp, message, move=move)
-
-    return each_good(zip(files, late, strict=True), lambda file: file[0].path, add)
 
 
 def _path(loaded: Loaded) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ork.errors import InvalidInput
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.value import Value, replace
 from ork.orkdb.database import Database
 from ork.orkdb.rows import (
@@ -62,20 +62,9 @@ class Chain(Value, frozen=True, kw_only=True):
     runs: tuple[Executed, ...]
 
 
-def chain_of(
-    database: Database,
-    workflow: WorkflowRow,
-    name: str,
-    settings: Mapping[str, Json],
-    tell: Tell,
-    *,
-    unfinished: bool = False,
-) -> Chain:
-    """Return the chain of a workflow; tell what has to be left out of it."""
-    return _Reading(database, workflow, Writer(workflow, name, settings), tell).chain(unfinished)
+class Reading:
+    """Reads the chain of a workflow; tells what has to be left out of it."""
 
-
-class _Reading:
     def __init__(
         self, database: Database, workflow: WorkflowRow, writer: Writer, tell: Tell
     ) -> None:

@@ -28,7 +28,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Log, Packed, Run, Task
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
-from ork.orkdb.chain import Chain, Executed, Link, chain_of
+from ork.orkdb.chain import Chain, Executed, Link, Reading
 from ork.orkdb.database import Database
 from ork.orkdb.names import renamed
 from ork.orkdb.outcomes import (
@@ -42,6 +42,7 @@ from ork.orkdb.outcomes import (
 )
 from ork.orkdb.rows import ENDED, WorkflowRow, workflows
 from ork.orkdb.schedules import five_fields
+from ork.orkdb.versions import Writer
 from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
@@ -186,7 +187,7 @@ class _Importing:
             self._leave(row, what, reason)
 
         settings = self._settings(row)
-        chain = chain_of(self._database, row, name, settings, tell, unfinished=unfinished)
+        chain = Reading(self._database, row, Writer(row, name, settings), tell).chain(unfinished)
         if not chain.links:
             told = any(one.workflow == row.name for one in self.left_out)
             tell("the workflow", "nothing of it is left" if told else "it has no tasks")

@@ -73,51 +73,194 @@ def repair(
     Raise StoreError, with the store as it was, where that cannot be, or where nothing is left of it
     to which a name leads: an empty store in its place would look like a whole one.
     """
-    steps: list[str] = []
-
-    def step(words: str) -> None:
-        steps.append(words)
-        say(words)
-
     with alone(location.home(folder, environ=environ)):
-        return _repair(folder, environ, now, step, steps)
+        return _Repair(folder, environ, now, say).repaired()
 
 
-def _repair(
-    folder: Path,
-    environ: Mapping[str, str],
-    now: datetime,
-    step: Callable[[str], None],
-    steps: list[str],
-) -> Repaired:
-    before = found = fsck(folder, environ=environ)
-    if any(one.code == _CONFIG for one in before.findings):
-        found = _renew_config(folder, environ, now)
-        step(f"{location.CONFIG} was written anew")
-    codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
-    rebuilt: Rebuilt | None = None
-    told = anchor.read(folder)
-    if not codes:
-        return Repaired(before=before, steps=tuple(steps), after=found)
-    if codes - _ANCHOR - {_MISSING}:
-        rebuilt = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
-    else:
-        for one in found.findings:
-            if one.code == "E301":
-                step(f"accepted: {one.message}")
-        _heal_in_place(folder, found.findings, environ, step)
-    changes = rebuilt.changes if rebuilt else {}
-    _spend(folder, told, changes, environ, now, step)
-    tell_anchor(folder, environ)
-    step("the anchor tells of the store as it is now")
-    after = fsck(folder, environ=environ)
-    return Repaired(
-        before=before,
-        steps=tuple(steps),
-        refs=tuple(changes.values()),
-        lost=tuple(rebuilt.lost) if rebuilt else (),
-        after=after,
-    )
+class _Repair:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], now: datetime, say: Callable[[str], None]
+    ) -> None:
+        self._folder, self._environ, self._now, self._say = folder, environ, now, say
+        self._steps: list[str] = []
+
+    def _step(self, words: str) -> None:
+        self._steps.append(words)
+        self._say(words)
+
+    def repaired(self) -> Repaired:
+        before = found = fsck(self._folder, environ=self._environ)
+        if any(one.code == _CONFIG for one in before.findings):
+            found = self._renew_config()
+            self._step(f"{location.CONFIG} was written anew")
+        codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
+        rebuilt: Rebuilt | None = None
+        told = anchor.read(self._folder)
+        if not codes:
+            return Repaired(before=before, steps=tuple(self._steps), after=found)
+        if codes - _ANCHOR - {_MISSING}:
+            rebuilt = self._rebuild(found.findings)
+        else:
+            for one in found.findings:
+                if one.code == "E301":
+                    self._step(f"accepted: {one.message}")
+            self._heal_in_place(found.findings)
+        changes = rebuilt.changes if rebuilt else {}
+        self._spend(told, changes)
+        tell_anchor(self._folder, self._environ)
+        self._step("the anchor tells of the store as it is now")
+        after = fsck(self._folder, environ=self._environ)
+        return Repaired(
+            before=before,
+            steps=tuple(self._steps),
+            refs=tuple(changes.values()),
+            lost=tuple(rebuilt.lost) if rebuilt else (),
+            after=after,
+        )
+
+    def _renew_config(self) -> Examined:
+        """Write anew what says how to open the store, and check the store with that.
+
+        Raise StoreError, with all as it was, if the data file is whole and not of this form.
+        """
+        old = self._folder / location.CONFIG
+        keep = self._quarantine(Home(folder=self._folder), location.CONFIG)
+        with suppress(FileNotFoundError):
+            old.rename(keep)
+        location.renew_config(self._folder)
+        try:
+            found = fsck(self._folder, environ=self._environ)
+            codes = {one.code: one.message for one in found.findings}
+            if "E003" in codes and "E001" not in codes:
+                raise StoreError(codes["E003"], hint="perhaps it needs a newer ork")
+        except StoreError:
+            old.unlink()
+            with suppress(FileNotFoundError):
+                keep.rename(old)
+            raise
+        return found
+
+    def _quarantine(self, home: Home, name: str) -> Path:
+        """Return where a file of the store is kept that another one replaces."""
+        quarantine = home.named(QUARANTINE)
+        with suppress(FileExistsError):
+            make_folder(quarantine)
+        return quarantine / f"{self._now:%Y%m%dT%H%M%S.%f}-{name}"
+
+    def _rebuild(self, findings: tuple[Finding, ...]) -> Rebuilt:
+        data = location.on_disk(self._folder, environ=self._environ)
+        sequence = data.kind.written(data.at)
+        made = data.home.new(BESIDE)
+        make_folder(made)
+        try:
+            data.kind.create(made / DATA)
+            rebuilt = self._fill(made / DATA, data, findings)
+            keep = self._quarantine(data.home, data.kind.files(data.at)[0].name)
+            swap(self._folder, made / DATA, keep=keep, sequence=sequence, environ=self._environ)
+        except OrkError:  # the store is as it was
+            remove(made)
+            raise
+        sync_folder(keep.parent)
+        remove(made)
+        kept = keep.relative_to(data.home.folder.parent)
+        self._step(f"the data file as it was is {kept}")
+        self._end(rebuilt.endless)
+        return rebuilt
+
+    def _fill(self, new: Path, data: Data, findings: tuple[Finding, ...]) -> Rebuilt:
+        """Put into a new data file what proves whole in the old one, and what follows from that."""
+        with closing(data.kind.open(new)) as backend:
+            file_is_whole = not any(one.code.startswith("E0") for one in findings)
+            rebuilt = Rebuilt(Store(backend, folder=self._folder), file_is_whole=file_is_whole)
+            copied = _copy(data.kind.remains(data.at), backend, rebuilt)
+            self._step(f"objects that are whole, copied into a new data file: {copied}")
+            self._heal(rebuilt, findings)
+            for words in rebuilt.decide():
+                self._step(words)
+            if data.home.store is None and (told := anchor.read(self._folder)):
+                rebuilt.compare(told)
+            if next(rebuilt.store.refs(""), None) is None:
+                raise StoreError(
+                    "no workflow, tag or run was found in what is left of the store: it stays as it"
+                    " is",
+                    hint="move .ork away, then `ork init --from BACKUP`, or `ork clone` a store"
+                    " that has them",
+                )
+        return rebuilt
+
+    def _heal_in_place(self, findings: tuple[Finding, ...]) -> None:
+        """Heal a store that lacks nothing but objects: no other data file would have them."""
+        if all(one.code != _MISSING for one in findings):
+            return
+        with location.open_unchecked(self._folder, environ=self._environ) as store:
+            rebuilt = Rebuilt(store, file_is_whole=True)
+            for oid in store.backend.oids():
+                rebuilt.has(oid)
+            self._heal(rebuilt, findings)
+
+    def _heal(self, rebuilt: Rebuilt, findings: tuple[Finding, ...]) -> None:
+        """Take missing texts and code from the files they came from, if those have the bytes."""
+        store = rebuilt.store
+        wanted = {
+            one.object for one in findings if one.object and store.backend.get(one.object) is None
+        }
+        files = (
+            files_of(store, self._folder.parent, deploy) for deploy in rebuilt.deploys if wanted
+        )
+        paths = {path for path, blob in chain.from_iterable(files) if blob in wanted}
+        found: dict[Oid, bytes] = {}
+        for path in paths:
+            with suppress(OSError):
+                data = encode_object(Blob(read_file(path, TEXT_BYTES_MAX, follow=True)))
+                if (oid := hash_bytes(data)) in wanted:
+                    found[oid] = pack(data)
+        if found:
+            store.backend.write(found, {})
+            number = len(found)
+            self._step(f"objects taken from files of the project that have their bytes: {number}")
+
+    def _end(self, runs: Collection[str]) -> None:
+        """End the runs whose end was lost: the next command would take them for killed."""
+        with location.open_unchecked(self._folder, environ=self._environ) as store:
+            for run_id in runs:
+                with suppress(Corrupt):  # what it executed is lost as well
+                    settle(store, now=self._now, why=END_LOST, only=[run_id])
+
+    def _spend(self, told: anchor.Anchor | None, left_out: Iterable[str]) -> None:
+        """Let no run get a number again that one had which is lost, as an operation tells.
+
+        Which ones were there is known from the anchor, from refs that lead nowhere now, and from
+        logs: each of a run later than all that are left is one of those that are lost.
+        """
+        with location.open_unchecked(self._folder, environ=self._environ) as store:
+            names = [told.pin] if told and told.pin else []
+            highest: dict[str, int] = {}
+            for ref in (*names, *left_out):
+                if ref.startswith("numbers/"):
+                    _, workflow, number = ref.split("/")
+                    highest[workflow] = max(int(number), highest.get(workflow, 0))
+            for workflow in () if store.shared else with_logs(store):
+                last = next(store.refs(f"runs/{workflow}/", newest_first=True), ("", None))[0]
+                later = sum(run_id > last for run_id in with_logs(store, workflow))
+                most = newest_number(store, workflow) + later
+                highest[workflow] = max(most, highest.get(workflow, 0))
+            spent = {
+                spent_ref(workflow, number): f"{workflow}#{number}"
+                for workflow, number in highest.items()
+                if number > newest_number(store, workflow)
+            }
+            if not spent:
+                return
+            by = author(self._environ, self._folder.parent)
+            with store.transaction() as tx:
+                stamp = Stamp(argv=("ork", "fsck", "--repair"), author=by, time=self._now)
+                oid = record_removal(tx, stamp, spent)
+                for ref in spent:
+                    tx.move(ref, old=None, new=oid)
+            names = sorted(spent.values())
+            self._step(
+                f"runs are lost up to {some(names, NAMES_MAX)}: no other run gets these numbers"
+            )
 
 
 @contextmanager
@@ -133,142 +276,6 @@ def alone(home: Home) -> Iterator[None]:
         for path in home.begun(BESIDE):
             remove(path)
         yield
-
-
-def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Examined:
-    """Write anew what says how to open the store, and check the store with that.
-
-    Raise StoreError, with all as it was, if the data file is whole and not of this form.
-    """
-    old = folder / location.CONFIG
-    keep = _quarantine(Home(folder=folder), now, location.CONFIG)
-    with suppress(FileNotFoundError):
-        old.rename(keep)
-    location.renew_config(folder)
-    try:
-        found = fsck(folder, environ=environ)
-        codes = {one.code: one.message for one in found.findings}
-        if "E003" in codes and "E001" not in codes:
-            raise StoreError(codes["E003"], hint="perhaps it needs a newer ork")
-    except StoreError:
-        old.unlink()
-        with suppress(FileNotFoundError):
-            keep.rename(old)
-        raise
-    return found
-
-
-def _quarantine(home: Home, now: datetime, name: str) -> Path:
-    """Return where a file of the store is kept that another one replaces."""
-    quarantine = home.named(QUARANTINE)
-    with suppress(FileExistsError):
-        make_folder(quarantine)
-    return quarantine / f"{now:%Y%m%dT%H%M%S.%f}-{name}"
-
-
-def _rebuild(
-    folder: Path,
-    findings: tuple[Finding, ...],
-    *,
-    environ: Mapping[str, str],
-    now: datetime,
-    step: Callable[[str], None],
-) -> Rebuilt:
-    data = location.on_disk(folder, environ=environ)
-    sequence = data.kind.written(data.at)
-    made = data.home.new(BESIDE)
-    make_folder(made)
-    try:
-        data.kind.create(made / DATA)
-        rebuilt = _fill(made / DATA, data, folder, findings, step)
-        keep = _quarantine(data.home, now, data.kind.files(data.at)[0].name)
-        swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
-    except OrkError:  # the store is as it was
-        remove(made)
-        raise
-    sync_folder(keep.parent)
-    remove(made)
-    kept = keep.relative_to(data.home.folder.parent)
-    step(f"the data file as it was is {kept}")
-    _end(folder, rebuilt.endless, environ=environ, now=now)
-    return rebuilt
-
-
-def _spend(
-    folder: Path,
-    told: anchor.Anchor | None,
-    left_out: Iterable[str],
-    environ: Mapping[str, str],
-    now: datetime,
-    step: Callable[[str], None],
-) -> None:
-    """Let no run get a number again that one had which is lost, as an operation tells.
-
-    Which ones were there is known from the anchor, from refs that lead nowhere now, and from logs:
-    each of a run later than all that are left is one of those that are lost.
-    """
-    with location.open_unchecked(folder, environ=environ) as store:
-        names = [told.pin] if told and told.pin else []
-        highest: dict[str, int] = {}
-        for ref in (*names, *left_out):
-            if ref.startswith("numbers/"):
-                _, workflow, number = ref.split("/")
-                highest[workflow] = max(int(number), highest.get(workflow, 0))
-        for workflow in () if store.shared else with_logs(store):
-            last = next(store.refs(f"runs/{workflow}/", newest_first=True), ("", None))[0]
-            later = sum(run_id > last for run_id in with_logs(store, workflow))
-            most = newest_number(store, workflow) + later
-            highest[workflow] = max(most, highest.get(workflow, 0))
-        spent = {
-            spent_ref(workflow, number): f"{workflow}#{number}"
-            for workflow, number in highest.items()
-            if number > newest_number(store, workflow)
-        }
-        if not spent:
-            return
-        by = author(environ, folder.parent)
-        with store.transaction() as tx:
-            stamp = Stamp(argv=("ork", "fsck", "--repair"), author=by, time=now)
-            oid = record_removal(tx, stamp, spent)
-            for ref in spent:
-                tx.move(ref, old=None, new=oid)
-        names = sorted(spent.values())
-        step(f"runs are lost up to {some(names, NAMES_MAX)}: no other run gets these numbers")
-
-
-def _fill(
-    new: Path,
-    data: Data,
-    folder: Path,
-    findings: tuple[Finding, ...],
-    step: Callable[[str], None],
-) -> Rebuilt:
-    """Put into a new data file what proves whole in the old one, and what follows from that."""
-    with closing(data.kind.open(new)) as backend:
-        file_is_whole = not any(one.code.startswith("E0") for one in findings)
-        rebuilt = Rebuilt(Store(backend, folder=folder), file_is_whole=file_is_whole)
-        copied = _copy(data.kind.remains(data.at), backend, rebuilt)
-        step(f"objects that are whole, copied into a new data file: {copied}")
-        _heal(rebuilt, folder.parent, findings, step)
-        for words in rebuilt.decide():
-            step(words)
-        if data.home.store is None and (told := anchor.read(folder)):
-            rebuilt.compare(told)
-        if next(rebuilt.store.refs(""), None) is None:
-            raise StoreError(
-                "no workflow, tag or run was found in what is left of the store: it stays as it is",
-                hint="move .ork away, then `ork init --from BACKUP`, or `ork clone` a store that"
-                " has them",
-            )
-    return rebuilt
-
-
-def _end(folder: Path, runs: Collection[str], *, environ: Mapping[str, str], now: datetime) -> None:
-    """End the runs whose end was lost: the next command would take them for killed."""
-    with location.open_unchecked(folder, environ=environ) as store:
-        for run_id in runs:
-            with suppress(Corrupt):  # what it executed is lost as well
-                settle(store, now=now, why=END_LOST, only=[run_id])
 
 
 def swap(
@@ -356,43 +363,6 @@ def _is_whole(oid: Oid, stored: bytes) -> bool:
     with suppress(Corrupt):
         return is_whole(oid, stored)
     return False
-
-
-def _heal_in_place(
-    folder: Path,
-    findings: tuple[Finding, ...],
-    environ: Mapping[str, str],
-    step: Callable[[str], None],
-) -> None:
-    """Heal a store that lacks nothing but objects: no other data file would have them."""
-    if all(one.code != _MISSING for one in findings):
-        return
-    with location.open_unchecked(folder, environ=environ) as store:
-        rebuilt = Rebuilt(store, file_is_whole=True)
-        for oid in store.backend.oids():
-            rebuilt.has(oid)
-        _heal(rebuilt, folder.parent, findings, step)
-
-
-def _heal(
-    rebuilt: Rebuilt, project: Path, findings: tuple[Finding, ...], step: Callable[[str], None]
-) -> None:
-    """Take missing texts and code from the files where they came from, if those have the bytes."""
-    store = rebuilt.store
-    wanted = {
-        one.object for one in findings if one.object and store.backend.get(one.object) is None
-    }
-    files = (files_of(store, project, deploy) for deploy in rebuilt.deploys if wanted)
-    paths = {path for path, blob in chain.from_iterable(files) if blob in wanted}
-    found: dict[Oid, bytes] = {}
-    for path in paths:
-        with suppress(OSError):
-            data = encode_object(Blob(read_file(path, TEXT_BYTES_MAX, follow=True)))
-            if (oid := hash_bytes(data)) in wanted:
-                found[oid] = pack(data)
-    if found:
-        store.backend.write(found, {})
-        step(f"objects taken from files of the project that have their bytes: {len(found)}")
 
 
 def files_of(store: Store, project: Path, deploy: Oid) -> Iterator[tuple[Path, Oid | None]]:
