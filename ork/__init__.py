@@ -17,7 +17,8 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Ambiguous", "AnyRevision", "AnyWorkflow", "BackedUp", "Backfill", "Bisected", "Blame"]
+__all__ = ["Ambiguous", "AnyRevision", "AnyWorkflow", "Archived", "BackedUp", "Backfill"]
+__all__ += ["Bisected", "Blame"]
 __all__ += ["Checked", "CheckedOut", "Cloned", "Comparison", "Conflict", "Control", "Corrupt"]
 __all__ += ["Created", "Deploy", "Deployed", "DetailsOfTasks", "Diff", "Event", "Examined"]
 __all__ += ["Exported", "FileStatus", "Forgotten", "Graph", "Hit", "Impact", "Imported"]

@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from ork.cli.report.page import Page
     from ork.daemon.fires import Backfill, Late, Listed
     from ork.daemon.lines import Line
-    from ork.daemon.pauses import Paused, Resumed
+    from ork.daemon.pauses import Archived, Paused, Resumed
     from ork.daemon.queue import Queued
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
@@ -236,17 +236,18 @@ class Project:
         stamp = stamp_of(author, "move", name, new)
         return rename(self.store, name, new, stamp=stamp)
 
-    def archive(self, workflow: AnyWorkflow, *, author: str | None = None) -> None:
+    def archive(self, workflow: AnyWorkflow, *, author: str | None = None) -> Archived:
         """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
 
         >>> project.archive("etl")
+        <Archived etl>
         >>> project.workflows()
         []
         """
         from ork.daemon.pauses import archive
 
         name = _workflow(workflow)
-        archive(self.store, name, stamp=stamp_of(author, "archive", name))
+        return archive(self.store, name, stamp=stamp_of(author, "archive", name))
 
     def unarchive(self, workflow: AnyWorkflow, *, author: str | None = None) -> Resumed:
         """Take an archived workflow out again; its schedules fire from now on.

@@ -550,7 +550,7 @@ def test_an_entry_of_the_workflows_names_its_workflow(project, tmp_path):
     assert project.export_git(tmp_path / "git", entry).workflow == "etl"
     library.open(tmp_path / "other", create=True).close()
     assert [one.workflow for one in project.push(tmp_path / "other", entry).workflows] == ["etl"]
-    project.archive(entry)
+    assert repr(project.archive(entry)) == "<Archived etl>"
     assert project.unarchive(entry).workflow == "etl"
     assert project.move(entry, "load").new == "load"
 

@@ -12,6 +12,7 @@ from ork.cli.report.page import Page as Page
 from ork.daemon.fires import Backfill as Backfill
 from ork.daemon.fires import Late as Late
 from ork.daemon.fires import Listed as Listed
+from ork.daemon.pauses import Archived as Archived
 from ork.daemon.pauses import Paused as Paused
 from ork.daemon.pauses import Resumed as Resumed
 from ork.daemon.queue import Queued as Queued

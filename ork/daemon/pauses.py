@@ -50,6 +50,16 @@ class Resumed(Value, frozen=True, kw_only=True):
         return {**cells, "held by": ", ".join(self.held_by)} if self.held_by else {**cells}
 
 
+class Archived(Value, frozen=True, kw_only=True):
+    """That a workflow is put away; where it was `already`, nothing was written."""
+
+    workflow: str
+    already: bool = False
+
+    def cells(self) -> dict[str, object]:
+        return {"workflow": self.workflow, "already": "already" if self.already else None}
+
+
 def paused_ref(workflow: str) -> str:
     """Return the ref that is there while the schedules of a workflow are paused."""
     return f"paused/{workflow}"
@@ -146,17 +156,14 @@ def _is_ahead(store: Store, found: Sequence[Line], now: datetime) -> bool:
     return any(known and known.slot > now for _, known in lines.with_decided(store, found))
 
 
-def archive(store: Store, workflow: str, *, stamp: Stamp) -> bool:
-    """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
-
-    Return False where it is archived already: nothing was written.
-    """
+def archive(store: Store, workflow: str, *, stamp: Stamp) -> Archived:
+    """Put a workflow away: nothing but its name leads to it, and no schedule of it fires."""
     newest, ref = head(store, workflow), archived_ref(workflow)
     if store.ref(ref) is not None:
-        return False
+        return Archived(workflow=workflow, already=True)
     with store.transaction(stamp) as tx:
         tx.move(ref, old=None, new=newest)
-    return True
+    return Archived(workflow=workflow)
 
 
 def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:

@@ -160,7 +160,7 @@ def archive(
         done = pauses.unarchive(session.store, workflow, stamp=session.stamp(), now=session.now())
         left_out, already = done.left_out, done.already
     else:
-        already = not pauses.archive(session.store, workflow, stamp=session.stamp())
+        already = pauses.archive(session.store, workflow, stamp=session.stamp()).already
     if as_json:
         session.print_json(
             "archive", {"workflow": workflow, "archived": not undo, "left_out": left_out}
