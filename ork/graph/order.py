@@ -6,6 +6,7 @@ on the names alone, never on the order of a mapping. Needed names that are no ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
@@ -13,25 +14,36 @@ from typing import TypeAlias
 from ork.errors import InvalidInput
 
 Needs: TypeAlias = Mapping[str, Collection[str]]
+NUMBER_DIGITS = 16  # of a number that counts as such in a name
+_DIGITS = re.compile("[0-9]+")
 
 
 def order(needs: Needs) -> tuple[str, ...]:
-    """Return all names, each after what it needs; by name where the graph leaves a choice."""
+    """Return all names, each after what it needs; by name where the graph leaves a choice.
+
+    Numbers in names count as such: task_2 comes before task_10.
+    """
+    names = sorted(sorted(needs), key=_by_numbers)
+    ranks = {name: rank for rank, name in enumerate(names)}
     waiting = {name: sum(1 for n in set(below) if n in needs) for name, below in needs.items()}
     above = dependants(needs)
-    ready = [name for name, count in waiting.items() if count == 0]
+    ready = [ranks[name] for name, count in waiting.items() if count == 0]
     heapify(ready)
     done: list[str] = []
     while ready:
-        name = heappop(ready)
+        name = names[heappop(ready)]
         done.append(name)
         for other in above[name]:
             waiting[other] -= 1
             if waiting[other] == 0:
-                heappush(ready, other)
+                heappush(ready, ranks[other])
     if len(done) < len(needs):
         raise InvalidInput(f"a cycle: {' -> '.join(find_cycle(needs) or ())}")
     return tuple(done)
+
+
+def _by_numbers(name: str) -> str:
+    return _DIGITS.sub(lambda found: found[0].rjust(NUMBER_DIGITS, "0"), name)
 
 
 def find_cycle(needs: Needs) -> tuple[str, ...] | None:

@@ -29,6 +29,14 @@ def test_order_is_by_need_then_by_name() -> None:
     assert order({"z": [], "y": ["z"], "a": ["y"], "b": []}) == ("b", "z", "y", "a")
 
 
+def test_numbers_in_names_count_as_such() -> None:
+    names = ("a", "a02b10", "a2b9", "a2b10", "a010", "a10", "b", "task", "task_9", "task_10")
+    by_number = ("a", "a2b9", "a02b10", "a2b10", *names[4:])
+    assert order({name: [] for name in names}) == by_number
+    long = "9" * 20
+    assert order({"a" + long: [], "a1": [], "a" + long + "0": []})[0] == "a1"
+
+
 def test_ancestors_and_descendants_are_all_the_way() -> None:
     assert ancestors(DIAMOND, ["d"]) == {"a", "b", "c"}
     assert descendants(DIAMOND, ["c"]) == {"d", "e"}
