@@ -37,7 +37,7 @@ EVENTS = (
     ork.TaskFinished,
     ork.RunFinished,
 )
-GIVEN = (ork.Options, ork.Selection, ork.Control)
+GIVEN = (ork.How, ork.Options, ork.Selection, ork.Control)
 ERRORS = (ork.OrkError, ork.UsageError, ork.NotFound, ork.Ambiguous, ork.InvalidInput)
 ERRORS += (ork.StoreError, ork.Corrupt, ork.Conflict, ork.RunFailed, ork.OrkWarning)
 CLASSES = {"Returned": RETURNED, "Events": EVENTS, "Given": GIVEN, "Raised": ERRORS}

@@ -66,7 +66,7 @@ CALLS |= {
 OF_TASK = {"runs": "project.task_history", "show": "project.task"}
 # Options that are arguments of those, a value behind them or not.
 _GIVEN = {"author", "branch", "code", "containing", "damaged", "follow", "keys", "path", "prune"}
-_GIVEN |= {"latest", "redo", "since", "until", "update"}
+_GIVEN |= {"latest", "redo", "since", "until", "update", "base", "except", "from", "only"}
 _ARGUMENTS = {
     "cmd": "judge",
     "from": "start",
@@ -215,7 +215,7 @@ def _call(command: str) -> str | None:
         elif not word.startswith("-"):
             arguments.append(word)
         elif (option := word.removeprefix("--")) in _GIVEN:
-            options.append(f"{option}={next(rest, True)!r}")
+            options.append(f"{_ARGUMENTS.get(option, option)}={next(rest, True)!r}")
         else:
             return None
     if len(arguments) > most:

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, TypeVar, Unpack
 
+from ork.alike import meant_or_known
 from ork.backends.address import public
 from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
@@ -57,7 +58,7 @@ from ork.params.arguments import all_checked
 from ork.params.given import exactly, json_of
 from ork.params.recorded import having, refuse_params
 from ork.runner import start
-from ork.runner.choices import as_names
+from ork.runner.choices import Selection, as_names
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.record import cancel
@@ -97,6 +98,20 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound=Value)
 AnyWorkflow: TypeAlias = str | WorkflowEntry
+
+
+class How(TypedDict, total=False):
+    """How to run, and what of it: the fields of Options and Selection, as arguments of a call."""
+
+    jobs: int | None
+    timeout_s: float | None
+    fail_fast: bool
+    checkout: bool
+    base: AnyRevision | None
+    only: str | Collection[str]
+    start: str | Collection[str]
+    until: str | Collection[str]
+    without: str | Collection[str]
 
 
 class RunFailed(OrkError):
@@ -626,6 +641,7 @@ class Project:
         allow_secret: bool = False,
         move: bool = False,
         hooks: bool = True,
+        **how: Unpack[How],
     ) -> RunDetails:
         """Run a workflow file or a revision to its end, and return the run, however it ended.
 
@@ -651,6 +667,7 @@ class Project:
             allow_secret=allow_secret,
             move=move,
             hooks=hooks,
+            **how,
         )
         return self._ended(follow(events, control), check=check)
 
@@ -668,6 +685,7 @@ class Project:
         allow_secret: bool = False,
         move: bool = False,
         hooks: bool = True,
+        **how: Unpack[How],
     ) -> Iterator[Event]:
         """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
@@ -675,7 +693,8 @@ class Project:
         unless `no_deploy`. A workflow runs as it is deployed: an OrkWarning tells when its file was
         edited since, or when a task is given an output of another definition. `params` are values,
         taken as they are, dates as ISO texts; those that `options` gives may be texts, as after
-        `ork run -i`.
+        `ork run -i`. What else `options` has, `jobs` and such, and a selection, `only`, `start`,
+        `until` or `without`, may be given here as well.
 
         Closing the iterator, or `control.stop()` from another thread or a signal handler, stops the
         run and records it as cancelled. Its hook is executed after the last event.
@@ -689,7 +708,7 @@ class Project:
         started = start.start(
             self.store,
             source,
-            options=_chosen(options, params),
+            options=_chosen(options, params, how),
             caller=caller,
             message=message,
             no_deploy=no_deploy,
@@ -712,6 +731,7 @@ class Project:
         author: str | None = None,
         control: Control | None = None,
         hooks: bool = True,
+        **how: Unpack[How],
     ) -> RunDetails:
         """Go on with a run that has ended, to its end: what succeeded is kept, the rest runs again.
 
@@ -722,7 +742,7 @@ class Project:
         """
         control = control or Control()
         events = self.retry_events(
-            what, options=options, latest=latest, author=author, control=control, hooks=hooks
+            what, options=options, latest=latest, author=author, control=control, hooks=hooks, **how
         )
         return self._ended(follow(events, control), check=check)
 
@@ -735,6 +755,7 @@ class Project:
         author: str | None = None,
         control: Control | None = None,
         hooks: bool = True,
+        **how: Unpack[How],
     ) -> Iterator[Event]:
         """Go on with a run that has ended; yield what happens, as `events` does.
 
@@ -746,10 +767,10 @@ class Project:
         caller = _caller(author, control, "retry", name)
         from ork.daemon.fires import retried
 
-        how = _chosen(options)
+        chosen = _chosen(options, {}, how)
         if not latest:
-            how = retried(self.store, name, how, now=caller.now)
-        started = start.retry(self.store, name, options=how, latest=latest, caller=caller)
+            chosen = retried(self.store, name, chosen, now=caller.now)
+        started = start.retry(self.store, name, options=chosen, latest=latest, caller=caller)
         for note in started.notes:
             _warn(note)
         return self._with_hooks(started.events, caller) if hooks else started.events
@@ -762,11 +783,11 @@ class Project:
         options: Options | None = None,
         with_code: AnyRevision | None = None,
         allow_secret: bool = False,
+        **how: Unpack[How],
     ) -> WouldRun:
         """Return which tasks `run` would execute; nothing is deployed, run or written.
 
-        >>> only_load = ork.Options(selection=ork.Selection(only="load"))
-        >>> print(project.would_run("etl", options=only_load))
+        >>> print(project.would_run("etl", only="load"))
         etl ...  1 task would run
           run      load     after extract
           kept     extract  output of etl#...
@@ -775,7 +796,7 @@ class Project:
         ready = start.prepare(
             self.store,
             source,
-            options=_chosen(options, params),
+            options=_chosen(options, params, how),
             caller=_caller(None, None, "would_run", _name_of(source)),
             with_code=_text(with_code),
             allow_secret=allow_secret,
@@ -784,7 +805,12 @@ class Project:
         return self._shown(start.would_run(self.store, ready))
 
     def would_retry(
-        self, what: AnyRevision, *, options: Options | None = None, latest: bool = False
+        self,
+        what: AnyRevision,
+        *,
+        options: Options | None = None,
+        latest: bool = False,
+        **how: Unpack[How],
     ) -> WouldRun:
         """Return which tasks `retry` would execute again, and why; nothing is run or written.
 
@@ -797,7 +823,7 @@ class Project:
         ready = start.prepare_retry(
             self.store,
             name,
-            options=_chosen(options),
+            options=_chosen(options, {}, how),
             caller=_caller(None, None, "would_retry", name),
             latest=latest,
         )
@@ -1120,6 +1146,7 @@ class Project:
         with_code: AnyRevision | None = None,
         allow_secret: bool = False,
         move: bool = False,
+        **how: Unpack[How],
     ) -> Queued:
         """Let `ork up` run a workflow file, deployed first, or a revision; return at once.
 
@@ -1135,7 +1162,7 @@ class Project:
         queued = put(
             self.store,
             source,
-            options=_chosen(options, params),
+            options=_chosen(options, params, how),
             caller=caller,
             message=message,
             with_code=_text(with_code),
@@ -1632,17 +1659,27 @@ def _to_run(what: AnyRevision | Loaded) -> str | Loaded:
     return what if isinstance(what, Loaded) else as_revision(what)
 
 
-def _chosen(options: Options | None, params: Mapping[str, Any] = {}) -> Options:
+def _chosen(
+    options: Options | None, params: Mapping[str, Any] = {}, how: How | None = None
+) -> Options:
     """Return the options of a call with its parameters, whose texts are values as they are."""
     options = Options() if options is None else options
     if not isinstance(options, Options):
         hint = "write options=ork.Options(jobs=2)"
         raise UsageError(f"options are no {type(options).__name__}", hint=hint)
+    chosen: dict[str, Any] = {**(how or {})}
+    for name in chosen:
+        if name not in How.__annotations__:
+            hint = meant_or_known(name, How.__annotations__)
+            raise UsageError(f"there is no argument {name!r}", hint=hint)
+    part = {name: chosen.pop(name) for name in Selection.__struct_fields__ if name in chosen}
+    if part:
+        chosen["selection"] = Selection(**part)
     values = exactly(json_of(params))
     if twice := options.given.keys() & values.keys():
         told = f"params and options both give {', '.join(sorted(twice))}"
         raise UsageError(told, hint="let one of them give it")
-    return replace(options, given={**options.given, **values})
+    return replace(options, given={**options.given, **values}, **chosen)
 
 
 def _workflow(named: AnyWorkflow) -> str:

@@ -646,7 +646,8 @@ def test_each_option_that_an_error_names_is_an_argument_in_python():
                 call = ast.parse(called, mode="eval").body
                 of = library.Project if called.startswith("project.") else library
                 taken = inspect.signature(getattr(of, call.func.attr)).parameters
-                assert {one.arg for one in call.keywords} <= taken.keys(), words
+                named = {one.arg for one in call.keywords}
+                assert named <= taken.keys() | library.How.__annotations__.keys(), words
                 calls.add(call.func.attr)
     assert unknown == {} and {"restore", "resume", "unarchive", "add_remote", "gc"} <= calls
     assert {"force", "base", "start", "move", "allow_secret", "good", "params", "to"} <= seen
@@ -664,7 +665,9 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
     error = library.NotFound(
         "no", hint="`ork run --base X`, or with --allow-secret, --base or a--b"
     )
-    assert error.__notes__ == ["hint: `ork run --base X`, or with `allow_secret`, `base` or a--b"]
+    assert error.__notes__ == [
+        "hint: `project.run(base='X')`, or with `allow_secret`, `base` or a--b"
+    ]
     error = library.NotFound(
         "nothing that --from names", hint="`--until`, or `--base etl#3`; --allow-secret"
     )
@@ -703,6 +706,7 @@ def test_a_hint_names_calls_and_no_commands(project):
         "ork fsck --repair": "ork.repair",
         "ork init": "ork.open(create=True)",
         "ork gc --damaged": "project.gc(damaged=True)",
+        "ork retry etl#1 --from load": "project.retry('etl#1', start='load')",
         "ork up": "ork up",
     }.items():
         error = library.NotFound(f"`{command}`", hint=f"try `{command}`, or --force")
@@ -755,10 +759,32 @@ def test_a_change_may_be_named_as_after_a_command(project, etl):
     assert project.diff_runs("etl#1..etl#2") == project.diff_runs("etl#1", "etl#2")
 
 
+def test_how_to_run_is_given_as_in_a_command(project):
+    project.run("etl.yaml")
+    executed = [
+        project.run("etl", only="load", jobs=1, base="etl#1"),
+        project.run("etl", start=["load"]),
+        project.run("etl", without="extract"),
+        project.retry("etl#1", only="load"),
+        project.run("etl", options=library.Options(jobs=1), only="l*"),
+    ]
+    assert [one.run.selected for one in executed] == [("load",)] * 5
+    assert project.run("etl", until="load").run.selected == ("extract", "load")
+    assert list(project.would_run("etl", only="load").tasks) == ["load"]
+    assert list(project.would_retry("etl#1", only="load").tasks) == ["load"]
+    project.unqueue(project.queue("etl", only="load"))
+    with pytest.raises(library.UsageError, match="jobs=0: say how many"):
+        project.run("etl", jobs=0)
+    with pytest.raises(library.UsageError, match="there is no argument 'onyl'") as caught:
+        project.run("etl", onyl="load")
+    assert caught.value.hint == "did you mean only?"
+    with pytest.raises(library.NotFound, match="no task named 'lod'"):
+        project.run("etl", only="lod")
+
+
 def test_a_run_of_a_part_is_called_partial_wherever_it_is_shown(project):
     project.run("etl.yaml")
-    only_load = library.Options(selection=library.Selection(only="load"))
-    *_, finished = project.events("etl", options=only_load)
+    *_, finished = project.events("etl", only="load")
     run = project.show("etl#2")
     (of_list, whole), (of_workflow,) = project.runs(), project.workflows()
     assert run.partial and of_list.partial and of_workflow.last.partial and not whole.partial

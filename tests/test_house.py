@@ -67,9 +67,9 @@ ROOMS: dict[str, str] = {
     " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors params runner follow",
-    "project": "errors files objects graph yaml definition differences backends store worktree"
-    " history heads git orkdb executors params runner schedule daemon bisection zone upkeep sync"
-    " logs search follow cli/pictures cli/report cli/history",
+    "project": "errors alike files objects graph yaml definition differences backends store"
+    " worktree history heads git orkdb executors params runner schedule daemon bisection zone"
+    " upkeep sync logs search follow cli/pictures cli/report cli/history",
     "api": "errors files differences objects backends search store worktree git orkdb history heads"
     " params runner daemon bisection zone upkeep sync project cli/pictures cli/report",
     "testing": "errors alike objects definition history store worktree params runner project",

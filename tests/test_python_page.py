@@ -42,6 +42,7 @@ def test_what_the_page_names_can_be_imported(generator):
         "Path",
         "Sequence",
         "Store",
+        "Unpack",
     }
     assert named - others - {"False", "None", "True"} <= set(library.__all__)
 

@@ -47,6 +47,7 @@ from ork.objects.kinds import TaskRun as TaskRun
 from ork.objects.rows import Rows as Rows
 from ork.orkdb.importing import ImportedDatabase as ImportedDatabase
 from ork.project import AnyWorkflow as AnyWorkflow
+from ork.project import How as How
 from ork.runner.events import CheckedOut as CheckedOut
 from ork.runner.events import Event as Event
 from ork.runner.events import RunFinished as RunFinished
