@@ -45,11 +45,11 @@ test-files: $(READY) ## Run a part of the tests of store and command line on sto
 fast: $(READY) ## Run the tests that take less than half a second each
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-check: $(READY) ## Check format, lint, types, the rules of the house and all tests
+check: $(READY) ## Check format, lint, types and tests, of the slow ones a third each day
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	ORK_TESTS=all $(BIN)/python -m pytest $(PARALLEL)
+	ORK_TESTS=check $(BIN)/python -m pytest $(PARALLEL)
 
 torture: $(READY) ## Kill, damage, fill and race: the day's sample of what docs/reliability.md counts
 	$(BIN)/python -m pytest $(PARALLEL) --timeout 300 tests/torture

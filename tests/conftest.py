@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -71,6 +71,7 @@ settings.register_profile(
     "ork", deadline=None, derandomize=not LONG, print_blob=True, max_examples=examples(100)
 )
 settings.load_profile("ork")
+LEFT = pytest.StashKey[int]()
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -88,10 +89,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which cases had their turn, and how they are tried again."""
+    """Say how many tests have their turn on other days, and how they are tried today."""
     if not LONG:
-        slow = "" if SLOW_TURNS == 1 else " and of slow tests (`make test-all` runs them all)"
-        terminalreporter.write_line(f"of matrices{slow} those of one day: ORK_DAY={DAY}")
+        slow = "" if SLOW_TURNS == 1 else " (`make test-all` runs all slow ones)"
+        left = terminalreporter.config.stash.get(LEFT, 0)
+        terminalreporter.write_line(f"left to other days: {left:,} tests{slow}")
+        terminalreporter.write_line(f"of matrices those of one day: ORK_DAY={DAY}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has left to other days, which is the same for all."""
+    node.config.stash[LEFT] = getattr(node, "workeroutput", {}).get("left", 0)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -114,6 +123,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if not has_its_turn(name, seen[name], one_in=one_in):
                 left.append(item)
     config.hook.pytest_deselected(items=left)
+    config.stash[LEFT] = len(left)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left"] = len(left)
     gone = set(left)
     items[:] = [item for item in items if item not in gone]
 
