@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile, islice, pairwise
+from shlex import quote
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.reverse import taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation
+from ork.objects.kinds import Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import history
 from ork.store.store import Store
 from ork.worktree.load import Loaded
-from ork.worktree.origin import descends
+from ork.worktree.origin import common_commit
 
+COMMIT_CHARS = 12  # of a git commit, as people are shown it
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
 
@@ -28,6 +30,7 @@ class Behind(Value, frozen=True, kw_only=True):
     workflow: str
     version: str
     then: str
+    path: str = ""  # of a file that may be deployed all the same
 
     def __str__(self) -> str:
         """Say it as of a file."""
@@ -36,7 +39,10 @@ class Behind(Value, frozen=True, kw_only=True):
     @property
     def way(self) -> str:
         """What makes the newest of it, where it is meant."""
-        return f"`ork rollback {self.workflow} {self.version}` makes that version the newest"
+        again = f"rollback {self.workflow} {self.version}"
+        if self.path:
+            again = f"deploy {quote(self.path)}"
+        return f"`ork {again}` makes that version the newest"
 
 
 def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
@@ -80,6 +86,30 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
             then = by if _is_deploy(newest, operation) else f"`{operation.command}`"
             return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
+
+
+def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
+    """Return what `behind` does, also of a file that the commit of the newest deploy came after.
+
+    So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
+    deploys that, may mean it: nothing is refused for this.
+    """
+    if found := behind(store, loaded, author=author):
+        return found
+    name = loaded.definition.name
+    head = store.ref(f"workflows/{name}")
+    newest = store.get(Deploy, head) if head else None
+    if newest is None or newest.origin is None:
+        return None
+    if newest.has(loaded.snapshot, loaded.definition.settings):
+        return None
+    commit = newest.origin.commit
+    common = common_commit(loaded.root, commit)
+    if common in ("", commit) or loaded.origin() != Origin(commit=common, dirty=False):
+        return None
+    then = f"commit {commit[:COMMIT_CHARS]} was deployed"
+    version = f"commit {common[:COMMIT_CHARS]}"
+    return Behind(workflow=name, version=version, then=then, path=str(loaded.path))
 
 
 def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:
@@ -238,7 +268,9 @@ def _comes_after(loaded: Loaded, newest: Deploy) -> bool:
     Not where that one was made of changes that no commit had.
     """
     origin = newest.origin
-    return bool(origin and not origin.dirty and descends(loaded.root, origin.commit))
+    if origin is None or origin.dirty:
+        return False
+    return common_commit(loaded.root, origin.commit) == origin.commit
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:

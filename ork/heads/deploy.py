@@ -13,12 +13,12 @@ from shlex import quote
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Problem, count
-from ork.heads.behind import Behind, behind, refuse_behind, takes_back
+from ork.heads.behind import Behind, behind, outdated, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
 from ork.objects.canonical import Oid, pack
-from ork.objects.kinds import Deploy, Origin, Packed, Snapshot
+from ork.objects.kinds import Deploy, Packed, Snapshot
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
@@ -36,7 +36,6 @@ from ork.worktree.load import (
     what_was_read,
 )
 from ork.worktree.lookup import FILES_MAX, workflow_files
-from ork.worktree.origin import origin_of
 
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
@@ -83,8 +82,9 @@ class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
     state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
-    (the file it was deployed from is gone), behind (as in the older version `other`, see `behind`),
-    duplicate (another file has this name), missing (deployed, the file is gone), invalid.
+    (the file it was deployed from is gone), behind (as in the older version
+    or git commit `other`, see `outdated`), duplicate (another file has this name), missing
+    (deployed, the file is gone), invalid.
     `tags` are the labels of the head, and `remotes` how it stands to those of other stores, where
     all files are looked at.
     """
@@ -155,8 +155,9 @@ def deploy_all(
 ) -> list[Deployed]:
     """Deploy files that `load` has read, all or none, as one operation; `dry`, only say what for.
 
-    Files that are behind are refused, or left out on request: then they are in nobody's way. So are
-    those of archived workflows that nobody has named: these were `found` in a folder.
+    Files that are behind are refused, or left out on request: then they are in nobody's way, and
+    those of an earlier git commit are left out as well (see `outdated`). So are those of archived
+    workflows that nobody has named: these were `found` in a folder.
     See `refuse_move`, `refuse_renamed` and `refuse_secrets`. Raises NotFound when a part of one was
     forgotten.
     """
@@ -181,7 +182,8 @@ def deploy_all(
     each_good(wanted, _path, look)
 
     def deploy_in(tx: Transaction) -> list[Deployed]:
-        late = [behind(store, one, author=stamp.author) for one in wanted]
+        late_by = outdated if skip_behind else behind
+        late = [late_by(store, one, author=stamp.author) for one in wanted]
         if not skip_behind:
             refuse_behind(wanted, late)
 
@@ -417,7 +419,7 @@ def _add(
             message=message,
             settings=dict(definition.settings),
             source=source,
-            origin=_origin(loaded),
+            origin=loaded.origin(),
         )
     )
     tx.move(f"workflows/{definition.name}", old=parent, new=oid)
@@ -544,12 +546,6 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
     return {oid: data for oid, data in objects.items() if oid not in kept}
 
 
-def _origin(loaded: Loaded) -> Origin | None:
-    files = {path: file.data for path, file in loaded.files.items()}
-    own = os.path.relpath(loaded.path.resolve(), loaded.root)
-    return origin_of(loaded.root, {own: loaded.text, **files})
-
-
 def _file_status(
     store: Store,
     path: str,
@@ -586,7 +582,7 @@ def _file_status(
     other, lost = None, ""
     if deployed.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
-    elif old := behind(store, loaded, author=author):
+    elif old := outdated(store, loaded, author=author):
         state, other, summary = "behind", old.version, f"before {old.then}"
     else:
         diff = compare_with_loaded(store, deployed, loaded)

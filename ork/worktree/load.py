@@ -23,7 +23,7 @@ from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, Problem, count
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.objects.kinds import Deploy, Origin, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
@@ -32,6 +32,7 @@ from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
 from ork.worktree.lookup import looks_like_one
+from ork.worktree.origin import origin_of
 from ork.worktree.place import interpreter
 from ork.yaml import reader
 from ork.yaml.problems import Problems
@@ -87,6 +88,12 @@ class Loaded(Value, frozen=True, kw_only=True):
     def snapshot(self) -> Oid:
         """The oid of its snapshot."""
         return self.built.oid
+
+    def origin(self) -> Origin | None:
+        """Return the git commit that it lies in, and whether that has it as it is."""
+        files = {path: file.data for path, file in self.files.items()}
+        own = os.path.relpath(self.path.resolve(), self.root)
+        return origin_of(self.root, {own: self.text, **files})
 
 
 def load(store: Store, path: Path, read: Read | None = None) -> Loaded:

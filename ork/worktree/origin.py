@@ -69,12 +69,13 @@ def origin_of(root: Path, files: Mapping[str, bytes]) -> Origin | None:
     return Origin(commit=commit, dirty=dirty)
 
 
-def descends(root: Path, commit: str) -> bool:
-    """Say whether the commit of the repository that root lies in is this one or comes after it.
+def common_commit(root: Path, commit: str) -> str:
+    """Return the newest commit that this one and the present one of a repository come from, or "".
 
-    Where only the newest commits are there, as in a shallow clone, it may not be known to.
+    It is the present one where that came before, and this one where that is it or comes after it.
+    Where only the newest commits are there, as in a shallow clone, it may not be known.
     """
-    return _git(root, "merge-base", "--end-of-options", commit, "HEAD").strip() == commit
+    return _git(root, "merge-base", "--end-of-options", commit, "HEAD").strip()
 
 
 def _git_blob(data: bytes) -> str:

@@ -6,12 +6,13 @@ from itertools import pairwise
 import pytest
 
 from ork.errors import InvalidInput
-from ork.heads.deploy import deploy, status
+from ork.heads.deploy import deploy, deploy_all, status
 from ork.heads.rename import rename
 from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
 from ork.store.store import Stamp
+from ork.worktree.load import load
 from tests.git.repositories import Repository
 from tests.heads.conftest import NOW, version
 from tests.stores import ADA, stamp
@@ -341,3 +342,46 @@ def test_after_a_rollback_a_later_commit_takes_nothing_back(etl, pushed):
     etl.back("etl~1")
     pushed.commit("Tell about it", {"README": "about\n"})
     assert state(etl) == ("behind", "etl~1")
+
+
+def left_out(etl, author):
+    """Return why a deploy that leaves out what is behind passes over the file, or "" if not."""
+    path = etl.store.project / "etl.yaml"
+    stamp = by(author, 70)
+    (done,) = deploy_all(etl.store, [load(etl.store, path)], stamp=stamp, skip_behind=True)
+    assert done.changed != bool(done.left_out)
+    return done.left_out
+
+
+@pytest.mark.parametrize("author", [ADA, BOB])
+@pytest.mark.parametrize("number", [4, 8], ids=["deployed", "never deployed"])
+def test_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed, author, number):
+    pushed("checkout", "-q", "HEAD~1")
+    early = pushed.commit("Late", {"etl.yaml": version(number)})
+    late = pushed.commit("Six", {"etl.yaml": version(6)})
+    path = etl.store.project / "etl.yaml"
+    deploy(etl.store, path, stamp=by(author, 61))
+    pushed("checkout", "-q", "HEAD~1")
+    told = f"as in commit {early[:12]}, before commit {late[:12]} was deployed: "
+    way = f"`ork deploy {path}` makes that version the newest"
+    assert left_out(etl, author) == told + way
+    assert state(etl, author) == ("behind", f"commit {early[:12]}")
+    assert deploy(etl.store, path, stamp=by(author, 71)).changed, "who goes back may mean it"
+    assert state(etl, author) == ("unchanged", None)
+
+
+def test_an_edit_of_an_earlier_commit_is_not_behind(etl, pushed):
+    pushed("checkout", "-q", "HEAD~1")
+    (pushed.folder / "etl.yaml").write_text(version(9))
+    assert state(etl, BOB) == ("modified", None)
+
+
+def test_of_another_line_and_of_a_commit_that_is_not_known_nothing_is_behind(etl, pushed):
+    pushed("checkout", "-q", "HEAD~1")
+    pushed.commit("Aside", {"etl.yaml": version(8)})
+    assert state(etl, BOB) == ("modified", None)
+    pushed("checkout", "-q", "HEAD~1")
+    pushed("branch", "-D", "main")
+    pushed("reflog", "expire", "--expire=now", "--all")
+    pushed("gc", "-q", "--prune=now")
+    assert left_out(etl, BOB) == ""
