@@ -50,14 +50,20 @@ def test_a_merge_request_gets_what_is_wrong_and_does_not_pass(repo):
     ork, _, environ = repo
     job = YAML(typ="safe").load((ROOT / "examples/ci/gitlab.yml").read_text())["workflows"]
     _, *steps = job["script"]
-    script = "\n".join(steps).replace("examples/ci/diff.sh", str(SCRIPT))
+    ork.write(job["variables"]["ORK_DIFF"], SCRIPT.read_text())
+    script = "\n".join(steps)
     words = ["bash", "-e", "-o", "pipefail", "-c", script]
 
     def run(files="*.yaml"):
         done = subprocess.run(
             words,
             cwd=ork.folder,
-            env={**environ, "ORK_FILES": files, "CI_MERGE_REQUEST_DIFF_BASE_SHA": "main"},
+            env={
+                **environ,
+                **job["variables"],
+                "ORK_FILES": files,
+                "CI_MERGE_REQUEST_DIFF_BASE_SHA": "main",
+            },
             capture_output=True,
             text=True,
         )
