@@ -597,6 +597,13 @@ def configuration(folder: Path) -> dict[str, Any]:
         raise InvalidInput(f"{path}: {error}") from None
 
 
+def told(folder: Path) -> list[Path]:
+    """Return the files in which people have said something of a store; no copy of it has them."""
+    keeps = re.sub(_STORE_LINE, b"", _written(folder)).strip()
+    found = [folder / CONFIGURATION] if keeps else []
+    return found + [path for path in (folder / REMOTES,) if path.exists()]
+
+
 def _fill(folder: Path, scheme: str) -> None:
     _write(folder / ".gitignore", "*\n")
     kind = on_disk_class(scheme)

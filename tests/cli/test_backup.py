@@ -17,6 +17,22 @@ def test_backup(ran, golden):
     assert ran("backup", "../nowhere/copy").code == 4
 
 
+def test_what_people_told_the_store_is_in_no_backup_and_named(ran):
+    note = "note: not in the backup: "
+    assert note not in ran("backup", "../first").err
+    ran.write(".ork/config.toml", "[keep]\nruns = 5\n")
+    assert f"{note}.ork/config.toml\n" in ran("backup", "../second.orkbackup").err
+    assert ran("remote", "add", "copy", "../first").code == 0
+    assert f"{note}.ork/config.toml, .ork/remotes.json\n" in ran("backup", "../third").err
+
+
+def test_where_the_data_lie_is_nothing_that_a_backup_lacks(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: echo}}\n")
+    assert ork("init", "--store", "sqlite:../data.db").code == 0
+    assert ork("deploy", "w.yaml").code == 0
+    assert "note: " not in ork("backup", "../copy").err
+
+
 def test_json(ran, golden):
     text = ran("backup", "../copy", "--json").out
     golden("backup/made.json", text.replace(str(ran.folder.parent), ""))

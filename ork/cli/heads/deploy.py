@@ -68,7 +68,8 @@ def init(
 
     With --from the store has all that a file or folder of `ork backup` has, or another project, or
     the store that a URL names, under the same ids and numbers. All of it is checked before the
-    store is there; one that is there is never replaced.
+    store is there; one that is there is never replaced. What .ork/config.toml said there, such as
+    what `ork gc` keeps, and the names of remotes do not come along.
 
     With --store sqlite: the data are one file, .ork/db/store.db, which SQLite and what is built on
     it can read; with files: they are plain files in .ork/db, for every tool and for folders that
@@ -166,6 +167,8 @@ def _init_from(
     with closing(location.open_unchecked(store, environ=environ)) as made:
         session.say(*_both_fire(made))
     if not session.quiet:
+        told = "[keep] of .ork/config.toml and names of remotes do not come along"
+        session.say(note_line(told))
         session.say(next_line(_HISTORY))
 
 

@@ -1,5 +1,6 @@
 """ork backup: a copy of the whole store, in a folder or in a file."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from ork.cli.screen.line import next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import UsageError
+from ork.store.location import told
 
 
 def backup(
@@ -29,7 +31,8 @@ def backup(
 
     All workflows, tags, runs, operations and logs, as they are at one moment; others may go on
     running and deploying meanwhile. The copy is checked before it gets its name, and nothing is
-    ever replaced. `ork init --from` makes a store of it again, with the same ids and numbers.
+    ever replaced. `ork init --from` makes a store of it again, with the same ids and numbers. Not
+    in it are .ork/config.toml, with what `ork gc` keeps, and the names of remotes.
 
     A folder is a store of its own, FOLDER/.ork, and can be looked into where it lies: `ork --store
     FOLDER log`. A file is smaller, and can be checked where it lies: `ork bundle verify FILE`.
@@ -55,6 +58,9 @@ def backup(
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in the store, and in the copy"
         session.say(note_line(f"{wrong}: `ork fsck` names them"))
+    if session.store.folder and (files := told(session.store.folder)):
+        names = ", ".join(quoted(os.path.relpath(file)) for file in files)
+        session.say(note_line(f"not in the backup: {names}"))
     made = shlex.quote(str(target))
     command, does = (
         (f"ork init --from {made}", "makes a store of it, in a folder without one")
