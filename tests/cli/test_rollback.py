@@ -148,7 +148,7 @@ def test_where_new_files_of_runs_stay_is_told_until_a_restore(ork):
     assert ork("run", "files.yaml", "-q", "-i", "day=2").code == 1
     told = ork("rollback").err
     assert "until `ork restore files --code` its runs leave new files in their checkouts" in told
-    assert "ran well" not in told
+    assert "ran well" not in told and "next: `ork run files -i day=VALUE`" in told
     assert "checkouts" not in ork("undo").err, "the file is as in that version"
     assert ork("undo", "--redo").err.count("; until then its runs leave new files") == 1
     quiet = ork("run", "files", "-q", "-i", "day=3")

@@ -328,12 +328,13 @@ def without_message(done: "Iterable[Deployed]", message: str | None) -> Iterator
 
 
 def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iterator[Line]:
+    from ork.params.given import command
+
     for one, loaded in zip(done, files, strict=True):
         if one.changed:
-            name, params = one.workflow, loaded.definition.params
+            name = one.workflow
             diff = f"`ork diff {name}~1 {name}` or " if one.parent else ""
-            given = "".join(f" -i {key}=VALUE" for key, it in params.items() if it.required)
-            yield next_line(f"{diff}`ork run {name}{given}`")
+            yield next_line(f"{diff}`{command(name, loaded.definition.params)}`")
             return
 
 

@@ -62,6 +62,7 @@ def rollback(
         ork rollback etl etl~1 -m "It lost rows"
     """
     from ork.heads.rollback import rollback
+    from ork.params.given import command
 
     session: Session = ctx.obj
     store = session.store
@@ -86,7 +87,8 @@ def rollback(
         )
         session.say(note_line(f"{told}: `ork undo` brings it back"))
     if done.changed:
-        session.say(*_not_on_disk(session, name), next_line(f"`ork run {name}`"))
+        run = command(name, store.snapshot(done.snapshot).params)
+        session.say(*_not_on_disk(session, name), next_line(f"`{run}`"))
 
 
 def _not_on_disk(session: Session, name: str) -> Iterator[Line]:

@@ -115,7 +115,7 @@ class _Columns:
         now, width = session.now(), session.width
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
-        self.with_author = not is_narrow(width)
+        self.with_time = not is_narrow(width)  # who it was is what people ask
         short = session.store.shorten(found.deploys)
         self.texts = {
             oid: (
@@ -137,9 +137,8 @@ class _Columns:
         if again:
             author = time = ""
         line: Line = [(f"{mark}{oid:<{self.pads[0]}}", "oid"), "  "]
-        if self.with_author:
-            line += [(f"{author:<{self.pads[1]}}", "author"), "  "]
-        return [*line, (f"{time:<{self.pads[2]}}", "time")]
+        line += [(f"{author:<{self.pads[1]}}", "author")]
+        return [*line, "  ", (f"{time:<{self.pads[2]}}", "time")] if self.with_time else line
 
     def old_name(self, part: "Part") -> list[str]:
         """Return the name before the newest rename, if there was one."""
