@@ -19,8 +19,8 @@ from typing import Literal, TypeAlias, TypeVar
 
 from ork import files, mask
 from ork.backends import anchor
-from ork.errors import NotFound, StoreError, UsageError, count
-from ork.objects import redact
+from ork.errors import Corrupt, NotFound, StoreError, UsageError, count, some
+from ork.objects import canonical, redact
 from ork.objects.canonical import Oid, unframe
 from ork.objects.kinds import (
     Blob,
@@ -28,8 +28,9 @@ from ork.objects.kinds import (
     FileLeaf,
     Object,
     OidLeaf,
+    Operation,
     Packed,
-    RunLeaf,
+    Run,
     Tombstone,
     decode_object,
     encode_object,
@@ -40,15 +41,17 @@ from ork.objects.redact import Find
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.store import location
+from ork.store.contents import outcomes
 from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
-from ork.store.runs import all_going_on
+from ork.store.runs import all_going_on, params_of
 from ork.store.store import Stamp, Store
 from ork.upkeep.repair import BESIDE, QUARANTINE, copy_data, files_of, swap
 from ork.worktree.load import TEXT_BYTES_MAX
 
 TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
 PIECE_BYTES = 1 << 20
+NAMED_MAX = 3  # runs that have the same, in words
 
 T = TypeVar("T")
 Where: TypeAlias = Literal["object", "log", "checkout", "quarantine", "note", "ref", "file"]
@@ -150,6 +153,7 @@ class _Search:
     stuck: dict[Oid, str] = field(default_factory=dict)
     _trees: list[Oid] = field(default_factory=list)
     _deploys: list[Oid] = field(default_factory=list)
+    _runs: list[Oid] = field(default_factory=list)
 
     def look(self) -> None:
         """Look at all objects, and at the names of all refs."""
@@ -160,6 +164,8 @@ class _Search:
                 self._trees.append(oid)
             elif kind == "deploy":
                 self._deploys.append(oid)
+            elif kind == "run":
+                self._runs.append(oid)
             if self.find(data):
                 self._take(oid, decode_object(data))
         self._look_at_texts()
@@ -284,8 +290,11 @@ class _Search:
         self.replaced |= {oid: Blob(bytes(data)) for oid, data in covered.items()}
 
     def _names(self) -> dict[Oid, str]:
-        """Return what objects are called that have to go: paths, names of tasks."""
+        """Return what objects are called that have to go: paths, runs, commands."""
         names: dict[Oid, str] = {}
+        for oid, new in self.replaced.items():
+            if isinstance(new, Operation):
+                names[oid] = f"`{new.command}`"
         for oid in self._trees if self.replaced else ():
             value = self.store.read(oid, keep=False)
             if isinstance(value, OidLeaf):
@@ -294,17 +303,38 @@ class _Search:
                 names |= {
                     one.blob: path for path, one in value.entries if one.blob in self.replaced
                 }
-            elif isinstance(value, RunLeaf):
-                for name, taskrun in value.entries:
-                    if taskrun.output and taskrun.output.oid in self.replaced:
-                        names[taskrun.output.oid] = f"of {name}"
         for oid in self._deploys if self.replaced else ():
             deploy = self.store.get(Deploy, oid, keep=False)
             if oid in self.replaced:
                 names[oid] = f"of {deploy.workflow}"
             if deploy.source.blob in self.replaced:
                 names[deploy.source.oid] = deploy.source.path
-        return names
+        return names | self._names_of_runs()
+
+    def _names_of_runs(self) -> dict[Oid, str]:
+        """Return of which runs objects are that have to go: records, parameters, outputs."""
+        holders: dict[Oid, set[tuple[str, int, str]]] = {}
+        what = dict.fromkeys(self.replaced, "")
+        for oid in self._runs if self.replaced else ():
+            run = self.store.get(Run, oid, keep=False)
+            parts = {one: "" for one in (oid, run.tasks, run.params) if one}
+            with suppress(Corrupt, NotFound):  # what is damaged stays findable
+                parts |= {
+                    taskrun.output.oid: f":{name}"
+                    for name, taskrun in outcomes(self.store, run)
+                    if taskrun.output
+                }
+            for one in parts.keys() & self.replaced.keys():
+                whose = run.workflow, run.number, f"{run.name}{parts[one]}"
+                holders.setdefault(one, set()).add(whose)
+            if run.params in self.replaced and not what[run.params]:
+                values = params_of(self.store, run.params)
+                has = [key for key, one in values.items() if self.find(canonical.encode(one))]
+                what[run.params] = f"parameter {some(has, NAMED_MAX)} "
+        return {
+            oid: f"{what[oid]}of {some([text for *_, text in sorted(runs)], NAMED_MAX)}"
+            for oid, runs in holders.items()
+        }
 
 
 def _in_files(

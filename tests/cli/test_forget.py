@@ -32,6 +32,29 @@ def test_what_only_a_file_has_is_told_apart(ran, monkeypatch):
     ]
 
 
+PARAMS = """\
+name: w
+params: {key: str, other: {type: str, default: x}}
+tasks: {a: {executor: process, command: "printf 'ORK_OUTPUT:\\"%s\\"' $ORK_IN_k",
+    inputs: {k: {ref: params.key}}}}
+"""
+
+
+def test_runs_parameters_and_commands_that_have_a_text_are_named(ork, monkeypatch):
+    ork.write("w.yaml", PARAMS)
+    for number in range(1, 6):
+        assert ork("run", "w.yaml", "-q", "-i", "key=a-new-secret").code == 0, number
+    assert ork("run", "w.yaml", "-q", "-i", "key=another").code == 0
+    give(monkeypatch, "a-new-secret\n")
+    lines = ork("forget", "--text").out.splitlines()
+    told = [line.removesuffix("  read as [forgotten]")[78:] for line in lines if "object" in line]
+    five = "of w#1, w#2, w#3 and 2 more"
+    assert f"blob parameter key {five}" in told
+    assert f"output {five.replace(',', ':a,').replace('w#3', 'w#3:a')}" in told
+    assert "tree of w#4" in told
+    assert "operation `ork run w.yaml -q -i 'key=[forgotten]'`" in told
+
+
 def test_an_object_is_forgotten_by_its_name(ran, golden):
     result = ran("forget", "etl:tasks/etl.py", "--json", "--yes")
     assert result.code == 0
