@@ -112,6 +112,7 @@ def settled(text: str) -> str:
     """
     text = re.sub(r"\b\d+(?:\.\d+)?m?s\b", "TIME", text)
     text = re.sub(r" +TIME", " TIME", text)
+    text = re.sub(r"(?m)^[\w ]+: (?: *\d+% )?\([\d,]+.*\), TIME.*\n", "", text)  # progress, if slow
     text = re.sub(r"\. Did you mean: '\w+'\?", "", text)  # some versions of Python guess
     text = re.sub(r"(?m)^  \w+ TIME -> TIME\n", "", text)
     return EVENTS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
