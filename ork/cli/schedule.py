@@ -425,8 +425,11 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
         every = pause_all(session.store, stamp=stamp)
     else:
         every = [pause(session.store, workflow, stamp=stamp)]
+    if as_json and workflow:
+        session.print_json("paused", every[0])
+        return
     if as_json:
-        session.print_json(*(("paused", every[0]) if workflow else ("paused-list", every)))
+        session.print_json("paused-list", every)
         return
     new = [one for one in every if one.since == stamp.time]
     session.print(([(one.workflow, "name"), " is paused"] for one in new), page=True)
@@ -449,8 +452,11 @@ def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
         every = resume_all(session.store, stamp=session.stamp(), now=session.now())
     else:
         every = [resume(session.store, workflow, stamp=session.stamp(), now=session.now())]
+    if as_json and workflow:
+        session.print_json("resumed", every[0])
+        return
     if as_json:
-        session.print_json(*(("resumed", every[0]) if workflow else ("resumed-list", every)))
+        session.print_json("resumed-list", every)
         return
     done = [one for one in every if not one.already]
     session.print(

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork import files
-from ork.code.python.packages import PACKAGED_BY, package_folders
 from ork.errors import Corrupt
 from ork.objects import kinds
 from ork.objects.canonical import Json, hash_bytes
@@ -236,6 +235,8 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
 
 def packaged_by(root: Path) -> list[str]:
     """Return the files of a project by which it is installed."""
+    from ork.code.python.packages import PACKAGED_BY  # what does not run does without that room
+
     return [path for path in PACKAGED_BY if (root / path).is_file()]
 
 
@@ -244,6 +245,8 @@ def modules_of(root: Path, captured: Collection[str]) -> tuple[str, ...]:
     is_file = dict.fromkeys(packaged_by(root), "file")
     if not is_file:
         return ()
+    from ork.code.python.packages import package_folders
+
     folders = package_folders(lambda path: (root / path).read_bytes(), is_file.get)
     starts = "|".join(re.escape(folder) for folder in folders if folder)
     below = (re.sub(f"^(?:{starts})/", "", path).partition("/") for path in captured)

@@ -299,7 +299,7 @@ def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):
     def lose(*_args, **_options):
         raise Conflict("workflows/etl was moved by somebody else; nothing was written")
 
-    monkeypatch.setattr(deploying, "_deploy_in", lose)
+    monkeypatch.setattr(deploying, "refuse_archived", lose)
     assert etl("deploy", "etl.yaml").code == 5
 
 
