@@ -142,7 +142,7 @@ FAULTS = (
     Fault(
         "what a killed writer has put into plain files is not taken back",
         "ork/backends/plain/files.py",
-        "disk.unlink(self._folder, disk.begun(self._folder, listing))",
+        "disk.unlink(self._path, disk.begun(self._path, listing))",
         "pass",
         (
             "backends/test_files.py::"
@@ -152,7 +152,7 @@ FAULTS = (
     Fault(
         "what was to be removed from plain files is left by a killed writer",
         "ork/backends/plain/files.py",
-        "disk.delete(self._folder, listing.removed)",
+        "disk.delete(self._path, listing.removed)",
         "pass",
         (
             "backends/test_files.py::"
