@@ -31,7 +31,7 @@ CHECKED = dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:lack
 KEYS = dict.fromkeys(("postgresql", "postgres"), ("PGPASSWORD",))
 DEFAULT = "lmdb"
 CLASS_HINT = "docs/stores.md says what such a class must have"
-_URL = "(?s)([a-z][a-z0-9+-]+):(.*)"
+_URL = r"(?s)((?:[\w.-]+@)?[a-z][a-z0-9.+-]+):(.*)"  # or HOST:PATH, as scp has it
 _CLASS = r"(?s)([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?"
 # After a colon comes a port or a password; that one may have any character that it should not.
 _PASSWORD = r"(?s)(?<=//)([^/@:?]*):(?!\d+(?:[/?,]|$)).*@"
@@ -78,7 +78,8 @@ def parse_url(url: str, *, base: Path) -> Address:
         known = ", ".join(f"{one}:" for one in ELSEWHERE)
         raise UsageError(
             f"{public(url)!r} is no kind of store",
-            hint=f"a URL begins with one of {known}; a path that looks like one with ./",
+            hint=f"a URL begins with one of {known}; a path that looks like one with ./;"
+            " over ssh goes a bundle",
         )
     scheme, rest = found.groups()
     if scheme not in BACKENDS:

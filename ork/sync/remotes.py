@@ -120,6 +120,7 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> Place:
         _refuse_class(known[text])
         return Place(text, known[text], remote=text)
     if is_url(text):
+        parse_url(text, base=start)  # which refuses what no remote could be either
         return Place(public(text), text)
     if "/" in text or text in (".", ".."):
         return Place(text, resolved(text, start=start))
