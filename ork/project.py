@@ -1541,7 +1541,7 @@ class Project:
         >>> project.remotes()
         {'team': '.../team'}
         """
-        from ork.sync.remotes import remotes
+        from ork.store.location import remotes
 
         return remotes(self._folder_of())
 

@@ -441,7 +441,7 @@ def _urls(asked: Asked) -> Candidates:
 
 
 def _remotes(asked: Asked) -> Candidates:
-    from ork.sync.remotes import remotes
+    from ork.store.location import remotes
 
     return map(Candidate, remotes(asked.session.folder))
 

@@ -3,7 +3,7 @@
 .ork/config.json    {"backend":"lmdb","format":3}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
 .ork/config.toml    what people write: what `ork gc` keeps, the URL of a store that lies elsewhere
-.ork/remotes.json   names of other stores, if there are any (see `ork.sync.remotes`)
+.ork/remotes.json   names of other stores, if there are any
 .ork/db/            what the backend keeps
 .ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
@@ -61,6 +61,7 @@ from ork.files import (
     sync_folder,
 )
 from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import is_name
 from ork.objects.value import Value, replace
 from ork.store.operations import operations, removal
 from ork.store.store import Store
@@ -86,6 +87,7 @@ _SET_STATE = "set XDG_STATE_HOME, or HOME, to a folder that you can write: it is
 _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
+_REMOTES_BYTES_MAX = 1 << 20
 _FOLDERS = ("db", "logs", LOCKS, CACHE, "work", "quarantine", "objects", "new", "removed")
 _FILES = (CONFIG, CONFIGURATION, REMOTES, ".gitignore", anchor.NAME)
 _LAYOUT = Layout(data=DATA, folders=_FOLDERS, files=_FILES)
@@ -595,6 +597,26 @@ def configuration(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: {error}") from None
+
+
+def remotes(folder: Path) -> dict[str, str]:
+    """Return the names that a store has for others, sorted, and where these are."""
+    path = folder / REMOTES
+    try:
+        found = json.loads(read_file(path, _REMOTES_BYTES_MAX))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(
+        is_name(name) and isinstance(place, str) for name, place in found.items()
+    ):
+        raise Corrupt(
+            f"{path} is damaged", hint="remove it, and name the others anew: `ork remote add`"
+        )
+    return dict(sorted(found.items()))
 
 
 def told(folder: Path) -> list[Path]:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, takewhile
+from shlex import quote
 from typing import ClassVar, TypeAlias
 
 from ork.alike import meant_or_known
+from ork.backends.address import ELSEWHERE, is_url
 from ork.backends.base import Span
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, some
 from ork.objects import tree
@@ -439,9 +441,12 @@ def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> Resolved
     """Return the head that a workflow had in another store when that was last looked at."""
     base = f"{remote}/{name}"
     if parsed.number is not None or parsed.tag is not None or parsed.at is not None:
+        hint = f"`ork pull {remote}` brings tags and runs, but no run whose number is taken here"
+        if place := _place_of(store, remote):
+            text = quote(parsed.text.removeprefix(f"{remote}/"))
+            hint = f"`ork --store {quote(place)} show {text}` looks there; {hint}"
         raise NotFound(
-            f"{parsed.text}: of {base} the head is known here, and what came before",
-            hint=f"`ork pull {remote}` brings tags and runs, too",
+            f"{parsed.text}: of {base} the head is known here, and what came before", hint=hint
         )
     if oid := store.ref(remote_ref(remote, name)):
         return _deploy(store, oid, parsed.text)
@@ -458,6 +463,15 @@ def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> Resolved
         f"{remote} had no workflow {name!r} when it was last looked at",
         hint=meant_or_known(name, known),
     )
+
+
+def _place_of(store: Store, remote: str) -> str | None:
+    """Return where a remote is, for a hint; not a class of Python, which a file could name."""
+    from ork.store.location import remotes  # what only an error needs
+
+    place = remotes(store.folder).get(remote) if store.folder else None
+    is_class = place and is_url(place) and place.partition(":")[0] not in ELSEWHERE
+    return None if is_class else place
 
 
 def is_only(store: Store, name: str | None) -> bool:

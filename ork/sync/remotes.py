@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork.backends.address import ELSEWHERE, is_url, parse_url, public
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
-from ork.files import read_file, replace_file
+from ork.errors import InvalidInput, NotFound, StoreError, UsageError
+from ork.files import replace_file
 from ork.objects.kinds import is_name
 from ork.store import location
+from ork.store.location import remotes
 from ork.store.resolve import remote_ref
 from ork.store.store import Stamp, Store
 from ork.sync.carrier import Side
 from ork.sync.transfer import Choice, Direction, Transferred, transfer
 
 ORIGIN = "origin"  # what a clone calls the store that it is of
-_FILE_BYTES_MAX = 1 << 20
 
 
 class Place(NamedTuple):
@@ -33,26 +33,6 @@ class Place(NamedTuple):
     name: str
     address: str
     remote: str | None = None
-
-
-def remotes(folder: Path) -> dict[str, str]:
-    """Return the names that a store has for others, sorted, and where these are."""
-    path = folder / location.REMOTES
-    try:
-        found = json.loads(read_file(path, _FILE_BYTES_MAX))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(
-        is_name(name) and isinstance(place, str) for name, place in found.items()
-    ):
-        raise Corrupt(
-            f"{path} is damaged", hint="remove it, and name the others anew: `ork remote add`"
-        )
-    return dict(sorted(found.items()))
 
 
 def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,19 @@ def test_a_clone_without_a_target_has_the_name_of_the_other(ran, tmp_path, monke
     of_url = ran("clone", "sqlite:../x.db")
     assert of_url.code == 2
     assert "hint: `ork clone URL FOLDER`" in of_url.err
+
+
+def test_a_run_of_another_store_is_looked_at_in_there(ran, tmp_path):
+    assert ran("clone", ".", "../copy").code == 0
+    home = str(ran.folder)
+    assert ran("-C", home, "run", "etl", "-q").code == 1
+    copy = str(tmp_path / "copy")
+    assert ran("-C", copy, "restore", "etl", "--code").code == 0
+    assert ran("-C", copy, "run", "etl", "-q").code == 1
+    assert "each side has its own" in ran("-C", copy, "pull").err
+    refused = ran("-C", copy, "show", "origin/etl#3")
+    (command,) = re.findall("hint: `ork ([^`]*)` looks there", refused.err)
+    assert ran(*shlex.split(command)).out == ran("-C", home, "show", "etl#3").out
+    remotes = tmp_path / "copy/.ork/remotes.json"
+    remotes.write_text('{"origin": "tests.nowhere:Class"}')
+    assert "nowhere" not in ran("-C", copy, "show", "origin/etl#3").err

@@ -41,7 +41,8 @@ def remote(
         ork remote list
         ork remote rm origin
     """
-    from ork.sync.remotes import add, remotes, remove
+    from ork.store.location import remotes
+    from ork.sync.remotes import add, remove
 
     session: Session = ctx.obj
     if action not in ACTIONS:
