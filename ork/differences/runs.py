@@ -128,7 +128,7 @@ def _kinds(task: TaskDiff) -> tuple[str, ...]:
 
 
 def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
-    sides = [side.seconds for side in (old, new) if side and side.state == "success"]
+    sides = [side.last_seconds for side in (old, new) if side and side.state == "success"]
     if len(sides) < 2 or sides[0] is None or sides[1] is None:
         return None
     before, after = sides[0], sides[1]

@@ -271,6 +271,11 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         return sum(attempt.seconds for attempt in self.attempts) if self.attempts else None
 
     @property
+    def last_seconds(self) -> float | None:
+        """How long its last attempt took; None if there was none."""
+        return self.attempts[-1].seconds if self.attempts else None
+
+    @property
     def last(self) -> Attempt | None:
         """The attempt that the state tells of; None if it failed before another one began."""
         attempt = self.attempts[-1] if self.attempts else None

@@ -198,12 +198,12 @@ def test_the_time_between_attempts_is_told_but_not_that_before_a_retry_of_the_ru
         return {"a": TaskRun(task=task, state="failed", reason="no file", attempts=attempts)}
 
     write_run(store, deploy, failed(-20, 0), "failed")
-    assert "  FAILED   a     10ms of 20.0s  attempt 2  no file\n" in ork("show", "w#1").out
-    assert "took     10ms of 20.0s, in 2 attempts\n" in ork("show", "w#1:a").out
+    assert "  FAILED   a      5ms of 20.0s  attempt 2  no file\n" in ork("show", "w#1").out
+    assert "took     5ms of 20.0s, in 2 attempts\n" in ork("show", "w#1:a").out
     write_retry(store, "w", 1, failed(-20, 0, 3600, 3603), "failed")
-    assert "  FAILED   a     20ms of 23.0s  attempt 4  no file\n" in ork("show", "w#1").out
+    assert "  FAILED   a      5ms of 23.0s  attempt 4  no file\n" in ork("show", "w#1").out
     write_run(store, deploy, failed(-0.5, 0), "failed")
-    assert "  FAILED   a     10ms  attempt 2  no file\n" in ork("show", "w#2").out
+    assert "  FAILED   a      5ms  attempt 2  no file\n" in ork("show", "w#2").out
 
 
 def test_tasks_are_counted_once_for_each_word(ork):

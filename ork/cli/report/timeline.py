@@ -231,7 +231,7 @@ def _row(lane: Lane, scale: Scale, *, long: bool) -> Row:
     return Row(
         name=lane.name,
         label=f"{lane.name}: {human.count(len(lane.bars), 'attempt')}, {lane.bars[-1].state}",
-        seconds=sum(bar.end - bar.start for bar in lane.bars),
+        seconds=lane.bars[-1].end - lane.bars[-1].start,
         long=long,
         waits=tuple(waits),
         bars=tuple(bars),

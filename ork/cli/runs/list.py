@@ -47,7 +47,7 @@ WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
-WAITED_MIN = 1.0  # seconds between attempts that are worth a word
+BEFORE_MIN = 1.0  # seconds before its last attempt that are worth a word
 LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 TASK_COLUMNS = 12  # of its line beside that and the name: how long it took
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
@@ -534,9 +534,13 @@ def task_line(
 
 
 def _of_whole(taskrun: TaskRun, waited: float) -> str:
-    """Return of how much time a task's attempts were a part, if it waited long between them."""
+    """Return of how much time a task's last attempt was a part, if that was notably more.
+
+    That is with all attempts, and what it waited between them.
+    """
     whole = (taskrun.seconds or 0.0) + waited
-    return "" if waited < WAITED_MIN else f" of {human.duration(whole)}"
+    before = whole - (taskrun.last_seconds or 0.0)
+    return "" if before < BEFORE_MIN else f" of {human.duration(whole)}"
 
 
 def taskrun_view(

@@ -154,9 +154,13 @@ def duration(seconds: float | None) -> str:
 
 
 def took(ended: Run | TaskRun | Attempt) -> str:
-    """Return how long something took; of what was killed only the last sign of life is known."""
-    text = duration(ended.seconds)
-    return f">{text}" if ended.state == "interrupted" and ended.seconds is not None else text
+    """Return how long something took, a task in its last attempt.
+
+    Of what was killed only the last sign of life is known.
+    """
+    seconds = ended.last_seconds if isinstance(ended, TaskRun) else ended.seconds
+    least = ended.state == "interrupted" and seconds is not None
+    return f">{duration(seconds)}" if least else duration(seconds)
 
 
 def about(seconds: float) -> str:
