@@ -243,8 +243,10 @@ class Loop:
         state, reason = end_state(self.states, self.brake.reason, self.failure, self._why_stopped())
         before = self.terms.resume[1].duration if self.terms.resume else None
         ended = replace(
+        kept = sum(taskrun.is_kept for taskrun in self.states.values())
             self.record.run,
             state=state,
+            base=self.record.run.base if kept else None,
             reason=reason,
             duration=(before or 0) + micros(time.monotonic() - self.began),
             ended=datetime.now(UTC),
@@ -258,7 +260,7 @@ class Loop:
             oid=oid,
             run=self.record.run,
             states=counts,
-            kept=sum(taskrun.is_kept for taskrun in self.states.values()),
+            kept=kept,
             unmet=sum(taskrun.is_unmet for taskrun in self.states.values()),
             timed_out=self.brake.reason == "timeout",
             folder=str(left) if left else None,
