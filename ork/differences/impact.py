@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ork.differences.definitions import Diff
 from ork.differences.tasks import together
-from ork.errors import count
+from ork.errors import count, some
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Task
 from ork.objects.value import Value, fields_of, replace
@@ -20,6 +20,18 @@ from ork.objects.value import Value, fields_of, replace
 if TYPE_CHECKING:
     from ork.definition.reach import Reach
 
+# Why a task can give another result: beside its name in a table, and as a sentence.
+REASONS = {
+    "upstream": ("after", "needs"),
+    "code": ("code of", "its code changed:"),
+    "param": ("parameter", "its parameters changed:"),
+    "setting": ("setting", "another setting:"),
+    "environment": ("environment", "its environment changed:"),
+    "added": ("added", "it is new"),
+    "changed": ("changed", "it changed"),
+    "renamed": ("renamed and changed", "it was renamed and changed"),
+}
+NAMED_MAX = 3  # things that a sentence names; what follows is counted
 PATIENCE = ("timeout", "retries", "retry_delay", "retry_backoff")  # whether it succeeds, not what
 
 
@@ -27,13 +39,18 @@ class Affected(Value, frozen=True, kw_only=True):
     """A task of the new definition whose result can differ, and the nearest reason.
 
     `via` is sorted: for `code` the changed files, by their new paths; for `param` the parameters;
-    for `setting` that one; for `upstream` the affected tasks that it directly depends on; else it
-    is empty.
+    for `setting` that one; for `environment` what differs of it, in words; for `upstream` the
+    affected tasks that it directly depends on; else it is empty.
     """
 
     name: str
-    why: str  # added | changed | renamed (and changed) | code | param | setting | upstream
+    why: str  # of REASONS
     via: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        return " ".join(filter(None, (REASONS[self.why][1], some(self.via, NAMED_MAX))))
 
 
 def by_reason(affected: Iterable[Affected]) -> list[tuple[Affected, ...]]:
@@ -66,11 +83,13 @@ def impact(
     tasks: Mapping[str, Task],
     reach: Mapping[str, Reach],
     needs: Mapping[str, Collection[str]],
+    environments: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Impact:
     """Return the tasks whose results a diff can change, of `tasks`, the new definition.
 
     `needs` are the edges of all of them, in the order in which they can run; those alone are looked
-    at of which more has to be known.
+    at of which more has to be known. `environments` tells of which an interpreter would execute
+    them in another environment than before, and what differs there.
 
     `reach` tells, for each task, the files that it executes in the new definition, or did in the
     old one; a task that is gone counts by its old name. A changed file that nobody reaches came in
@@ -84,6 +103,7 @@ def impact(
     code = code_of(diff, tasks=tasks, reach=reach)
     params = {param.path.partition(".")[0] for param in diff.params}
     interpreter = any(setting.path == "python" for setting in diff.settings)
+    around = environments or {}
     affected: dict[str, Affected] = {}
     unaffected: list[str] = []
     for name, below in needs.items():
@@ -95,6 +115,8 @@ def impact(
             affected[name] = Affected(name=name, why="param", via=tuple(sorted(taken)))
         elif interpreter and tasks[name].executor != "process":
             affected[name] = Affected(name=name, why="setting", via=("python",))
+        elif name in around and tasks[name].executor != "process":
+            affected[name] = Affected(name=name, why="environment", via=around[name])
         elif after := tuple(up for up in below if up in affected):
             affected[name] = Affected(name=name, why="upstream", via=after)
         else:

@@ -67,7 +67,8 @@ class Around(Value, frozen=True, kw_only=True):
 
     tasks: Sequence[TaskDiff]  # all of them, in the order in which they can run
     needs: Needs
-    environment: Sequence[FieldChange] = ()
+    # What differs between the environments in which a task was executed.
+    environment: Callable[[TaskDiff], Sequence[FieldChange]] = lambda _: ()
     code: bool = True  # whether that of both runs was kept
     slots: str = ""  # how the slots differ for which a schedule started them, in words
     beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
@@ -229,8 +230,8 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
         return around.slots
     if beside := around.beside():
         return f"{some(beside, NAMED_MAX)} went on at the same time, perhaps with the same files"
-    if around.environment:
-        return f"the environment differs: {_values(around.environment)}"
+    if environment := around.environment(task):
+        return f"the environment differs: {_values(environment)}"
     return "nothing recorded explains it: time, chance or something outside"
 
 

@@ -194,16 +194,23 @@ def _common(store: Store, one: str, other: str, *, now: datetime) -> str:
     return store.short(found)
 
 
-def impact_of(store: Store, comparison: Comparison) -> Impact:
+def impact_of(
+    store: Store,
+    comparison: Comparison,
+    environments: Mapping[str, tuple[str, ...]] | None = None,
+) -> Impact:
     """Tell the tasks of the new side that can give other results from those that cannot.
 
     Reads the edges of all its tasks; the rest of them, and the code, only where that can matter.
+    `environments` tells of tasks what differs of the environment that executed them before.
     """
     from ork.differences.impact import impact
 
     tasks = Tasks(store, store.snapshot(comparison.new.snapshot))
     reach = _reach(store, comparison, tasks)
-    return impact(comparison.diff, tasks=tasks, reach=reach, needs=tasks.needs)
+    return impact(
+        comparison.diff, tasks=tasks, reach=reach, needs=tasks.needs, environments=environments
+    )
 
 
 def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comparison:

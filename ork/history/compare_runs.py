@@ -26,7 +26,7 @@ from ork.differences.values import FieldChange, changes_in, object_changes, valu
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
-from ork.history.details import RunValues
+from ork.history.details import RunValues, Where, recorded_environment, where_executed
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
@@ -87,6 +87,7 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
     definition: Diff
     params: tuple[FieldChange, ...]
     environment: tuple[FieldChange, ...]
+    environment_of: tuple[str, ...] = ()  # the tasks that it differs for, if not for all
     tasks: tuple[TaskDiff, ...]
     alike: int
     first: Divergence | None
@@ -143,16 +144,16 @@ def diff_runs(
     old = replace(old, without_code=comparison.old.without_code)
     new = replace(new, without_code=comparison.new.without_code)
     params = tuple(object_changes(*(_object(store, side.run.params) for side in (old, new))))
-    environment = environment_changes(store, old.run, new.run)
     was, now = (
         RunValues(store, side.run, _with_waiting(store, side.run, state))
         for side, state in zip((old, new), states, strict=True)
     )
     tasks, needs = _tasks(was, now, comparison, params)
+    environment, environment_of = environment_changes(was, now, _renamed(comparison))
     around = Around(
         tasks=tasks,
         needs=needs,
-        environment=environment,
+        environment=lambda task: _around(store, old.run, task.old, new.run, task.new),
         code=not comparison.unkept,
         slots=_slots(old.run, new.run),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
@@ -173,6 +174,7 @@ def diff_runs(
         definition=definition,
         params=params,
         environment=environment,
+        environment_of=environment_of,
         tasks=tuple(tasks),
         alike=count - len(tasks),
         first=first_difference(around, tasks),
@@ -208,14 +210,53 @@ def _beside(store: Store, run: Run) -> list[str]:
     return sorted(one.name for one in others if one.id != run.id)
 
 
-def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, ...]:
-    """Return what differs around two runs: host, Python, platform, installed distributions.
+def environment_changes(
+    old: RunValues, new: RunValues, renamed: Mapping[str, str]
+) -> tuple[tuple[FieldChange, ...], tuple[str, ...]]:
+    """Return what differs between the environments in which two runs executed the same tasks.
 
-    What only one of them recorded is no difference.
+    And the tasks that it differs for, if not for all; a run that was retried may have had several.
+    Where they executed none of the same, those of the runs are compared.
     """
+    alike: dict[tuple[Where, Where], list[str]] = {}
+    for name, old_name in paired(old.states, new.states, renamed).items():
+        sides = (old.run, old.states.get(old_name)), (new.run, new.states.get(name))
+        was, now = (where_executed(run, one) if one else None for run, one in sides)
+        if was and now:
+            alike.setdefault((was, now), []).append(name)
+    if not alike:
+        was, now = (Where(run.host, run.environment) for run in (old.run, new.run))
+        alike = {(was, now): []}
+    found = {pair: _changes_around(new.store, *pair) for pair in alike}
+    changes = {str(one): one for one in chain(*found.values())}
+    names = [name for pair, of_pair in alike.items() if found[pair] for name in of_pair]
+    return tuple(changes.values()), () if all(found.values()) else tuple(names)
+
+
+def other_environment(store: Store, old: Run, new: Run) -> bool:
+    """Say whether two runs executed any of the same tasks in different environments."""
+    was, now = (RunValues(store, run, task_runs(store, run)) for run in (old, new))
+    return bool(environment_changes(was, now, {})[0])
+
+
+def _around(
+    store: Store, old: Run, was: TaskRun | None, new: Run, now: TaskRun | None
+) -> tuple[FieldChange, ...]:
+    """Return what differs between the environments in which a task was executed."""
+    before, after = was and where_executed(old, was), now and where_executed(new, now)
+    return _changes_around(store, before, after) if before and after else ()
+
+
+def _changes_around(store: Store, old: Where, new: Where) -> tuple[FieldChange, ...]:
+    """Return what differs: host, Python, platform, installed distributions.
+
+    What is recorded of only one of them is no difference.
+    """
+    if old == new:
+        return ()
     sides = [
-        {**({"host": run.host} if run.host else {}), **_environment(store, run)}
-        for run in (old, new)
+        {**({"host": one.host} if one.host else {}), **recorded_environment(store, one.environment)}
+        for one in (old, new)
     ]
     common = sides[0].keys() & sides[1].keys()
     if len({os.path.dirname(str(side.get("executable"))) for side in sides}) == 1:
@@ -453,15 +494,3 @@ def _changes(old: Run, was: Json, new: Run, now: Json) -> Iterator[FieldChange]:
 def _object(store: Store, oid: Oid | None) -> Mapping[str, Json]:
     value = store.value(oid) if oid else {}
     return value if isinstance(value, dict) else {}
-
-
-def _environment(store: Store, run: Run) -> dict[str, Json]:
-    found = dict(_object(store, run.environment))
-    names = found.get("distributions")
-    if isinstance(names, list):
-        versions: dict[str, Json] = {}
-        for text in sorted(map(str, names)):
-            name, _, version = text.partition("==")
-            versions[name] = f"{versions[name]}, {version}" if name in versions else version
-        found["distributions"] = versions
-    return found

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import chain, islice, pairwise
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, bind, unchecked
@@ -218,14 +218,55 @@ def task_details(store: Store, run: Run, name: str) -> TaskDetails:
     return RunValues(store, run, task_runs(store, run)).details(name)
 
 
-def python_of(store: Store, run: Run, taskrun: TaskRun) -> str | None:
+class Python(Value, frozen=True, kw_only=True):
+    """The interpreter that executed a task; the version is not known of one that did not start."""
+
+    path: str
+    version: str | None = None
+
+
+def python_of(store: Store, run: Run, taskrun: TaskRun) -> Python | None:
     """Return the interpreter of a task's last attempt; None of a command, and of no attempt."""
-    last = taskrun.attempts[-1:]
-    if not last or store.get(Task, taskrun.task).executor == "process":
+    where = where_executed(run, taskrun)
+    if where is None or store.get(Task, taskrun.task).executor == "process":
         return None
-    oid = last[0].environment or run.environment
-    found = store.value(oid) if oid else None
-    return str(found["executable"]) if isinstance(found, dict) and "executable" in found else None
+    found = recorded_environment(store, where.environment)
+    if "executable" not in found:
+        return None
+    version = str(found["python"]) if "python" in found else None
+    return Python(path=str(found["executable"]), version=version)
+
+
+class Where(NamedTuple):
+    """On which machine, and in which environment there, something was executed."""
+
+    host: str
+    environment: Oid | None
+
+
+def where_executed(run: Run, taskrun: TaskRun) -> Where | None:
+    """Return where the last attempt at a task of a run was executed; None if there was none."""
+    for last in taskrun.attempts[-1:]:
+        return Where(last.host or run.host, last.environment or run.environment)
+    return None
+
+
+def recorded_environment(store: Store, oid: Oid | None) -> dict[str, Json]:
+    """Return what is recorded of an environment: see `as_environment`."""
+    return as_environment(store.value(oid)) if oid else {}
+
+
+def as_environment(value: Json) -> dict[str, Json]:
+    """Return what an interpreter said of itself, the distributions as name -> version."""
+    found = dict(value) if isinstance(value, dict) else {}
+    names = found.get("distributions")
+    if isinstance(names, list):
+        versions: dict[str, Json] = {}
+        for text in sorted(map(str, names)):
+            name, _, version = text.partition("==")
+            versions[name] = f"{versions[name]}, {version}" if name in versions else version
+        found["distributions"] = versions
+    return found
 
 
 def retried_at(store: Store, run: Run) -> list[datetime]:
@@ -358,7 +399,7 @@ class RunValues:
             return None
         while state.attempts and state.state != "running" and found.before is not None:
             earlier = found.before.states.get(name)
-            if earlier is None or earlier.attempts != state.attempts:
+            if earlier is None or len(earlier.attempts) != len(state.attempts):
                 break
             found, state = found.before, earlier
         return found

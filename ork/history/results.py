@@ -8,11 +8,17 @@ from datetime import datetime
 
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
+from ork.differences.runs import value_words
 from ork.differences.values import object_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
-from ork.history.details import RunValues
+from ork.history.details import (
+    RunValues,
+    as_environment,
+    recorded_environment,
+    where_executed,
+)
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value, replace
@@ -22,6 +28,7 @@ from ork.store.store import Store
 from ork.store.verdict import taint
 
 BASES_MAX = 50  # runs of a part, one on top of the other, that are looked through
+COMPARED = ("python", "implementation", "distributions")  # of an environment
 
 
 def still_valid(
@@ -30,16 +37,20 @@ def still_valid(
     new: Resolved,
     *,
     params: Mapping[str, Json],
+    here: Json,
     again: Collection[str],
     now: datetime,
-) -> dict[str, TaskRun]:
+) -> tuple[dict[str, TaskRun], dict[str, str]]:
     """Return the outcomes of a run that the tasks of a new definition would only give again.
 
-    Each task but for its patience, the code that it executes and its interpreter are as they were,
-    it succeeded untainted, and what it received is what it would receive now, with these `params`.
-    So nothing that depends on a task which is executed again, as those of `again` are, is still
-    valid. What stood in for a task in a run of a part counts if all this holds of the run that gave
-    it, with the same parameters.
+    And why others could give something else, as far as the definitions and environments tell.
+
+    Each task but for its patience, the code that it executes, its interpreter and, if that executes
+    it, what is installed there are as they were; it succeeded untainted, and what it received is
+    what it would receive now, with these `params`. So nothing that depends on a task which is
+    executed again, as those of `again` are, is still valid. What stood in for a task in a run of a
+    part counts if all this holds of the run that gave it, with the same parameters. `here` is what
+    the interpreter says of itself now.
     """
     runs = [run]
     while runs[-1].selected is not None and (base := base_of(store, runs[-1])):
@@ -48,10 +59,12 @@ def still_valid(
         runs.append(base)
         if len(runs) > BASES_MAX:
             break
-    found: dict[str, TaskRun] = {}
+    found, why = dict[str, TaskRun](), dict[str, str]()
     for one in reversed(runs):
-        found = _valid_in(store, one, new, found, params=params, again=again, now=now)
-    return found
+        found, why = _valid_in(
+            store, one, new, found, params=params, here=here, again=again, now=now
+        )
+    return found, why
 
 
 class Made(Value, frozen=True, kw_only=True):
@@ -107,18 +120,23 @@ def _valid_in(
     given: dict[str, TaskRun],
     *,
     params: Mapping[str, Json],
+    here: Json,
     again: Collection[str],
     now: datetime,
-) -> dict[str, TaskRun]:
-    """Return what is still valid of one run, in which outcomes that are `given` may stand in."""
+) -> tuple[dict[str, TaskRun], dict[str, str]]:
+    """Return what is still valid of one run, in which outcomes that are `given` may stand in.
+
+    And why others could give something else.
+    """
     comparison = compare_resolved(store, resolve(store, f"run:{run.id}", now=now), new)
-    if comparison.unkept:
-        return {}
     snapshot = store.snapshot(comparison.new.snapshot)
+    if comparison.unkept:
+        return {}, dict.fromkeys(snapshot.tasks, "its code was never kept")
     values = RunValues(store, run, task_runs(store, run))
     others = tuple(object_changes(values.params, params))
     comparison = replace(comparison, diff=replace(comparison.diff, params=others))
-    alike = set(impact_of(store, comparison).unaffected).difference(again)
+    impact = impact_of(store, comparison, _other_environments(store, run, snapshot.tasks, here))
+    alike = set(impact.unaffected).difference(again)
     found: dict[str, TaskRun] = {}
     for name, needs in needs_of(store, snapshot).items():
         old = values.states.get(name)
@@ -134,7 +152,44 @@ def _valid_in(
             )
         ):
             found[name] = old
+    return found, {one.name: one.words for one in impact.affected}
+
+
+def _other_environments(
+    store: Store, run: Run, tasks: Collection[str], here: Json
+) -> dict[str, tuple[str, ...]]:
+    """Return the tasks that were executed in another environment than `here`, and what differs.
+
+    What is not known of one of them is no difference.
+    """
+    new = as_environment(here)
+    differ: dict[Oid | None, tuple[str, ...]] = {}
+    found = {}
+    for name, oid in _environments(store, run, tasks).items():
+        if oid not in differ:
+            old = recorded_environment(store, oid)
+            known = [key for key in COMPARED if key in old and key in new]
+            differ[oid] = tuple(
+                value_words(replace(change, path=change.path.removeprefix("distributions.")))
+                for key in known
+                for change in object_changes({key: old[key]}, {key: new[key]})
+            )
+        if differ[oid]:
+            found[name] = differ[oid]
     return found
+
+
+def _environments(
+    store: Store, run: Run, names: Collection[str], depth: int = 0
+) -> dict[str, Oid | None]:
+    """Return in which environment each output that a run has was made, there or in one before."""
+    states = {name: one for name, one in task_runs(store, run).items() if name in names}
+    kept = [name for name, one in states.items() if one.is_kept]
+    found = dict.fromkeys(kept, run.environment)
+    if kept and depth < BASES_MAX and (base := base_of(store, run)):
+        found |= _environments(store, base, kept, depth + 1)
+    executed = ((name, where_executed(run, one)) for name, one in states.items())
+    return found | {name: where.environment for name, where in executed if where}
 
 
 def _is_same(store: Store, old: Oid, new: Oid) -> bool:

@@ -221,8 +221,12 @@ def why_again(
     needs: Mapping[str, tuple[str, ...]],
     executed: Collection[str],
     asked: Collection[str],
+    other: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return why a retry of a run executes these tasks, of which some were asked for."""
+    """Return why a retry of a run executes these tasks, of which some were asked for.
+
+    `other` are those that could give something else now, and why.
+    """
     states = task_runs(store, run)
     found: dict[str, str] = {}
     for name in filter(executed.__contains__, needs):
@@ -236,6 +240,8 @@ def why_again(
             found[name] = taint_text(files)
         elif name in asked:
             found[name] = "asked for"
+        elif name in other:
+            found[name] = other[name]
         elif above:
             found[name] = f"needs {some(above, SHOWN)}"
         else:

@@ -123,8 +123,8 @@ class Loop:
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]
-        self.before = {n: t for n, t in terms.before.items() if t.state != "pending"}
-        self.plan = Plan(self.needs, anyway, set(self.before))
+        self.before = {name for name, one in terms.before.items() if one.state != "pending"}
+        self.plan = Plan(self.needs, anyway, self.before)
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
         self.outputs = {
@@ -194,6 +194,7 @@ class Loop:
         )
         room = owner.room_of(target.workflow, target.settings)
         if terms.resume:
+            self.states |= record.carried(terms.resume[1], pin, terms.before)
             self.record = record.resume(
                 self.store, *terms.resume, pin, self.objects, self.states, room=room
             )
@@ -217,8 +218,8 @@ class Loop:
             folder=str(folder) if folder else None,
         )
         for name in filter(self.before.__contains__, self.needs):  # in the order of the tasks
-            taskrun = self.before[name]
-            yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
+            kept = terms.resume is not None
+            yield TaskFinished(task=name, taskrun=self.states[name], kept=kept)
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
@@ -242,11 +243,11 @@ class Loop:
         self.writer.shutdown()
         state, reason = end_state(self.states, self.brake.reason, self.failure, self._why_stopped())
         before = self.terms.resume[1].duration if self.terms.resume else None
-        ended = replace(
         kept = sum(taskrun.is_kept for taskrun in self.states.values())
+        ended = replace(
             self.record.run,
-            state=state,
             base=self.record.run.base if kept else None,
+            state=state,
             reason=reason,
             duration=(before or 0) + micros(time.monotonic() - self.began),
             ended=datetime.now(UTC),

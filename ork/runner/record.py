@@ -47,6 +47,7 @@ KILLED = "ork was killed"
 GONE = "ork ended"  # it may have been killed, or could write no more
 COPIED = "it was going on when this backup was made"
 END_LOST = "how it ended was lost when the store was damaged"
+OF_RUN = ("environment", "host", "place")  # of an attempt; null is what the run has
 
 T = TypeVar("T")
 
@@ -360,6 +361,25 @@ def resume(
                 raise
     failpoint("resume.pinned")
     return Record(store, run, oid, oid, lease, kept, _own(kept, states))
+
+
+def carried(before: Run, run: Run, states: Mapping[str, TaskRun]) -> Mapping[str, TaskRun]:
+    """Return what became of tasks before a retry, as the run has it that goes on from there.
+
+    What an attempt does not say is as the run has it, so those of before say what was other then.
+    """
+    had, has = ({field: getattr(one, field) for field in OF_RUN} for one in (before, run))
+    if had == has:
+        return states
+
+    def said(attempt: Attempt) -> Attempt:
+        all_of_it = {field: getattr(attempt, field) or had[field] for field in OF_RUN}
+        other = {field: None if it == has[field] else it for field, it in all_of_it.items()}
+        return replace(attempt, **other)
+
+    return {
+        name: replace(one, attempts=tuple(map(said, one.attempts))) for name, one in states.items()
+    }
 
 
 def in_another_process(run: Run) -> Conflict:

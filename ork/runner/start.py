@@ -50,6 +50,7 @@ from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.owner import is_owned, make_sure_of_room, room_of
 from ork.runner.target import Along, Target, Terms, target_of
+from ork.runner.workplace import describe
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import (
     Resolved,
@@ -68,6 +69,7 @@ from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up, resolved_file
 from ork.worktree.origin import author, host
+from ork.worktree.place import interpreter
 from ork.worktree.reached import refuse_without_code
 
 NAMES_MAX = 5  # tasks that a note names
@@ -96,6 +98,7 @@ class Prepared(Value, frozen=True, kw_only=True):
     deployed: Deployed | None = None
     before: Run | None = None  # the run of which it is a retry
     asked: tuple[str, ...] = ()  # the tasks of a retry that are executed again in any case
+    why: Mapping[str, str] = {}  # task -> why its output in that run does not do any more
     notes: tuple[str, ...] = ()  # what whoever begins it may not expect
 
 
@@ -339,8 +342,18 @@ def prepare_retry(
     refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
     params = settle_params(declared, {}, recorded_params(store, before))
+    why: dict[str, str] = {}
     if latest:
-        same = still_valid(store, before, found, params=params, again=asked, now=caller.now)
+        python = interpreter(target.settings, target.root, caller.environ)
+        same, why = still_valid(
+            store,
+            before,
+            found,
+            params=params,
+            here=canonical.read(describe(python)),
+            again=asked,
+            now=caller.now,
+        )
         oids = store.snapshot(target.snapshot).tasks
         is_as_before = before.state == "success" and before.snapshot == target.snapshot
         if is_as_before and len(same) == len(oids):
@@ -360,6 +373,7 @@ def prepare_retry(
         terms=terms,
         before=before,
         asked=tuple(sorted(asked)),
+        why=why,
         notes=(*_kept_values(store, before, declared, params), *_older(terms)),
     )
 
@@ -382,7 +396,7 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
         or (head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)),
         params=terms.params,
         tasks=tasks,
-        why=why_again(store, before, needs, tasks, ready.asked) if before else {},
+        why=why_again(store, before, needs, tasks, ready.asked, ready.why) if before else {},
         conditions={name: when.words for name in tasks if (when := defined[name].when)},
         others={name: others[name] for name in needs if name in others},
     )

@@ -301,7 +301,6 @@ def inherited(
     return tuple(item for item in kept.items() if not given_by_ork(item[0]))
 
 
-@lru_cache(maxsize=8)
 def describe(python: str) -> bytes:
     """Return canonical JSON about an interpreter: version, platform, installed distributions.
 

@@ -96,7 +96,7 @@ def test_where_nothing_of_the_task_changed_it_says_where_to_look():
         "nothing recorded explains it: time, chance or something outside"
     )
     python = FieldChange(kind="changed", path="python", old="3.11.2", new="3.13.0")
-    assert first(task(new=FAILED), environment=[python]) == same + (
+    assert first(task(new=FAILED), environment=lambda _: [python]) == same + (
         'the environment differs: python "3.11.2" -> "3.13.0"'
     )
     harmless = task("extract", code=("a.py",))

@@ -16,7 +16,9 @@ from ork.history.compare_runs import (
     environment_changes,
     last_failure,
     last_good,
+    other_environment,
 )
+from ork.history.details import RunValues
 from ork.objects import canonical
 from ork.objects.kinds import Run
 from ork.objects.tree import entries
@@ -318,8 +320,12 @@ def test_two_names_of_one_interpreter_are_one_environment(flow):
     first, second = (run_of_number(flow, "etl", number)[1] for number in (2, 3))
     paths = [flow.value(one.environment)["executable"] for one in (first, second)]
     assert [Path(path).name for path in paths] == ["python", "python3"]
-    assert environment_changes(flow, first, second) == ()
+    assert not other_environment(flow, first, second)
     assert not compared(flow, "etl#2", "etl#3")
+
+
+def around(store, *runs):
+    return environment_changes(*(RunValues(store, it, task_runs(store, it)) for it in runs), {})
 
 
 def test_what_is_around_two_runs(flow):
@@ -333,7 +339,7 @@ def test_what_is_around_two_runs(flow):
     with flow.transaction() as tx:
         for one in (value, other):
             runs.append(replace(first, environment=tx.add_value(one)))
-    changes = environment_changes(flow, *runs)
+    changes, _ = around(flow, *runs)
     assert [(c.path, c.old, c.new) for c in changes] == [
         ("distributions.new", None, "1"),
         ("distributions.numpy", "1.0", "2.0"),
@@ -342,7 +348,8 @@ def test_what_is_around_two_runs(flow):
         ("python", "3.99.1", "4.0.0"),
     ]
     nothing = replace(first, environment=None, host="elsewhere")
-    assert [c.path for c in environment_changes(flow, runs[0], nothing)] == ["host"]
+    assert [c.path for c in around(flow, runs[0], nothing)[0]] == ["host"]
+    assert around(flow, first, first) == ((), ())
 
 
 def test_values_are_read_only_where_they_differ(flow, monkeypatch):

@@ -81,7 +81,7 @@ def test_a_script_that_an_earlier_task_changed_is_executed_as_captured(ork: Ork)
     assert "b.sh is no longer as recorded: tasks start in .ork/work/" in result.err
     hint = "hint: nothing to do if you edited it; if a task writes it, as data: `exclude: [b.sh]`\n"
     assert hint in result.err
-    assert "place    the project's folder, then a checkout for b\n" in ork("show", "w#1").out
+    assert "place    the project's folder, and a checkout for b\n" in ork("show", "w#1").out
 
 
 def test_what_changes_under_an_attempt_that_executes_it_taints_it(ork: Ork) -> None:

@@ -455,7 +455,7 @@ def test_why_a_task_would_run_again(calls: Ork, opened, edit) -> None:
     edit("shared.py", "1", "2")
     calls("deploy", "flow.yaml")
     assert why(calls, "flow#1", "--latest") == {
-        "a": "can give another result",
+        "a": "its code changed: shared.py",
         "b": "needs a",
         "c": "(kept)",
         "d": "new",

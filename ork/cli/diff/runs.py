@@ -24,9 +24,9 @@ from ork.errors import OrkError, some
 from ork.history.compare_runs import (
     RunDiff,
     definition_diff,
-    environment_changes,
     first_bad,
     last_good,
+    other_environment,
 )
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
@@ -41,6 +41,7 @@ LINE_MAX = 200  # of which none is longer
 TIMES_MAX = 10  # tasks whose time differs
 NAME_COLUMNS_MAX = 32
 ORIGINS_MAX = 3  # that are told of the inputs of a task
+TASKS_NAMED_MAX = 10  # that ran in another environment
 ORIGINS_TASKS_MAX = 10  # of which nothing else is told
 EDITS, ENDS = {"definition", "code"}, {"state", "error", "added", "removed"}  # of KINDS
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
@@ -108,7 +109,7 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
     if found:
         text = summarize(found, first=blamed)
         clauses.append(text[0].lower() + text[1:])
-    if environment_changes(store, good, failed):
+    if other_environment(store, good, failed):
         clauses.append("another environment")
     if clauses:
         return "; ".join(clauses)
@@ -245,6 +246,8 @@ def _environment(diff: RunDiff) -> Iterator[Line]:
         return
     shown = [replace(c, path=c.path.removeprefix("distributions.")) for c in diff.environment]
     yield from _values("environment", shown)
+    if diff.environment_of:
+        yield [*_lead(""), ("of ", "dim"), some(diff.environment_of, TASKS_NAMED_MAX)]
 
 
 def _outcome(diff: RunDiff) -> Iterator[Line]:

@@ -39,16 +39,6 @@ LEGEND = {
     "affected": "can give another result",
     "same": "gives the same result",
 }
-# Why a task can give another result: beside its name in a table, and as a sentence.
-_REASONS = {
-    "upstream": ("after", "needs"),
-    "code": ("code of", "its code changed:"),
-    "param": ("parameter", "its parameters changed:"),
-    "setting": ("setting", "another setting:"),
-    "added": ("added", "it is new"),
-    "changed": ("changed", "it changed"),
-    "renamed": ("renamed and changed", "it was renamed and changed"),
-}
 _LINES = {"+": "added", "-": "removed", "\\": "dim"}  # by the first letter of a line of a hunk
 
 
@@ -152,7 +142,9 @@ def short_reach(impact: Impact) -> str:
 
 def reason(one: Affected, *, short: bool = False, names_max: int | None = NAMES_MAX) -> Words:
     """Return why a task can give another result: the first part in our words, then the names."""
-    lead = _REASONS[one.why][not short] if one.why in _REASONS else one.why
+    from ork.differences.impact import REASONS
+
+    lead = REASONS[one.why][not short] if one.why in REASONS else one.why
     if short and one.why == "param" and len(one.via) > 1:
         lead = "parameters"
     return [(lead, ""), *([(" ", "")] if one.via else []), *listed(one.via, names_max)]

@@ -114,7 +114,8 @@ def _run(session: Session, found: Resolved, value: Run | TaskRun) -> tuple[Any, 
     lines = taskrun_view(
         name or found.text, details, session, whole=whole, python=python, waited=between
     )
-    return {"name": name, "python": python, **to_json(details)}, lines
+    told = {"python": python and python.path, "python_version": python and python.version}
+    return {"name": name, **told, **to_json(details)}, lines
 
 
 def _name(found: Resolved) -> str | None:

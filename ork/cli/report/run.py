@@ -15,7 +15,7 @@ from ork.cli.screen import human
 from ork.differences.tasks import together
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
-from ork.history.details import RunDetails, run_details
+from ork.history.details import RunDetails, run_details, where_executed
 from ork.logs.begun import Beginnings
 from ork.logs.drawn import last_part, last_states
 from ork.logs.reading import pieces
@@ -42,7 +42,7 @@ def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, 
         details=details,
         deploy=store.get(Deploy, run.deploy) if run.deploy else None,
         records=tuple(records_of(store, run))[::-1],
-        environment=store.value(run.environment) if run.environment else None,
+        environments=_environments(store, details),
         failures=_failures(store, details),
         going={name: (since, now) for name, since in _begun(store, details)},
     )
@@ -61,13 +61,40 @@ class Failure(Value, frozen=True, kw_only=True):
     log: str
 
 
+class Environment(Value, frozen=True, kw_only=True):
+    """What is recorded of an environment; of one before a retry the tasks that it has left."""
+
+    value: Json
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def machine(self) -> str:
+        """What the environment says in words and numbers: the Python, the system."""
+        return ", ".join(
+            f"{key} {item}" for key, item in self._facts if not isinstance(item, (dict, list))
+        )
+
+    @property
+    def listed(self) -> list[tuple[str, int, str]]:
+        """What the environment lists, such as distributions: name, how many, the list as text."""
+        return [
+            (key, len(item), _lines(item))
+            for key, item in self._facts
+            if isinstance(item, (dict, list)) and item
+        ]
+
+    @property
+    def _facts(self) -> list[tuple[str, Json]]:
+        return list(self.value.items()) if isinstance(self.value, dict) else []
+
+
 class RunReport(Value, frozen=True, kw_only=True, dict=True):
     """All that the page tells of a run itself."""
 
     details: RunDetails
     deploy: Deploy | None
     records: tuple[Run, ...]  # the run as it began, and after each retry
-    environment: Json
+    environments: list[Environment]
     failures: list[tuple[Failure, ...]]  # those that failed alike together
     going: Mapping[str, tuple[datetime, datetime]]  # task that runs -> since when, and now
 
@@ -120,25 +147,20 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
             if task.inputs or task.output is not None
         )
 
-    @property
-    def machine(self) -> str:
-        """What the environment says in words and numbers: the Python, the system."""
-        return ", ".join(
-            f"{key} {item}" for key, item in self._facts if not isinstance(item, (dict, list))
-        )
 
-    @property
-    def listed(self) -> list[tuple[str, int, str]]:
-        """What the environment lists, such as distributions: name, how many, the list as text."""
-        return [
-            (key, len(item), _lines(item))
-            for key, item in self._facts
-            if isinstance(item, (dict, list)) and item
-        ]
-
-    @property
-    def _facts(self) -> list[tuple[str, Json]]:
-        return list(self.environment.items()) if isinstance(self.environment, dict) else []
+def _environments(store: Store, details: RunDetails) -> list[Environment]:
+    """Return in what the run executed last, then in what tasks did that it has kept since."""
+    run = details.run
+    tasks: dict[Oid | None, list[str]] = {run.environment: []}
+    for name, taskrun in details.tasks.states.items():
+        where = where_executed(run, taskrun)
+        if where and where.environment != run.environment:
+            tasks.setdefault(where.environment, []).append(name)
+    return [
+        Environment(value=store.value(oid), tasks=tuple(names))
+        for oid, names in tasks.items()
+        if oid
+    ]
 
 
 def _begun(store: Store, details: RunDetails) -> list[tuple[str, datetime]]:

@@ -41,7 +41,7 @@ from ork.store.verdict import in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up, look_up_or_read
 
 if TYPE_CHECKING:
-    from ork.history.details import RunDetails, TaskDetails
+    from ork.history.details import Python, RunDetails, TaskDetails
 
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
@@ -486,11 +486,16 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
     from ork.cli.diff.wording import listed
 
     run = details.run
-    yield "the project's folder" if run.place == "project" else f"a {run.place}"
-    states = details.tasks.states.items()
-    if others := [name for name, it in states if it.attempts and it.attempts[-1].place]:
-        yield ", then a checkout for "
-        yield from listed(others, PLACES_SHOWN)
+    words = {"project": "the project's folder"}
+    yield words.get(run.place, f"a {run.place}")
+    others: dict[str, list[str]] = {}
+    for name, it in details.tasks.states.items():
+        for last in it.attempts[-1:]:
+            if last.place:
+                others.setdefault(words.get(last.place, f"a {last.place}"), []).append(name)
+    for place, names in others.items():
+        yield f", and {place} for "
+        yield from listed(names, PLACES_SHOWN)
     if checkout is not None:
         yield f": {human.path(str(checkout))}" + (" has its files" if run.ended else "")
 
@@ -549,7 +554,7 @@ def taskrun_view(
     session: Session,
     *,
     whole: tuple[str, str],
-    python: str | None = None,
+    python: "Python | None" = None,
     waited: float = 0.0,
 ) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt; of a failed one these first.
@@ -561,7 +566,8 @@ def taskrun_view(
     yield [("task     ", "label"), (name, "name"), "  ", (short(taskrun.task), "oid")]
     yield _state_line(taskrun, unless_in=[one.error or "" for one in taskrun.attempts])
     if python:
-        yield [("python   ", "label"), human.path(python)]
+        version: Line = [f" ({python.version})"] if python.version else []
+        yield [("python   ", "label"), human.path(python.path), *version]
     if of_whole := _of_whole(taskrun, waited):
         tries = human.count(len(taskrun.attempts), "attempt")
         yield [("took     ", "label"), f"{human.took(taskrun)}{of_whole}, in {tries}"]

@@ -259,7 +259,8 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
     with suppress(OrkError):  # no damage must take the summary away
         states = task_runs(store, run)
         lost = (states[name] for name in failed if re.match(_NO_MODULE, states[name].reason or ""))
-        if (task := next(lost, None)) and (python := python_of(store, run, task)):
+        if (task := next(lost, None)) and (its := python_of(store, run, task)):
+            python = its.path
             top = re.search(r"No module named '([^'.]+)", task.reason or "")
             src = tuple(f"src/{top[1]}{end}" for end in ("/", ".py")) if top else ()
             if any(path.startswith(src) for path in store.snapshot(run.snapshot).files):

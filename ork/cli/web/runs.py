@@ -130,7 +130,13 @@ def log(asked: Asked) -> Page:
     if details is not None:
         part_oid = part_of(store, resolved_run(oid, found, found.name), name).oid
         python = python_of(store, found, details.taskrun)
-        known = {"kind": "taskrun", "oid": part_oid, "name": name, "python": python}
+        known = {
+            "kind": "taskrun",
+            "oid": part_oid,
+            "name": name,
+            "python": python and python.path,
+            "python_version": python and python.version,
+        }
         document = {**known, **as_object(details)}
     return Page(
         template="log", values=values, schema="show" if document else None, document=document
