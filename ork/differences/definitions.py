@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 
 from ork.differences.files import FileChange, Read, file_changes, hunks, renamed_files
 from ork.differences.renames import family
@@ -163,9 +163,14 @@ def with_hunks(diff: Diff, read: Read, *, lines_max: int | None = None) -> Diff:
 def summarize(diff: Diff, *, first: Diff | None = None) -> str:
     """Return one line of at most 72 characters, as for a deploy that was given no message.
 
-    `first` is a part of the diff that matters more: what it has is told before the rest.
+    `first` is a part of the diff that matters more, as to why a run failed: what it has is told
+    before the rest, and the settings come last, but for the interpreter, which executes the tasks.
     """
-    clauses = list(dict.fromkeys([*_clauses(first or diff), *_clauses(diff)]))
+    parts = [diff]
+    if first is not None:
+        telling = tuple(setting for setting in diff.settings if setting.path == "python")
+        parts = [first, replace(diff, settings=telling), diff]
+    clauses = list(dict.fromkeys(chain(*map(_clauses, parts))))
     if not clauses:
         return "No changes"
     for shown in range(len(clauses), 0, -1):

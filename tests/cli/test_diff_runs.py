@@ -466,6 +466,32 @@ def test_the_summary_of_a_failure_tells_what_changed(history, edit, golden):
     golden("diff-runs/summary.err", result.err.partition("---\n")[2])
 
 
+def test_the_summary_of_a_failure_tells_settings_after_all_code(ork, edit):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        schedule: "@daily"
+        python: python3
+        tasks:
+          extract: {executor: process, command: ./extract_all_of_it.sh}
+          load: {executor: process, command: ./load.sh}
+        """,
+    )
+    for name in ("extract_all_of_it.sh", "load.sh"):
+        ork.write(name, "#!/bin/sh\nexit 0\n", executable=True)
+    assert ork("run", "w.yaml").code == 0
+    edit("w.yaml", "@daily", "@hourly")
+    edit("w.yaml", "python3", "python")
+    edit("extract_all_of_it.sh", "0", "00")
+    edit("load.sh", "0", "7")
+    said = 'edit load.sh; change python "python3" -> "python" and 2 more'
+    assert f"since w#1 (good): {said} - `ork" in ork("run", "w.yaml").err
+    edit("w.yaml", "python: python\n", "python: python3\n")
+    said = "edit load.sh, extract_all_of_it.sh and 1 more"
+    assert f"since w#1 (good): {said} - `ork" in ork("run", "w.yaml").err
+
+
 def test_the_summary_of_a_failure_that_nothing_explains(etl):
     etl.write(
         "load.sh",
