@@ -88,12 +88,43 @@ class Steps:
         self.modules = Modules(project, installed=installed)
         self._entries, self._packages = Entries(project), Packages(project)
         self._known: dict[Node, Step] = {}
+        self._asks_for_zero = False
+        self._bound: set[Node] = set()  # those that asked
+        self._is_free: dict[Node, bool] = {}
 
     def of(self, node: Node) -> Step:
         """Return what a file executes."""
         if node not in self._known:
+            self._asks_for_zero = False
             self._known[node] = tuple(dict.fromkeys(self._executed(node)))
+            if self._asks_for_zero:
+                self._bound.add(node)
         return self._known[node]
+
+    def shared(self, node: Node) -> Node:
+        """Return a module of a program as one of any, if it is the same whatever was started.
+
+        Else each of many programs would follow anew what they all import.
+        """
+        if node.language != "python" or node.zero in ("", node.file):
+            return node
+        part = node._replace(zero="")
+        if part not in self._is_free:
+            self._look_for_zero(part)
+        return part if self._is_free[part] else node
+
+    def _look_for_zero(self, part: Node) -> None:
+        """Take note whether a part of a program, or one of its parts, asks what was started."""
+        seen, todo, is_free = {part}, [part], True
+        while todo and is_free:
+            one = todo.pop()
+            inner = {item for item in self.of(one) if isinstance(item, Node) and not item.zero}
+            is_free = one not in self._bound and all(
+                self._is_free.get(item, True) for item in inner
+            )
+            todo += (inner := inner - seen - self._is_free.keys())
+            seen |= inner
+        self._is_free.update(dict.fromkeys(seen if is_free else (part, one), is_free))
 
     def _executed(self, node: Node) -> Iterator[Item]:
         if node.language == _TABLE:
@@ -189,6 +220,7 @@ class Steps:
         added = node.added.union(place for place in places if place is not None)
         if added == node.added:
             return
+        self._asks_for_zero = True
         if node.zero and len(added) <= SEARCHED_MAX:
             yield node._replace(file=node.zero, added=added)
         else:
@@ -406,6 +438,7 @@ class Steps:
         """Return a path as the root sees it; None when it lies outside or is not known."""
         for begin, place in ((OWN, node.file), (ZERO, node.zero), (WORK, node.folder)):
             if path.startswith(begin):
+                self._asks_for_zero |= begin == ZERO
                 if place is None:
                     return None
                 path = posixpath.join(place, path[len(begin) + 1 :]) if path != begin else place

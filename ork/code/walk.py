@@ -57,6 +57,7 @@ def follow(steps: Steps, first: Step) -> Trail:
                         opened[Open(by, Use("unclear", text="sys.path"))] = None
                         continue
                     added[program] = item.added
+                item = steps.shared(item)
                 if item in seen:
                     continue
                 seen.add(item)
