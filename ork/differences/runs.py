@@ -22,6 +22,7 @@ VALUES_MAX, VALUE_CHARS_MAX = 2, 30
 NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
 KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", "error", "output")
 OWN = {"definition", "code", "params"}
+_DISTRIBUTIONS = "distributions."  # how their paths begin in an environment
 STOPPED = ("cancelled", "interrupted")  # states of what ended because its run did
 
 
@@ -110,6 +111,13 @@ def value_words(change: FieldChange) -> str:
     where, old, new = sides(change, _clipped)
     words = {"added": f"+ {new}", "removed": f"- {old}", "changed": f"{old} -> {new}"}[change.kind]
     return " ".join(word for word in (change.path, where, words) if word)
+
+
+def environment_words(changes: Iterable[FieldChange]) -> tuple[str, ...]:
+    """Return what differs between two environments, each in a few words, the interpreter first."""
+    last = sorted(changes, key=lambda change: change.path.startswith(_DISTRIBUTIONS))
+    short = (replace(one, path=one.path.removeprefix(_DISTRIBUTIONS)) for one in last)
+    return tuple(map(value_words, short))
 
 
 def _kinds(task: TaskDiff) -> tuple[str, ...]:
@@ -228,10 +236,10 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
         return f"what runs before it changed: {some(changed, NAMED_MAX)}"
     if around.slots:
         return around.slots
+    if environment := around.environment(task):
+        return f"the environment differs: {some(environment_words(environment), VALUES_MAX)}"
     if beside := around.beside():
         return f"{some(beside, NAMED_MAX)} went on at the same time, perhaps with the same files"
-    if environment := around.environment(task):
-        return f"the environment differs: {_values(environment)}"
     return "nothing recorded explains it: time, chance or something outside"
 
 

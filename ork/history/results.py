@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
-from ork.differences.runs import value_words
+from ork.differences.runs import environment_words
 from ork.differences.values import object_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
@@ -169,11 +169,8 @@ def _other_environments(
         if oid not in differ:
             old = recorded_environment(store, oid)
             known = [key for key in COMPARED if key in old and key in new]
-            differ[oid] = tuple(
-                value_words(replace(change, path=change.path.removeprefix("distributions.")))
-                for key in known
-                for change in object_changes({key: old[key]}, {key: new[key]})
-            )
+            changes = object_changes(*({key: side[key] for key in known} for side in (old, new)))
+            differ[oid] = environment_words(changes)
         if differ[oid]:
             found[name] = differ[oid]
     return found

@@ -96,8 +96,9 @@ def test_where_nothing_of_the_task_changed_it_says_where_to_look():
         "nothing recorded explains it: time, chance or something outside"
     )
     python = FieldChange(kind="changed", path="python", old="3.11.2", new="3.13.0")
-    assert first(task(new=FAILED), environment=lambda _: [python]) == same + (
-        'the environment differs: python "3.11.2" -> "3.13.0"'
+    numpy = FieldChange(kind="changed", path="distributions.numpy", old="1.0", new="2.0")
+    assert first(task(new=FAILED), environment=lambda _: [numpy, python]) == same + (
+        'the environment differs: python "3.11.2" -> "3.13.0", numpy "1.0" -> "2.0"'
     )
     harmless = task("extract", code=("a.py",))
     found = outcome(harmless, task(new=FAILED), needs={"extract": (), "load": ("extract",)})

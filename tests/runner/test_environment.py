@@ -129,6 +129,22 @@ def test_a_difference_is_explained_by_the_environment_of_the_task(failed: Ork) -
     found = json.loads(failed("diff", "w#1", "w#2", "--json").out)["data"]
     assert [one["path"] for one in found["environment"]] == ["distributions.mylib"]
     assert found["environment_of"] == ["a", "c"]
+    failed("report", "w#1..w#2", "-o", "w.html")
+    assert "<h3>Environment of a, c</h3>" in (failed.folder / "w.html").read_text()
+
+
+def test_another_environment_is_told_before_what_went_on_at_the_same_time(failed: Ork) -> None:
+    failed.write("a.py", "def main():\n    return int(open('n').read())\n")
+    failed.write("n", "1")
+    (failed.folder / "ok").unlink()
+    assert failed("run", "w.yaml").code == 1
+    install(failed, "2.0")
+    failed.write("n", "2")
+    failed.write("ok", "")
+    assert failed("run", "w").code == 0
+    assert failed("retry", "w#2").code == 0  # so it has lasted from before the other one
+    why = '1 -> 2; the environment differs: mylib "1.0" -> "2.0"\n'
+    assert why in failed("diff", "w#2", "w#3").out
 
 
 def test_a_failure_is_told_with_the_environment_in_which_the_good_run_executed(
