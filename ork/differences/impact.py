@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REASONS = {
     "upstream": ("after", "needs"),
     "code": ("code of", "its code changed:"),
+    "maybe": ("may use", "it may use what changed:"),
     "param": ("parameter", "its parameters changed:"),
     "setting": ("setting", "another setting:"),
     "environment": ("environment", "its environment changed:"),
@@ -38,9 +39,10 @@ PATIENCE = ("timeout", "retries", "retry_delay", "retry_backoff")  # whether it 
 class Affected(Value, frozen=True, kw_only=True):
     """A task of the new definition whose result can differ, and the nearest reason.
 
-    `via` is sorted: for `code` the changed files, by their new paths; for `param` the parameters;
-    for `setting` that one; for `environment` what differs of it, in words; for `upstream` the
-    affected tasks that it directly depends on; else it is empty.
+    `via` is sorted: for `code` the changed files, by their new paths, for `maybe` those of which it
+    is not known that it executes them, but might; for `param` the parameters; for `setting` that
+    one; for `environment` what differs of it, in words; for `upstream` the affected tasks that it
+    directly depends on; else it is empty.
     """
 
     name: str
@@ -101,6 +103,7 @@ def impact(
         if task.kind == "added" or any(field.path not in PATIENCE for field in task.fields)
     }
     code = code_of(diff, tasks=tasks, reach=reach)
+    changed = {path for file in diff.files for path in (file.path, file.old_path) if path}
     params = {param.path.partition(".")[0] for param in diff.params}
     interpreter = any(setting.path == "python" for setting in diff.settings)
     around = environments or {}
@@ -110,7 +113,8 @@ def impact(
         if name in reasons:
             affected[name] = Affected(name=name, why=reasons[name])
         elif name in code:
-            affected[name] = Affected(name=name, why="code", via=code[name])
+            is_own = name in reach and not changed.isdisjoint(reach[name].files)
+            affected[name] = Affected(name=name, why="code" if is_own else "maybe", via=code[name])
         elif params and (taken := params_of(tasks[name]) & params):
             affected[name] = Affected(name=name, why="param", via=tuple(sorted(taken)))
         elif interpreter and tasks[name].executor != "process":

@@ -459,12 +459,12 @@ def _with_waiting(store: Store, run: Run, started: Mapping[str, TaskRun]) -> Map
 
 
 def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
-    """Return task -> the changed code files that it executes."""
+    """Return task -> the changed code files that it executes, or may."""
     only_files = replace(comparison, diff=Diff(files=comparison.diff.files))
     if not only_files.diff:
         return {}
     affected = impact_of(store, only_files).affected
-    return {task.name: task.via for task in affected if task.why == "code"}
+    return {task.name: task.via for task in affected if task.why in ("code", "maybe")}
 
 
 def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:

@@ -180,7 +180,7 @@ def test_a_file_that_nobody_executes_may_be_read_by_anybody():
     found = impact(diff, tasks={"a": RUN, "b": RUN}, reach=executing(a={"x.py"}))
     assert found.affected == (
         Affected(name="a", why="code", via=("data.sql", "x.py")),
-        Affected(name="b", why="code", via=("data.sql",)),
+        Affected(name="b", why="maybe", via=("data.sql",)),
     )
 
 

@@ -109,7 +109,7 @@ def test_a_file_that_a_command_names_affects_that_task(world: World) -> None:
 
 def test_a_file_that_came_by_include_affects_every_task(world: World) -> None:
     world.write("sql/a.sql", "select 2\n")
-    assert world.impact() == dict.fromkeys(("audit", "extract", "clean", "load"), "code sql/a.sql")
+    assert world.impact() == dict.fromkeys(("audit", "extract", "clean", "load"), "maybe sql/a.sql")
 
 
 def test_a_module_that_is_gone_affects_whoever_imported_it(world: World) -> None:
