@@ -57,7 +57,7 @@ def write_run(
     **fields: object,
 ) -> Run:
     """Write a run of a deploy that has ended, and return it."""
-    return _end(begin_run(store, deploy, **fields), states, state)
+    return end_run(begin_run(store, deploy, **fields), states, state)
 
 
 def begin_run(store: Store, deploy: Oid, **fields: object) -> record.Record:
@@ -72,7 +72,7 @@ def write_retry(
 ) -> Run:
     """Write that a run was gone on with, and ended with these states; return it."""
     oid, before = run_of_number(store, workflow, number)
-    return _end(record.resume(store, oid, before, before, {}, {}), states, state)
+    return end_run(record.resume(store, oid, before, before, {}, {}), states, state)
 
 
 def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) -> None:
@@ -102,7 +102,7 @@ def in_memory() -> Store:
     return Store(Memory(), folder=None)
 
 
-def _end(begun: record.Record, states: Mapping[str, TaskRun], state: RunState) -> Run:
+def end_run(begun: record.Record, states: Mapping[str, TaskRun], state: RunState) -> Run:
     ended = replace(begun.run, state=state, ended=NOON + timedelta(seconds=1), duration=micros(1))
     begun.end(ended, states, {})
     return begun.run

@@ -55,7 +55,8 @@ ROOMS: dict[str, str] = {
     " backends store worktree history",
     "upkeep": "errors files failpoints progress objects mask backends store logs worktree history"
     " heads runner",
-    "sync": "errors files failpoints progress objects graph backends store logs upkeep runner",
+    "sync": "errors files failpoints progress objects graph backends store logs heads upkeep"
+    " runner",
     "git": "errors alike files progress objects graph yaml definition differences store worktree"
     " history heads",
     "orkdb": "errors alike files failpoints progress objects yaml schedule definition differences"

@@ -20,6 +20,7 @@ from ork.git.binary import Blobs, Git, blobs, find_repository
 from ork.git.commit import Commit, place_of, read_commit
 from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
 from ork.git.versions import Skipped, Version, Versions
+from ork.heads.rename import along, at_work
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin, Packed, is_name
@@ -27,7 +28,7 @@ from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.store.resolve import history
-from ork.store.store import Stamp, Store, Transaction
+from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 
 BRANCHES_SHOWN_MAX = 10
@@ -343,9 +344,16 @@ class _Lines:
                 for old, new, deploy in line.renames:
                     ref = f"former/{new}/{old}"
                     tx.move(ref, old=self._store.ref(ref), new=deploy)
-                for old, head in line.gone.items():
-                    if head is not None and old != line.workflow:
-                        self._give_up(tx, old, line.workflow, head)
+                olds = [old for old in line.gone if line.gone[old] and old != line.workflow]
+                for old in olds:
+                    if busy := at_work(self._store, old):
+                        raise busy
+                    if old not in self._lines:
+                        tx.move(f"workflows/{old}", old=line.gone[old], new=None)
+                its = along(self._store, olds, line.workflow) if olds else {}
+                for ref, (before, after) in its.items():
+                    if before != after or ref not in tx.moves:  # a name that another has by now
+                        tx.move(ref, old=before, new=after)
                 for label, number in tags.items():
                     ref, oid = f"tags/{line.workflow}/{label}", line.at(number)
                     if oid is not None and self._store.ref(ref) is None:
@@ -410,18 +418,6 @@ class _Lines:
         line.renames = [*before.renames, (before.workflow, line.workflow, line.head)]
         line.gone = {before.workflow: before.there, **before.gone}
         self._lines.pop(before.workflow, None)
-
-    def _give_up(self, tx: Transaction, old: str, new: str, head: Oid) -> None:
-        """Move what the store has by the former name of a workflow."""
-        if old not in self._lines:
-            tx.move(f"workflows/{old}", old=head, new=None)
-        for space in ("paused", "archived"):
-            if there := self._store.ref(f"{space}/{old}"):
-                tx.move(f"{space}/{old}", old=there, new=None)
-                tx.move(f"{space}/{new}", old=self._store.ref(f"{space}/{new}"), new=there)
-        for label, tagged in self._store.refs(f"tags/{old}/"):
-            tx.move(f"tags/{old}/{label}", old=tagged, new=None)
-            tx.move(f"tags/{new}/{label}", old=None, new=tagged)
 
     def _may_be_kept(self, found: Version, commit: Commit) -> bool:
         if self._allow_secret:

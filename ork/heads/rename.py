@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
 from ork.definition.workflow import RESERVED
-from ork.errors import Conflict, InvalidInput, UsageError
+from ork.errors import Conflict, InvalidInput, OrkError, UsageError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, is_name
+from ork.objects.kinds import Deploy, Run, is_name, parse_time
 from ork.objects.value import Value
+from ork.schedule.schedule import key_of, schedules_of
 from ork.store.resolve import former_names, has_run, head
 from ork.store.store import Stamp, Store
 
@@ -42,34 +47,78 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
         raise InvalidInput(f"there is a workflow {new} already", hint="choose another name")
     if has_run(store, new) and new not in former_names(store, old):
         raise InvalidInput(f"there are runs of {new} already", hint="choose another name")
-    _refuse_at_work(store, old)
+    if busy := at_work(store, old):
+        raise busy
     before = store.get(Deploy, oid)
-    tags = tuple(store.refs(f"tags/{old}/"))
+    labels = tuple(label for label, _ in store.refs(f"tags/{old}/"))
     with store.transaction(stamp) as tx:
         deploy = tx.add(before.renamed(new, oid=oid, time=stamp.time, author=stamp.author))
         tx.move(f"workflows/{old}", old=oid, new=None)
         tx.move(f"workflows/{new}", old=None, new=deploy)
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
-        there, decided = (dict(store.refs(f"decided/{name}/")) for name in (new, old))
-        for key in there | decided:
-            tx.move(f"decided/{new}/{key}", old=there.get(key), new=decided.get(key))
-        for label, tagged in tags:
-            tx.move(f"tags/{old}/{label}", old=tagged, new=None)
-            tx.move(f"tags/{new}/{label}", old=store.ref(f"tags/{new}/{label}"), new=tagged)
-        for space in ("paused", "archived"):
-            if put := store.ref(f"{space}/{old}"):
-                tx.move(f"{space}/{old}", old=put, new=None)
-                tx.move(f"{space}/{new}", old=store.ref(f"{space}/{new}"), new=put)
-    labels = tuple(label for label, _ in tags)
+        for ref, (was, becomes) in along(store, [old], new).items():
+            tx.move(ref, old=was, new=becomes)
     return Renamed(old=old, new=new, deploy=deploy, path=before.source.path, tags=labels)
 
 
-def _refuse_at_work(store: Store, workflow: str) -> None:
-    """Raise Conflict while a run goes on: its schedule would not know of it by another name."""
+def at_work(store: Store, workflow: str) -> Conflict | None:
+    """Return why a workflow keeps its name now: a run of it goes on, or waits."""
     for ref, oid in store.refs("active/"):
         if ref.endswith("/.run") and (run := store.get(Run, oid)).workflow == workflow:
             name = f"{workflow}#{run.number}"
-            raise Conflict(f"{name} goes on", hint=f"wait for it, or `ork cancel {name}`")
+            return Conflict(f"{name} goes on", hint=f"wait for it, or `ork cancel {name}`")
     if next(store.refs(f"queue/{workflow}/"), None):
         hint = "`ork schedule list` lists it, `ork cancel` takes it back"
-        raise Conflict(f"a run of {workflow} waits for `ork up`", hint=hint)
+        return Conflict(f"a run of {workflow} waits for `ork up`", hint=hint)
+    return None
+
+
+def along(
+    store: Store,
+    olds: Sequence[str],
+    new: str,
+    *,
+    is_there: bool = False,
+    coming: Collection[str] = (),
+) -> dict[str, tuple[Oid | None, Oid | None]]:
+    """Return how refs move, from where to where, when what had some names takes another one.
+
+    Its head moves beside this. Where a workflow of the new name `is_there`, it keeps what it has,
+    as do refs that are `coming`. Without former names the new one begins with nothing decided.
+    """
+    moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+    for old in olds:
+        labels = [label for label, _ in store.refs(f"tags/{old}/")]
+        places = [("tags", f"/{label}") for label in labels] + [("paused", ""), ("archived", "")]
+        for space, rest in places:
+            before, after = (f"{space}/{name}{rest}" for name in (old, new))
+            if (oid := store.ref(before)) is None:
+                continue
+            moves[before] = (oid, None)
+            if after not in coming and not (is_there and store.ref(after)):
+                moves[after] = (store.ref(after), oid)
+    its = {name: decided_of(store, name) for name in (*olds, new)}
+    for key in dict.fromkeys(key for known in its.values() for key in known):
+        found = [its[name].get(key) for name in ([*olds, new] if is_there else olds)]
+        furthest = max(filter(None, found), key=lambda oid: _slot(store, oid), default=None)
+        for old in olds:  # it stays, for an undo; and nobody has decided by that name meanwhile
+            moves[f"decided/{old}/{key}"] = its[old].get(key), its[old].get(key)
+        moves[f"decided/{new}/{key}"] = its[new].get(key), furthest
+    return moves
+
+
+def decided_of(store: Store, workflow: str) -> dict[str, Oid | None]:
+    """Return what is decided of the schedules of a workflow, by key; also that nothing is."""
+    found: dict[str, Oid | None] = {}
+    with suppress(OrkError):  # what cannot be read fires nothing
+        newest = store.get(Deploy, head(store, workflow))
+        found = dict.fromkeys(map(key_of, schedules_of(newest.settings)))
+    return found | dict(store.refs(f"decided/{workflow}/"))
+
+
+def _slot(store: Store, decided: Oid) -> datetime:
+    """Return up to which slot all is decided; what is damaged decides nothing."""
+    with suppress(OrkError, ValueError):
+        value = store.value(decided)
+        return parse_time(str(value.get("slot") if isinstance(value, dict) else None))
+    return datetime.min.replace(tzinfo=UTC)

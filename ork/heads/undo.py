@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
+from ork.heads.rename import at_work, decided_of
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation, Run
 from ork.objects.rows import name_of
@@ -93,6 +94,9 @@ def undo(
         with store.transaction(stamp) as tx:
             for ref, old, new in moves:
                 tx.move(ref, old=old, new=new)
+            for name in _renamed(operation):  # no slot is decided by a name that goes meanwhile
+                for key, known in decided_of(store, name).items():
+                    tx.expect(f"decided/{name}/{key}", known)
     except Corrupt:
         _check_there(store, oid, operation)  # gc may have removed it since
         raise
@@ -251,7 +255,7 @@ def _inverse(moves: Moves) -> Moves:
 def _only(store: Store, oid: Oid, operation: Operation, workflows: Collection[str]) -> Operation:
     """Return an operation with the moves of some workflows alone."""
     short = store.short(oid)
-    if _has_renamed(operation):
+    if _renamed(operation):
         raise UsageError(
             f"{short} has renamed a workflow, which is undone as a whole",
             hint=f"`ork undo {short}`",
@@ -265,9 +269,10 @@ def _only(store: Store, oid: Oid, operation: Operation, workflows: Collection[st
     return replace(operation, moves=moves)
 
 
-def _has_renamed(operation: Operation) -> bool:
-    """Say whether an operation gave a workflow another name, with all that it has."""
-    return any(ref.startswith("former/") for ref, _, _ in operation.moves)
+def _renamed(operation: Operation) -> set[str]:
+    """Return the names that an operation gave or took, each with all that a workflow has."""
+    pairs = [ref.split("/")[1:] for ref, _, _ in operation.moves if ref.startswith("former/")]
+    return {name for pair in pairs for name in pair}
 
 
 def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
@@ -321,7 +326,7 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation, *, redo: bool) 
     raise Conflict(
         f"{message}\nthe newest that moved it: {short}  {newest[1].command}",
         hint=f"undo what came later first, newest first: `ork undo {short}`"
-        f"{rest if others and not _has_renamed(operation) else ''}",
+        f"{rest if others and not _renamed(operation) else ''}",
     )
 
 
@@ -339,6 +344,8 @@ def _check_runs_follow(store: Store, oid: Oid, operation: Operation) -> None:
                 " would not list it; nothing was undone",
                 hint=f"`ork mv {now} {other}` gives the name back with all runs",
             )
+        if busy := at_work(store, now):
+            raise busy
 
 
 def _from_to(old: Oid | None, new: Oid | None) -> str:

@@ -127,15 +127,23 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
 
 
 def renamed_from(operation: Operation, workflow: str) -> str | None:
-    """Return which name a workflow had before an operation gave it this one, or gave it back."""
+    """Return which name a workflow had before an operation gave it this one, or gave it back.
+
+    One that followed several renames at once had the first of their names.
+    """
+    befores: dict[str, list[str]] = {}
     for ref, _, new in operation.moves:
         if ref.startswith("former/"):
             name, before = ref.split("/")[1:]
             if new is None:  # the other name is undone
                 name, before = before, name
-            if name == workflow:
-                return before
-    return None
+            befores.setdefault(name, []).append(before)
+    had = {ref for ref, old, _ in operation.moves if old is not None}
+    names = [workflow]
+    for name in names:
+        names += [one for one in befores.get(name, ()) if one not in names]
+    _, *found = names
+    return next((one for one in found if f"workflows/{one}" in had), found[0] if found else None)
 
 
 def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:

@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from ork.errors import OrkError
+from ork.heads.rename import at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
-from ork.store.resolve import former_names, present_name, remote_ref
+from ork.store.resolve import former_in, former_names, present_name, remote_ref
 from ork.store.store import Store
 from ork.sync.carrier import Side
 from ork.sync.receive import Moves, ancestors, given_up, is_before
@@ -74,6 +75,7 @@ class Heads:
         self._seen = seen
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
+        self.at_work: dict[str, str] = {}  # which run keeps the target from a new name
         self.further: dict[str, None] = {}  # workflows of which the target has more, in order
         self.gone_back: dict[str, None] = {}  # of these, what the source had itself before
         self.equal: dict[str, Oid] = {}  # heads that are the same on both sides
@@ -92,12 +94,14 @@ class Heads:
     def compare(self, names: Sequence[str], *, tags: bool) -> None:
         """Find how the heads of these workflows move, and their tags."""
         here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
-        renamed = {pair.partition("/")[2] for pair, _ in self._former_there}
+        renamed = {ref.split("/")[2] for ref in self._former_there}
         stale = self._stale(here)
         taken_over = {old for olds in stale.values() for old in olds}  # that have another history
         remembered = known_heads(self._to.store, self._remote)
         for name in names:
-            wanted, its = here[name], {} if name in taken_over else there[name]
+            wanted = here[name]
+            its = {ref: oid for ref, oid in self._former_there.items() if ref in wanted}
+            its |= {} if name in taken_over else there[name]
             head = wanted.get(ref := f"workflows/{name}")
             if head and head == its.get(ref):
                 self.equal[name] = head
@@ -108,7 +112,7 @@ class Heads:
             olds = stale.get(name, {})
             self.moves[name] = self._compared(name, wanted, its, olds.values())
             if head:
-                self._follow(name, head, olds, wanted)
+                self._follow(name, head, olds, wanted, is_there=ref in its)
             is_further = head and name in self.further and ref in its
             if head and is_further and self._goes_back(remembered.get(name), head, its[ref]):
                 self.gone_back[name] = None
@@ -141,7 +145,7 @@ class Heads:
         """Say whether a workflow stays out that the target has by another name now."""
         now = present_name(self._to.store, name)
         its = self._to.store.ref(f"workflows/{now}")
-        if its is None:
+        if its is None or self._base(its, head) is None:  # or this is another workflow
             return False
         if is_before(self._both, head, its):
             self.further[name] = None
@@ -177,15 +181,15 @@ class Heads:
 
     def _other_names(self, name: str, olds: Iterable[str]) -> list[str]:
         """Return what the target may call a workflow that had these names in the source."""
-        pairs = [ref.split("/")[:2] for ref, _ in self._former_there]
+        pairs = [ref.split("/")[1:] for ref in self._former_there]
         found = dict.fromkeys(olds)
         while more := {new: None for new, old in pairs if old in found and new not in found}:
             found |= more
         return [one for one in found if one != name]
 
     @cached_property
-    def _former_there(self) -> list[tuple[str, Oid]]:
-        return list(self._to.store.refs(FORMER))
+    def _former_there(self) -> dict[str, Oid]:
+        return {f"{FORMER}{names}": oid for names, oid in self._to.store.refs(FORMER)}
 
     def _base(self, one: Oid, other: Oid) -> Oid | None:
         """Return the newest deploy that is in the history of both."""
@@ -193,22 +197,34 @@ class Heads:
         return next((oid for oid in ancestors(self._both, [other]) if oid in known), None)
 
     def _follow(
-        self, name: str, head: Oid, olds: Mapping[str, Oid], coming: Collection[str]
+        self,
+        name: str,
+        head: Oid,
+        olds: Mapping[str, Oid],
+        coming: Collection[str],
+        *,
+        is_there: bool,
     ) -> None:
         """Let the target give up the names that a workflow had, as the source has.
 
-        It keeps all as it is where it has gone on by such a name.
+        It keeps all as it is where it has gone on by such a name, or a run by one goes on or waits.
         """
-        found = self.moves[name]
+        found, there = self.moves[name], self._to.store
         apart = [old for old, its in olds.items() if not is_before(self._both, its, head)]
+        busy = [error.message for old in olds if (error := at_work(there, old))]
         if apart and not self._force:
             for old in apart:
                 ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
                 self.elsewhere.setdefault(name, []).append(ends)
             self.moves[name] = found._replace(moves={}, deploys={}, meets=set())
-        elif all("@" in one.name for one in self.elsewhere.get(name, ())):  # the head moves
-            for old in olds:
-                found.moves.update(given_up(self._to.store, old, name, coming))
+        elif busy:
+            self.at_work[name] = busy[0]
+            self.moves[name] = found._replace(moves={}, deploys={}, meets=set())
+        elif all("@" in one.name for one in self.elsewhere.get(name, ())) and (  # the head moves
+            olds or (f"workflows/{name}" in found.moves and not is_there)
+        ):
+            its = given_up(there, [*olds], name, coming, is_there=is_there)
+            found.moves.update(its)
 
     def _compared(
         self,
@@ -318,11 +334,17 @@ def known_heads(store: Store, remote: str | None) -> dict[str, Oid]:
 
 
 def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
-    """Return head, former names and tags of each workflow, as refs; all looked up together."""
+    """Return head and tags of each workflow, as refs, all looked up together.
+
+    With a head come the refs that say what it was called before, be it long ago.
+    """
     found: dict[str, dict[str, Oid]] = {name: {} for name in names}
+    renames = {f"{FORMER}{names}": oid for names, oid in store.refs(FORMER)}
     for ref, oid in store.refs_at(f"workflows/{name}" for name in found).items():
-        found[ref.partition("/")[2]][ref] = oid
-    places = (f"{space}/{name}/" for name in found for space in ("former", "tags"))
-    for ref, oid in store.refs_many("", places):
+        name = ref.partition("/")[2]
+        found[name][ref] = oid
+        its = {name, *former_in(renames, name)}
+        found[name] |= {one: oid for one, oid in renames.items() if one.split("/")[1] in its}
+    for ref, oid in store.refs_many("", (f"tags/{name}/" for name in found)):
         found[ref.split("/")[1]][ref] = oid
     return found

@@ -11,7 +11,7 @@ import os
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain, islice
 from shlex import quote
@@ -21,6 +21,7 @@ from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.failpoints import failpoint
 from ork.files import give, new_file
+from ork.heads.rename import along, at_work
 from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
@@ -426,14 +427,20 @@ def _heads_and_tags(
             name = ref.partition("/")[2].replace("/", "@")
             refused[name] = (old, name, new)
         moves[ref] = (old, new)
-    for former in [ref for ref in targets if ref.startswith("former/")]:
-        _, name, was = former.split("/")
-        its, head = store.ref(f"workflows/{was}"), targets.get(f"workflows/{name}")
-        if its is None or head is None or f"workflows/{was}" in targets:
-            continue
-        if not is_before(arrived, its, head) and not force:
-            refused[was] = (its, name, head)
-        moves |= given_up(store, was, name, targets)
+    for head in [ref for ref in targets if ref.startswith("workflows/")]:
+        name, olds = head.partition("/")[2], []
+        for was in sorted(former_in(targets, name)):
+            its = None if f"workflows/{was}" in targets else store.ref(f"workflows/{was}")
+            if its is None:
+                continue
+            olds.append(was)
+            if not is_before(arrived, its, targets[head]) and not force:
+                refused[was] = (its, name, targets[head])
+            elif busy := at_work(store, was):
+                raise busy
+        is_there = store.ref(head) is not None
+        if olds or not is_there:
+            moves |= given_up(store, olds, name, targets, is_there=is_there)
     if refused:
         raise _apart(bundle, arrived, refused)
     return moves
@@ -464,22 +471,21 @@ def _apart(
     return InvalidInput("\n".join(told), hint=hint)
 
 
-def given_up(store: Store, old: str, new: str, coming: Collection[str]) -> Moves:
-    """Return how the refs move that a workflow has by a name that it has no more elsewhere.
+def given_up(
+    store: Store, olds: Sequence[str], new: str, coming: Collection[str], *, is_there: bool
+) -> Moves:
+    """Return how the refs move that a workflow has by names that it has no more elsewhere.
 
-    They go to its new name, but for those that are `coming` there.
+    They go to its new name, but for those that are `coming` there; see `along`.
     """
     moves: Moves = {}
-    kept = dict(store.refs(f"tags/{old}/"))
-    refs = {f"tags/{old}/{label}": (f"tags/{new}/{label}", oid) for label, oid in kept.items()}
-    for space in ("workflows", "paused", "archived"):
-        if oid := store.ref(f"{space}/{old}"):
-            refs[f"{space}/{old}"] = f"{space}/{new}", oid
-    for before, (after, oid) in refs.items():
-        moves[before] = (oid, None)
+    after = f"workflows/{new}"
+    for old in olds:
+        its = store.ref(f"workflows/{old}")
+        moves[f"workflows/{old}"] = (its, None)
         if after not in coming and store.ref(after) is None:
-            moves[after] = (None, oid)
-    return moves
+            moves[after] = (None, its)
+    return moves | along(store, olds, new, is_there=is_there, coming=coming)
 
 
 def ancestors(store: Store, deploys: Iterable[Oid]) -> Iterator[Oid]:

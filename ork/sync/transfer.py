@@ -97,6 +97,7 @@ class Refused(Value, frozen=True, kw_only=True):
 
     workflow: str
     heads: tuple[Elsewhere, ...] = ()
+    at_work: str | None = None  # what keeps the receiver from the new name: "etl#4 goes on"
     runs: tuple[str, ...] = ()  # etl#4
     older: tuple[str, ...] = ()  # of these, the ones before a run that both sides have
 
@@ -249,7 +250,10 @@ class _Transfer:
         for found in self._heads.moves.values():
             for ref, (start, end) in found.moves.items():
                 before, after = moves.get(ref, (None, None))  # a name that another has by now
-                moves[ref] = (start or before, end or after)
+                if before == after:
+                    moves[ref] = (start, end)
+                elif start != end:
+                    moves[ref] = (start or before, end or after)
         self._carrier.fetch((), new)
         self._carrier.send()
         if moves or self._carrier.tombstones:
@@ -537,11 +541,12 @@ class _Transfer:
                 Refused(
                     workflow=name,
                     heads=tuple(self._heads.elsewhere.get(name, ())),
+                    at_work=self._heads.at_work.get(name),
                     runs=tuple(self._clashes.get(name, ())),
                     older=tuple(run for run, old in self._clashes.get(name, {}).items() if old),
                 )
                 for name in self._names
-                if name in self._heads.elsewhere or name in self._clashes
+                if name in {**self._heads.elsewhere, **self._heads.at_work, **self._clashes}
             ),
             forgotten=tuple(sorted(self._carrier.still_there)),
             further=tuple(self._heads.further),

@@ -441,6 +441,20 @@ def test_who_had_to_forget_tells_the_other_where_that_is_typed(ran, team):
     assert "there `ork forget --text`" in said
 
 
+def test_a_rename_is_not_followed_while_a_run_waits(ran, team, golden):
+    assert ran("push", "--runs", "none").code == 0
+    assert ran("mv", "etl", "load").code == 0
+    server = "--store", f"{team}/.ork"
+    assert ran(*server, "run", "--queue", "etl").code == 0
+    stays = ran("push", "--runs", "none")
+    assert stays.code == 5
+    golden("push/renamed-at-work.txt", stays.out + stays.err)
+    (refused,) = json.loads(ran("push", "--json").out)["data"]["refused"]
+    assert refused["at_work"] == "a run of etl waits for `ork up`"
+    assert ran(*server, "cancel", "--queue", "etl").code == 0
+    assert ran("push", "--runs", "none").code == 0
+
+
 def test_a_rename_is_followed_and_told(ran, team, golden):
     assert ran("push", "--runs", "none").code == 0
     assert ran("clone", "../team", "../bob").code == 0

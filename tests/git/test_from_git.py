@@ -392,6 +392,8 @@ def test_a_later_import_renames_what_an_earlier_one_brought(target, repo):
     tag(target, "etl@mine", stamp=stamp(), now=NOON)
     with target.transaction(stamp()) as tx:
         tx.move("paused/etl", old=None, new=first)
+        decided = tx.add_value({"slot": "2026-11-01T12:00:00Z"})
+        tx.move(f"decided/etl/{decided[:16]}", old=None, new=decided)
     for name in ("new", "newer", "etl", "last"):
         repo.commit(f"As {name}", {"etl.yaml": FLOW.replace("etl", name)})
     (last,) = load(target, repo).workflows
@@ -400,6 +402,7 @@ def test_a_later_import_renames_what_an_earlier_one_brought(target, repo):
     assert workflows(target) == ["last"]
     assert labels(target) == {"last@mine": first}
     assert target.ref("paused/last") == first and target.ref("paused/etl") is None
+    assert target.ref(f"decided/last/{decided[:16]}") == decided
     assert is_whole(target)
     undo(target, stamp=stamp(10), now=NOON)
     assert (workflows(target), target.ref("workflows/etl")) == (["etl"], first)

@@ -138,7 +138,7 @@ def _transfer(session: Session, direction: "Direction", remote: str | None, aske
         session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not asked.dry_run:
             session.say(*arrived_lines(session, [m.workflow for m in done.workflows if m.new]))
-    if any(one.heads for one in done.refused):
+    if any(one.heads or one.at_work for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
 
@@ -203,7 +203,7 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
-        stayed = any(one.heads or one.newer for one in done.refused)
+        stayed = any(one.heads or one.at_work or one.newer for one in done.refused)
         yield ["nothing was moved" if stayed else "nothing new"]
 
 
@@ -273,6 +273,11 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
             yield from _different_lines(head, sides)
         if more := one.heads[NAMES_MAX:]:
             yield [f"  and {count(len(more), 'more tag')}"]
+    for one in done.refused:
+        if one.at_work:
+            yield [error, f"{one.workflow} stayed: {one.at_work} in {sides[0]}, by its former name"]
+            again = f"`ork {direction} {name} {one.workflow}`"
+            yield hint_line(f"{again} renames it once that has ended")
     there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
     for workflow in sorted(gone_back):
         yield hint_line(
