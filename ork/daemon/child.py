@@ -26,7 +26,7 @@ from ork.daemon import fires, hooks, queue
 from ork.errors import Conflict, Corrupt, OrkError, StoreError
 from ork.executors.base import adopting
 from ork.objects.kinds import Deploy, Run
-from ork.objects.value import Value, as_line, of_line
+from ork.objects.value import Value, as_line, of_line, replace
 from ork.runner import start
 from ork.runner.brake import SIGNAL
 from ork.runner.events import Event, RunFinished, RunStarted
@@ -276,6 +276,7 @@ def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
             if run_of_id(store, work.workflow, work.id)[1].attempt != work.attempt:
                 raise Conflict("another process has retried it")
             options = fires.retried(store, f"run:{work.id}", start.Options(), now=work.now)
+            caller = replace(caller, trigger="schedule")  # by which a person's retry is another
             return start.retry(store, f"run:{work.id}", options=options, caller=caller).events
         case Finish():
             return iter(())

@@ -165,7 +165,7 @@ class Caller(Value, frozen=True, kw_only=True):
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     control: Control | None = None
     token: str | None = None
-    trigger: str = "run"  # what the record says about why a run began; a retry says so itself
+    trigger: str = "run"  # what the record says about why a run began; a person's retry says so
     scheduled: datetime | None = None  # the moment for which a schedule asked for the run
     along: Along | None = None  # what becomes durable with the pin of the run
     attended: bool = True  # somebody sees what is refused; else tasks fail that lack a secret
@@ -364,7 +364,8 @@ def prepare_retry(
         terms = Terms(base=before.id, before=kept)
     else:
         terms = _go_on(store, oid, before, target, needs, asked, found, now=caller.now)
-    caller = replace(caller, trigger="retry", scheduled=before.scheduled)
+    trigger = "schedule" if caller.trigger == "schedule" else "retry"
+    caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
     if caller.attended:
         require_secrets(_to_run(store, target, terms), caller.environ)

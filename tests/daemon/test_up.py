@@ -199,7 +199,7 @@ def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened:
         assert up.until("Ended")["state"] == "success"
         assert up.end() == 0
     (run,) = runs_of(opened(), "w")
-    assert (run.state, run.attempt, run.trigger) == ("success", 2, "retry")
+    assert (run.state, run.attempt, run.trigger) == ("success", 2, "schedule")
     assert not (ork.folder / "hooked").exists()
 
 
@@ -262,6 +262,15 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
         assert up.end() == 0
     assert len((ork.folder / "hooked").read_text()) == 1
     assert runs_of(opened(), "w")[0].attempt == 2
+    shown = ork("show", "w#1").out
+    assert re.search("(?m)^retried  by its schedule on [^,]*$", shown), shown
+    (ork.folder / "hooked").unlink()
+    assert ork("retry", "w#1").code == 1
+    assert re.search("(?m)^retried  by its schedule on .*, .* <.*> on ", ork("show", "w#1").out)
+    assert ork("report", "w#1", "-o", "w.html").code == 0
+    page = (ork.folder / "w.html").read_text()
+    assert "<dt>retried by</dt><dd>its schedule on " in page
+    assert "<dt>trigger</dt><dd>schedule, round 3</dd>" in page
 
 
 def test_what_is_told_to_come_next_is_a_slot(ork: Ork) -> None:

@@ -80,8 +80,11 @@ def mark_columns(states: Iterable[str]) -> int:
 
 def people(records: Iterable[Run]) -> list[str]:
     """Return who began a run or retried it, and where: each once."""
-    who = (f"{one.author} on {one.host}" if one.host else one.author for one in records)
-    return list(dict.fromkeys(who))
+    found: dict[str, None] = {}
+    for one in records:
+        who = "its schedule" if one.previous and one.trigger == "schedule" else one.author
+        found[f"{who} on {one.host}" if one.host else who] = None
+    return [*found]
 
 
 def near(time: datetime, now: datetime, *, short: bool = False) -> str:
