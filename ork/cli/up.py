@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LISTEN = "127.0.0.1:8080"
 TOKEN = "ORK_UP_TOKEN"
 TOKEN_CHARS_MIN = 16
-# For systemd: runs that are stopped take a moment to end, and a store is waited for for a minute.
+# What of the environment a unit for systemd has; secrets belong into a file.
+KEPT = ("PATH", "ORK_PYTHON")
+# In it, runs that are stopped take a moment to end, and a store is waited for for a minute.
 MORE_GRACE_SECONDS = 90
 
 
@@ -341,11 +343,11 @@ Type=exec
 WorkingDirectory={folder}
 ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
-# Where tasks find programs: as where this was printed.
-Environment={path}
+# Where tasks find programs, and which Python they have: as where this was printed.
+Environment={environ}
 # Secrets, NAME=VALUE a line, in a file that you alone can read: those of tasks, PGPASSWORD where
 # the store needs it, and ORK_UP_TOKEN, without which each start gives the page another address.
-# EnvironmentFile=/etc/{name}.env
+{needs}EnvironmentFile=/etc/{name}.env
 # Only ork up is asked to end; it lets runs go on for the grace, then stops them. What is left when
 # it has ended is killed.
 KillMode=mixed
@@ -374,16 +376,25 @@ def _words(options: Mapping[str, Any]) -> list[str]:
 def _unit(session: Session, folder: Path, words: list[str], grace_s: float) -> str:
     """Return the unit for `ork up` with these options, here."""
     from ork.backends.address import is_url, public
+    from ork.daemon.lines import Lines
+    from ork.heads.secrets import Secrets
 
     here, store = Path.cwd(), session.world.environ.get("ORK_STORE", "")
     chosen = ["--store", public(store) if is_url(store) else str(folder)]
     command = [sys.executable, "-P", "-m", "ork", *chosen, "up", *words]
-    path = f"PATH={session.world.environ.get('PATH', os.defpath)}"
-    if any(not text.isprintable() for text in (str(here), path, *command)):
+    here_set = {"PATH": os.defpath, **session.world.environ}
+    environ = [f"{name}={here_set[name]}" for name in KEPT if here_set.get(name)]
+    if any(not text.isprintable() for text in (str(here), *environ, *command)):
         raise UsageError("a unit cannot have a path with such a name", hint="rename the folder")
+    fired = {line.workflow for line in Lines(session.store).look()}
+    needed = [
+        name for name, its in Secrets(session.store).look().items() if fired.intersection(its)
+    ]
     return UNIT.format(
         name=re.sub(r"[^A-Za-z0-9_.]+", "-", f"ork-{here.name}").strip("-"),
-        path=_quoted(path).replace("$$", "$"),  # of which no variable is made there
+        # Of which no variable is made there.
+        environ=" ".join(_quoted(one).replace("$$", "$") for one in environ),
+        needs=f"# Scheduled workflows need {', '.join(sorted(needed))}.\n" if needed else "# ",
         project=str(here).replace("%", "%%"),
         folder=str(here).replace("%", "%%"),
         command=" ".join(_quoted(word) for word in command),

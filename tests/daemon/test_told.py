@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -136,6 +137,21 @@ def test_a_unit_starts_the_same_again(etl: Ork) -> None:
     assert (lines["KillMode"], lines["Restart"]) == ("mixed", "on-failure")
     assert shlex.split(lines["Environment"]) == [f"PATH={etl.environ['PATH']}"]
     assert f"systemctl --user enable --now ork-{etl.folder.name}\n" in unit.out
+
+
+def test_a_unit_has_what_tasks_need(ork: Ork) -> None:
+    secret = "executor: process, command: env, env: {{X: {{secret: {}}}}}"
+    for name, schedule in {"a": "schedule: '@daily'\n", "b": ""}.items():
+        task = f"tasks: {{t: {{{secret.format(f'KEY_OF_{name.upper()}')}}}}}\n"
+        ork.write(f"{name}.yaml", f"name: {name}\n{schedule}{task}")
+    assert ork("deploy", "b.yaml").code == 0
+    assert "\n# EnvironmentFile=" in ork("up", "--systemd", "--no-web").out
+    assert ork("deploy", "a.yaml").code == 0
+    ork.environ["ORK_PYTHON"] = "/opt/a b/python"
+    unit = ork("up", "--systemd", "--no-web").out
+    assert "\n# Scheduled workflows need KEY_OF_A.\nEnvironmentFile=/etc/ork-" in unit
+    (line,) = re.findall("(?m)^Environment=(.*)$", unit)
+    assert shlex.split(line)[1:] == ["ORK_PYTHON=/opt/a b/python"]
 
 
 def test_a_unit_has_a_name_that_systemd_takes(ork: Ork, monkeypatch: pytest.MonkeyPatch) -> None:
