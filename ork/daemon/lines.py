@@ -24,7 +24,7 @@ from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived, former_in, former_names
-from ork.store.runs import first_id, records_of, slot_text
+from ork.store.runs import first_ids, records_of, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
@@ -267,6 +267,8 @@ def newest_runs(
     counts.
     """
     fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
+    untold = [workflow for workflow, _, decided in some if not (decided and decided.fire)]
+    first = first_ids(store, untold) if untold else {}
     names: list[str] = []
     for (workflow, schedule, decided), newest in zip(some, fires, strict=True):
         known, key = decided.fire if decided else None, key_of_refs(schedule)
@@ -274,7 +276,7 @@ def newest_runs(
             looked_at = islice(newest, FIRES_LOOKED_AT)
             its = next((one for one in looked_at if one[0].partition(".")[2] == key), None)
             # Another may have had its name before, and what was fired then is of that one.
-            if its and store.get(Run, its[1], keep=False).id >= first_id(store, workflow):
+            if its and store.get(Run, its[1], keep=False).id >= first[workflow]:
                 known = its[0]
         names.append(f"fires/{workflow}/{known}" if known else "")
     there = dict(store.refs_at(filter(None, names)))

@@ -394,9 +394,10 @@ def earlier(store: Store, run: Run) -> Iterator[Run]:
         yield store.get(Run, oid)
 
 
-def first_id(store: Store, workflow: str) -> str:
-    """Return which ids runs of this name have, at least, that are not of another from before."""
-    return _spans(store, workflow)[0].first
+def first_ids(store: Store, workflows: Iterable[str]) -> dict[str, str]:
+    """Return which ids runs of these names have, at least, that are not of others from before."""
+    renames = _renames(store)
+    return {name: _spans(store, name, renames=renames)[0].first for name in workflows}
 
 
 def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
@@ -410,19 +411,30 @@ def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
     return [_Span(name=name) for name in workflows_with_runs(store) if name not in put_away]
 
 
-def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
+def _renames(store: Store) -> list[tuple[str, str, str]]:
+    """Return all that there were: the first id after each, the old name and the new one."""
+    found = store.get_all(Deploy, dict(store.refs("former/"))).items()
+    return [
+        (id_time(deploy.time, plus_ms=1), names.partition("/")[2], deploy.workflow)
+        for names, deploy in found
+    ]
+
+
+def _spans(
+    store: Store,
+    workflow: str,
+    end: str | None = None,
+    *,
+    renames: list[tuple[str, str, str]] | None = None,
+) -> list[_Span]:
     """Return under which names a workflow ran that has this one now, or had it for ids below `end`.
 
     Another may have had a name before, or after: what ran under it then is of that one.
     """
-    renames = [
-        (id_time(deploy.time, plus_ms=1), old, deploy.workflow)
-        for names, deploy in store.get_all(Deploy, dict(store.refs("former/"))).items()
-        for old in [names.partition("/")[2]]
-    ]
-    if not renames:
-        return [_Span(name=workflow, end=end)]
-    is_taken = end is not None or store.ref(f"workflows/{workflow}") is not None
+    if renames is None:
+        renames = _renames(store)
+    was_given = end is None and any(old == workflow for _, old, _ in renames)
+    is_taken = not was_given or store.ref(f"workflows/{workflow}") is not None
     found: list[_Span] = []
     waiting = [(workflow, end)]
     while waiting:
