@@ -1111,9 +1111,12 @@ class Project:
         since: str | date,
         until: str | date | None = None,
         params: Mapping[str, Any] = {},
+        dry_run: bool = False,
         author: str | None = None,
     ) -> Backfill:
         """Put a run into the queue for each slot of the past that has none.
+
+        With `dry_run` it only says which.
 
         >>> done = project.backfill("etl", since="5 days ago")
         >>> for waiting in done.queued:
@@ -1133,6 +1136,7 @@ class Project:
             since=begin,
             until=end or caller.now,
             given=exactly(json_of(params)),
+            dry_run=dry_run,
         )
 
     def queue(

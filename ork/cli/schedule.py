@@ -42,7 +42,7 @@ OPTIONS = {
     "late": ("--since", "--grace"),
     **dict.fromkeys(("pause", "resume"), ("--all",)),
     "fire": ("-i", "--slot"),
-    "backfill": ("-i", "--since", "--until"),
+    "backfill": ("-i", "--since", "--until", "--dry-run"),
 }
 NEXT = 5
 SLOTS_MAX = 1000  # that next lists up to a moment, unless -n says another number
@@ -95,6 +95,9 @@ def schedule(
     slot: Annotated[
         str | None, typer.Option(metavar="TIME", help="fire: make up for this slot, if none did.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="backfill: say for which slots; write nothing.")
+    ] = False,
     as_json: shared.Json = False,
 ) -> None:
     """Tell what is due, pause it, or fire it now.
@@ -156,6 +159,7 @@ def schedule(
         "-i": inputs,
         "--slot": slot,
         "--until": until,
+        "--dry-run": dry_run,
     }
     for name, value in given.items():
         if value and name not in OPTIONS.get(action, ()):
@@ -178,7 +182,8 @@ def schedule(
     elif action == "pause":
         _pause(session, None if every else workflow or _only(store, action), as_json)
     elif action == "backfill":
-        _backfill(session, workflow or _only(store, action), inputs or [], since, until, as_json)
+        name = workflow or _only(store, action)
+        _backfill(session, name, inputs or [], since, until, dry_run, as_json)
     else:
         _resume(session, None if every else workflow or _only(store, action), as_json)
 
@@ -496,6 +501,7 @@ def _backfill(
     inputs: list[str],
     since: str | None,
     until: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     from ork.daemon.fires import backfill
@@ -514,6 +520,7 @@ def _backfill(
         since=begin,
         until=end or now,
         given=shared.parse_given(inputs),
+        dry_run=dry_run,
     )
     if as_json:
         session.print_json("backfill", done)
@@ -523,13 +530,18 @@ def _backfill(
     if not slots:
         session.print([[(workflow, "name"), ": put no run into the queue; ", known]])
         return
-    words = f": put {human.count(len(slots), 'run')} into the queue"
+    words = f": {'would ' if dry_run else ''}put {human.count(len(slots), 'run')} into the queue"
     first, last = (human.date(slot, now) for slot in (slots[0], slots[-1]))
     words += (
         f", for the slot of {first}" if len(slots) == 1 else f", for slots from {first} to {last}"
     )
-    session.print([[(workflow, "name"), words, f"; {known}" if done.known else ""]])
-    session.say(next_line("`ork up` runs them one after the other"))
+    told: Line = [(workflow, "name"), words, f"; {known}" if done.known else ""]
+    each = ([f"  {human.date(slot, now)}"] for slot in slots) if dry_run and slots[1:] else ()
+    session.print([told, *each], page=True)
+    if dry_run:
+        session.say(note_line("this was a dry run: nothing was written"))
+    else:
+        session.say(next_line("`ork up` runs them one after the other"))
 
 
 def _lines(session: Session, workflow: str | None) -> list["OneLine"]:

@@ -516,10 +516,12 @@ def backfill(
     since: datetime,
     until: datetime,
     given: Mapping[str, object] = {},
+    dry_run: bool = False,
 ) -> Backfill:
     """Put a run into the queue for each slot that has none: from one moment on, before another.
 
-    What is still to come is left alone. `ork up` runs them one after the other, oldest first.
+    What is still to come is left alone. `ork up` runs them one after the other, oldest first. With
+    `dry_run` they are only returned.
     Raise UsageError where there is no slot, or more than BACKFILL_MAX.
     """
     newest, end = head(store, workflow), min(until, caller.now)
@@ -555,7 +557,8 @@ def backfill(
             options = Options(given=given, values=values, timeout_s=schedule.timeout_s)
             # The times at which they were put there give their order.
             at = replace(caller, scheduled=slot, now=caller.now + len(queued) * _MILLISECOND)
-            queued.append(queue.put(store, newest, options=options, caller=at, fire=ref))
+            one = queue.put(store, newest, options=options, caller=at, fire=ref, dry_run=dry_run)
+            queued.append(one)
     return Backfill(queued=tuple(queued), known=len(found) - len(queued))
 
 

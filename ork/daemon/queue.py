@@ -74,9 +74,12 @@ def put(
     options: Options | None = None,
     caller: Caller | None = None,
     fire: str | None = None,
+    dry_run: bool = False,
     **how: Unpack[start.How],
 ) -> Queued:
     """Put a run into the queue: of a workflow file, which is deployed first, or of a revision.
+
+    With `dry_run`, for a revision alone, it is only returned.
 
     What `start` refuses is refused now, but for secrets that this environment lacks: the run has
     that of `ork up`.
@@ -106,9 +109,10 @@ def put(
         name = f"{id_time(caller.now, plus_ms=count)}-{caller.ending()}"
         ref = f"queue/{workflow}/{name}"
         if store.ref(ref) is None:
-            with store.transaction() as tx:
-                oid = tx.add_value(to_json(entry))
-                tx.move(ref, old=None, new=oid)
+            tx = store.transaction()
+            tx.move(ref, old=None, new=(oid := tx.add_value(to_json(entry))))
+            if not dry_run:
+                tx.commit()
             return Queued(id=name, workflow=workflow, oid=oid, entry=entry, deployed=ready.deployed)
     raise Conflict("others always had the same name for a run that waits", hint="try it again")
 

@@ -304,15 +304,17 @@ def test_backfill(flow, golden):
         f"{asked} --until 2026-10-29T07:00",
         f"{asked} --until 2026-10-30 -i n=2",
         f"{asked} --until 2026-10-30",
+        f"{asked} --dry-run",
         "schedule backfill day --since 'in 3 hours'",
         "schedule backfill day",
         "schedule backfill --since 2026-10-29",
         "schedule fire day --until 2026-10-30",
+        "schedule fire day --dry-run",
     )
     results = [(one, flow(*shlex.split(one))) for one in commands]
     told = (f"$ ork {one}\n{done.out}{done.err}" for one, done in results)
     golden("schedule/backfill.txt", "".join(told))
-    assert [done.code for _, done in results] == [0, 0, 0, 2, 2, 2, 2]
+    assert [done.code for _, done in results] == [0, 0, 0, 0, 2, 2, 2, 2, 2]
     golden("schedule/waiting.txt", flow("schedule", "day").out)
     asked = ("--since", "2026-10-30T12:00", "--until", "2026-10-31T12:00", "--json")
     golden("schedule/backfill.json", flow("schedule", "backfill", "day", *asked).out)

@@ -340,7 +340,11 @@ def test_slots_of_the_past_are_made_up_for_once(project, keep):
     fire(project, now)
     since, until = NOON - timedelta(days=3), NOON + timedelta(days=9)
     fires.fire_now(project, "etl", caller(now), slot=NOON - timedelta(hours=11.5))
+    before, span = dict(project.backend.refs()), {"since": since, "until": until}
+    would = fires.backfill(project, "etl", caller(now), **span, given={"n": 3}, dry_run=True)
+    assert dict(project.backend.refs()) == before
     done = fires.backfill(project, "etl", caller(now), since=since, until=until, given={"n": 3})
+    assert [one.entry for one in would.queued] == [one.entry for one in done.queued]
     assert [one.entry.params["day"] for one in done.queued] == ["2026-10-29", "2026-10-30"]
     assert done.known == 2 and done.queued[0].entry.params["n"] == 3
     days = [params_of(project, taken(project, now))["day"] for _ in range(3)]
