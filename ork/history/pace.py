@@ -1,9 +1,9 @@
-"""How long a run will take, told from an earlier one, or from its own first tasks."""
+"""How long a run still takes, told from an earlier one that executed all that is left of it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from ork.history.compare_runs import last_good
@@ -14,9 +14,7 @@ from ork.store.store import Store
 
 RUNS_LOOKED_AT_MAX = 50
 SURE_FROM = 0.2  # the share that has to be done before this run's own pace counts
-MOST = 0.9  # of its tasks must a run that failed have executed, to tell of the next one
 TASKS_MIN = 10  # that have to end before they tell of the rest
-ALMOST = 0.95  # of what a running task took before: it may take longer this time
 
 
 @dataclass(slots=True)
@@ -29,32 +27,33 @@ class Pace:
     total: float = 0.0  # of this one
     done: float = 0.0
     ended: int = 0  # how many tasks that is
+    new: set[str] = field(default_factory=set)  # those left of which nobody knows how long
 
     def begin(self, tasks: Collection[str]) -> None:
-        """Take note of all tasks of the run; new ones count as the mean of the others."""
+        """Take note of all tasks of the run."""
         self.known = sum(self.seconds.values())
-        mean = self.known / max(1, len(self.seconds))
-        self.seconds = {task: self.seconds.get(task, mean) for task in tasks}
-        self.total = sum(self.seconds.values())
+        self.new = {task for task in tasks if task not in self.seconds}
+        self.total = sum(self.seconds.get(task, 0.0) for task in tasks)
 
     def end(self, task: str, *, executed: bool) -> None:
         """Take note that a task has ended; one that was not executed takes no time."""
-        if executed:
-            self.done += self.seconds.get(task, 0.0)
-            self.ended += 1
-        else:
+        self.new.discard(task)
+        if not executed:
             self.total -= self.seconds.get(task, 0.0)
+        elif task in self.seconds:
+            self.done += self.seconds[task]
+            self.ended += 1
 
     def left(self, elapsed: float, running: Mapping[str, float]) -> float | None:
         """Return how many seconds the run still takes; `running`: task -> since how many seconds.
 
-        The rest of the earlier run, as far as this one executes the same, at the pace of this one.
-        None: nothing tells.
+        The rest of the earlier run, as far as this one executes the same, at the pace of this one;
+        0 when all takes longer than it took then. None: nothing tells, as of a task that is new.
         """
-        part = sum(min(age, ALMOST * self.seconds.get(task, 0.0)) for task, age in running.items())
-        share = (self.done + part) / self.total if self.total > 0 else 0.0
-        if self.total <= 0 or self.lasted <= 0:
+        if self.new or self.total <= 0 or self.lasted <= 0:
             return None
+        part = sum(min(age, self.seconds[task]) for task, age in running.items())
+        share = (self.done + part) / self.total
         whole = self.lasted * self.total / self.known
         # Many slow tasks tell it earlier: of 10,000 a fifth is long to wait for.
         is_slow = self.ended >= TASKS_MIN and elapsed > SURE_FROM * whole
@@ -63,26 +62,16 @@ class Pace:
         return whole * (1 - share) * pace
 
 
-def own_pace(elapsed: float, ended: int, left: int) -> float | None:
-    """Return how many seconds a run still takes, at the pace of its own tasks that have ended.
-
-    None: too few have.
-    """
-    return elapsed * left / ended if ended >= TASKS_MIN else None
-
-
 def pace_of(store: Store, run: Run) -> Pace | None:
     """Return the pace of the newest good run before this one; None if nothing tells.
 
-    If there is none, a run that failed late will do.
+    If there is none, one that failed will do, for what it executed.
     """
     before = last_good(store, run, within=RUNS_LOOKED_AT_MAX) or _last_failed(store, run)
     if before is None or before.seconds is None:
         return None
     states = task_runs(store, before)
     seconds = {name: one.seconds for name, one in states.items() if one.seconds is not None}
-    if not seconds or (before.state == "failed" and len(seconds) < MOST * len(states)):
-        return None
     return Pace(before.seconds, seconds)
 
 

@@ -25,7 +25,7 @@ from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.differences.renames import family
 from ork.graph.lanes import Row, draw
-from ork.history.pace import Pace, own_pace, pace_of
+from ork.history.pace import Pace, pace_of
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
 from ork.logs.drawn import undrawn
@@ -87,7 +87,6 @@ class Board:
         self._waiting: dict[str, tuple[str, float]] = {}  # task -> why it is tried again, when
         self._ended: dict[str, TaskRun] = {}
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
-        self._executed = 0  # how many of those that ended
         self._pace: Pace | None = None
         self._over = False  # the picture of its end is drawn
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
@@ -116,9 +115,8 @@ class Board:
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":
                         self._failed[event.task] = self._end_of_log(event.taskrun)
-                    executed = bool(event.taskrun.attempts) and not event.kept
-                    self._executed += executed
                     if self._pace:
+                        executed = bool(event.taskrun.attempts) and not event.kept
                         self._pace.end(event.task, executed=executed)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
@@ -220,15 +218,11 @@ class Board:
         return [(name, "name"), " ", (doing, style), rest, where if has_room else ""]
 
     def _left_in_words(self) -> str:
-        if self._control and self._control.stops:
+        if self._pace is None or (self._control and self._control.stops):
             return ""
         now = time.monotonic()
-        elapsed = now - self._since
-        if self._pace:
-            ages = {task: now - attempt.since for task, attempt in self._running.items()}
-            left = self._pace.left(elapsed, ages)
-        else:
-            left = own_pace(elapsed, self._executed, self._counts.total() - len(self._ended))
+        ages = {task: now - attempt.since for task, attempt in self._running.items()}
+        left = self._pace.left(now - self._since, ages)
         return f", about {human.about(left)} left" if left is not None and left >= 1 else ""
 
     def _bar(self, columns: int) -> Line:
