@@ -72,7 +72,7 @@ def write_retry(
 ) -> Run:
     """Write that a run was gone on with, and ended with these states; return it."""
     oid, before = run_of_number(store, workflow, number)
-    return end_run(record.resume(store, oid, before, before, {}, {}), states, state)
+    return end_run(record.resume(store, oid, before, before, {}), states, state)
 
 
 def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) -> None:

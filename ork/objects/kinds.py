@@ -518,7 +518,7 @@ class Deploy(Kind, frozen=True, kw_only=True):
 
 
 class Run(Kind, frozen=True, kw_only=True):
-    """One execution of a snapshot. While it goes on, `tasks` is None: see refs `active/ID/`."""
+    """One execution of a snapshot. Of one that goes on, refs `active/ID/` have what is new."""
 
     attempt: Count = 1  # a retry goes on with the same run: this counts up
     author: str

@@ -30,7 +30,7 @@ from ork.graph import order as graph
 from ork.graph.plan import Plan
 from ork.logs.drawn import undrawn
 from ork.logs.reading import last_line
-from ork.objects import canonical
+from ork.objects import canonical, tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import (
     BACKOFF_UNIT,
@@ -192,12 +192,14 @@ class Loop:
             params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
             place=self.workplace.kind,
         )
+        before = terms.before
+        if terms.resume:
+            before = record.carried(terms.resume[1], pin, before)
+            self.states |= before
+        pin = replace(pin, tasks=self._tree(before))
         room = owner.room_of(target.workflow, target.settings)
         if terms.resume:
-            self.states |= record.carried(terms.resume[1], pin, terms.before)
-            self.record = record.resume(
-                self.store, *terms.resume, pin, self.objects, self.states, room=room
-            )
+            self.record = record.resume(self.store, *terms.resume, pin, self.objects, room=room)
         else:
             held = {} if target.deploy else self.store.held()
             objects, place = {**held, **self.objects}, place_of(self.store, target)
@@ -521,6 +523,11 @@ class Loop:
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = self.unsaved[name] = taskrun
+
+    def _tree(self, before: Mapping[str, TaskRun]) -> Oid | None:
+        """Return a tree of what is known of tasks before any starts; None where nothing is."""
+        known = {n: t for n, t in before.items() if t.state != "pending" or t.attempts}
+        return tree.build(known, self.objects.add, TaskRun) if known else None
 
     def _keep(self, content: bytes) -> Oid:
         return self.objects.add(Blob(content))

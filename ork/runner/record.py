@@ -312,7 +312,6 @@ def resume(
     before: Run,
     pin: Run,
     objects: Mapping[Oid, bytes],
-    states: Mapping[str, TaskRun],
     *,
     room: Room | None = None,
 ) -> Record:
@@ -333,7 +332,7 @@ def resume(
         environment=pin.environment,
         ended=None,
         duration=None,
-        tasks=None,
+        tasks=pin.tasks,
         reason=None,
         attempt=before.attempt + 1,
         previous=old,
@@ -347,12 +346,8 @@ def resume(
             with store.transaction() as tx:
                 tx.add_all(objects)
                 oid = tx.add(run)
-                some = {n: t for n, t in states.items() if t.state != "pending" or t.attempts}
-                kept = {name: tx.add(taskrun) for name, taskrun in some.items()}
                 tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
                 tx.move(owner.pin_ref(run.id), old=None, new=oid)
-                for name, taskrun in kept.items():
-                    tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
                 owner.take_room(tx, room, begun, run)
             break
         except Conflict as error:
@@ -360,7 +355,7 @@ def resume(
                 owner.release(store, run.id, lease)
                 raise
     failpoint("resume.pinned")
-    return Record(store, run, oid, oid, lease, kept, _own(kept, states))
+    return Record(store, run, oid, oid, lease)
 
 
 def carried(before: Run, run: Run, states: Mapping[str, TaskRun]) -> Mapping[str, TaskRun]:

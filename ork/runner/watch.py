@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 from ork.errors import Corrupt
 from ork.logs.begun import Beginnings
-from ork.logs.reading import Growing, why_none
+from ork.logs.reading import NOT_EXECUTED, Growing, why_none
 from ork.objects.canonical import Oid
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Attempt, Run, Task, TaskRun
 from ork.objects.value import Value, replace
 from ork.runner.brake import LATE
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
-from ork.store.contents import needs_of, task_runs
+from ork.store.contents import needs_of, recorded, task_runs
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
 from ork.store.verdict import tainted
@@ -103,8 +103,14 @@ def follow(
                     logs[event.task] = event.attempt, Growing(store, now, tail=tail)
                 elif event.task in logs:
                     yield from _rest(watching, event.task, *logs.pop(event.task))
-                elif isinstance(event, TaskFinished) and not event.taskrun.attempts:
-                    yield NotStarted(task=event.task, reason=why_none(event.taskrun))
+                elif isinstance(event, TaskFinished):
+                    done = [a.number for a in event.taskrun.attempts]
+                    for number in [n for n in done if event.kept and attempt in (None, n)][-1:]:
+                        now = partial(watching.beginnings.log, event.task, number)
+                        log = Growing(store, now, tail=tail)
+                        yield from _rest(watching, event.task, number, log)
+                    if not done and (task or event.taskrun.state not in NOT_EXECUTED):
+                        yield NotStarted(task=event.task, reason=why_none(event.taskrun))
             for name, (number, log) in logs.items():
                 yield from _printed(name, number, log)
             if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):
@@ -133,6 +139,8 @@ class Watching:
         """`settles`: takes note of runs whose owners were killed, which otherwise others do."""
         self.store, self.clock, self._settles = store, clock, settles
         self.oid, self.run = run_of_id(store, run.workflow, run.id)
+        self._needs = needs_of(store, store.snapshot(run.snapshot))
+        self._began_with: Oid | None = None  # the tree of what was known of tasks
         self._seen: dict[str, Oid] = {}
         self._states: dict[str, TaskRun] = {}
         self._told: set[tuple[str, int]] = set()  # attempts whose start was told
@@ -143,7 +151,7 @@ class Watching:
         """Return the event that every run begins with."""
         return RunStarted(
             run=self.run,
-            tasks=needs_of(self.store, self.store.snapshot(self.run.snapshot)),
+            tasks=self._needs,
             slots=0,
             folder=_checkout(self.store, self.run),
         )
@@ -155,6 +163,7 @@ class Watching:
             self._settled_at = time.monotonic()
             settle(self.store, now=self.clock())
         self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
+        events: list[Event] = [*self._idle()]
         changes = []
         for name, after in self._recorded():
             before = self._states.get(name)
@@ -165,14 +174,25 @@ class Watching:
                 moment = new[0].started if new else datetime.max.replace(tzinfo=UTC)
                 changes.append((moment, name, new, after))
         changes.sort(key=lambda change: change[:2])
-        events = [e for _, name, new, after in changes for e in self._news(name, new, after)]
+        events += (e for _, name, new, after in changes for e in self._news(name, new, after))
         if self.run.ended is not None:
             events.append(_finished(self.store, self.oid, self.run, self._states))
         return events
 
+    def _idle(self) -> Iterator[TaskFinished]:
+        """Yield the outcomes with which a run that goes on began, as its owner has told them."""
+        if self.run.ended is not None or self.run.tasks == self._began_with:
+            return
+        self._began_with = self.run.tasks
+        known = dict(recorded(self.store, self.run))
+        self._states |= known
+        for name in filter(known.__contains__, self._needs):
+            if known[name].state not in OPEN:
+                yield TaskFinished(task=name, taskrun=known[name], kept=self.run.attempt > 1)
+
     def _recorded(self) -> Iterator[tuple[str, TaskRun]]:
         """Yield the outcomes so far; of a run that goes on only those that are new."""
-        if self.run.tasks is not None:
+        if self.run.ended is not None:
             yield from task_runs(self.store, self.run).items()
             return
         active = f"active/{self.run.id}/"

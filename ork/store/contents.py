@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 
 from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, StoreError, count, some
@@ -140,30 +141,36 @@ def task_runs(store: Store, run: Run) -> TaskRuns:
     Tasks that have not started are absent. If the run has ended since it was read, its end counts.
     """
     active = f"active/{run.id}/"
-    while run.tasks is None:
+    while run.ended is None:
         started = dict(store.refs(active))
-        if started.pop(".run", None) is None:
+        if (pin := started.pop(".run", None)) is None:
             _, run = run_of_id(store, run.workflow, run.id)
             break
         try:
-            return TaskRuns(store.get_all(TaskRun, started).items())
+            before = recorded(store, store.get(Run, pin))
+            found = TaskRuns(chain(before, store.get_all(TaskRun, started).items()))
+            return found.ordered(sorted(found))
         except Corrupt:
             # A run that goes on takes away what it replaces; what is still named must be there.
             if started.items() <= dict(store.refs(active)).items():
                 raise
-    ended = tree.each(store.tree, run.tasks) if run.tasks else ()
-    found = TaskRuns((name, one) for name, one in ended if isinstance(one, TaskRun))
+    found = TaskRuns(recorded(store, run))
     return found.ordered(sorted(found))
+
+
+def recorded(store: Store, run: Run) -> Iterator[tuple[str, TaskRun]]:
+    """Yield the outcomes that a run has in its record, in no order.
+
+    Of one that goes on these are what it began with.
+    """
+    for name, one in tree.each(store.tree, run.tasks) if run.tasks else ():
+        if isinstance(one, TaskRun):
+            yield name, one
 
 
 def outcomes(store: Store, run: Run) -> Iterator[tuple[str, TaskRun]]:
     """Yield the same, task by task, and of a run that has ended in no order."""
-    if run.tasks is None:
-        yield from task_runs(store, run).items()
-        return
-    for name, one in tree.each(store.tree, run.tasks):
-        if isinstance(one, TaskRun):
-            yield name, one
+    yield from task_runs(store, run).items() if run.ended is None else recorded(store, run)
 
 
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:

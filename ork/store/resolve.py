@@ -710,9 +710,9 @@ def _text_of(store: Store, found: Resolved) -> ResolvedObject:
 
 def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
     run = store.get(Run, found.oid)
-    oid = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
-    if oid is None:  # it has ended, perhaps since it was read
-        tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
+    oid = store.ref(f"active/{run.id}/{name}") if run.ended is None else None
+    if oid is None:  # the run has ended, perhaps since it was read, or began with it
+        tasks = run_of_id(store, run.workflow, run.id)[1].tasks if run.ended is None else run.tasks
         taskrun = tree.lookup(store.tree, tasks, name) if tasks else None
         if isinstance(taskrun, TaskRun):
             oid = _hold(store, taskrun)

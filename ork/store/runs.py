@@ -552,11 +552,10 @@ def _has_executed(store: Store, run: Run, named: Callable[[Oid], tuple[str, ...]
 
 def outcome_of(store: Store, run: Run, name: str) -> TaskRun | None:
     """Return what became of one task of a run; nothing else of the run is read."""
-    if run.tasks is not None:
-        one = tree.lookup(store.tree, run.tasks, name)
-        return one if isinstance(one, TaskRun) else None
-    oid = store.ref(f"active/{run.id}/{name}") if is_name(name) else None
-    return store.get(TaskRun, oid) if oid else None
+    if run.ended is None and is_name(name) and (oid := store.ref(f"active/{run.id}/{name}")):
+        return store.get(TaskRun, oid)
+    one = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
+    return one if isinstance(one, TaskRun) else None
 
 
 def _places(store: Store, spans: Sequence[_Span], snapshots: Iterable[Oid]) -> Iterator[_Place]:

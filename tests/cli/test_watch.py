@@ -123,6 +123,69 @@ def test_a_run_is_watched_to_its_end(ork, going, spawn):
     assert going.wait() == 0
 
 
+PART = """\
+    name: part
+    tasks:
+      a_1: {executor: process, command: 'true'}
+      a_2: {executor: process, command: 'true'}
+      fetch:
+        executor: process
+        command: 'echo at the gate; test ! -e gate || while ! test -e go; do sleep 0.02; done'
+        depends_on: [a_2]
+"""
+
+
+@pytest.fixture
+def partial(ork, spawn):
+    """A run in another process of one task of three, which waits for a file `go`."""
+    ork.write("part.yaml", PART)
+    assert ork("run", "part.yaml").code == 0
+    (ork.folder / "gate").touch()
+    owner = spawn("run", "part.yaml", "--only", "fetch")
+    until(owner.stderr, "start    fetch")
+    return owner
+
+
+def test_what_a_part_of_a_run_does_not_execute_is_known_from_its_begin(ork, partial, spawn):
+    assert re.search(r"^tasks +1 running, 2 kept$", ork("show", "part#2").out, re.MULTILINE)
+    watcher = spawn("watch", "part")
+    until(watcher.stderr, "run part#2")
+    assert "kept     a_1, a_2  output of part#1" in watcher.stderr.readline()
+    follower = spawn("logs", "-f", "part#2")
+    assert follower.stdout.readline() == "fetch | at the gate\n"
+    go(ork)
+    assert "kept" not in watcher.communicate()[1]
+    assert follower.communicate() == ("", "")
+
+
+def test_a_part_of_a_run_whose_owner_is_killed_stays_a_part(ork, partial):
+    partial.kill()
+    partial.wait()
+    assert re.search(r"^tasks +1 interrupted, 2 kept$", ork("show", "part#2").out, re.MULTILINE)
+    go(ork)
+    assert ork("retry", "part#2").out.endswith(": 1 succeeded, 2 kept\n")
+
+
+def test_a_retry_is_watched_as_it_is_shown(ork, spawn):
+    ork.write("part.yaml", PART.replace("'echo at", "'test -e gate || exit 1; echo at"))
+    assert ork("run", "part.yaml").code == 1
+    (ork.folder / "gate").touch()
+    owner = spawn("retry", "part#1")
+    until(owner.stderr, "start    fetch (attempt 2)")
+    watcher = spawn("watch", "part", "--json")
+    until(watcher.stdout, "RunStarted")
+    told = [json.loads(watcher.stdout.readline()) for _ in range(3)]
+    assert [(one["task"], one.get("kept")) for one in told] == [
+        ("a_1", True),
+        ("a_2", True),
+        ("fetch", None),
+    ]
+    follower = spawn("logs", "-f", "part:a_1")
+    assert follower.communicate() == ("", "")
+    go(ork)
+    assert owner.wait() == watcher.wait() == 0
+
+
 def test_a_run_that_fails_has_the_exit_code_of_the_run(ork, going, spawn):
     (ork.folder / "bad").touch()
     watcher = spawn("watch", "gated#1", "--json")

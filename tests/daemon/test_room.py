@@ -174,5 +174,5 @@ def test_a_run_that_is_gone_on_with_is_not_in_its_own_way(project: Store, keep: 
     assert ended(retry(project, "etl#1", caller=caller()).events) == "failed"
     assert project.ref("begun/etl") not in (None, begun)
     oid, run = run_of_number(project, "etl", 1)
-    again = record.resume(project, oid, run, run, {}, {}, room=owner.room_of("etl", {}))
+    again = record.resume(project, oid, run, run, {}, room=owner.room_of("etl", {}))
     again.release()

@@ -318,7 +318,7 @@ class Machine(RuleBasedStateMachine):
         index = unfinished[which % len(unfinished)]
         oid, was = self.runs[name][index]
         old, before = find_run(self.store, resolve(self.store, f"{name}#{index + 1}", now=NOW))
-        begun = record.resume(self.store, old, before, before, {}, {})
+        begun = record.resume(self.store, old, before, before, {})
         self.end(begun, state)
         self.runs[name][index] = oid, state
         self.deploys[oid].runs[was] -= 1

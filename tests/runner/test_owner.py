@@ -90,7 +90,7 @@ def test_nor_when_the_new_one_goes_on_with_the_run(going_on: record.Record) -> N
     abandon(going_on)
     record.settle(store, now=NOON)
     oid, settled = run_of_number(store, "etl", 1)
-    newer = record.resume(store, oid, settled, settled, {}, task_runs(store, settled))
+    newer = record.resume(store, oid, settled, settled, {})
     before = contents(store)
     with pytest.raises(Conflict, match="lost to another process: it is owned by somebody else"):
         going_on.save({"b": ended(going_on)}, {})

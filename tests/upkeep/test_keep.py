@@ -157,7 +157,7 @@ def test_a_run_that_somebody_goes_on_with_at_this_moment_stays(five, monkeypatch
     def go_on(*arguments):
         real(*arguments)
         if how == "goes on":
-            held.append(record.resume(five, oid, run, run, {}, {}))
+            held.append(record.resume(five, oid, run, run, {}))
         elif how == "went on":
             done = {"a": outcome(task_of(five, run.deploy), "failed")}
             write_retry(five, "etl", 4, done, "failed")
@@ -178,7 +178,7 @@ def test_a_removed_run_is_not_gone_on_with(five):
     oid, run = run_of_number(five, "etl", 4)
     collect(five, keep=Keep(runs=0))
     with pytest.raises(Conflict, match="moved by somebody else"):
-        record.resume(five, oid, run, run, {}, {})
+        record.resume(five, oid, run, run, {})
     assert is_whole(five)
 
 
@@ -298,7 +298,7 @@ def test_a_repair_brings_back_no_run_that_was_removed(five, monkeypatch, went_on
     def go_on(*arguments):
         real(*arguments)
         if went_on:
-            held.append(record.resume(five, *run_of_number(five, "etl", 4), run, {}, {}))
+            held.append(record.resume(five, *run_of_number(five, "etl", 4), run, {}))
 
     real, held, run = prune._record, [], run_of_number(five, "etl", 4)[1]
     monkeypatch.setattr(prune, "_record", go_on)
