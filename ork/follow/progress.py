@@ -25,6 +25,7 @@ class Progress:
         self._name, self._total = "", 0
         self._running: dict[str, None] = {}
         self._ended: Counter[str] = Counter()  # by the words for their states
+        self._aside: Counter[str] = Counter()  # those that are not executed
         self._run: Run | None = None
 
     def note(self, event: Event) -> None:
@@ -39,22 +40,28 @@ class Progress:
             case TaskFinished():
                 self._running.pop(event.task, None)
                 state = event.taskrun.state
-                self._ended[_WORDS.get(state, state)] += 1
+                counts = self._aside if event.is_aside else self._ended
+                counts[_WORDS.get(state, state)] += 1
             case RunFinished():
                 self._run = event.run
+
+    @property
+    def _to_run(self) -> int:
+        return self._total - self._aside.total()
 
     def __repr__(self) -> str:
         if self._run:
             took = shown(timedelta(seconds=(self._run.duration or 0) / 1e6))
-            counts = ", ".join(f"{number} {word}" for word, number in self._ended.items())
+            words = (self._ended + self._aside).items()
+            counts = ", ".join(f"{number} {word}" for word, number in words)
             return f"{self._name} {self._run.state} in {took}: {counts}"
-        ended = f"{self._ended.total()} of {count(self._total, 'task')} ended"
+        ended = f"{self._ended.total()} of {count(self._to_run, 'task')} ended"
         failed = f", {self._ended['failed']} failed" if self._ended["failed"] else ""
         running = f"; {some(self._running, NAMES_MAX)}" if self._running else ""
         return shown(f"{self._name} running: {ended}{failed}{running}")
 
     def _repr_html_(self) -> str:
-        bar = f'<progress value="{self._ended.total()}" max="{self._total}"></progress>'
+        bar = f'<progress value="{self._ended.total()}" max="{self._to_run}"></progress>'
         return f"{bar} {escape(repr(self))}"
 
 

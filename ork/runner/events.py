@@ -77,6 +77,11 @@ class TaskFinished(Value, frozen=True, kw_only=True):
     taskrun: TaskRun
     kept: bool = False
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether the run, or this attempt at it, was never to execute the task."""
+        return self.kept or (self.taskrun.state == "skipped" and not self.taskrun.is_unmet)
+
     def cells(self) -> dict[str, object]:
         return {"task": self.task, "kept": "kept" if self.kept else None, **self.taskrun.cells()}
 

@@ -382,19 +382,23 @@ def test_failures_come_first_with_the_end_of_their_logs():
     board.note(finished("task_3"))
     shown = [plain(line).rstrip() for line in board.frame(14, 60)]
     assert shown[1].endswith(" 3 of 300")
-    assert [line.split()[:2] for line in shown[2:6]] == [
+    assert [line.split()[:2] for line in shown[2:8]] == [
+        ["✗", "task_1"],
+        ["task_1", "says"],
+        ["why"],
         ["✗", "task_2"],
         ["task_2", "says"],
         ["why"],
-        ["and", "1"],
     ]
-    assert [line.split()[:3] for line in shown[6:]] == [
+    lower = [plain(line).split()[:2] for line in board.frame(10, 60)]
+    assert lower[5:7] == [["and", "1"], ["◉", "task_5"]], "the first is the one to read"
+    assert [line.split()[:3] for line in shown[8:]] == [
         ["◉", "task_5", "running"],
         ["○", "task_6", "pending"],
         ["✗", "task_*", "2"],
         ["●", "task_3", "ok"],
     ]
-    assert re.search(r"  again in [0-9m]+s?: no luck$", shown[7])
+    assert re.search(r"  pending   again in [0-9m]+s?: no luck$", shown[9])
 
 
 @pytest.mark.parametrize("size", [3, 300])
@@ -445,9 +449,9 @@ def test_what_there_is_no_room_to_tell_of_failures_is_counted():
 
 
 def test_the_names_of_tasks_leave_room_in_a_narrow_window():
-    board = board_of(3)
     name = "task_1"
-    board._width = 50
+    board = Board(Store(Memory()), None, box=True)
+    board.note(replace(started(1), tasks={name: (), "task_of_" + "a_name_" * 6: ()}))
     board.note(finished(name, "failed"))
     row = next(line for line in map(plain, board.last(24, 60)) if name in line)
     assert row.index("FAILED") < 30
@@ -542,7 +546,61 @@ def test_the_rest_is_folded_by_groups():
     assert [line.split()[:2] for line in shown[7:]] == [["●", f"load_{n}"] for n in (99, 98, 97)]
     narrow = [plain(line).rstrip() for line in board.frame(6, 32)]
     assert narrow[0].endswith(": 1 failed")
-    assert narrow[4:] == ["✗ clean_*   1 failed, 1 running", "and 2 other groups"]
+    assert narrow[4:] == ["✗ clean_*   1 failed, ...", "and 2 other groups"]
+
+
+@pytest.mark.parametrize("rows", [4, 24])
+def test_of_what_is_not_executed_one_line_is_told(rows):
+    board = board_of(9)
+    for number in range(7):
+        kept = TaskRun(task=OID, state="skipped", output=OID, reason="output of w#1")
+        board.note(TaskFinished(task=f"task_{number}", taskrun=kept))
+    board.note(TaskStarted(task="task_7", attempt=1, time=NOW, log=None))
+    shown = [plain(line).rstrip() for line in board.frame(rows, 80)]
+    assert shown[0].endswith(": 1 running, 7 kept, 1 pending")
+    assert shown[1].endswith(" 0 of 2")
+    assert [line.split()[:2] for line in shown[2:4]] == [["◉", "task_7"], ["○", "task_8"]]
+    told = "  kept     task_0, task_1, task_2, task_3, task_4 and 2 more  output of w#1"
+    assert shown[4:] == ([told] if rows > 4 else [])
+    for name in ("task_7", "task_8"):
+        board.note(finished(name))
+    assert [plain(line).rstrip() for line in board.last(24, 80)][2:] == [told]
+
+
+def test_what_a_retry_does_not_try_again_is_no_part_of_its_bar():
+    board = board_of(300)
+    for number in range(298):
+        board.note(replace(finished(f"task_{number}", "success"), kept=True))
+    board.note(TaskStarted(task="task_298", attempt=2, time=NOW, log=None))
+    shown = [plain(line).rstrip() for line in board.frame(24, 80)]
+    assert shown[0].endswith(": 1 running, 298 kept, 1 pending")
+    assert shown[1].endswith(" 0 of 2")
+    assert [line.split()[1] for line in shown[2:4]] == ["task_298", "task_299"]
+
+
+def test_in_a_low_window_what_one_line_says_is_told_in_one():
+    board = board_of(300)
+    for name, said in (("task_1", "no such table"), ("task_2", "no such table in this schema")):
+        event = finished(name, "failed")
+        reason = f"exited with code 1: {said}"
+        board.note(replace(event, taskrun=replace(event.taskrun, reason=reason)))
+        board._failed[name] = [said]
+    shown = [plain(line).rstrip() for line in board.frame(12, 64)]
+    assert [line.split()[:2] for line in shown[2:5]] == [
+        ["✗", "task_1"],
+        ["✗", "task_2"],
+        ["no", "such"],
+    ]
+    assert shown[2].endswith("  exited with code 1: no such table")
+    assert shown[3].endswith("  exited with code 1")
+
+
+def test_names_that_are_not_shown_take_no_room():
+    board = Board(Store(Memory()), None, box=True)
+    names = [f"load_{n}" for n in range(200)] + [f"a_task_of_a_long_name_{n}" for n in range(99)]
+    board.note(replace(started(1), tasks=dict.fromkeys(names, ())))
+    board.note(finished("load_7", "failed"))
+    assert plain(board.frame(12, 60)[2]).startswith("✗ load_7    FAILED      1.0s  for")
 
 
 def text_cut(line, columns):

@@ -121,8 +121,10 @@ def test_progress_is_a_line_and_in_html_a_bar() -> None:
     def started(task: str) -> TaskStarted:
         return TaskStarted(task=task, attempt=1, time=NOON, log=None)
 
-    tasks = dict.fromkeys(("<a>", "b", "c", "d", "e"), ())
+    tasks = dict.fromkeys(("<a>", "b", "c", "d", "e", "kept"), ())
     found = note(RunStarted(run=PIN, tasks=tasks, slots=4))
+    assert found == "etl#1 running: 0 of 6 tasks ended"
+    found = note(TaskFinished(task="kept", taskrun=outcome(TASK), kept=True))
     assert found == "etl#1 running: 0 of 5 tasks ended"
     found = note(*map(started, ("<a>", "b", "c", "d")))
     assert found == "etl#1 running: 0 of 5 tasks ended; <a>, b, c and 1 more"
@@ -135,7 +137,7 @@ def test_progress_is_a_line_and_in_html_a_bar() -> None:
     note(TaskFinished(task="e", taskrun=outcome(TASK, "upstream_failed")))
     run = replace(PIN, state="failed", duration=1_500_000)
     found = note(RunFinished(oid=TASK, run=run, states={}))
-    assert found == "etl#1 failed in 1.5 s: 1 failed, 3 succeeded, 1 skipped"
+    assert found == "etl#1 failed in 1.5 s: 1 failed, 4 succeeded, 1 skipped"
 
 
 def test_outside_of_a_notebook_nothing_is_printed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from threading import Lock
@@ -16,11 +16,11 @@ from threading import Lock
 from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.runs.plain import ENDS_MAX, checked_out
+from ork.cli.runs.plain import ENDS_MAX, checked_out, idle_lines
 from ork.cli.screen import human
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes, plain
-from ork.cli.screen.parts import clip, length, name_room
+from ork.cli.screen.parts import clip, is_narrow, length, name_room
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.differences.renames import family
@@ -49,6 +49,7 @@ TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
 FAILED_MAX = 50  # whose logs are kept at hand
 FAILED_LINES = 3  # of the end of a log
+IDLE_LINES_MAX = 3  # about tasks that are not executed
 BAR_COLUMNS_MAX = 60
 # The order in which states are told: where room is short, the last are left out.
 NOT_ASKED = ("kept", "left out")  # the words for both kinds of skipped
@@ -80,7 +81,9 @@ class Board:
         self._folder: str | None = None  # the checkout in which tasks start
         self.left: list[Line] = []  # what is to be said of it at the end
         self._since = time.monotonic()
-        self._rows: tuple[Row, ...] = ()
+        self._needs: dict[str, tuple[str, ...]] = {}  # of the tasks that are executed
+        self._idle: list[TaskFinished] = []  # of the others
+        self._drawn: tuple[Row, ...] | None = None
         self._counts: Counter[str] = Counter()
         self._groups: dict[str, Counter[str]] = {}  # of tasks whose names differ in numbers
         self._running: dict[str, _Attempt] = {}
@@ -88,7 +91,6 @@ class Board:
         self._ended: dict[str, TaskRun] = {}
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
         self._pace: Pace | None = None
-        self._over = False  # the picture of its end is drawn
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
     def note(self, event: Event) -> None:
@@ -107,16 +109,17 @@ class Board:
                     self._move(event.task, "pending")
                     again = time.monotonic() + event.delay
                     self._waiting[event.task] = event.error.partition("\n")[0], again
+                case TaskFinished() if event.is_aside:
+                    self._set_aside(event)
                 case TaskFinished():
                     state = event.taskrun.state
-                    is_told = state == "skipped" and not event.taskrun.is_unmet
-                    self._move(event.task, human.mark(event.taskrun) if is_told else state)
+                    self._move(event.task, state)
                     self._ended[event.task] = event.taskrun
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":
                         self._failed[event.task] = self._end_of_log(event.taskrun)
                     if self._pace:
-                        executed = bool(event.taskrun.attempts) and not event.kept
+                        executed = bool(event.taskrun.attempts)
                         self._pace.end(event.task, executed=executed)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
@@ -124,11 +127,11 @@ class Board:
         with self._lock:
             if not self._name:
                 return [[("starting", "running"), f" {_elapsed(self._since)}"]]
-            fits = self._rows and len(self._rows) < rows
-            if not fits:
+            if not 0 < len(self._rows) < rows:
                 return [self._head(columns), *self._busy(rows - 1, columns)]
             bar = [self._bar(columns)] if len(self._rows) + 1 < rows else []
-            return [self._head(columns), *bar, *self._graph(columns)]
+            lines = [self._head(columns), *bar, *self._graph(columns)]
+            return [*lines, *self._idle_in_words()][:rows]
 
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed.
@@ -137,20 +140,23 @@ class Board:
         told in full where the end of its log follows, which says it.
         """
         with self._lock:
-            self._over = True
             room = max(1, rows - 2)
+            followed = len(self._failed) <= ENDS_MAX
             names = list(self._failed)[:room]
-            if self._rows and len(self._rows) < rows:
+            idle: list[Line] = []
+            if 0 < len(self._rows) < rows:
                 names = [row.name or "" for row in self._rows]
-                lines = self._graph(columns)
+                lines = self._graph(columns, followed=followed)
+                idle = self._idle_in_words()
             else:
-                lines = [self._task(name, columns) for name in names]
+                self._widen(names)
+                lines = [self._task(name, columns, followed=followed) for name in names]
                 if len(self._failed) > room:
                     lines.append([f"and {len(self._failed) - room} more that failed"])
             wide = zip(names, lines[: len(names)], strict=True)
             cut = [name for name, line in wide if cell_len(plain(line)) >= columns]
             cut = [name for name in cut if name in self._failed and self._ended[name].reason]
-            cut = [name for name in cut if not self._is_told(name)]
+            cut = [name for name in cut if not (followed and self._is_told(name))]
             for number, name in enumerate(cut, 1):
                 reason = str(self._ended[name].reason).partition("\n")[0]
                 why: list[Line] = [
@@ -162,11 +168,11 @@ class Board:
                     lines.append([f"`ork show {self._name}` says why {left} failed"])
                     break
                 lines += why
-            return lines[:rows]
+            return [*lines, *idle][:rows]
 
     def _is_told(self, name: str) -> bool:
-        """Say whether the end of its log, which follows, has what was wrong behind the reason."""
-        if not self._over or len(self._failed) > ENDS_MAX or not (log := self._failed.get(name)):
+        """Say whether the end of its log has what was wrong behind the reason."""
+        if not (log := self._failed.get(name)):
             return False
         message = (self._ended[name].reason or "").partition(": ")[2]
         return bool(message) and message in undrawn(log[-1])
@@ -181,17 +187,39 @@ class Board:
         self._since = time.monotonic()
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
+        self._needs = dict(event.tasks)
         self._counts["pending"] = len(event.tasks)
         sizes = Counter(map(family, event.tasks))
         self._groups = {group: Counter(pending=n) for group, n in sizes.items() if n > 1}
         self._pace = pace_of(self._store, run)
         if self._pace:
             self._pace.begin(event.tasks)
-        if len(event.tasks) <= TASKS_MAX:
-            self._rows = tuple(draw(event.tasks, box=self._box))
-        drawn = [f"{row.prefix} {row.name}" for row in self._rows if row.name]
-        lines = drawn or [f"● {name}" for name in event.tasks]
-        self._width = max(map(cell_len, lines), default=0)
+
+    def _set_aside(self, event: TaskFinished) -> None:
+        """Take note that a task is not executed, and why."""
+        taskrun = event.taskrun
+        self._idle.append(event)
+        state = human.mark(taskrun) if taskrun.state == "skipped" else taskrun.state
+        self._move(event.task, "kept" if event.kept and state == "success" else state)
+        group = family(event.task)
+        if counts := self._groups.get(group):
+            self._groups[group] = Counter(pending=counts["pending"])
+        del self._needs[event.task]
+        self._drawn = None
+        if self._pace:
+            self._pace.end(event.task, executed=False)
+
+    def _idle_in_words(self) -> list[Line]:
+        """Return a few lines for all tasks that are not executed."""
+        return [*islice(idle_lines(self._idle, 0, "", ()), IDLE_LINES_MAX)]
+
+    @property
+    def _rows(self) -> tuple[Row, ...]:
+        """The graph of the tasks that are executed; none where it is too large."""
+        if self._drawn is None:
+            small = len(self._needs) <= TASKS_MAX
+            self._drawn = tuple(draw(self._needs, box=self._box)) if small else ()
+        return self._drawn
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
@@ -226,7 +254,7 @@ class Board:
         return f", about {human.about(left)} left" if left is not None and left >= 1 else ""
 
     def _bar(self, columns: int) -> Line:
-        total, done = self._counts.total(), len(self._ended)
+        total, done = len(self._needs), len(self._ended)
         words = f" {done:,} of {total:,}"
         room = max(0, min(BAR_COLUMNS_MAX, columns - 1 - len(words)))
         full = room * done // total if total else 0
@@ -240,9 +268,16 @@ class Board:
             return []
         return last_lines(self._store, log)[-FAILED_LINES:]
 
-    def _graph(self, columns: int) -> list[Line]:
+    def _widen(self, names: Iterable[str]) -> None:
+        """Let the column of names be as wide as these, each with a node before it."""
+        self._width = max(map(cell_len, names), default=0) + 2
+
+    def _graph(self, columns: int, *, followed: bool = False) -> list[Line]:
+        self._width = max(cell_len(f"{row.prefix} {row.name}") for row in self._rows if row.name)
         return [
-            self._task(row.name, columns, row) if row.name else [(row.prefix, "dim")]
+            self._task(row.name, columns, row, followed=followed)
+            if row.name
+            else [(row.prefix, "dim")]
             for row in self._rows
         ]
 
@@ -251,8 +286,10 @@ class Board:
         if room < 1:
             return []
         lines = [self._bar(columns)]
-        lines += self._failures(room // 2, columns)
         running = [*self._running, *self._waiting]
+        self._widen([*running[:room], *self._failed, *islice(reversed(self._last), room)])
+        spare = room - 1 - len(running) - len(self._groups)
+        lines += self._failures(max(room // 2, spare), columns)
         free = room - len(lines) - min(len(self._groups), room // 4)
         shown = running[: max(0, free - 1)] if len(running) > free else running
         lines += [self._task(name, columns) for name in shown]
@@ -264,12 +301,14 @@ class Board:
         return lines + [self._task(name, columns) for name in newest]
 
     def _failures(self, room: int, columns: int) -> list[Line]:
-        """Return the tasks that failed, the newest first, each with the end of its log."""
+        """Return the tasks that failed, the first of them first, with the ends of their logs."""
         lines: list[Line] = []
         shown = 0
-        for name, log in reversed(self._failed.items()):
+        for name, log in self._failed.items():
             own = [self._task(name, columns)]
-            own += [[("    " + line, PRINTED)] for line in log]
+            if not (self._is_told(name) and len(log) == 1 and cell_len(plain(own[0])) < columns):
+                own = [self._task(name, columns, followed=True)]
+                own += [[("    " + line, PRINTED)] for line in log]
             if len(lines) + len(own) >= room:
                 break
             lines += own
@@ -283,7 +322,7 @@ class Board:
         """Return a line for each group, those first that failed or run."""
         states = {group: _state_of(counts) for group, counts in self._groups.items()}
         groups = sorted(states, key=lambda group: TOLD.index(states[group]))
-        wide = max(min(self._width, columns // 2) - 2, 8)
+        wide = max(min(max(map(cell_len, groups), default=0), columns // 2 - 2), 8)
         lines: list[Line] = []
         for group in groups if len(groups) <= room else groups[: max(0, room - 1)]:
             mark = (node_mark(states[group], box=self._box), states[group])
@@ -298,8 +337,13 @@ class Board:
             return "running"
         return self._ended[name].state if name in self._ended else "pending"
 
-    def _task(self, name: str, columns: int, row: Row | None = None) -> Line:
-        """Return one line: node, name, state, time, attempt, then its last line or what failed."""
+    def _task(
+        self, name: str, columns: int, row: Row | None = None, *, followed: bool = False
+    ) -> Line:
+        """Return one line: node, name, state, time, attempt, then its last line or what failed.
+
+        Of what failed not all is told where the end of the log that follows tells it.
+        """
         state = self._state(name)
         node = node_mark(state, box=self._box)
         lanes: Line = node_row(row, node, state) if row else [(node, state), " "]
@@ -318,14 +362,14 @@ class Board:
             took = human.took(ended) if ended.attempts else ""
             number, mark = len(ended.attempts), human.mark(ended)
             text = (ended.reason or "").partition("\n")[0] if state != "success" else ""
-            text = text.partition(": ")[0] if self._is_told(name) else text
+            text = text.partition(": ")[0] if followed and self._is_told(name) else text
             if changed := taint(ended):
                 text, style = "; ".join(filter(None, (taint_text(changed), text))), "warning"
         return [
             *lanes,
             f"{shown}{' ' * (room - cell_len(shown))}  ",
             (f"{mark:<{marks}}", state),
-            f" {took:>7}",
+            f" {took:>7}" if took or not is_narrow(columns) else "",
             (f"  attempt {number}" if number > 1 else "", "dim"),
             (f"  {text}" if text else "", style),
         ]
@@ -367,11 +411,13 @@ def _state_of(counts: Counter[str]) -> str:
 
 
 def _in_words(counts: Counter[str], room: int) -> str:
-    """Return how many tasks are in which state, as many states as fit."""
+    """Return how many tasks are in which state, as many states as fit; dots stand for others."""
     words: Counter[str] = Counter()
     for state in TOLD:
         words[MARKS.get(state, state).lower()] += counts[state]
     parts = [f"{number:,} {word}" for word, number in words.items() if number]
-    while len(parts) > 1 and len(", ".join(parts)) > room:
-        parts.pop()
-    return ", ".join(parts)
+    shown = parts
+    while len(parts) > 1 and len(", ".join(shown)) > room:
+        parts = parts[:-1]
+        shown = [*parts, "..."]
+    return ", ".join(shown if len(", ".join(shown)) <= room else parts[:1])

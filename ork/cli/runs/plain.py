@@ -315,8 +315,8 @@ def _is_idle(event: Event) -> bool:
     return isinstance(event, TaskFinished) and (event.kept or not event.taskrun.attempts)
 
 
-def _idle_lines(
-    events: Iterator[Event], width: int, at: str, selected: Collection[str]
+def idle_lines(
+    events: Iterable[Event], width: int, at: str, selected: Collection[str]
 ) -> Iterator[Line]:
     """Yield a line for all tasks that are not executed for the same reason, the selected first."""
     alike: dict[tuple[str, str | None], list[TaskFinished]] = {}
@@ -367,7 +367,7 @@ def _plain_lines(
 
     for idle, group in groupby(events, _is_idle):
         if idle:
-            lines += _idle_lines(group, width, at(), selected)
+            lines += idle_lines(group, width, at(), selected)
             continue
         for event in group:
             if isinstance(event, RunStarted):
