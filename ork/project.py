@@ -475,6 +475,8 @@ class Project:
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
+        Those that failed are also those that were stopped when a task had failed.
+
         `containing` names a task that they executed, "etl:load", or a code file that they have,
         perhaps by its path on disk; `snapshot` a definition; `params` are values that they were
         given, or texts of these, as after `ork run -i`. Raises NotFound for a parameter that there

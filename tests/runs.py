@@ -88,8 +88,8 @@ def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) 
         if run.deploy:
             counted = tally(store, run.deploy)
             counts = Counter(counted.counts)
-            counts.subtract([counts_as(run, task_runs(store, run))])
-            counts.update([counts_as(run, states)])
+            counts.subtract([counts_as(store, run, task_runs(store, run))])
+            counts.update([counts_as(store, run, states)])
             folder = f"tally/{run.deploy}/"
             for text, oid in store.refs(folder):
                 tx.move(folder + text, old=oid, new=None)

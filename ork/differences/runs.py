@@ -14,7 +14,7 @@ from ork.differences.values import FieldChange, changes_in, lies_in, place_of, s
 from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
-from ork.objects.kinds import TaskRun
+from ork.objects.kinds import STOPPED, TaskRun
 from ork.objects.value import Value, replace
 
 NAMED_MAX = 3  # things that a sentence names; what follows is counted
@@ -23,7 +23,6 @@ NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
 KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", "error", "output")
 OWN = {"definition", "code", "params"}
 _DISTRIBUTIONS = "distributions."  # how their paths begin in an environment
-STOPPED = ("cancelled", "interrupted")  # states of what ended because its run did
 
 
 class TaskDiff(Value, frozen=True, kw_only=True):

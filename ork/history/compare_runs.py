@@ -341,7 +341,7 @@ def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:
         hint = f"`ork diff {workflow}#1 {workflow}#2` compares any two, `ork runs` lists them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
     name = f"{workflow}#{failed.number}"
-    word = counts_as(failed, task_runs(store, failed))
+    word = counts_as(store, failed, task_runs(store, failed))
     return NotFound(
         f"no run of {workflow} that was whole and untainted has failed; {name} is {word}",
         hint=f"`ork diff OLD {name}` compares it with another run",

@@ -41,6 +41,7 @@ RunState: TypeAlias = Literal["pending", "running", "success", "failed", "cancel
 NOT_SELECTED = "not selected"  # the reason of a task that was left out
 TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
 RUN_STATES: tuple[str, ...] = get_args(RunState)[1:]  # of runs: what is pending is a task
+STOPPED = ("cancelled", "interrupted")  # states of what ended because its run did
 TASK_STATES: tuple[str, ...] = get_args(TaskState)
 OWN_OPTIONS = ("-C", "--store", "--at-op", "--color")  # of ork itself, with a value behind them
 Place: TypeAlias = Literal["project", "checkout", "sealed"]

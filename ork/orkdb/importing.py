@@ -222,7 +222,8 @@ class _Importing:
                 refs.update(dict.fromkeys(refs_of(run.run), (None, run.oid)))
                 deploy = run.run.deploy
                 assert deploy is not None
-                counts.setdefault(deploy, Counter())[counts_as(run.run, run.states)] += 1
+                word = counts_as(self._store, run.run, run.states)
+                counts.setdefault(deploy, Counter())[word] += 1
                 last[deploy] = max(last.get(deploy, 0), run.run.number)
 
         if self._dry_run:

@@ -83,20 +83,36 @@ def why_stopped(
 
 
 def end_state(
-    states: Mapping[str, TaskRun], stopped: str | None, failure: str | None, why: str
+    states: Mapping[str, TaskRun],
+    failed: Mapping[str, TaskRun],
+    stopped: str | None,
+    failure: str | None,
+    why: str,
 ) -> tuple[RunState, str | None]:
-    """Return how a run ended, and why it did not succeed: if it was stopped, that is `why`."""
+    """Return how a run ended, and why it did not succeed: if it was stopped, that is `why`.
+
+    `failed` are the tasks that failed by themselves.
+    """
     if failure:
-        return "interrupted", why
+        return "interrupted", and_failed(why, failed)
     if stopped == "asked":
-        return "cancelled", why
+        return "cancelled", and_failed(why, failed)
     if stopped == "timeout":
         return "failed", why
-    if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
-        first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        return "failed", f"{first}: {states[first].reason}{more}"
+    if failed:
+        return "failed", _failures_in_words(failed)
     rest = [name for name, taskrun in states.items() if taskrun.state not in DONE]
     return ("failed", f"not tried again: {some(rest, NAMED)}") if rest else ("success", None)
+
+
+def and_failed(why: str, failed: Mapping[str, TaskRun]) -> str:
+    """Return why a run was stopped, and which task had failed by then."""
+    return f"{why}; {_failures_in_words(failed)}" if failed else why
+
+
+def _failures_in_words(failed: Mapping[str, TaskRun]) -> str:
+    first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return f"{first}: {failed[first].reason}{more}"
 
 
 def was_cut_off(run: Run) -> bool:

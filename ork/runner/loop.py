@@ -243,7 +243,9 @@ class Loop:
         """Make the end of the run durable."""
         self.executor.close()
         self.writer.shutdown()
-        state, reason = end_state(self.states, self.brake.reason, self.failure, self._why_stopped())
+        failed = self.record.failures(self.states)
+        stopped, why = self.brake.reason, self._why_stopped()
+        state, reason = end_state(self.states, failed, stopped, self.failure, why)
         before = self.terms.resume[1].duration if self.terms.resume else None
         kept = sum(taskrun.is_kept for taskrun in self.states.values())
         ended = replace(

@@ -29,13 +29,14 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
+from ork.runner.brake import and_failed
 from ork.runner.owner import Room, Stops
 from ork.runner.target import Along
 from ork.store.contents import task_runs
 from ork.store.resolve import newest_number, next_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
-from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.store.verdict import Tally, counts_as, failures, read_tally, tally_text
 from ork.worktree.origin import host
 
 POLL_SECONDS = 0.05
@@ -102,6 +103,10 @@ class Record:
             self.lost = True
             raise owner.lost(self.store, self.run)
         return owner.stops_asked(self.store, self.run)
+
+    def failures(self, states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:
+        """Return the tasks that failed by themselves, of this run with these states."""
+        return self._patiently(lambda: failures(self.store, self.run, states))
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
@@ -485,12 +490,13 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.ended for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
-    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why in (KILLED, GONE) else ""
+    why_known = why in (KILLED, GONE)
+    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why_known else ""
     ended = replace(
         run,
         state="interrupted",
         ended=now,
-        reason=why + meanwhile,
+        reason=and_failed(why + meanwhile, record.failures(states)) if why_known else why,
         duration=micros(seconds_so_far(store, run, last)),
     )
     record.fold(ended, states, {})
@@ -534,10 +540,10 @@ def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:
 
 def _counted(store: Store, run: Run, states: Mapping[str, TaskRun]) -> Counter[str]:
     """Return what the end of a run adds to the tally; a retry takes away how it had ended."""
-    counts = Counter([counts_as(run, states)])
+    counts = Counter([counts_as(store, run, states)])
     if run.previous is not None:
         before = store.get(Run, run.previous)
-        counts.subtract([counts_as(before, task_runs(store, before))])
+        counts.subtract([counts_as(store, before, task_runs(store, before))])
     return counts
 
 

@@ -245,7 +245,8 @@ def runs(
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    With `having` those of which it says so. `triggers` say why they began, an imported one with a
+    Of `states`, "failed" means also a run that was stopped when a task of it had failed. With
+    `having` those of which it says so. `triggers` say why they began, an imported one with a
     word of its own; `triggers` and `author` count for the first time and for each retry.
 
     Of runs that have the task of `executed` those that executed it, and of a snapshot or a file
@@ -257,6 +258,8 @@ def runs(
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
     """
+    from ork.store.verdict import has_failed
+
     for state in states:
         if state not in RUN_STATES:
             near = did_you_mean(state, RUN_STATES, form="`{}`")
@@ -264,6 +267,7 @@ def runs(
             raise UsageError(f"no run is {state!r}", hint=hint)
     if workflow and not has_run(store, workflow):
         head(store, workflow)
+    by_failure = "failed" in states
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
@@ -283,7 +287,7 @@ def runs(
     entries = (
         one
         for one in entries
-        if (not states or one.run.state in states)
+        if (not states or one.run.state in states or (by_failure and has_failed(store, one.run)))
         and (not triggers or any(it.trigger in triggers for it in records_of(store, one.run)))
         and (author is None or any(author.search(it.author) for it in records_of(store, one.run)))
         and (having is None or having(one.run))

@@ -15,10 +15,10 @@ from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, some
 from ork.objects.canonical import Json, Oid, decode
-from ork.objects.kinds import Blob, Run, TaskRun
+from ork.objects.kinds import STOPPED, Blob, Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import outcomes, task_runs
-from ork.store.runs import PAGE_RUNS, RunEntry, failed_hooks, tags_of
+from ork.store.runs import PAGE_RUNS, RunEntry, failed_hooks, records_of, tags_of
 from ork.store.store import Store
 
 Verdict: TypeAlias = Literal["good", "bad"]
@@ -44,22 +44,49 @@ class Tally(Value, frozen=True, kw_only=True):
 def verdict(store: Store, run: Run) -> Verdict | None:
     """Return what a run says of its snapshot; None when it says nothing.
 
-    It speaks when it succeeded or failed, no task was left out by a selection, and no captured file
-    changed under the last attempt at a task.
+    It speaks when it succeeded or a task failed, no task was left out by a selection, and no
+    captured file changed under the last attempt at a task.
     """
-    if run.state not in _VERDICTS:
+    if run.state not in (*_VERDICTS, *STOPPED):
         return None
-    states = task_runs(store, run)
-    return _VERDICTS[run.state] if _shortfall(run, states) is None else None
+    return _VERDICTS.get(counts_as(store, run, task_runs(store, run)))
 
 
-def counts_as(run: Run, states: Mapping[str, TaskRun]) -> str:
+def counts_as(store: Store, run: Run, states: Mapping[str, TaskRun]) -> str:
     """Return the word under which a run that ended is counted.
 
     It is `success` exactly where the verdict is good, `failed` where it is bad; a run that has none
     although it succeeded or failed is `tainted` or `partial`.
     """
-    return (_shortfall(run, states) if run.state in _VERDICTS else None) or run.state
+    state: str = run.state
+    if state in STOPPED and (failed := failures(store, run, states)):
+        state, states = "failed", {**states, **failed}
+    return (_shortfall(run, states) if state in _VERDICTS else None) or state
+
+
+def has_failed(store: Store, run: Run) -> bool:
+    """Say whether a run failed, or a task of it had when the run was stopped."""
+    if run.state in STOPPED:
+        return bool(failures(store, run, task_runs(store, run)))
+    return run.state == "failed"
+
+
+def failures(store: Store, run: Run, states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:
+    """Return the tasks of a run that failed by themselves; one that its stop ended did not.
+
+    A task that a retry was stopped before, or while, it ran is as it was before that retry.
+    """
+    found: dict[str, TaskRun] = {}
+    records = records_of(store, run)
+    next(records)
+    while True:
+        found |= {name: one for name, one in states.items() if one.state == "failed"}
+        cut = [name for name, one in states.items() if one.state in (*STOPPED, "pending")]
+        before = next(records, None) if cut else None
+        if before is None:
+            return found
+        known = task_runs(store, before)
+        states = {name: known[name] for name in cut if name in known}
 
 
 def tainted(states: Mapping[str, TaskRun]) -> dict[str, tuple[str, ...]]:

@@ -570,7 +570,7 @@ def said_by(arrived: Store, runs: Iterable[Run]) -> Iterator[Said]:
         states = task_runs(arrived, run)
         logs = (attempt.log for state in states.values() for attempt in state.attempts)
         paths = frozenset(log.path for log in logs if log is not None and log.length != 0)
-        yield Said(run, counts_as(run, states), paths)
+        yield Said(run, counts_as(arrived, run, states), paths)
 
 
 def without_logs(fresh: Iterable[Said], there: Collection[str]) -> Iterator[str]:
@@ -628,7 +628,7 @@ def tallies(store: Store, arrived: Store, fresh: Iterable[tuple[Said, Oid | None
         last[run.deploy] = max(run.number, last.get(run.deploy, 0))
         if old is not None:
             before = arrived.get(Run, old, keep=False)
-            counts[counts_as(before, task_runs(arrived, before))] -= 1
+            counts[counts_as(arrived, before, task_runs(arrived, before))] -= 1
     moves: Moves = {}
     for deploy, counts in counted.items():
         moves |= recounted(store, deploy, counts, last[deploy])

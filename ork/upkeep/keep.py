@@ -315,7 +315,7 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
         counts = Counter(before.counts)
         last = before.last
         try:
-            counts.subtract(counts_as(run, task_runs(store, run)) for run in mine)
+            counts.subtract(counts_as(store, run, task_runs(store, run)) for run in mine)
         except Corrupt:  # how it counted is lost
             left: dict[Oid, Tally] = {}
             for run in _others(store, mine[0], ids):

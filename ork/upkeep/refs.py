@@ -30,7 +30,7 @@ def count_run(store: Store, run: Run, counted: dict[Oid, Tally]) -> None:
             run = store.get(Run, run.previous, keep=False)
         if run.ended is None or run.deploy is None:
             return
-        word = counts_as(run, task_runs(store, run))
+        word = counts_as(store, run, task_runs(store, run))
         before = counted.get(run.deploy, Tally(counts={}))
         counts = Counter(before.counts)
         counts[word] += 1

@@ -87,6 +87,8 @@ def test_the_record_says_what_stopped_a_run_and_who_did_not_ask_for_it_is_told(
     assert entry["run"]["reason"] == f"stopped by {by}"
     assert (ork.folder / "facts.json").exists() == hooked
     assert len(json.loads(ork("show", "w#1", "--json").out)["data"]["hooks"]) == hooked
+    again = ork("retry", "--failed", "--since", "1h", "--dry-run")
+    assert again.out.startswith("w#1 ") == hooked
 
 
 @pytest.mark.slow

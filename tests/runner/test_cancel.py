@@ -271,3 +271,32 @@ def test_a_cancelled_run_is_in_the_lists_as_such(long: Project) -> None:
     assert [entry["run"]["number"] for entry in listed] == [1]
     (entry,) = json.loads(long.ork("log", "flow", "--json").stdout)["data"]
     assert entry["runs"]["counts"] == {"cancelled": 1}
+
+
+@pytest.mark.parametrize(
+    ("how", "why"), [("cancel", "stopped by Ada"), ("kill", "ork was killed while long ran")]
+)
+def test_a_stopped_run_is_found_among_those_that_failed_if_a_task_had(
+    project: Project, how: str, why: str
+) -> None:
+    project.workflow(
+        shell("bad", "test -e good"), shell("long", "test -e good || { touch here; sleep 300; }")
+    )
+    project.write("good", "")
+    project.ork("run", "flow.yaml")
+    (project.folder / "good").unlink()
+    child = project.start("run", "flow.yaml")
+    assert eventually((project.folder / "here").exists)
+    assert eventually(lambda: "FAILED   bad" in project.ork("show", "flow#2").stdout)
+    if how == "cancel":
+        project.ork("cancel", "--now")
+    else:
+        child.kill()
+    child.communicate(timeout=60)
+    assert f"{why}; bad: exited with code 1\n" in project.ork("runs", "--status", "failed").stdout
+    assert f"- {why}; bad: exited with code 1\n" in project.ork("show", "flow#2").stdout
+    assert project.ork("diff", "--last", "flow").stdout.startswith("first difference: bad - ")
+    assert "flow#2 " in project.ork("retry", "--failed", "--since", "1h", "--dry-run").stdout
+    (entry,) = json.loads(project.ork("log", "flow", "--json").stdout)["data"]
+    assert entry["runs"]["counts"] == {"failed": 1, "success": 1}
+    project.ork("fsck")

@@ -14,7 +14,17 @@ from ork.store.contents import task_runs
 from ork.store.resolve import resolve
 from ork.store.runs import PAGE_RUNS, Hook, runs
 from ork.store.store import Store
-from ork.store.verdict import counts_as, in_full, is_partial, taint_text, tainted, tally, verdict
+from ork.store.verdict import (
+    counts_as,
+    failures,
+    has_failed,
+    in_full,
+    is_partial,
+    taint_text,
+    tainted,
+    tally,
+    verdict,
+)
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_retry, write_run
 from tests.stores import NOON
@@ -52,6 +62,9 @@ def states_of(etl, *states, tainted=()):
         ("failed", ("failed", "skipped"), ("a",), None),
         ("cancelled", ("success", "cancelled"), None, None),
         ("interrupted", ("success", "interrupted"), None, None),
+        ("cancelled", ("success", "failed"), None, "bad"),
+        ("interrupted", ("failed", "upstream_failed"), None, "bad"),
+        ("cancelled", ("failed", "skipped"), ("a",), None),
     ],
 )
 def test_only_a_whole_run_has_a_verdict(etl, state, tasks, selected, said):
@@ -60,13 +73,36 @@ def test_only_a_whole_run_has_a_verdict(etl, state, tasks, selected, said):
     assert is_partial(etl.store, run) == (selected == ("a",))
 
 
+@pytest.mark.parametrize(
+    ("tasks", "failed"),
+    [
+        (("success", "cancelled"), ["b"]),
+        (("success", "interrupted"), ["b"]),
+        (("success", "pending"), ["b"]),
+        (("success", "success"), []),
+        (("failed", "success"), ["a"]),
+    ],
+)
+def test_a_task_that_a_retry_was_stopped_at_is_as_it_was_before(etl, tasks, failed):
+    first = write_run(etl.store, etl.oids[0], states_of(etl, "success", "failed"), "failed")
+    write_retry(etl.store, "etl", 1, states_of(etl, "success", "cancelled"), "cancelled")
+    again = write_retry(etl.store, "etl", 1, states_of(etl, *tasks), "cancelled")
+    assert list(failures(etl.store, again, task_runs(etl.store, again))) == failed
+    assert has_failed(etl.store, again) == bool(failed)
+    listed = [entry.run.id for entry in runs(etl.store, "etl", states=("failed",))]
+    assert listed == ([first.id] if failed else [])
+    assert verdict(etl.store, again) == ("bad" if failed else None)
+    counted = tally(etl.store, etl.oids[0]).counts
+    assert counted == {"failed" if failed else "cancelled": 1}
+
+
 @pytest.mark.parametrize(("state", "last"), [("success", "success"), ("failed", "failed")])
 @pytest.mark.parametrize("changed", ["a", "b"])
 def test_a_tainted_run_says_nothing(etl, state, last, changed):
     states = states_of(etl, "success", last, tainted=changed)
     run = write_run(etl.store, etl.oids[0], states, state)
     assert verdict(etl.store, run) is None
-    assert counts_as(run, states) == "tainted"
+    assert counts_as(etl.store, run, states) == "tainted"
     assert tainted(states) == {changed: ("x.py",)}
 
 
@@ -228,7 +264,7 @@ def test_a_tally_equals_a_recount_by_verdicts(steps):
     runs = [etl.store.get(Run, oid) for _, oid in etl.store.refs("runs/etl/")]
     for run in runs:
         said[run.deploy, verdict(etl.store, run)] += 1
-        words[run.deploy, counts_as(run, task_runs(etl.store, run))] += 1
+        words[run.deploy, counts_as(etl.store, run, task_runs(etl.store, run))] += 1
     for deploy in etl.oids:
         found = tally(etl.store, deploy).counts
         assert found == {word: count for (of, word), count in words.items() if of == deploy}

@@ -18,17 +18,18 @@ from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError,
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value
 from ork.runner import start
+from ork.runner.brake import was_cut_off
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.contents import find_run
 from ork.store.resolve import present_name, resolve
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import runs
+from ork.store.verdict import has_failed
 from ork.worktree.load import check
 
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
 LOOK_MS = 2000  # between two looks, for what was saved just before the watching began
-FAILED = ("failed", "interrupted")  # states of the runs that --failed means
 
 
 class _Again(Value, frozen=True, kw_only=True):
@@ -95,7 +96,8 @@ def retry(
     --dry-run says which tasks would run again, and why, and which are kept.
 
     Several runs go on one after the other, the oldest first, whether or not those before them
-    succeed. --failed --since 01:30 takes all that failed or were interrupted since then.
+    succeed. --failed --since 01:30 takes all that failed or were interrupted since then: also those
+    that a signal ended, as when a terminal was closed, or that were stopped when a task had failed.
 
     Exit codes: 0 success; 1 a task failed; 2 it succeeded, and nothing would run again; 5 another
     process goes on with this run, or as many go on as `max_active_runs` allows; 124 --timeout; 129,
@@ -172,10 +174,15 @@ def _that_failed(
         )
     begin, end = parse_span(since, until, session.now())
     names: list[str | None] = [*dict.fromkeys(workflows)] or [None]
+    store = session.store
+
+    def is_meant(run: Run) -> bool:
+        return run.state == "interrupted" or was_cut_off(run) or has_failed(store, run)
+
     found = [
         _Again(run=entry.run)
         for name in names
-        for entry in runs(session.store, name, states=FAILED, since=begin, until=end)
+        for entry in runs(store, name, since=begin, until=end, having=is_meant)
         if entry.run.trigger != "bisect"
     ]
     return sorted(found, key=lambda one: one.run.id)

@@ -121,6 +121,8 @@ def runs(
     first, then those that take longest. What an earlier run gave does not count. The newest 20 runs
     tell, or those that -n, --since and the like choose.
 
+    --status failed has runs as well that were stopped when a task had failed.
+
     With --containing a task or file counts under whatever name it ran, also unattached and in other
     workflows. A task that was kept, left out or skipped was not executed. --author and --trigger
     find who began a run, and why, and those who retried it.
@@ -357,7 +359,8 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         elif one.state == "pending":
             waiting.add(name)
     failed = [why for name, why in wrong.items() if states[name].state == "failed"]
-    yield [*_state_line(run, unless_in=failed), "  partial" if details.partial else ""]
+    told_below = failed if run.state == "failed" else []
+    yield [*_state_line(run, unless_in=told_below), "  partial" if details.partial else ""]
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
