@@ -21,7 +21,7 @@ from weakref import WeakSet
 from ork.backends.base import Lease, OneByOne, closed
 from ork.backends.leases import FolderLeases
 from ork.errors import StoreError
-from ork.files import lock, open_lock, unlock
+from ork.files import lock, lock_holders, open_lock, unlock
 
 WAIT_S = 60.0
 _NOTE_BYTES = 256
@@ -258,12 +258,7 @@ def alone(store: Path, users: Path) -> Iterator[None]:
 
 def in_use(descriptor: int) -> StoreError:
     """Return the error for a store that others have open, who keep this file locked."""
-    found, pids = os.fstat(descriptor), set()
-    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    with suppress(OSError), open("/proc/locks") as locks:  # only Linux tells
-        pids = {line.split()[4] for line in locks if device in line.split() and "->" not in line}
-    known = sorted(int(pid) for pid in pids - {str(os.getpid())} if pid.isdecimal())
-    who = ", ".join(map(str, known))
+    who = ", ".join(str(pid) for pid in lock_holders(os.fstat(descriptor)) if pid != os.getpid())
     return StoreError(
         f"another process has the store open{f': {who} on {os.uname().nodename}' if who else ''}",
         hint="let it end, then repeat the command",

@@ -11,6 +11,7 @@ on again: so of two processes that have counted the same only one can write.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,11 +20,13 @@ from pathlib import Path
 from ork.backends.base import Lease
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, some
 from ork.failpoints import failpoint
+from ork.files import lock_holders
 from ork.logs.bytes import tidy as tidy_logs
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, is_name, to_json
 from ork.objects.value import Value, of_line
 from ork.store.contents import find_run
+from ork.store.location import LOCKS
 from ork.store.resolve import resolve, run_of_id
 from ork.store.runs import all_going_on
 from ork.store.store import Store, Transaction
@@ -122,6 +125,27 @@ def is_owned(store: Store, run: Run) -> bool:
     if lease is not None:
         lease.release()
     return lease is None
+
+
+def suspended(store: Store, run: Run) -> int | None:
+    """Return the process that owns a run where it is stopped, as by Ctrl-Z, and of this machine.
+
+    Only Linux tells.
+    """
+    if store.folder is not None:
+        with suppress(OSError), store.inside(LOCKS) as at:
+            for pid in lock_holders(os.stat(run.id, dir_fd=at, follow_symlinks=False)):
+                state = Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[0]
+                if state == b"T":
+                    return pid
+    return None
+
+
+def wake(store: Store, run: Run) -> None:
+    """Let the process that owns a run go on if it is stopped."""
+    if pid := suspended(store, run):
+        with suppress(OSError):  # it has ended since, or is not ours
+            os.kill(pid, signal.SIGCONT)
 
 
 def pin_ref(run_id: str) -> str:

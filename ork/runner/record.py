@@ -457,10 +457,12 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
 def cancel(store: Store, run: Run, *, author: str, now: bool = False) -> Run:
     """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is.
 
-    The record of the run names who asked.
+    The record of the run names who asked. With `now` an owner that is stopped goes on, to do so.
     """
     times = 2 if now else 1
     if run.ended is None and owner.ask_to_stop(store, run, author=author, times=times):
+        if now:
+            owner.wake(store, run)
         return run
     _, run = run_of_id(store, run.workflow, run.id)
     raise UsageError(f"{run.name} has ended: {run.state}")

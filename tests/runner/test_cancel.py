@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +111,21 @@ def test_now_kills_at_once(project: Project) -> None:
     child.communicate(timeout=60)
     assert not (project.folder / "tidied").exists()
     assert project.states() == {"sh": "cancelled"}
+
+
+def test_a_suspended_process_is_told_of_and_goes_on_to_be_killed(long: Project) -> None:
+    child = long.start("run", "flow.yaml")
+    assert eventually((long.folder / "here").exists)
+    os.kill(child.pid, signal.SIGSTOP)
+    assert eventually(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text())
+    asked = long.ork("cancel", "--no-wait")
+    assert asked.stderr == (
+        f"note: flow#1 ends when its process {child.pid} goes on: it is stopped (Ctrl-Z)\n"
+        "hint: `fg` in its terminal, or `ork cancel flow#1 --now`\n"
+    )
+    assert long.ork("cancel", "--now").stdout == "flow#1 cancelled\n"
+    child.communicate(timeout=60)
+    assert not long.survivors()
 
 
 def test_no_wait_returns_before_the_end(long: Project) -> None:

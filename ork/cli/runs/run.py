@@ -20,7 +20,7 @@ from ork.cli.session import Session
 from ork.errors import UsageError, some
 from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
-from ork.runner import record, start
+from ork.runner import owner, record, start
 from ork.runner.events import RunFinished
 from ork.store.contents import find_run
 from ork.store.resolve import all_heads, archived, head, only_workflow, resolve, workflows
@@ -232,7 +232,8 @@ def cancel(
     The process that owns the run starts nothing more, lets what runs end for a moment, then stops
     it, as with Ctrl-C there. Waits until the run has ended, and prints how; several are all asked
     first. A run that waits for `ork up` is taken out of the queue. --all leaves the queue as it is,
-    unless --queue is given as well.
+    unless --queue is given as well. Where the process of a run is stopped (Ctrl-Z), a note says so,
+    and --now lets it go on, so that it ends.
 
     Exit codes: 0 the runs were stopped, or ended by themselves; 2 one had ended before.
 
@@ -249,6 +250,7 @@ def cancel(
         taken, found = _named(session, names)
     asked, ended = _ask(session, found, now=now)
     ended = [] if every else ended  # of all, one that has just ended by itself is no mistake
+    session.say(*([] if now else _suspended(store, asked)))
     stopped = asked if no_wait else [record.wait(store, run) for run in asked]
     if as_json and (stopped or taken or not ended):
         one = stopped[0] if len(stopped) == 1 else None
@@ -299,6 +301,16 @@ def _ask(session: Session, runs: Iterable[Run], *, now: bool) -> tuple[list[Run]
         except UsageError as error:
             ended.append(error.message)
     return asked, ended
+
+
+def _suspended(store: Store, runs: Iterable[Run]) -> Iterator[Line]:
+    """Yield why runs that were asked to stop do not end: their owners cannot see it."""
+    for run in runs:
+        if pid := owner.suspended(store, run):
+            yield note_line(
+                f"{run.name} ends when its process {pid} goes on: it is stopped (Ctrl-Z)"
+            )
+            yield hint_line(f"`fg` in its terminal, or `ork cancel {run.name} --now`")
 
 
 def _stopped(runs: Iterable[Run], *, asked: bool) -> Iterator[Line]:
