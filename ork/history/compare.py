@@ -18,7 +18,7 @@ from ork.objects.kinds import Deploy, Task, is_oid
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
-from ork.store.resolve import Resolved, deploy_of, history, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, heads, history, snapshot_of
 from ork.store.revision import in_workflow, parse_range, parse_since, split_part, workflow_in
 from ork.store.store import Store
 from ork.worktree.globs import excluded
@@ -145,12 +145,14 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
         return as_revision(between[0] or "@"), as_revision(other)
     found = look_up(store, text, now=now)
     if isinstance(found, ResolvedFile):
-        if store.ref(f"workflows/{found.workflow}") is None:
-            raise NotFound(
-                f"{found.workflow} was never deployed: nothing is there to compare with",
-                hint=f"`ork deploy {revisions[0]}` deploys it",
-            )
-        return found.workflow, text
+        if store.ref(f"workflows/{found.workflow}"):
+            return found.workflow, text
+        if workflow := _deployed_from(store, found):
+            return workflow, text
+        raise NotFound(
+            f"{found.workflow} was never deployed: nothing is there to compare with",
+            hint=f"`ork deploy {revisions[0]}` deploys it",
+        )
     deploy = store.get(Deploy, deploy_of(store, found).oid)
     path = store.project / deploy.source.path
     if not path.exists():
@@ -159,6 +161,14 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
+
+
+def _deployed_from(store: Store, file: ResolvedFile) -> str | None:
+    """Return the workflow that a file was deployed as when one of them had another name."""
+    path = file.loaded.path.resolve()
+    deploys = store.get_all(Deploy, heads(store)).items()
+    files = ((name, (store.project / one.source.path).resolve()) for name, one in deploys)
+    return next((name for name, source in files if source == path), None)
 
 
 def split_parts(

@@ -137,6 +137,18 @@ def test_a_rename_and_how_not_to_see_it(history, edit, golden):
     golden("diff/no_renames.txt", history("diff", "--no-renames").out)
 
 
+def test_a_file_is_compared_with_what_it_was_deployed_as(history, edit):
+    assert history("mv", "etl", "pipeline").code == 0
+    edit("etl.yaml", "./load.sh", "./load.sh --all")
+    renamed = history("diff", "etl.yaml")
+    assert (renamed.code, renamed.out) == (0, history("diff", "pipeline").out)
+    assert "./load.sh --all" in renamed.out
+    edit("etl.yaml", "name: etl", "name: other")
+    assert history("diff", "etl.yaml") == renamed
+    history.write("new.yaml", (history.folder / "etl.yaml").read_text())
+    assert "other was never deployed" in history("diff", "new.yaml").err
+
+
 def test_the_definitions_of_two_runs_differ_by_what_they_executed(ran):
     found = ran("diff", "etl#1^{snapshot}", "etl#2^{snapshot}")
     assert found.out == ran("diff", "etl~1", "etl").out
