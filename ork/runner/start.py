@@ -106,14 +106,16 @@ class WouldRun(Drawn, frozen=True, kw_only=True):
     """What a run would execute: each task in the order in which they can run, and what it needs.
 
     `others` are the tasks that would not be executed; of some that is known when what `conditions`
-    tells of is known. Of a retry `why` says why it would execute a task again, and `run` is the one
-    that would go on; None where a new one begins.
+    tells of is known. `deploys` says whether a file would be deployed first. Of a retry `why` says
+    why it would execute a task again, and `run` is the one that would go on; None where a new one
+    begins.
     """
 
     workflow: str
     run: str | None
     snapshot: Oid
     deployed: bool
+    deploys: bool
     params: Mapping[str, Json]
     tasks: Mapping[str, tuple[str, ...]]
     why: Mapping[str, str]
@@ -389,12 +391,15 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
     skipped = will_be_skipped(defined, terms.params, _ended(terms))
     others |= {name: Stays(outcome="skipped", reason=why) for name, why in skipped.items()}
     tasks = {name: above for name, above in needs.items() if name not in others}
+    deployed = target.deploy is not None or (
+        head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)
+    )
     return WouldRun(
         workflow=target.workflow,
         run=terms.resume[1].name if terms.resume else None,
         snapshot=target.snapshot,
-        deployed=target.deploy is not None
-        or (head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)),
+        deployed=deployed,
+        deploys=ready.deployed is not None and not deployed,
         params=terms.params,
         tasks=tasks,
         why=why_again(store, before, needs, tasks, ready.asked, ready.why) if before else {},

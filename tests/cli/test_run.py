@@ -122,7 +122,10 @@ def test_a_dry_run_refuses_what_the_run_would(ran):
     refused = ran("run", "etl.yaml")
     assert (refused.code, ran("run", "etl.yaml", "--dry-run")) == (3, refused)
     assert "nothing was deployed" in refused.err
-    assert ran("run", "etl.yaml", "--dry-run", "--no-deploy").code == 0
+    outside = ran("run", "etl.yaml", "--dry-run", "--no-deploy")
+    assert (outside.code, "  2 tasks would run\n" in outside.out) == (0, True)
+    assert ran("run", "etl.yaml", "--no-deploy").code == 1
+    assert "deployed first" not in ran("run", "etl#3", "--dry-run").out
 
 
 @pytest.mark.parametrize("command", ["run", "run --dry-run", "graph", "deploy"])

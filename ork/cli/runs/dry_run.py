@@ -26,7 +26,7 @@ def show(session: Session, ready: Prepared, *, as_json: bool) -> None:
 
 def would_run_view(would: WouldRun, session: Session) -> Iterator[Line]:
     tasks = human.count(len(would.tasks), "task")
-    new = "" if would.deployed or would.run else "; it would be deployed first"
+    new = "; it would be deployed first" if would.deploys else ""
     if would.why and not would.run:
         new = ", in a new run"
     snapshot = (session.store.short(would.snapshot), "oid")
