@@ -21,15 +21,8 @@ ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
 VALUES = ("params.", "outputs.")  # begin the titles of a parameter, and of what a task gave
 NAMED = ("next", "since", "slot")  # times that are not when a thing began or was made
-FIRST = (
-    "name",
-    "workflow",
-    "number",
-    "state",
-    "partial",
-    "created",
-    "seconds",
-)  # columns of a data frame
+# Columns of a data frame; before them the name of what has a state, a run or a task.
+FIRST = ("workflow", "number", "state", "partial", "created", "seconds")
 
 
 class Framed:
@@ -55,7 +48,8 @@ class Framed:
             raise OrkError("pandas is not installed", hint=hint) from None
         records = list(self._records())
         names = dict.fromkeys([*self._columns(), *(name for one in records for name in one)])
-        first = [name for name in FIRST if name in names]
+        wanted = ("name", *FIRST) if "state" in names else FIRST
+        first = [name for name in wanted if name in names]
         rest = [name for name in names if name not in first]
         return pandas.DataFrame(records, columns=[*first, *rest])
 
