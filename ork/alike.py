@@ -48,10 +48,14 @@ def did_you_mean(
 
 
 def meant_or_known(word: str, known: Iterable[str], *, at_most: int = 1) -> str | None:
-    """Return the same hint, else one with the first names that there are."""
+    """Return the same hint, else one with names that begin so, or with the first that there are."""
     known = list(known)
-    there_are = f"there are: {some(known, _SHOWN)}" if known else None
-    return did_you_mean(word, known, at_most=at_most) or there_are
+    if found := did_you_mean(word, known, at_most=at_most):
+        return found
+    begun = [name for name in known if word and name.casefold().startswith(word.casefold())]
+    if begun:
+        return f"did you mean {'one of ' if len(begun) > 1 else ''}{some(begun, _SHOWN)}?"
+    return f"there are: {some(known, _SHOWN)}" if known else None
 
 
 def file_meant(path: Path, endings: tuple[str, ...]) -> str | None:

@@ -894,7 +894,9 @@ class Project:
         attempt: int | None = None,
         tail: int | None = None,
     ) -> str:
-        """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text.
+        """Return what the tasks of a run printed, or one of it, "etl#5:load", as one text.
+
+        A pattern means several: "etl#5:load_*".
 
         Of each it is what its last attempt printed, or that `attempt`; with `failed` only of those
         that failed, and of each log at most `tail` lines at its end.
@@ -909,7 +911,7 @@ class Project:
 
         name = as_revision(what)
         found = logs(self.store, name, now=now_here(), failed=failed, attempt=attempt)
-        if split_part(name)[1] and not any(one.attempt for one in found):
+        if split_part(name)[1] and found and not any(one.attempt for one in found):
             raise NotFound(f"{name} has no log: {found[0].reason}")
         tail = _at_most(tail, "tail")
         data = b"".join(piece for one in found for piece in pieces(self.store, one.log, tail=tail))

@@ -59,6 +59,15 @@ def test_where_nothing_is_alike_some_that_there_are_are_named():
     assert meant_or_known("zzz", []) is None
 
 
+def test_names_that_begin_with_the_word_go_before_others():
+    known = ["a", "b", *(f"z_{n}" for n in range(12))]
+    assert meant_or_known("Z", known[:3]) == "did you mean z_0?"
+    assert meant_or_known("z", known[:4]) == "did you mean one of z_0, z_1?"
+    shown = ", ".join(known[2:12])
+    assert meant_or_known("z", known) == f"did you mean one of {shown} and 2 more?"
+    assert meant_or_known("", ["a"]) == "there are: a"
+
+
 def test_a_file_is_named_that_is_like_one_by_its_name_and_not_by_its_ending(tmp_path):
     for name in ("d.yaml", "etl.yml"):
         (tmp_path / name).touch()

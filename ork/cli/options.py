@@ -28,7 +28,11 @@ Files = Annotated[
     ),
 ]
 RunOrTask = Annotated[
-    str, typer.Argument(metavar="[RUN[:TASK]]", help="A workflow means its newest run.")
+    str,
+    typer.Argument(
+        metavar="[RUN[:TASK]]",
+        help="A workflow means its newest run; TASK may be a pattern: load_*.",
+    ),
 ]
 Limit = Annotated[
     int | None, typer.Option("-n", min=0, metavar="N", help="Show at most this many; -3 is -n 3.")

@@ -474,19 +474,20 @@ def _first(name: str, texts: Iterator[str]) -> str:
 
 
 def outputs(store: Store, text: str, *, now: datetime) -> tuple[Outputs, Json | Outputs]:
-    """Return the outputs of a run, or of its one task, and what of them is meant.
+    """Return the outputs of a run, or of tasks of it, and what of them is meant.
 
-    That is all of RUN, the value of RUN:TASK, and the part of it where RUN:TASK.FIELD leads.
+    That is all of RUN and of RUN:PATTERN, the value of RUN:TASK, and the part of it where
+    RUN:TASK.FIELD leads.
     """
-    run, task, path = run_and_place(store, text, now=now)
+    run, tasks, path = run_and_place(store, text, now=now)
     states = task_runs(store, run)
-    found = Outputs(store, run, states.ordered([task]) if task else states)
-    if task is None:
+    found = Outputs(store, run, states.ordered(tasks) if tasks else states)
+    if len(tasks) != 1:
         return found, found
     if not found:
-        name = f"{run.name}:{task}"
+        name = f"{run.name}:{tasks[0]}"
         raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
-    return found, value_at(found[task], path)
+    return found, value_at(found[tasks[0]], path)
 
 
 def value_at(value: Json, path: str) -> Json:

@@ -17,7 +17,7 @@ from ork.logs.drawn import LastStates, last_part
 from ork.objects import kinds
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value
-from ork.store.contents import run_and_task, task_runs
+from ork.store.contents import run_and_tasks, task_runs
 from ork.store.resolve import number_ref
 from ork.store.store import Store
 
@@ -54,18 +54,19 @@ def logs(
     attempt: int | None = None,
     every: bool = False,
 ) -> list[Log]:
-    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started.
+    """Return the logs of RUN or RUN:TASK, which may be a pattern, as the tasks started.
 
     Of each task that of its last attempt or of a certain one, or with `every` those of all.
     Without either there is one, too, for each task that failed before an attempt began, and for a
-    task that is named and was not executed.
+    task that alone is named and was not executed.
     """
-    run, task = run_and_task(store, text, now=now)
+    run, tasks = run_and_tasks(store, text, now=now)
+    task = tasks[0] if len(tasks) == 1 else None
     states = task_runs(store, run)
     beginnings = Beginnings(store, run)
     found = []
     for one, taskrun in states.items():
-        if (task and one != task) or (failed and taskrun.state != "failed"):
+        if (tasks and one not in tasks) or (failed and taskrun.state != "failed"):
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = len(taskrun.attempts) + 1

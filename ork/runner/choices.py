@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
@@ -18,7 +17,7 @@ from ork.objects.kinds import NOT_SELECTED, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
 from ork.params.given import in_words
 from ork.params.recorded import recorded_params
-from ork.store.contents import task_runs
+from ork.store.contents import fitting, task_runs
 from ork.store.resolve import Resolved, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
@@ -97,13 +96,13 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
     def named(option: str, texts: tuple[str, ...]) -> set[str]:
         found: set[str] = set()
         for text in texts:
-            fitting = {text} if text in needs else {one for one in needs if fnmatchcase(one, text)}
-            if not fitting:
+            meant = fitting(text, needs)
+            if not meant:
                 hint = meant_or_known(text, needs)
                 if needs.keys() >= {*(several := text.split(","))}:
                     hint = f"one at a time: `{' '.join(f'{option} {one}' for one in several)}`"
                 raise NotFound(f"no task named {text!r}", hint=hint)
-            found |= fitting
+            found.update(meant)
         return found
 
     only, start = named("--only", selection.only), named("--from", selection.start)

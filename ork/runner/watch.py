@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
@@ -80,11 +80,11 @@ def follow(
     run: Run,
     *,
     clock: Callable[[], datetime],
-    task: str | None = None,
+    tasks: Collection[str] = (),
     attempt: int | None = None,
     tail: int | None = None,
 ) -> Iterator[Printed | NotStarted | Quiet]:
-    """Yield what the tasks of a run, or one of them, print until the run or that task has ended.
+    """Yield what the tasks of a run, or some of them, print until it, or those, have ended.
 
     It begins with what the newest attempts have printed so far, or the last `tail` lines of that,
     and goes on through the attempts that follow. Nothing is asked of the process that owns the run.
@@ -92,10 +92,11 @@ def follow(
     watching = Watching(store, run, clock)
     logs: dict[str, tuple[int, Growing]] = {}  # task -> the attempt that runs, its log
     events: list[OfTask] | None = None
+    left = {*tasks}
     try:
         while True:
             began = time.monotonic()
-            news = _concerning(watching.poll(), task, attempt)
+            news = _concerning(watching.poll(), tasks, attempt)
             events = _newest(news) if events is None else news
             for event in events:
                 if isinstance(event, TaskStarted):
@@ -113,7 +114,8 @@ def follow(
                         yield NotStarted(task=event.task, reason=why_none(event.taskrun))
             for name, (number, log) in logs.items():
                 yield from _printed(name, number, log)
-            if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):
+            left -= {event.task for event in events if _is_last(event, attempt)}
+            if watching.run.ended is not None or (tasks and not left):
                 while logs:
                     name, (number, log) = logs.popitem()
                     yield from _rest(watching, name, number, log)
@@ -273,13 +275,13 @@ def _checkout(store: Store, run: Run) -> str | None:
     return str(folder) if folder else None
 
 
-def _concerning(events: list[Event], task: str | None, attempt: int | None) -> list[OfTask]:
-    """Return the events of one task, or of one attempt at it; of all tasks where it is None."""
+def _concerning(events: list[Event], tasks: Collection[str], attempt: int | None) -> list[OfTask]:
+    """Return the events of some tasks, or of one attempt at them; of all tasks for none."""
     return [
         event
         for event in events
         if isinstance(event, (TaskStarted, TaskRetried, TaskFinished))
-        if task is None or event.task == task
+        if not tasks or event.task in tasks
         if attempt is None or isinstance(event, TaskFinished) or event.attempt == attempt
     ]
 
@@ -303,10 +305,8 @@ def _rest(watching: Watching, task: str, attempt: int, log: Growing) -> Iterator
     yield Printed(task=task, attempt=attempt, data=b"", over=True, error=error)
 
 
-def _is_last(event: OfTask, task: str | None, attempt: int | None) -> bool:
-    """Say whether nothing can follow: the one task has ended, or the one attempt at it."""
-    if task is None:
-        return False
+def _is_last(event: OfTask, attempt: int | None) -> bool:
+    """Say whether nothing of its task can follow: that has ended, or the one attempt at it."""
     return isinstance(event, TaskFinished) or (
         attempt is not None and isinstance(event, TaskRetried)
     )

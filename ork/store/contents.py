@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from fnmatch import fnmatchcase
 from itertools import chain
 
 from ork.alike import meant_or_known
@@ -197,32 +198,39 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 
-def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
-    """Return the run and the task that RUN or RUN:TASK names; the task need not have started.
+def run_and_tasks(store: Store, text: str, *, now: datetime) -> tuple[Run, tuple[str, ...]]:
+    """Return the run and the tasks that RUN:TASK names, by a pattern several; none for RUN alone.
 
-    WORKFLOW:TASK is that task of the newest run.
+    They need not have started. WORKFLOW:TASK is that task of the newest run.
     """
-    run, task, path = run_and_place(store, text, now=now)
+    run, tasks, path = run_and_place(store, text, now=now)
     if path:
         raise _no_task(store, run, text.partition(":")[2])
-    return run, task
+    return run, tasks
 
 
-def run_and_place(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None, str]:
-    """Return the run and the task as `run_and_task`, and the path behind that: of RUN:TASK.FIELD.
+def run_and_place(store: Store, text: str, *, now: datetime) -> tuple[Run, tuple[str, ...], str]:
+    """Return the run and the tasks as `run_and_tasks`, and the path behind: of RUN:TASK.FIELD.
 
     The path is as a diff writes it: "rows[0].name". It is the shortest where names have dots.
     """
     name, part = grammar.split_part(text)
     _, run = find_run(store, resolve(store, name, now=now))
     if not part:
-        return run, None, ""
+        return run, (), ""
     tasks = store.snapshot(run.snapshot).tasks
     ends = [len(part), *(found.start() for found in reversed([*re.finditer(r"[.\[]", part)]))]
     for end in ends:
         if part[:end] in tasks:
-            return run, part[:end], part[end:].removeprefix(".")
+            return run, (part[:end],), part[end:].removeprefix(".")
+    if found := fitting(part, tasks):
+        return run, found, ""
     raise _no_task(store, run, part)
+
+
+def fitting(text: str, tasks: Collection[str]) -> tuple[str, ...]:
+    """Return which of the tasks a name, or a pattern such as load_*, means, in their order."""
+    return (text,) if text in tasks else tuple(one for one in tasks if fnmatchcase(one, text))
 
 
 def _no_task(store: Store, run: Run, task: str) -> NotFound:

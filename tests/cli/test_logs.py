@@ -48,6 +48,44 @@ def test_one_log_comes_as_it_is(ran):
     assert ran("logs", f"run:{run}:load").out == 'loading {"rows": 4}\n'
 
 
+@pytest.fixture
+def fan(ork):
+    """A run of two tasks of a group and one beside them."""
+    ork.write(
+        "fan.yaml",
+        """\
+        name: fan
+        tasks:
+          x_1: {executor: process, command: 'echo one; exit 3'}
+          x_2: {executor: process, command: "echo 'ORK_OUTPUT:{\\"n\\": 2}'"}
+          y: {executor: process, command: 'echo three'}
+        """,
+    )
+    assert ork("run", "fan.yaml").code == 1
+    return ork
+
+
+def test_a_pattern_means_several_tasks(fan):
+    both = fan("logs", "fan:x_*")
+    assert (both.code, both.err) == (0, "")
+    heads = [line for line in both.out.splitlines() if line.startswith("==>")]
+    assert sorted(heads) == ["==> x_1 (attempt 1) <==", "==> x_2 (attempt 1) <=="]
+    assert fan("logs", "fan:x_[1-9]").out == both.out
+    assert fan("logs", "fan:x_*", "--failed").out.endswith("==> x_1 (attempt 1) <==\none\n")
+    assert fan("logs", "fan:*y*").out == "three\n", "one that is meant alone comes as it is"
+    assert fan("logs", "fan:[xy]_2", "--failed").err == "fan#1:x_2 has not failed\n"
+    followed = fan("logs", "-f", "fan:x_*").out.splitlines()
+    assert sorted(followed) == ["x_1 | one", 'x_2 | ORK_OUTPUT:{"n": 2}']
+    none = fan("logs", "fan:z_*")
+    assert (none.code, none.err.splitlines()[0]) == (3, "error: fan#1 has no task 'z_*'")
+
+
+def test_outputs_of_several_tasks_are_an_object(fan):
+    assert json.loads(fan("outputs", "fan:x_*").out) == {"x_2": {"n": 2}}
+    assert json.loads(fan("outputs", "fan:x_*", "--json").out)["data"] == {"x_2": {"n": 2}}
+    assert json.loads(fan("outputs", "fan:x_2", "--json").out)["data"] == {"x_2": {"n": 2}}
+
+
 def test_only_what_failed(ran):
     assert ran("logs", "etl#2", "--failed").out.splitlines()[0] == "==> load (attempt 1) <=="
     none = ran("logs", "etl#1", "--failed")
@@ -257,6 +295,23 @@ def test_lines_of_several_tasks_bear_their_names(gated):
     go(gated)
     lines = follower.communicate()[0].splitlines()
     assert lines == ["fetch | try 2", "load  | one", "load  | two"]
+
+
+def test_several_tasks_are_followed_until_the_last_of_them_has_ended(ork):
+    wait = "while ! test -e {}; do sleep 0.02; done"
+    tasks = {"x_1": "echo one", "x_2": f"echo two; {wait.format('go')}", "y": wait.format("end")}
+    lines = [f"  {n}: {{executor: process, command: '{what}'}}\n" for n, what in tasks.items()]
+    ork.write("w.yaml", "name: w\ntasks:\n" + "".join(lines))
+    owner = spawn(ork, "run", "w.yaml")
+    assert any("start" in line and "x_2" in line for line in owner.stderr)
+    follower = spawn(ork, "logs", "-f", "w:x_*")
+    assert sorted(follower.stdout.readline() for _ in "12") == ["x_1 | one\n", "x_2 | two\n"]
+    assert follower.poll() is None
+    go(ork)
+    assert follower.communicate() == ("", "")
+    assert owner.poll() is None, "the run goes on"
+    (ork.folder / "end").touch()
+    owner.communicate()
 
 
 def test_one_attempt_is_followed_to_its_own_end(gated):

@@ -257,7 +257,10 @@ def outputs(
     ctx: typer.Context,
     revision: Annotated[
         str,
-        typer.Argument(metavar="[RUN[:TASK[.FIELD]]]", help="A workflow means its newest run."),
+        typer.Argument(
+            metavar="[RUN[:TASK[.FIELD]]]",
+            help="A workflow means its newest run; TASK may be a pattern: load_*.",
+        ),
     ] = "@",
     as_json: Annotated[
         bool, typer.Option("--json", help="With the schema around it, as other commands print.")
@@ -266,7 +269,7 @@ def outputs(
     """Print what tasks of a run returned, as JSON.
 
     Of one task the bare value, for other programs, or a part of it, by its path as `ork diff` shows
-    it: `etl#1:load.tables[0].rows`. Of a run an object, task to value.
+    it: `etl#1:load.tables[0].rows`. Of a run, and of several tasks, an object, task to value.
 
     \b
     Example:
@@ -289,8 +292,8 @@ def outputs(
         if name in values:
             session.say(note_line(f"{name}: {taint_text(changed)}"))
     if as_json:
-        part = split_part(revision)[1]
-        session.print_json("outputs", {part: value} if part else values)
+        shown = values if value is values else {split_part(revision)[1]: value}
+        session.print_json("outputs", shown)
         return
     sys.stdout.writelines(json_parts(value, ascii=sys.stdout.isatty()))
     sys.stdout.write("\n")

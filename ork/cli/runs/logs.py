@@ -23,8 +23,7 @@ from ork.logs.reading import Log, pieces, refuse_removed
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.objects.value import replace
-from ork.store.contents import run_and_task, task_runs
-from ork.store.revision import split_part
+from ork.store.contents import run_and_tasks, task_runs
 from ork.store.runs import going_on
 from ork.store.verdict import taint_text
 
@@ -71,6 +70,8 @@ def logs(
     waits for a task that has not started; a workflow means its run that goes on. The lines of
     several tasks then come as they are printed, each with the name of its task before it.
 
+    A pattern, quoted, means several tasks: 'etl:load_*'.
+
     With --export each attempt, not only the last, becomes a file DIR/TASK.ATTEMPT.log.
 
     \b
@@ -101,7 +102,8 @@ def logs(
     if as_json:
         session.print_json("logs", (_fields(session.store, log, tail) for log in found))
         return
-    one = split_part(revision)[1] is not None
+    run, tasks = run_and_tasks(session.store, revision, now=session.now())
+    one = len(tasks) == 1
     for log in found[:1]:
         _say_which(session, revision, log.run)
     silent = 0
@@ -128,9 +130,8 @@ def logs(
     if silent:
         session.say(note_line(f"{human.count(silent, 'task')} printed nothing"))
     if not found:
-        run, task = run_and_task(session.store, revision, now=session.now())
-        none = f"no task of {run.name} {'failed' if failed else 'has a log'}"
-        session.say([f"{run.name}:{task} has not failed" if task else none])
+        none = f"no task of {revision if tasks else run.name} {'failed' if failed else 'has a log'}"
+        session.say([f"{run.name}:{tasks[0]} has not failed" if one else none])
 
 
 def _say_which(session: Session, revision: str, run: str) -> None:
@@ -171,12 +172,12 @@ def _follow(
     from ork.runner.watch import follow
 
     store = session.store
-    run, task = run_and_task(store, going_on(store, revision), now=session.now())
+    run, tasks = run_and_tasks(store, going_on(store, revision), now=session.now())
     if run.ended is not None:
-        last = (one.attempts[-1:] for one in task_runs(store, run).values())
+        last = (taskrun.attempts[-1:] for taskrun in task_runs(store, run).values())
         refuse_removed(store, run, [attempt.log for attempts in last for attempt in attempts])
-    printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
-    name = run.name
+    printed = follow(store, run, clock=session.world.clock, tasks=tasks, attempt=attempt, tail=tail)
+    name, one = run.name, len(tasks) == 1
     if as_json:
         for part, line in _lines(_texts(session, name, printed)):
             where = {"run": name, "task": part.task, "attempt": part.attempt}
@@ -187,16 +188,16 @@ def _follow(
     _say_which(session, revision, name)
     states: dict[tuple[str, int], LastStates] = {}  # of what attempts have printed
     redraws = can_redraw(sys.stdout, session.world.environ)
-    told = _drawn(session, printed, states, task) if redraws else printed
+    told = _drawn(session, printed, states, one=one) if redraws else printed
     texts = _last_states(_texts(session, name, told), states, waits=redraws)
-    if task and not sys.stdout.isatty():
+    if one and not sys.stdout.isatty():
         for part in texts:
             session.print_bytes(part.data)
         return
     width = 0
     for part, line in _lines(texts):
         width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
-        before = [] if task else [(f"{part.task:<{width}} | ", "label")]
+        before = [] if one else [(f"{part.task:<{width}} | ", "label")]
         session.print([[*before, (last_part(line), PRINTED)]])
         sys.stdout.flush()
 
@@ -205,7 +206,8 @@ def _drawn(
     session: Session,
     printed: "Iterable[Told]",
     states: "Mapping[tuple[str, int], LastStates]",
-    task: str | None,
+    *,
+    one: bool,
 ) -> "Iterator[Told]":
     """Pass on what is told; while nothing is, draw the lines that may yet be drawn over."""
     from ork.runner.watch import Quiet
@@ -215,7 +217,7 @@ def _drawn(
         for told in printed:
             lines: list[Line] = []
             for (name, _), state in states.items() if isinstance(told, Quiet) else ():
-                before = [] if task else [(f"{name} | ", "label")]
+                before = [] if one else [(f"{name} | ", "label")]
                 lines += [[*before, (line, PRINTED)] for line in state.open_lines]
             shown = (cut(line, (session.width or 80) - 1) for line in lines[-ROWS_DRAWN_MAX:])
             text = "".join(texts_of(shown, color=session.color_on())).rstrip("\n")
