@@ -60,7 +60,8 @@ class Restored(Value, frozen=True, kw_only=True):
     """The result of a restore, file by file, sorted by path.
 
     `surplus` are code files that lie there now and that the restored definition did not have, yet
-    would capture if it was deployed again. They are left alone.
+    would capture if it was deployed again, `stale` those that it has and that are not here as it
+    has them, where one workflow was restored without its code. Both are left alone.
     """
 
     workflow: str
@@ -68,6 +69,7 @@ class Restored(Value, frozen=True, kw_only=True):
     snapshot: Oid
     files: tuple[RestoredFile, ...]
     surplus: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
         written = sum(1 for file in self.files if file.state == "written")
@@ -132,6 +134,7 @@ def restore(
         snapshot=deploy.snapshot,
         files=files,
         surplus=_surplus(store, deploy) if code and to is None else (),
+        stale=() if code or to or _is_part(found) else tuple(_stale(store, deploy)),
     )
 
 
@@ -357,6 +360,22 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     return tuple(
         os.path.relpath(loaded.root / one) for one in sorted(loaded.files) if one not in known
     )
+
+
+def _stale(store: Store, deploy: Deploy) -> Iterator[str]:
+    """Yield the code files that are not in the project as this deploy has them."""
+    folder, root = Root(store.project), root_below(deploy.source.path, deploy.settings)
+    for path, file in sorted(store.snapshot(deploy.snapshot).files.items()):
+        if root + path != deploy.source.path and not _is_so(folder, root + path, file):
+            yield os.path.relpath(store.project / (root + path))
+
+
+def _is_so(folder: Root, path: str, file: FileEntry) -> bool:
+    try:
+        there = folder.read(path)
+    except InvalidInput:  # it is gone, or no file
+        return False
+    return (oid_of(Blob(there.data)), there.executable) == (file.blob, file.executable)
 
 
 def _write(

@@ -43,6 +43,29 @@ def test_what_else_of_a_task_is_not_as_it_was_is_told(ork):
     assert "`ork show one~1:f` prints the task as it was" in refused.err
 
 
+def test_code_that_is_not_as_it_was_is_told_with_what_brings_it(ork):
+    for number in (1, 2):
+        ork.write("a.sh", f"echo {number}\n")
+        ork.write("b.sh", "exit 0\n")
+        tasks = f"a: {{executor: process, command: sh a.sh, retries: {number}}}"
+        ork.write(
+            "c.yaml", f"name: c\ntasks: {{{tasks}, b: {{executor: process, command: sh b.sh}}}}\n"
+        )
+        assert ork("deploy", "c.yaml").code == 0
+    assert ork("rollback", "c", "c~1").code == 0
+    told = "note: not as in this version: a.sh\nnext: `ork restore {} --code`\n"
+    done = ork("restore", "c")
+    assert (done.code, done.out, done.err) == (0, "written   c.yaml\n", told.format("c"))
+    assert json.loads(ork("restore", "c", "--json").out)["data"]["stale"] == ["a.sh"]
+    assert ork("restore").err == told.format("c")
+    assert ork("restore", "c~2").err == told.format("c~2")
+    (ork.folder / "b.sh").unlink()
+    assert ork("restore", "c").err.splitlines()[0] == "note: not as in this version: a.sh, b.sh"
+    for words in (("c", "-o", "old.yaml"), ("c:b.sh",)):
+        assert "not as in" not in ork("restore", *words).err
+    assert ork("restore", "c", "--code").err == ork("restore", "c").err == "next: `ork status`\n"
+
+
 def test_from_a_folder_below(history, monkeypatch):
     monkeypatch.chdir(history.folder / "tasks")
     assert history("restore", "etl~1", "--code").out.splitlines() == [

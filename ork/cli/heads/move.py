@@ -140,7 +140,8 @@ def restore(
     It goes back to where it came from, byte for byte, but for its `name:` where `ork mv` has given
     the workflow another one. A file on disk is replaced only if the store
     has its present content already, so that nothing is lost; otherwise nothing at all is written,
-    and all such files are listed. No path leaves the project, and no link is followed.
+    and all such files are listed. No path leaves the project, and no link is followed. What of its
+    code is not as that version has it is told, and written as well by --code.
 
     REV:TASK puts one task back into the workflow file: its lines, with the comments right above
     it. The rest of that file stays as it is on disk. The code files that the task names are
@@ -192,7 +193,11 @@ def restore(
     session.say(*_beside(done, store, to))
     if to is None:
         session.say(*_not_restored(session, done, revision))
-        session.say(next_line("`ork status`"))
+        whole = present_name(store, done.workflow) if revision == "@" else revision
+        if done.stale:
+            shown = some(done.stale, SURPLUS_SHOWN_MAX)
+            session.say(note_line(f"not as in this version: {shown}"))
+        session.say(next_line(f"`ork restore {whole} --code`" if done.stale else "`ork status`"))
 
 
 def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> None:
