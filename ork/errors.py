@@ -12,13 +12,15 @@
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
-`some` is how a message tells of many names, `count` how it counts; `own_lines` is what a notebook
-shows of an error.
+`some` is how a message tells of many names, `count` how it counts, `pip_install` what installs a
+package beside ork; `own_lines` is what a notebook shows of an error.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Collection, Sequence
 from itertools import islice
 from types import FrameType
@@ -164,7 +166,7 @@ class OtherFormat(StoreError):
         super().__init__(
             f"{place} has store format {found!r}, and this ork, {this}, reads format {known}",
             hint=f"a newer ork than {this} made it, and one that reads format {found} is needed:"
-            " `pip install --upgrade ork-workflows`; nothing is to be repaired"
+            f" {pip_install('-U', 'ork-workflows')}; nothing is to be repaired"
             if type(found) is int and found > known
             else f"it needs an ork that reads format {found!r}",
         )
@@ -235,6 +237,11 @@ def some(names: Collection[str], at_most: int) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 task", "2 tasks"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def pip_install(*words: str) -> str:
+    """Return the command that installs something for the Python that executes this: for ork."""
+    return f"`{shlex.join([sys.executable, '-m', 'pip', 'install', *words])}`"
 
 
 def own_lines(error: BaseException) -> list[str]:

@@ -18,7 +18,7 @@ from ork.cli import options as shared
 from ork.cli.screen import human, signals
 from ork.cli.screen.line import Line, event_text, note_line, unread_is_no_error
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import UsageError, pip_install
 
 if TYPE_CHECKING:
     from ork.daemon.loop import Control
@@ -109,7 +109,7 @@ def up(
     folder = session.folder
     if not (no_web or systemd) and (missing := _missing()):
         message = f"the page needs {' and '.join(missing)}"
-        hint = f"`pip install {' '.join(missing)}`"
+        hint = pip_install(*missing)
         if no_schedule or any(of_page.values()):
             raise UsageError(message, hint=hint)
         session.say(note_line(f"{message}, so there is none: {hint}"))

@@ -338,7 +338,7 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
 def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:
     """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
     if failed is None:
-        hint = f"`ork diff {workflow}#1 {workflow}#2` compares any two, `ork runs` lists them"
+        hint = f"`ork runs {workflow}` lists its runs, `ork diff` compares any two of them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
     name = f"{workflow}#{failed.number}"
     word = counts_as(store, failed, task_runs(store, failed))

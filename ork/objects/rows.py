@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
-from ork.errors import OrkError
+from ork.errors import OrkError, pip_install
 from ork.objects.value import Value, columns_of, fields_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Framed:
         try:
             import pandas
         except ImportError:
-            hint = "install it beside ork: `pip install pandas`"
+            hint = f"install it beside ork: {pip_install('pandas')}"
             raise OrkError("pandas is not installed", hint=hint) from None
         records = list(self._records())
         names = dict.fromkeys([*self._columns(), *(name for one in records for name in one)])

@@ -28,7 +28,7 @@ from ork.backends.base import Lease, Moves, OneByOne, closed, key_of
 from ork.backends.gate import forked
 from ork.backends.plain.folder import FORMAT, OBJECTS, REFS, refuse_format
 from ork.backends.plain.listing import TITLE, Listing, parsed, text_of
-from ork.errors import Corrupt, NotFound, StoreError, UsageError
+from ork.errors import Corrupt, NotFound, StoreError, UsageError, pip_install
 from ork.objects.canonical import Oid
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ try:
 except ImportError as error:
     raise StoreError(
         f"stores in a cloud need the library obstore, which is not here ({error})",
-        hint="`pip install obstore`",
+        hint=pip_install("obstore"),
     ) from None
 
 TOGETHER = 16  # requests at a time

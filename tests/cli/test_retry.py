@@ -20,7 +20,7 @@ def test_where_a_kept_task_wrote_files_the_way_to_write_them_anew_is_told(ork):
     )
     assert ork("run").code == 0
     (ork.folder / "data").unlink()
-    way = "`ork retry files#2 --from fetch` where files that it wrote are gone"
+    way = "`ork retry files#2 --from fetch` if files of fetch, which was kept, are gone"
     failed = ork("run", "files", "--from", "sum")
     assert (failed.code, way in failed.err) == (1, True)
     assert ork("retry", "files#2", "--from", "fetch").code == 0

@@ -70,3 +70,10 @@ def test_a_revision_cannot_be_watched(etl):
     refused = etl("run", "etl", "--watch")
     assert (refused.code, "--watch needs a workflow file" in refused.err) == (2, True)
     assert "`ork run etl.yaml --watch`" in refused.err
+
+
+def test_the_library_that_is_missing_is_installed_for_the_python_of_ork(etl, monkeypatch):
+    monkeypatch.setattr("ork.cli.runs.run.find_spec", lambda name: None)
+    refused = etl("run", "etl.yaml", "--watch")
+    hint = f"hint: `{sys.executable} -m pip install watchfiles`\n"
+    assert (refused.code, refused.err.endswith(hint)) == (2, True)

@@ -17,6 +17,7 @@ import pytest
 from ork.cli.screen.line import texts_of
 from ork.cli.up import told_json, told_lines
 from ork.daemon import told as tell
+from ork.errors import pip_install
 from tests.conftest import Ork
 
 TWO = datetime(2026, 11, 27, 2, tzinfo=UTC)
@@ -223,7 +224,7 @@ def test_who_asks_for_a_page_is_told_which_libraries_it_needs(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = etl("up", *argv)
     assert done.code == 2
-    assert f"{NEEDED}\nhint: `pip install starlette uvicorn`" in done.err
+    assert f"{NEEDED}\nhint: {pip_install('starlette', 'uvicorn')}" in done.err
 
 
 @pytest.mark.slow
@@ -234,7 +235,7 @@ def test_without_the_libraries_of_the_page_what_is_due_is_fired_all_the_same(etl
         words, cwd=etl.folder, env=etl.environ, stdout=PIPE, stderr=PIPE, text=True
     ) as up:
         assert up.stdout and up.stderr
-        note = f"note: {NEEDED}, so there is none: `pip install starlette uvicorn`\n"
+        note = f"note: {NEEDED}, so there is none: {pip_install('starlette', 'uvicorn')}\n"
         assert up.stderr.readline() == note
         assert " up " in up.stdout.readline()
         up.terminate()

@@ -407,8 +407,9 @@ def test_there_may_be_no_failure_or_nothing_good_before(flow):
     other = flow.project / "other.yaml"
     other.write_text("name: other\ntasks: {a: {executor: process, command: 'true'}}\n")
     run(flow, other)
-    with pytest.raises(NotFound, match="no run of other has failed"):
+    with pytest.raises(NotFound, match="no run of other has failed") as caught:
         last_failure(flow, "other")
+    assert "other#" not in str(caught.value.hint), "only one is there"
 
 
 def test_a_good_run_with_the_same_parameters_comes_before_a_newer_one_with_others(flow):

@@ -232,4 +232,4 @@ def test_without_pandas_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(library.OrkError, match="pandas is not installed") as caught:
         Rows([]).to_pandas()
-    assert caught.value.hint == "install it beside ork: `pip install pandas`"
+    assert caught.value.hint == f"install it beside ork: `{sys.executable} -m pip install pandas`"

@@ -491,5 +491,5 @@ def test_without_the_driver_it_says_how_to_get_it(tmp_path: object) -> None:
         print(main(["--store", "postgresql://h/db", "log"]))
 
     said = Forked(use).rest()
-    assert "pip install 'psycopg[binary]'" in said
+    assert "-m pip install 'psycopg[binary]'" in said
     assert said.endswith("4\n")

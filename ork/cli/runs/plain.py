@@ -248,7 +248,7 @@ def _retries(session: Session, run: Run, first: str | None) -> Iterator[str]:
     """Yield how a failed run can be tried again; `first` is its first task that failed."""
     yield f"`ork retry {run.name}`"
     if kept := _kept_before(session.store, run, first) if first else None:
-        yield f"`ork retry {run.name} --from {kept}` where files that it wrote are gone"
+        yield f"`ork retry {run.name} --from {kept}` if files of {kept}, which was kept, are gone"
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
         yield f"`ork retry --latest {run.name}` with the newest version"
 

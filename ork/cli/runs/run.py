@@ -17,7 +17,7 @@ from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_s
 from ork.cli.runs.queued import find_queued, take_all_back, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
-from ork.errors import UsageError, some
+from ork.errors import UsageError, pip_install, some
 from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import owner, record, start
@@ -135,7 +135,7 @@ def run(
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if watch and find_spec("watchfiles") is None:
-        raise UsageError("--watch needs watchfiles", hint="`pip install watchfiles`")
+        raise UsageError("--watch needs watchfiles", hint=pip_install("watchfiles"))
     named = any(os.path.isfile(what + ending) for ending in ENDINGS)  # not written as a file
     if (dry and what.startswith("file:")) or (named and session.chosen is None):
         session.need_no_store()
