@@ -70,7 +70,7 @@ from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workf
 from ork.store.revision import parse_moment, parse_range, parse_span
 from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store
-from ork.store.verdict import in_full
+from ork.store.verdict import failed_tasks, in_full
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up, look_up_or_read
 from ork.worktree.origin import author as author_of
@@ -835,8 +835,7 @@ class Project:
         """Return what became of a run."""
         run = self._shown(run_details(self.store, last.oid, last.run))
         if check and not run.ok:
-            failed = {name: it for name, it in run.tasks.states.items() if it.state == "failed"}
-            first, taskrun = next(iter(failed.items()), (None, None))
+            first, taskrun = next(iter(failed_tasks(run.tasks.states).items()), (None, None))
             attempt = taskrun.last if taskrun else None
             raise RunFailed(run, first, end_of_log(self.store, attempt.log if attempt else None))
         return run

@@ -54,7 +54,7 @@ def logs(
     attempt: int | None = None,
     every: bool = False,
 ) -> list[Log]:
-    """Return the logs of RUN or RUN:TASK, which may be a pattern, as the tasks started.
+    """Return the logs of RUN or RUN:TASK, which may be a pattern, as tasks began, or `failed`.
 
     Of each task that of its last attempt or of a certain one, or with `every` those of all.
     Without either there is one, too, for each task that failed before an attempt began, and for a
@@ -76,7 +76,9 @@ def logs(
         for a in attempts if every else attempts[-1:]:
             silent = a.state == "failed" and not (a.log and a.log.length)
             reason = (a.error or a.state).partition("\n")[0] if silent else None
-            found.append((a.started, one, a.number, a.log, a.tainted, reason))
+            found.append(
+                (a.ended if failed else a.started, one, a.number, a.log, a.tainted, reason)
+            )
         if (
             not attempts
             and taskrun.state in ("running", "interrupted")

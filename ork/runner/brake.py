@@ -111,7 +111,7 @@ def and_failed(why: str, failed: Mapping[str, TaskRun]) -> str:
 
 
 def _failures_in_words(failed: Mapping[str, TaskRun]) -> str:
-    first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    first, more = next(iter(failed)), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return f"{first}: {failed[first].reason}{more}"
 
 

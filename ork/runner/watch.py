@@ -110,7 +110,7 @@ def follow(
                         now = partial(watching.beginnings.log, event.task, number)
                         log = Growing(store, now, tail=tail)
                         yield from _rest(watching, event.task, number, log)
-                    if not done and (task or event.taskrun.state not in NOT_EXECUTED):
+                    if not done and (tasks or event.taskrun.state not in NOT_EXECUTED):
                         yield NotStarted(task=event.task, reason=why_none(event.taskrun))
             for name, (number, log) in logs.items():
                 yield from _printed(name, number, log)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
@@ -39,6 +40,16 @@ class Tally(Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         words = {word: "succeeded" if word == "success" else word for word in sorted(self.counts)}
         return {word: f"{self.counts[word]} {told}" for word, told in words.items()}
+
+
+def failed_tasks(states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:
+    """Return the tasks that failed in the order in which they did; those without an attempt last.
+
+    The first is the one to read: others may have failed of it.
+    """
+    failed = [(name, one) for name, one in states.items() if one.state == "failed"]
+    never = datetime.max.replace(tzinfo=UTC)
+    return dict(sorted(failed, key=lambda item: item[1].last.ended if item[1].last else never))
 
 
 def verdict(store: Store, run: Run) -> Verdict | None:
@@ -72,9 +83,9 @@ def has_failed(store: Store, run: Run) -> bool:
 
 
 def failures(store: Store, run: Run, states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:
-    """Return the tasks of a run that failed by themselves; one that its stop ended did not.
+    """Return the tasks of a run that failed by themselves, in the order in which they did.
 
-    A task that a retry was stopped before, or while, it ran is as it was before that retry.
+    One that its stop ended did not. A task that a retry was stopped before, or while, it ran is as it was before that retry.
     """
     found: dict[str, TaskRun] = {}
     records = records_of(store, run)
@@ -84,7 +95,7 @@ def failures(store: Store, run: Run, states: Mapping[str, TaskRun]) -> dict[str,
         cut = [name for name, one in states.items() if one.state in (*STOPPED, "pending")]
         before = next(records, None) if cut else None
         if before is None:
-            return found
+            return failed_tasks(found)
         known = task_runs(store, before)
         states = {name: known[name] for name in cut if name in known}
 

@@ -1,6 +1,7 @@
 """ork logs"""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -279,6 +280,30 @@ def test_a_task_that_has_not_started_is_waited_for(gated):
     go(gated)
     assert follower.communicate() == ("one\ntwo", "")
     assert follower.returncode == 0
+
+
+def test_what_failed_first_is_what_is_told_first(ork):
+    """Everywhere: it is the one to read, and others may have failed of it."""
+    waits = "while ! test -e gone; do sleep 0.02; done"
+    ork.write(
+        "late.yaml",
+        f"""\
+        name: late
+        tasks:
+          a_late: {{executor: process, command: '{waits}; sleep 0.1; echo late; exit 3'}}
+          z_first: {{executor: process, command: 'echo first; exit 4; ', timeout: 9}}
+          z_then: {{executor: process, command: 'touch gone; exit 0', on_upstream_failure: run,
+            depends_on: [z_first]}}
+        """,
+    )
+    ran = ork("run", "late.yaml")
+    assert re.findall(r"the end of the log of (\w+)", ran.err) == ["z_first", "a_late"]
+    shown = ork("show", "late#1")
+    for done in (ran, shown):
+        assert "next: `ork logs late#1:z_first`" in done.err
+    assert re.findall(r"FAILED +(\w+)", shown.out) == ["z_first", "a_late"]
+    assert re.findall(r"==> (\w+)", ork("logs", "--failed").out) == ["z_first", "a_late"]
+    assert "z_first: exited with code 4: first (and 1 more)" in ork("runs").out
 
 
 def test_of_a_task_that_never_starts_the_reason_is_told(gated):

@@ -21,6 +21,7 @@ from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject, run_of
+from ork.store.verdict import failed_tasks
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 from ork.worktree.reached import lacks_code
 
@@ -64,9 +65,7 @@ def show(
         if isinstance(run := store.read(found.oid), Run) and run.state == "failed":
             from ork.cli.runs.plain import after_failure
 
-            states = fields.tasks.states
-            failed = (name for name in states if states[name].state == "failed")
-            session.say(*after_failure(session, run, failed))
+            session.say(*after_failure(session, run, failed_tasks(fields.tasks.states)))
     else:
         session.print_bytes(data)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from ork.cli.pictures.graph import Graph
@@ -25,7 +25,7 @@ from ork.objects.value import Value
 from ork.store.resolve import resolve
 from ork.store.runs import records_of
 from ork.store.store import Store
-from ork.store.verdict import tainted
+from ork.store.verdict import failed_tasks, tainted
 
 VALUES_MAX = 300  # of the tasks whose inputs and outputs are shown
 GIST_CHARS_MAX = 80
@@ -174,22 +174,21 @@ def _begun(store: Store, details: RunDetails) -> list[tuple[str, datetime]]:
 
 def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
     """Return the tasks that failed; alike are those with one error or, without any, one log."""
-    failures: list[Failure] = []
-    for name, taskrun in details.tasks.states.items():
-        if taskrun.state in ("failed", "interrupted"):
-            reason = taskrun.reason or ""
-            error = (taskrun.last and taskrun.last.error) or ""
-            error = f"{error}\n".removeprefix(f"{reason}\n").strip("\n")
-            log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""
-            log = "" if log in error or reason.endswith(log) else log.replace(error, "").strip("\n")
-            failures.append(
-                Failure(name=name, state=taskrun.state, reason=reason, error=error, log=log)
-            )
+    found: list[Failure] = []
+    states = details.tasks.states
+    interrupted = (item for item in states.items() if item[1].state == "interrupted")
+    for name, taskrun in chain(failed_tasks(states).items(), interrupted):
+        reason = taskrun.reason or ""
+        error = (taskrun.last and taskrun.last.error) or ""
+        error = f"{error}\n".removeprefix(f"{reason}\n").strip("\n")
+        log = _end_of_log(store, taskrun) if len(found) < LOGS_MAX else ""
+        log = "" if log in error or reason.endswith(log) else log.replace(error, "").strip("\n")
+        found.append(Failure(name=name, state=taskrun.state, reason=reason, error=error, log=log))
 
     def key(one: Failure) -> object:
         return one.state, one.reason, one.error or one.log
 
-    return list(together(failures, key))
+    return list(together(found, key))
 
 
 def _end_of_log(store: Store, taskrun: TaskRun) -> str:

@@ -37,7 +37,7 @@ from ork.store.resolve import only_workflow, present_name
 from ork.store.revision import parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry, records_of
 from ork.store.store import Store
-from ork.store.verdict import in_full, taint, taint_text, tainted
+from ork.store.verdict import failed_tasks, in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up, look_up_or_read
 
 if TYPE_CHECKING:
@@ -354,15 +354,15 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     states = _states(details, store)
     retried = retried_at(store, run)
     wrong, again, waiting = dict[str, str](), dict[str, str](), set[str]()
-    for name, one in states.items():
+    failed = failed_tasks(states)
+    for name, one in chain(failed.items(), states.items()):
         if one.state in WRONG:
             wrong[name] = one.reason or ""
         elif waits_for_next(one, retried):
             again[name] = _again(store, run, one, now)
         elif one.state == "pending":
             waiting.add(name)
-    failed = [why for name, why in wrong.items() if states[name].state == "failed"]
-    told_below = failed if run.state == "failed" else []
+    told_below = [wrong[name] for name in failed] if run.state == "failed" else []
     yield [*_state_line(run, unless_in=told_below), "  partial" if details.partial else ""]
     if changed := tainted(states):
         yield [

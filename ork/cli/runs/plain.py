@@ -48,6 +48,7 @@ from ork.runner.events import (
 )
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
+from ork.store.verdict import failed_tasks
 
 if TYPE_CHECKING:
     from ork.runner.start import Caller
@@ -183,7 +184,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
     failed: dict[str, TaskRun] = {}
     if "failed" in finished.states:
         states = task_runs(session.store, run)
-        failed = {task: states[task] for task in states if states[task].state == "failed"}
+        failed = failed_tasks(states)
         if run.previous:  # a retry tells of what it executed, not of what failed before
             before = task_runs(session.store, session.store.get(Run, run.previous))
             failed = {k: one for k, one in failed.items() if before.get(k) != one} or failed
@@ -221,7 +222,7 @@ def after_failure(
 ) -> Iterator[Line]:
     """Yield what has changed since the last good run, and what to do about a failed one.
 
-    `failed` are its tasks that did; with `show` to look at the run is told as well.
+    `failed` are its tasks that did, in that order; with `show` to look at the run is told as well.
     """
     from ork.cli.diff.runs import since_good
 
