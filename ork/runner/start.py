@@ -288,6 +288,8 @@ def prepare(
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = replace(target, deploy=deployed.deploy)
     notes = (*_other_values(store, options.base, terms, caller.now), *_older(terms))
+    if not elsewhere:
+        notes += (*_fewer(store, target, terms, options),)
     return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
@@ -377,7 +379,11 @@ def prepare_retry(
         before=before,
         asked=tuple(sorted(asked)),
         why=why,
-        notes=(*_kept_values(store, before, declared, params), *_older(terms)),
+        notes=(
+            *_kept_values(store, before, declared, params),
+            *_older(terms),
+            *_fewer(store, target, terms, options),
+        ),
     )
 
 
@@ -609,6 +615,14 @@ def _other_values(
 def _is_one(value: Json, other: Json) -> bool:
     """Say whether two values are the same; 1 is not true."""
     return canonical.encode(value) == canonical.encode(other)
+
+
+def _fewer(store: Store, target: Target, terms: Terms, options: Options) -> Iterator[str]:
+    """Yield a note where fewer tasks run at once than the file allows, which nobody asked for."""
+    limit, most = target.settings.get("max_parallel"), at_once()
+    is_less = options.jobs is None and isinstance(limit, int) and limit > most
+    if is_less and len(_to_run(store, target, terms)) > most:
+        yield f"{most} tasks run at once, though max_parallel is {limit}: --jobs allows more"
 
 
 def _older(terms: Terms) -> tuple[str, ...]:

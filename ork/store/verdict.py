@@ -85,7 +85,8 @@ def has_failed(store: Store, run: Run) -> bool:
 def failures(store: Store, run: Run, states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:
     """Return the tasks of a run that failed by themselves, in the order in which they did.
 
-    One that its stop ended did not. A task that a retry was stopped before, or while, it ran is as it was before that retry.
+    One that its stop ended did not. A task that a retry was stopped before, or while, it ran is as
+    it was before that retry.
     """
     found: dict[str, TaskRun] = {}
     records = records_of(store, run)

@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from ork import OrkWarning
+from ork import open as open_project
 from ork.cli import options
+from ork.runner.start import at_once
 from ork.store import location
 from tests.cli.screen import TERMINAL, on_terminal
 
@@ -359,3 +362,17 @@ def test_a_command_has_no_python_of_its_own(ork):
     ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: exit 1}}\n")
     assert "another one is" not in ork("run", "w.yaml").err
     assert json.loads(ork("show", "w#1:a", "--json").out)["data"]["python"] is None
+
+
+def test_that_fewer_tasks_run_at_once_than_the_file_allows_is_told(ork):
+    tasks = "".join(
+        f"  t{n}: {{executor: process, command: 'true'}}\n" for n in range(at_once() + 1)
+    )
+    ork.write("w.yaml", f"name: w\nmax_parallel: 999\ntasks:\n{tasks}")
+    note = f"note: {at_once()} tasks run at once, though max_parallel is 999: --jobs allows more\n"
+    for words in (["w.yaml"], ["w", "--dry-run"]):
+        assert note in ork("run", *words).err
+    for words in (["-j", "2"], ["--only", "t0"], ["-q"]):
+        assert "max_parallel" not in ork("run", "w.yaml", *words).err
+    with pytest.warns(OrkWarning, match="though max_parallel is 999: `jobs` allows more"):
+        open_project(ork.folder).run("w")
