@@ -141,7 +141,6 @@ class Watching:
         """`settles`: takes note of runs whose owners were killed, which otherwise others do."""
         self.store, self.clock, self._settles = store, clock, settles
         self.oid, self.run = run_of_id(store, run.workflow, run.id)
-        self._needs = needs_of(store, store.snapshot(run.snapshot))
         self._began_with: Oid | None = None  # the tree of what was known of tasks
         self._seen: dict[str, Oid] = {}
         self._states: dict[str, TaskRun] = {}
@@ -153,10 +152,13 @@ class Watching:
         """Return the event that every run begins with."""
         return RunStarted(
             run=self.run,
-            tasks=self._needs,
+            tasks=self._needs(),
             slots=0,
             folder=_checkout(self.store, self.run),
         )
+
+    def _needs(self) -> dict[str, tuple[str, ...]]:
+        return needs_of(self.store, self.store.snapshot(self.run.snapshot))
 
     def poll(self) -> list[Event]:
         """Return what has happened since the last time; RunFinished comes last, and once."""
@@ -188,7 +190,7 @@ class Watching:
         self._began_with = self.run.tasks
         known = dict(recorded(self.store, self.run))
         self._states |= known
-        for name in filter(known.__contains__, self._needs):
+        for name in filter(known.__contains__, self._needs() if known else ()):
             if known[name].state not in OPEN:
                 yield TaskFinished(task=name, taskrun=known[name], kept=self.run.attempt > 1)
 
