@@ -187,6 +187,21 @@ def test_a_window_may_change_its_size(gated, show):
 
 
 @pytest.mark.slow
+def test_a_live_view_says_that_a_save_was_seen(gated, show):
+    child = show("run", "gated.yaml", "--watch")
+    child.read_until(lambda seen: "at the gate" in seen)
+    gated.write("gated.yaml", GATED.replace("echo loading", "echo twice"))
+    child.read_until(lambda seen: "; gated.yaml was saved: runs again after this: 1" in seen)
+    gated.write("gated.yaml", GATED)
+    child.read_until(lambda seen: "was saved" not in seen.rpartition("gated#1")[2])
+    gated.write("gated.yaml", GATED.replace("echo loading", "echo twice"))
+    go(gated)
+    child.read_until(lambda seen: "watching" in seen.rpartition("gated#2 success")[2])
+    child.process.send_signal(signal.SIGINT)
+    assert child.end() == 130
+
+
+@pytest.mark.slow
 def test_a_suspended_run_leaves_the_terminal_to_the_shell(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.runner.suite import eventually
+
 WORKFLOW = "name: w\ntasks: {a: {executor: process, command: sh a.sh}}\n"
 
 
@@ -63,6 +65,23 @@ def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
     child.send_signal(signal.SIGINT)
     assert child.wait() == 130
     assert ork("runs").out.count("w#") == 4
+
+
+@pytest.mark.slow
+def test_a_save_while_it_runs_is_told_of_and_runs_next(ork, watching):
+    child, until = watching
+    until("watching w.yaml")
+    ork.write("a.sh", "touch here; until test -e on; do sleep 0.1; done\n")
+    assert eventually((ork.folder / "here").exists)
+    ork.write("data.csv", "1\n")  # which is no part of it
+    ork.write("a.sh", "echo three\n")
+    until("note: a.sh was saved: runs again after this\n")
+    ork.write("on", "")
+    until("so the run proves nothing: it runs again as it is now\n")
+    until("w#3 success")
+    until("watching")
+    child.send_signal(signal.SIGINT)
+    assert child.wait() == 130
 
 
 def test_a_revision_cannot_be_watched(etl):

@@ -58,7 +58,7 @@ def test_an_interrupt_ends_the_run_and_says_how_in_the_last_line(tmp_path: Path)
     *above, last = done.stderr.splitlines()
     again = "`project.retry('etl#1')` goes on with it"
     assert last == f"KeyboardInterrupt: etl#1 ended as cancelled: stopped by the user; {again}"
-    assert sum(line.startswith("  File") for line in above) == 3
+    assert sum(line.startswith("  File") for line in above) == 4
     with ork.open(tmp_path) as project:
         (entry,) = project.runs("etl")
         assert (entry.run.state, entry.run.reason) == ("cancelled", "stopped by the user")

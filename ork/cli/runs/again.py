@@ -1,9 +1,13 @@
 """What runs again: ork retry; ork run --watch, on every save of what a workflow consists of"""
 
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
@@ -26,8 +30,12 @@ from ork.store.resolve import present_name, resolve
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import runs
 from ork.store.verdict import has_failed
-from ork.worktree.load import check
+from ork.worktree.load import Loaded, check
 
+if TYPE_CHECKING:
+    from watchfiles.main import FileChange
+
+Beside: TypeAlias = Callable[[Control], AbstractContextManager[object]]  # what goes on with a run
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
 LOOK_MS = 2000  # between two looks, for what was saved just before the watching began
 
@@ -272,11 +280,11 @@ def _older(session: Session, run: Run, *, latest: bool) -> Iterator[Line]:
         yield hint_line(f"{again} runs the newest")
 
 
-def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoReturn:
+def on_every_save(session: Session, path: Path, run: Callable[[Beside], None]) -> NoReturn:
     """Run whenever the definition in a file, or the code that it calls, is another than before.
 
-    What is wrong with it is told once, and then waited for. Only an interrupt ends this, or what
-    `run` raises.
+    What is wrong with it is told once, and then waited for. What is saved while it runs is told by
+    what `run` is given. Only an interrupt ends this, or what `run` raises.
     """
     done: object = None
     wrong, root = "", path.parent
@@ -289,7 +297,7 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
             wrong = now
             _wait(root)
             continue
-        root, found = loaded.root, (loaded.snapshot, loaded.definition.settings)
+        root, found = loaded.root, _content(loaded)
         if found == done:
             if wrong:
                 session.say([("good again: ", "success"), f"{path} is as it ran, nothing to run"])
@@ -298,25 +306,79 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
             continue
         done, wrong = found, ""
         try:
-            run()
+            run(partial(_telling_saves, session, loaded))
         except OrkError as error:
             session.say(*error_view(error))
         session.say([("watching ", "hint"), f"{path}, and the code that it calls; Ctrl-C ends"])
 
 
+@contextmanager
+def _telling_saves(session: Session, loaded: Loaded, control: Control) -> Iterator[None]:
+    """Say of each save that makes another version of what runs that it was seen."""
+    root, over = loaded.root.resolve(), Event()
+    known = {*loaded.files, os.path.relpath(loaded.path.resolve(), root)}
+
+    def look() -> None:
+        told = done = _content(loaded)
+        looked = False  # since the watching began: something may have been saved just before
+        for changes in _saves(root, over):
+            paths = (os.path.relpath(path, root) for _, path in changes)
+            if looked and known.isdisjoint(paths):
+                continue
+            looked = True
+            try:
+                found = check(loaded.path)
+            except OrkError:  # told when the run has ended
+                continue
+            if (now := _content(found)) == told:
+                continue
+            told = now
+            text = (
+                "" if now == done else f"{_edited(loaded, found)} was saved: runs again after this"
+            )
+            if control.notice:
+                control.notice(text)
+            elif text:
+                session.say(note_line(text))
+
+    watching = Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _edited(old: Loaded, new: Loaded) -> str:
+    """Return the first file of which two versions of a workflow have another content."""
+    names = sorted(old.files.keys() | new.files.keys())
+    return next((one for one in names if old.files.get(one) != new.files.get(one)), new.path.name)
+
+
+def _content(loaded: Loaded) -> object:
+    return loaded.snapshot, loaded.definition.settings
+
+
 def _wait(root: Path) -> None:
     """Wait until something below a folder was saved, or a moment."""
-    if not root.is_dir():  # it is away, as the file may be
+    if root.is_dir():
+        changes = _saves(root)
+        next(changes, None)
+        changes.close()
+    else:  # it is away, as the file may be
         time.sleep(LOOK_MS / 1000)
-        return
+
+
+def _saves(root: Path, over: Event | None = None) -> "Generator[set[FileChange], None, None]":
+    """Yield what was saved below a folder, or nothing after a moment, until it is over."""
     from watchfiles import DefaultFilter, watch
 
-    changes = watch(
+    return watch(
         root,
         watch_filter=DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, ".ork")),
         debounce=TOGETHER_MS,
         rust_timeout=LOOK_MS,
         yield_on_timeout=True,
+        stop_event=over,
     )
-    next(changes, None)
-    changes.close()

@@ -61,6 +61,8 @@ def live(session: Session, events: Iterator[Event], control: Control | None) -> 
     """Draw events until the run ends; leave the picture of its end, whatever ended it."""
     board = Board(session.store, control, box=has_boxes(session.world.environ))
     with Region(sys.stderr, board.frame, color=session.color_on(sys.stderr)) as region:
+        if control:
+            control.notice = board.notice
         try:
             for event in events:
                 board.note(event)
@@ -91,6 +93,7 @@ class Board:
         self._ended: dict[str, TaskRun] = {}
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
         self._pace: Pace | None = None
+        self._notice = ""
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
     def note(self, event: Event) -> None:
@@ -121,6 +124,11 @@ class Board:
                     if self._pace:
                         executed = bool(event.taskrun.attempts)
                         self._pace.end(event.task, executed=executed)
+
+    def notice(self, text: str) -> None:
+        """Show a text beside the state of the run, in place of the one before."""
+        with self._lock:
+            self._notice = text
 
     def frame(self, rows: int, columns: int) -> list[Line]:
         """Return the lines to show in a window of this size: never more than it has."""
@@ -233,7 +241,8 @@ class Board:
     def _head(self, columns: int) -> Line:
         stops = self._control.stops if self._control else 0
         doing = ("running", "stopping", "killing")[min(stops, 2)]
-        again = "; Ctrl-C again kills what runs" if stops == 1 else ""
+        again = "Ctrl-C again kills what runs" if stops == 1 else "" if stops else self._notice
+        again = f"; {again}" if again else ""
         style = "warning" if stops else "running"
         rest = f" {_elapsed(self._since)}{self._left_in_words()}{again}: "
         room = columns - 2 - len(doing) - cell_len(rest)

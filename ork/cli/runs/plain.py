@@ -204,7 +204,9 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
         sys.stdout.flush()
     with unread_is_no_error(session.lost):
         if finished.tainted:
-            session.say([("tainted: ", "warning"), human.how_tainted(name, finished.tainted)])
+            again = "it runs again as it is now" if "--watch" in session.argv else ""
+            means = human.how_tainted(name, finished.tainted, again=again)
+            session.say([("tainted: ", "warning"), means])
         if finished.cut_logs:
             session.say(note_line(human.cut_log(name, finished.cut_logs)))
         if finished.folder:

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -31,6 +32,7 @@ from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
 
 if TYPE_CHECKING:
+    from ork.cli.runs.again import Beside
     from ork.daemon.queue import Queued
 
 
@@ -110,7 +112,7 @@ def run(
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
     With --watch a file is deployed and run again on every save of it, or of the code that it calls;
-    that needs the library watchfiles.
+    that needs the library watchfiles. A run that goes on then is brought to its end first.
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
@@ -194,8 +196,8 @@ def run(
                 hint = f"`ork run {shlex.quote(path)} --watch`"
             raise UsageError("--watch needs a workflow file to watch", hint=hint)
 
-        def again() -> None:
-            last, stopped = to_its_end([what])
+        def again(beside: "Beside") -> None:
+            last, stopped = to_its_end([what], beside=beside)
             if stopped:
                 raise typer.Exit(exit_code(last))
 
@@ -329,12 +331,14 @@ def _run(
     no_hooks: bool,
     as_json: bool,
     logs: bool,
+    beside: "Beside" = nullcontext,
 ) -> tuple[RunFinished, bool]:
     """Run it to its end; return that, and whether somebody asked to stop.
 
     It is taken from the list: what was read may be large, and is in the store when the run begins.
+    What is done `beside` ends with it.
     """
-    with stop_on_signals() as control:
+    with stop_on_signals() as control, beside(control):
         caller = shared.caller_of(session, control)
         started = start.start(session.store, sources.pop(), caller=caller, **how)
         if not as_json:

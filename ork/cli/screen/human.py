@@ -186,11 +186,14 @@ def left_files(whose: str, folder: str) -> str:
     return f"files that {whose} wrote are in {path(folder)}"
 
 
-def how_tainted(run: str, changed: Mapping[str, object]) -> str:
-    """Return which tasks of a run are tainted, and what that means; `changed` has their names."""
+def how_tainted(run: str, changed: Mapping[str, object], *, again: str = "") -> str:
+    """Return which tasks of a run are tainted, and what that means; `changed` has their names.
+
+    `again` says what runs them again, if not a retry.
+    """
     first, *others = changed
     more = f" and {count(len(others), 'other task')}" if others else ""
-    again = f"`ork retry {run}` runs {'these' if others else 'it'} again"
+    again = again or f"`ork retry {run}` runs {'these' if others else 'it'} again"
     return f"{first}{more} ran while its code changed, so the run proves nothing: {again}"
 
 
