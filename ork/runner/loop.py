@@ -86,9 +86,7 @@ class Control:
     by: str = "the user"  # who asked first
     more: bool = False
     wake: Callable[[], None] = field(default=lambda: None, repr=False)  # the loop, if it waits
-    notice: Callable[[str], None] | None = (
-        None  # shows a text in the view of the run, if it has one
-    )
+    notice: Callable[[str], None] | None = None  # in the live view, if there is one
 
     def stop(self, by: str = "the user") -> None:
         """Start nothing more; asked again, kill what runs. `by` stands in the record."""

@@ -258,7 +258,7 @@ def runs(
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
     """
-    from ork.store.verdict import has_failed
+    from ork.store.verdict import Tally, has_failed
 
     for state in states:
         if state not in RUN_STATES:
@@ -268,6 +268,7 @@ def runs(
     if workflow and not has_run(store, workflow):
         head(store, workflow)
     by_failure = "failed" in states
+    known: dict[Oid, Tally] = {}
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
@@ -287,7 +288,11 @@ def runs(
     entries = (
         one
         for one in entries
-        if (not states or one.run.state in states or (by_failure and has_failed(store, one.run)))
+        if (
+            not states
+            or one.run.state in states
+            or (by_failure and has_failed(store, one.run, known))
+        )
         and (not triggers or any(it.trigger in triggers for it in records_of(store, one.run)))
         and (author is None or any(author.search(it.author) for it in records_of(store, one.run)))
         and (having is None or having(one.run))

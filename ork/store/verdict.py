@@ -25,6 +25,7 @@ from ork.store.store import Store
 Verdict: TypeAlias = Literal["good", "bad"]
 NAMES_MAX = 5  # of the files that a line names
 _VERDICTS: dict[str, Verdict] = {"success": "good", "failed": "bad"}
+_OF_FAILURES = ("failed", "tainted", "partial")  # words under which one may be counted
 _TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 
 
@@ -75,11 +76,19 @@ def counts_as(store: Store, run: Run, states: Mapping[str, TaskRun]) -> str:
     return (_shortfall(run, states) if state in _VERDICTS else None) or state
 
 
-def has_failed(store: Store, run: Run) -> bool:
-    """Say whether a run failed, or a task of it had when the run was stopped."""
-    if run.state in STOPPED:
-        return bool(failures(store, run, task_runs(store, run)))
-    return run.state == "failed"
+def has_failed(store: Store, run: Run, known: dict[Oid, Tally]) -> bool:
+    """Say whether a run failed, or a task of it had when the run was stopped.
+
+    Its tasks are only read where its deploy has counted a failure: `known` keeps what was counted.
+    """
+    if run.state not in STOPPED:
+        return run.state == "failed"
+    if run.deploy is not None:
+        if run.deploy not in known:
+            known[run.deploy] = tally(store, run.deploy)
+        if known[run.deploy].counts.keys().isdisjoint(_OF_FAILURES):
+            return False
+    return bool(failures(store, run, task_runs(store, run)))
 
 
 def failures(store: Store, run: Run, states: Mapping[str, TaskRun]) -> dict[str, TaskRun]:

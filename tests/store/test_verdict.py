@@ -88,7 +88,7 @@ def test_a_task_that_a_retry_was_stopped_at_is_as_it_was_before(etl, tasks, fail
     write_retry(etl.store, "etl", 1, states_of(etl, "success", "cancelled"), "cancelled")
     again = write_retry(etl.store, "etl", 1, states_of(etl, *tasks), "cancelled")
     assert list(failures(etl.store, again, task_runs(etl.store, again))) == failed
-    assert has_failed(etl.store, again) == bool(failed)
+    assert has_failed(etl.store, again, {}) == bool(failed)
     listed = [entry.run.id for entry in runs(etl.store, "etl", states=("failed",))]
     assert listed == ([first.id] if failed else [])
     assert verdict(etl.store, again) == ("bad" if failed else None)

@@ -19,6 +19,7 @@ from ork.cli.screen.errors import error_view, print_error
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError, some
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value
 from ork.runner import start
@@ -29,7 +30,7 @@ from ork.store.contents import find_run
 from ork.store.resolve import present_name, resolve
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import runs
-from ork.store.verdict import has_failed
+from ork.store.verdict import Tally, has_failed
 from ork.worktree.load import Loaded, check
 
 if TYPE_CHECKING:
@@ -182,10 +183,10 @@ def _that_failed(
         )
     begin, end = parse_span(since, until, session.now())
     names: list[str | None] = [*dict.fromkeys(workflows)] or [None]
-    store = session.store
+    store, known = session.store, dict[Oid, Tally]()
 
     def is_meant(run: Run) -> bool:
-        return run.state == "interrupted" or was_cut_off(run) or has_failed(store, run)
+        return run.state == "interrupted" or was_cut_off(run) or has_failed(store, run, known)
 
     found = [
         _Again(run=entry.run)
