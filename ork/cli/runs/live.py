@@ -16,7 +16,7 @@ from threading import Lock
 from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.runs.plain import ENDS_MAX, checked_out, idle_lines
+from ork.cli.runs.plain import ENDS_MAX, NAMES_MAX, checked_out, idle_lines
 from ork.cli.screen import human
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes, plain
@@ -139,7 +139,7 @@ class Board:
                 return [self._head(columns), *self._busy(rows - 1, columns)]
             bar = [self._bar(columns)] if len(self._rows) + 1 < rows else []
             lines = [self._head(columns), *bar, *self._graph(columns)]
-            return [*lines, *self._idle_in_words()][:rows]
+            return [*lines, *self._idle_in_words(columns)][:rows]
 
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed.
@@ -155,7 +155,7 @@ class Board:
             if 0 < len(self._rows) < rows:
                 names = [row.name or "" for row in self._rows]
                 lines = self._graph(columns, followed=followed)
-                idle = self._idle_in_words()
+                idle = self._idle_in_words(columns)
             else:
                 self._widen(names)
                 lines = [self._task(name, columns, followed=followed) for name in names]
@@ -217,9 +217,10 @@ class Board:
         if self._pace:
             self._pace.end(event.task, executed=False)
 
-    def _idle_in_words(self) -> list[Line]:
+    def _idle_in_words(self, columns: int) -> list[Line]:
         """Return a few lines for all tasks that are not executed."""
-        return [*islice(idle_lines(self._idle, 0, "", ()), IDLE_LINES_MAX)]
+        names_max = 1 if is_narrow(columns) else NAMES_MAX
+        return [*islice(idle_lines(self._idle, 0, "", (), names_max=names_max), IDLE_LINES_MAX)]
 
     @property
     def _rows(self) -> tuple[Row, ...]:

@@ -319,7 +319,12 @@ def _is_idle(event: Event) -> bool:
 
 
 def idle_lines(
-    events: Iterable[Event], width: int, at: str, selected: Collection[str]
+    events: Iterable[Event],
+    width: int,
+    at: str,
+    selected: Collection[str],
+    *,
+    names_max: int = NAMES_MAX,
 ) -> Iterator[Line]:
     """Yield a line for all tasks that are not executed for the same reason, the selected first."""
     alike: dict[tuple[str, str | None], list[TaskFinished]] = {}
@@ -331,7 +336,7 @@ def idle_lines(
             alike.setdefault(("kept" if event.kept else word, reason), []).append(event)
     for (word, reason), tasks in alike.items():
         line: Line = [at, "  ", (f"{word:<8} ", tasks[0].taskrun.state)]
-        names = some([one.task for one in tasks], NAMES_MAX)
+        names = some([one.task for one in tasks], names_max)
         yield [*line, f"{names:<{width}}  {reason}" if reason else names]
 
 
