@@ -1,6 +1,7 @@
 """ork run"""
 
 import json
+import platform
 import re
 import sys
 
@@ -345,7 +346,8 @@ def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):
     ork.environ["VIRTUAL_ENV"] = sys.prefix
     shown = ork("show", "w#1").err
     assert told in shown and "export" not in shown
-    assert f"python   {sys.executable}\n" in ork("show", "w#1:a").out
+    version = platform.python_version()
+    assert f"python   {sys.executable} ({version})\n" in ork("show", "w#1:a").out
     assert json.loads(ork("show", "w#1:a", "--json").out)["data"]["python"] == sys.executable
 
     ork.write("w.yaml", f"python: {sys.executable}\n" + (ork.folder / "w.yaml").read_text())
