@@ -110,7 +110,7 @@ def test_tasks_that_failed_alike_are_told_together(ork):
     failed = page.text.partition("What failed")[2].partition("Graph")[0]
     assert failed.count("12 tasks") == failed.count("3 tasks") == failed.count("no rows") == 1
     assert all(failed.count(f"part_{n:02}") >= 1 for n in range(12))
-    assert "the end of the log of part_00" in failed and failed.count("begun by") == 1
+    assert "the end of the log of part_" in failed and failed.count("begun by") == 1
 
 
 def test_a_run_that_succeeded_says_nothing_of_failures(reworked):
