@@ -81,7 +81,7 @@ def test_the_record_says_what_stopped_a_run_and_who_did_not_ask_for_it_is_told(
         assert eventually((ork.folder / "here").exists)
         child.send_signal(number)
         out, _ = child.communicate(timeout=60)
-    assert f": stopped by {by}, 1 cancelled" in out
+    assert f": stopped by {by}; 1 cancelled" in out
     assert f"cancelled - stopped by {by}\n" in ork("show", "w#1").out
     (entry,) = json.loads(ork("runs", "w", "--json").out)["data"]
     assert entry["run"]["reason"] == f"stopped by {by}"
@@ -116,7 +116,7 @@ def test_a_part_that_is_tried_again_leaves_the_rest_of_a_stopped_run_as_it_is(or
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=60)
     done = ork("retry", "w#1", "--only", "part_0")
-    assert done.code == 1 and "not tried again: last, 8 succeeded, 1 cancelled" in done.out
+    assert done.code == 1 and "not tried again: last; 8 succeeded, 1 cancelled" in done.out
     (kept,) = (line for line in done.err.splitlines() if "kept" in line)
     assert kept.endswith("part_1, part_2, part_3, part_4, part_5 and 2 more")
 

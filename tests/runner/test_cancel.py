@@ -35,7 +35,7 @@ def test_a_run_is_cancelled_from_another_process(long: Project) -> None:
     assert long.ork("cancel", "flow#1").stdout == "flow#1 cancelled\n"
     out, _ = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert re.match(r"flow#1 cancelled in \S+: stopped by Ada, 2 cancelled", out)
+    assert re.match(r"flow#1 cancelled in \S+: stopped by Ada; 2 cancelled", out)
     assert not long.survivors()
     run, states = long.run_of()
     assert (run.state, run.reason) == ("cancelled", "stopped by Ada")
@@ -208,7 +208,7 @@ def test_cancel_returns_when_the_owner_dies_meanwhile(long: Project) -> None:
 
 def test_a_run_that_takes_too_long_is_stopped(long: Project) -> None:
     done = long.ork("run", "flow.yaml", "--timeout", "0.5", code=124)
-    assert re.match(r"flow#1 failed in \S+: the run took longer than 0\.5 s, ", done.stdout)
+    assert re.match(r"flow#1 failed in \S+: the run took longer than 0\.5 s; ", done.stdout)
     assert long.ork("watch", "flow#1", code=124).stdout == done.stdout
     assert "the run took longer than 0.5 s" in long.ork("runs").stdout
     assert not long.survivors()

@@ -198,7 +198,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
     with unread_is_no_error(session.lost):
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
         told = not failed or run.state != "failed" or finished.timed_out
-        why = f"{run.reason.partition(chr(10))[0]}, " if told and run.reason else ""
+        why = f"{run.reason.partition(chr(10))[0]}; " if told and run.reason else ""
         how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
