@@ -8,7 +8,7 @@ INSTALLED = .venv/.ork
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help setup demo test test-all test-long test-sqlite test-files fast check torture torture-long golden docs bench bench-peers clean
+.PHONY: help setup demo test test-all test-long test-sqlite test-files check torture torture-long golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -18,8 +18,8 @@ setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 demo: $(INSTALLED) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
 
-test: $(READY) ## Run the tests on all cores, of matrices and slow tests those of the day
-	$(BIN)/python -m pytest $(PARALLEL)
+test: $(READY) ## Run the tests that take less than half a second each, of matrices those of the day
+	ORK_TESTS=quick $(BIN)/python -m pytest $(PARALLEL)
 
 test-all: $(READY) ## Run the tests with all slow ones, of matrices the cases of the day
 	ORK_TESTS=all $(BIN)/python -m pytest $(PARALLEL)
@@ -29,7 +29,7 @@ test-long: $(READY) ## Run all tests, with all examples of properties and all pl
 
 # Left out is what prints and draws, which asks a store for nothing that others do not ask for, and
 # what names the kinds of its stores itself. The cases of matrices and the slow tests are those of
-# another day than in `make test`, so that the two together try more of them.
+# another day than in `make check`, so that the two together try more of them.
 ELSEWHERE = $(addprefix --ignore=tests/cli/test_,$(addsuffix .py,app change_graph completion diff_pages \
     diff_view elsewhere files_store git_driver live memory naughty page schema sqlite_store terminal \
     timeline wording)) --ignore=tests/runner/test_library.py
@@ -41,9 +41,6 @@ test-sqlite: $(READY) ## Run the tests of store, runner and command line on stor
 test-files: $(READY) ## Run a part of the tests of store and command line on stores in plain files
 	ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) tests/store \
 	    $(addprefix tests/cli/test_,$(addsuffix .py,backup deploy forget log ops push run))
-
-fast: $(READY) ## Run the tests that take less than half a second each
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(READY) ## Check format, lint, types and tests, of the slow ones a third each day
 	$(BIN)/ruff format --check .

@@ -89,11 +89,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests have their turn on other days, and how they are tried today."""
+    """Say how many tests were left out, and how those that are tried today are tried again."""
     if not LONG:
         slow = "" if SLOW_TURNS == 1 else " (`make test-all` runs all slow ones)"
         left = terminalreporter.config.stash.get(LEFT, 0)
-        terminalreporter.write_line(f"left to other days: {left:,} tests{slow}")
+        terminalreporter.write_line(f"left out, to other days or as slow: {left:,} tests{slow}")
         terminalreporter.write_line(f"of matrices those of one day: ORK_DAY={DAY}")
 
 
@@ -116,8 +116,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         turns = item.get_closest_marker("turns")
         one_in = 1 if turns is None else turns.args[0]
         if item.get_closest_marker("slow") is not None:
-            one_in = max(one_in, SLOW_TURNS)
-        if one_in > 1:
+            one_in = max(one_in, SLOW_TURNS) if SLOW_TURNS else 0
+        if one_in != 1:
             name = item.nodeid.partition("[")[0]
             seen[name] += 1
             if not has_its_turn(name, seen[name], one_in=one_in):
