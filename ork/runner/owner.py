@@ -128,7 +128,7 @@ def is_owned(store: Store, run: Run) -> bool:
 
 
 def suspended(store: Store, run: Run) -> int | None:
-    """Return the process that owns a run where it is stopped, as by Ctrl-Z, and of this machine.
+    """Return the process that owns a run where it is suspended, as by Ctrl-Z, and of this machine.
 
     Only Linux tells.
     """
@@ -142,7 +142,7 @@ def suspended(store: Store, run: Run) -> int | None:
 
 
 def wake(store: Store, run: Run) -> None:
-    """Let the process that owns a run go on if it is stopped."""
+    """Let the process that owns a run go on if it is suspended."""
     if pid := suspended(store, run):
         with suppress(OSError):  # it has ended since, or is not ours
             os.kill(pid, signal.SIGCONT)

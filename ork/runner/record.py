@@ -457,7 +457,7 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
 def cancel(store: Store, run: Run, *, author: str, now: bool = False) -> Run:
     """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is.
 
-    The record of the run names who asked. With `now` an owner that is stopped goes on, to do so.
+    The record of the run names who asked. With `now` an owner that is suspended goes on, to do so.
     """
     times = 2 if now else 1
     if run.ended is None and owner.ask_to_stop(store, run, author=author, times=times):

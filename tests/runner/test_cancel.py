@@ -120,11 +120,19 @@ def test_a_suspended_process_is_told_of_and_goes_on_to_be_killed(long: Project) 
     assert eventually(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text())
     asked = long.ork("cancel", "--no-wait")
     assert asked.stderr == (
-        f"note: flow#1 ends when its process {child.pid} goes on: it is stopped (Ctrl-Z)\n"
+        f"note: flow#1 ends when its process {child.pid} goes on: it is suspended (Ctrl-Z)\n"
         "hint: `fg` in its terminal, or `ork cancel flow#1 --now`\n"
     )
+    words = f"suspended (Ctrl-Z): `fg` in the terminal of process {child.pid} continues it\n"
+    assert long.ork("runs").stdout.endswith(f"  {words}")
+    assert f"state    running  {words}" in long.ork("show", "flow#1").stdout
+    watching = long.start("watch")
+    assert watching.stderr is not None
+    assert watching.stderr.readline() == f"note: flow#1 is {words}"
     assert long.ork("cancel", "--now").stdout == "flow#1 cancelled\n"
-    child.communicate(timeout=60)
+    for one in (child, watching):
+        one.communicate(timeout=60)
+    assert "suspended" not in long.ork("runs").stdout
     assert not long.survivors()
 
 

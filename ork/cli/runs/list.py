@@ -316,7 +316,9 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
             (run.state, run.state),
             (human.moment(run.created, now, width), "time"),
         ]
-        rest = "" if run.deploy else "  unattached"
+        told = suspended(store, run)
+        rest = f"  {told}" if told else ""
+        rest += "" if run.deploy else "  unattached"
         rest += "  by bisect" if run.trigger == "bisect" else ""
         if run.scheduled and run.created - run.scheduled >= LATE:
             rest += f"  for {human.slot(run.scheduled, now)}"
@@ -363,7 +365,9 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
         elif one.state == "pending":
             waiting.add(name)
     told_below = [wrong[name] for name in failed] if run.state == "failed" else []
-    yield [*_state_line(run, unless_in=told_below), "  partial" if details.partial else ""]
+    partial = "  partial" if details.partial else ""
+    told = suspended(store, run)
+    yield [*_state_line(run, unless_in=told_below), partial, f"  {told}" if told else ""]
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
@@ -438,6 +442,16 @@ def _of_deploy(store: Store, oid: Oid | None) -> Line:
 def _took(store: Store, run: Run, now: datetime) -> str:
     """Return how long a run took, or has gone on by now."""
     return human.took(run) if run.ended else human.duration(seconds_so_far(store, run, now))
+
+
+def suspended(store: Store, run: Run) -> str:
+    """Return that the process of a run that goes on is suspended, and what to do; "" if not so."""
+    if run.ended is not None:
+        return ""
+    from ork.runner import owner
+
+    pid = owner.suspended(store, run)
+    return f"suspended (Ctrl-Z): `fg` in the terminal of process {pid} continues it" if pid else ""
 
 
 def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:

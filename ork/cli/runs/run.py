@@ -234,8 +234,8 @@ def cancel(
     The process that owns the run starts nothing more, lets what runs end for a moment, then stops
     it, as with Ctrl-C there. Waits until the run has ended, and prints how; several are all asked
     first. A run that waits for `ork up` is taken out of the queue. --all leaves the queue as it is,
-    unless --queue is given as well. Where the process of a run is stopped (Ctrl-Z), a note says so,
-    and --now lets it go on, so that it ends.
+    unless --queue is given as well. Where the process of a run is suspended (Ctrl-Z), a note says
+    so, and --now lets it go on, so that it ends.
 
     Exit codes: 0 the runs were stopped, or ended by themselves; 2 one had ended before.
 
@@ -310,7 +310,7 @@ def _suspended(store: Store, runs: Iterable[Run]) -> Iterator[Line]:
     for run in runs:
         if pid := owner.suspended(store, run):
             yield note_line(
-                f"{run.name} ends when its process {pid} goes on: it is stopped (Ctrl-Z)"
+                f"{run.name} ends when its process {pid} goes on: it is suspended (Ctrl-Z)"
             )
             yield hint_line(f"`fg` in its terminal, or `ork cancel {run.name} --now`")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ork.cli import options as shared
+from ork.cli.runs.list import suspended
 from ork.cli.runs.plain import exit_code, follow, summary
 from ork.cli.runs.queued import find_queued
 from ork.cli.screen.line import note_line
@@ -52,6 +53,8 @@ def watch(
         end = events_of.finished(store, oid, run)
         summary(session, end)
     else:
+        if told := suspended(store, run):
+            session.say(note_line(f"{run.name} is {told}"))
         events = events_of.watch(store, run, clock=session.world.clock)
         try:
             end = follow(session, events, control=None, as_json=as_json, watched=True)
