@@ -87,6 +87,7 @@ class Control:
     more: bool = False
     wake: Callable[[], None] = field(default=lambda: None, repr=False)  # the loop, if it waits
     notice: Callable[[str], None] | None = None  # in the live view, if there is one
+    is_saved: Callable[[], bool] | None = None  # what runs again by itself, as another version
 
     def stop(self, by: str = "the user") -> None:
         """Start nothing more; asked again, kill what runs. `by` stands in the record."""

@@ -84,6 +84,32 @@ def test_a_save_while_it_runs_is_told_of_and_runs_next(ork, watching):
     assert child.wait() == 130
 
 
+@pytest.mark.slow
+def test_a_failed_run_waits_for_a_save_where_there_was_none(ork, watching):
+    _, until = watching
+    until("watching w.yaml")
+    ork.write("a.sh", "touch here; until test -e on; do sleep 0.1; done; exit 3\n")
+    assert eventually((ork.folder / "here").exists)
+    ork.write("w.yaml", WORKFLOW + "max_parallel: 2\n")
+    ork.write("on", "")
+    until("next: `ork show w#2:a` or `ork show w#2`\n")
+    until("next: `ork show w#3:a`, `ork show w#3` or a save, which runs it again\n")
+
+
+@pytest.mark.slow
+def test_an_interrupt_as_a_good_run_ends_is_one_between_two(ork, watching):
+    child, until = watching
+    until("watching w.yaml")
+    hook = "touch here; until test -e on; do sleep 0.1; done"
+    ork.write("w.yaml", f"{WORKFLOW}on_success: {{command: '{hook}'}}\n")
+    until("w#2 success")
+    assert eventually((ork.folder / "here").exists)
+    child.send_signal(signal.SIGINT)
+    until("stopping: ")
+    ork.write("on", "")
+    assert child.wait() == 130
+
+
 def test_a_revision_cannot_be_watched(etl):
     etl("deploy", "etl.yaml")
     refused = etl("run", "etl", "--watch")

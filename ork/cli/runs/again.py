@@ -3,11 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -36,7 +35,6 @@ from ork.worktree.load import Loaded, check
 if TYPE_CHECKING:
     from watchfiles.main import FileChange
 
-Beside: TypeAlias = Callable[[Control], AbstractContextManager[object]]  # what goes on with a run
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
 LOOK_MS = 2000  # between two looks, for what was saved just before the watching began
 
@@ -281,11 +279,11 @@ def _older(session: Session, run: Run, *, latest: bool) -> Iterator[Line]:
         yield hint_line(f"{again} runs the newest")
 
 
-def on_every_save(session: Session, path: Path, run: Callable[[Beside], None]) -> NoReturn:
+def on_every_save(session: Session, path: Path, run: Callable[[Control], object]) -> NoReturn:
     """Run whenever the definition in a file, or the code that it calls, is another than before.
 
-    What is wrong with it is told once, and then waited for. What is saved while it runs is told by
-    what `run` is given. Only an interrupt ends this, or what `run` raises.
+    What is wrong with it is told once, and then waited for; so is what is saved while it runs.
+    Only KeyboardInterrupt ends this, also for a signal that came while it ran, or a bug in `run`.
     """
     done: object = None
     wrong, root = "", path.parent
@@ -306,10 +304,13 @@ def on_every_save(session: Session, path: Path, run: Callable[[Beside], None]) -
             _wait(root)
             continue
         done, wrong = found, ""
-        try:
-            run(partial(_telling_saves, session, loaded))
-        except OrkError as error:
-            session.say(*error_view(error))
+        with stop_on_signals() as control, _telling_saves(session, loaded, control):
+            try:
+                run(control)
+            except OrkError as error:
+                session.say(*error_view(error))
+        if control.stops:
+            raise KeyboardInterrupt
         session.say([("watching ", "hint"), f"{path}, and the code that it calls; Ctrl-C ends"])
 
 
@@ -318,6 +319,13 @@ def _telling_saves(session: Session, loaded: Loaded, control: Control) -> Iterat
     """Say of each save that makes another version of what runs that it was seen."""
     root, over = loaded.root.resolve(), Event()
     known = {*loaded.files, os.path.relpath(loaded.path.resolve(), root)}
+
+    def is_saved() -> bool:
+        with suppress(OrkError):  # told when the run has ended
+            return _content(check(loaded.path)) != _content(loaded)
+        return False
+
+    control.is_saved = is_saved
 
     def look() -> None:
         told = done = _content(loaded)

@@ -136,7 +136,7 @@ def follow(
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
     if not session.quiet or finished.run.state != "success":
-        summary(session, finished, ends=not logs)
+        summary(session, finished, ends=not logs, control=control)
     elif finished.folder:
         with unread_is_no_error(session.lost):
             session.say([human.left_files(f"the tasks of {finished.run.name}", finished.folder)])
@@ -174,13 +174,22 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         session.say([f"{hook.which} of {run.name} was executed{more}"])
 
 
-def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> None:
+def summary(
+    session: Session,
+    finished: RunFinished,
+    *,
+    ends: bool = True,
+    control: Control | None = None,
+) -> None:
     """Print how the run went and what to do next; after a failure also what the task printed.
 
-    That is left out without `ends`.
+    That is left out without `ends`. `control` tells whether a save runs it again.
     """
     run = finished.run
     name = run.name
+    saved = None
+    if control and control.is_saved and not control.stops:
+        saved = control.is_saved()
     failed: dict[str, TaskRun] = {}
     if "failed" in finished.states:
         states = task_runs(session.store, run)
@@ -204,7 +213,7 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
         sys.stdout.flush()
     with unread_is_no_error(session.lost):
         if finished.tainted:
-            again = "it runs again as it is now" if "--watch" in session.argv else ""
+            again = "" if saved is None else "it runs again as it is now"
             means = human.how_tainted(name, finished.tainted, again=again)
             session.say([("tainted: ", "warning"), means])
         if finished.cut_logs:
@@ -213,18 +222,24 @@ def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> No
             session.say([human.left_files("its tasks", finished.folder)])
     with unread_is_no_error(session.lost):
         if run.state == "failed":
-            session.say(*after_failure(session, run, failed, show=True))
+            session.say(*after_failure(session, run, failed, show=True, saved=saved))
             return
         ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
         session.say(next_line(human.either(ways)))
 
 
 def after_failure(
-    session: Session, run: Run, failed: Iterable[str], *, show: bool = False
+    session: Session,
+    run: Run,
+    failed: Iterable[str],
+    *,
+    show: bool = False,
+    saved: bool | None = None,
 ) -> Iterator[Line]:
     """Yield what has changed since the last good run, and what to do about a failed one.
 
     `failed` are its tasks that did, in that order; with `show` to look at the run is told as well.
+    Where every save runs it again, `saved` says whether there was one already.
     """
     from ork.cli.diff.runs import since_good
 
@@ -240,10 +255,10 @@ def after_failure(
         printed = last and last.log and last.log.length != 0
         ways = [f"`ork {'logs' if printed else 'show'} {name}:{first}`"]
     ways += [f"`ork show {name}`"] if show else []
-    if "--watch" in session.argv:
-        ways += ["a save, which runs it again"]
-    else:
+    if saved is None:
         ways += _retries(session, run, first)
+    elif not saved:
+        ways += ["a save, which runs it again"]
     yield next_line(human.either(ways))
 
 

@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import owner, record, start
 from ork.runner.events import RunFinished
+from ork.runner.loop import Control
 from ork.store.contents import find_run
 from ork.store.resolve import all_heads, archived, head, only_workflow, resolve, workflows
 from ork.store.revision import ENDINGS
@@ -32,7 +32,6 @@ from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, files_in, no_file_in, workflow_files
 
 if TYPE_CHECKING:
-    from ork.cli.runs.again import Beside
     from ork.daemon.queue import Queued
 
 
@@ -112,7 +111,8 @@ def run(
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
     With --watch a file is deployed and run again on every save of it, or of the code that it calls;
-    that needs the library watchfiles. A run that goes on then is brought to its end first.
+    that needs the library watchfiles. A run that goes on then is brought to its end first. Ctrl-C
+    ends the watching, with 130 however the runs went.
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
@@ -196,16 +196,12 @@ def run(
                 hint = f"`ork run {shlex.quote(path)} --watch`"
             raise UsageError("--watch needs a workflow file to watch", hint=hint)
 
-        def again(beside: "Beside") -> None:
-            last, stopped = to_its_end([what], beside=beside)
-            if stopped:
-                raise typer.Exit(exit_code(last))
-
-        on_every_save(session, Path(what.removeprefix("file:")), again)
+        file = Path(what.removeprefix("file:"))
+        on_every_save(session, file, lambda control: to_its_end([what], control))
     sources = [source]
     del source
-    last, _ = to_its_end(sources)
-    raise typer.Exit(exit_code(last))
+    with stop_on_signals() as control:
+        raise typer.Exit(exit_code(to_its_end(sources, control)))
 
 
 def cancel(
@@ -326,29 +322,27 @@ def _stopped(runs: Iterable[Run], *, asked: bool) -> Iterator[Line]:
 def _run(
     session: Session,
     sources: list[str | Loaded],
-    how: Mapping[str, Any],
+    control: Control,
     *,
+    how: Mapping[str, Any],
     no_hooks: bool,
     as_json: bool,
     logs: bool,
-    beside: "Beside" = nullcontext,
-) -> tuple[RunFinished, bool]:
-    """Run it to its end; return that, and whether somebody asked to stop.
+) -> RunFinished:
+    """Run it to its end.
 
     It is taken from the list: what was read may be large, and is in the store when the run begins.
-    What is done `beside` ends with it.
     """
-    with stop_on_signals() as control, beside(control):
-        caller = shared.caller_of(session, control)
-        started = start.start(session.store, sources.pop(), caller=caller, **how)
-        if not as_json:
-            session.say(*_deployed(session, started.deployed, how["message"]))
-        if not (as_json or session.quiet):
-            session.say(*_beside(started.others), *map(note_line, started.notes))
-        last = follow(session, started.events, control=control, as_json=as_json, logs=logs)
-        if not no_hooks:
-            run_hook(session, last.run, caller, as_json=as_json)
-    return last, control.stops > 0
+    caller = shared.caller_of(session, control)
+    started = start.start(session.store, sources.pop(), caller=caller, **how)
+    if not as_json:
+        session.say(*_deployed(session, started.deployed, how["message"]))
+    if not (as_json or session.quiet):
+        session.say(*_beside(started.others), *map(note_line, started.notes))
+    last = follow(session, started.events, control=control, as_json=as_json, logs=logs)
+    if not no_hooks:
+        run_hook(session, last.run, caller, as_json=as_json)
+    return last
 
 
 def _only_one(session: Session) -> str:
