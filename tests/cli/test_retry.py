@@ -389,3 +389,15 @@ def test_a_retry_of_one_task_tells_of_that_alone(ork):
     assert "--- the end of the log of second" in told
     assert "the log of first" not in told
     assert "next: `ork logs w#1:second`" in told
+
+
+def test_a_retry_shows_no_log_of_what_failed_before_and_did_not_run_again(ork):
+    tasks = "first: {executor: process, command: 'echo one; false'}"
+    tasks += ", second: {executor: process, command: test -e ok}"
+    ork.write("w.yaml", f"name: w\ntasks: {{{tasks}}}\n")
+    assert "the end of the log of first" in ork("run", "w.yaml").err
+    ork.write("ok", "")
+    done = ork("retry", "w#1", "--only", "second")
+    assert "--- the end of the log" not in done.err
+    assert done.err.endswith("next: `ork logs w#1:first`, `ork show w#1` or `ork retry w#1`\n")
+    assert done.out.endswith(": first: exited with code 1: one; 1 succeeded, 1 failed\n")

@@ -194,11 +194,12 @@ def summary(
     if "failed" in finished.states:
         states = task_runs(session.store, run)
         failed = failed_tasks(states)
-        if run.previous:  # a retry tells of what it executed, not of what failed before
-            before = task_runs(session.store, session.store.get(Run, run.previous))
-            failed = {k: one for k, one in failed.items() if before.get(k) != one} or failed
+    told = failed
+    if failed and run.previous:  # a retry tells of what it executed, not of what failed before
+        before = task_runs(session.store, session.store.get(Run, run.previous))
+        told = {name: one for name, one in failed.items() if before.get(name) != one}
     with unread_is_no_error(session.lost):
-        if ends and (more := len(failed) - _say_ends(session, failed)):
+        if ends and (more := len(told) - _say_ends(session, told)):
             session.say(
                 note_line(
                     f"the ends of {human.count(more, 'more log')}: `ork logs {name} --failed`"
@@ -206,8 +207,8 @@ def summary(
             )
     with unread_is_no_error(session.lost):
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
-        told = not failed or run.state != "failed" or finished.timed_out
-        why = f"{run.reason.partition(chr(10))[0]}; " if told and run.reason else ""
+        untold = not told or run.state != "failed" or finished.timed_out
+        why = f"{run.reason.partition(chr(10))[0]}; " if untold and run.reason else ""
         how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
@@ -222,7 +223,7 @@ def summary(
             session.say([human.left_files("its tasks", finished.folder)])
     with unread_is_no_error(session.lost):
         if run.state == "failed":
-            session.say(*after_failure(session, run, failed, show=True, saved=saved))
+            session.say(*after_failure(session, run, told or failed, show=True, saved=saved))
             return
         ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
         session.say(next_line(human.either(ways)))
