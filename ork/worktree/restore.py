@@ -61,7 +61,7 @@ class Restored(Value, frozen=True, kw_only=True):
 
     `surplus` are code files that lie there now and that the restored definition did not have, yet
     would capture if it was deployed again, `stale` those that it has and that are not here as it
-    has them, where one workflow was restored without its code. Both are left alone.
+    has them, where its code was not restored with it. Both are left alone.
     """
 
     workflow: str
@@ -134,7 +134,7 @@ def restore(
         snapshot=deploy.snapshot,
         files=files,
         surplus=_surplus(store, deploy) if code and to is None else (),
-        stale=() if code or to or _is_part(found) else tuple(_stale(store, deploy)),
+        stale=() if code or to or _is_part(found) else _stale(store, _code_of(store, deploy)),
     )
 
 
@@ -163,8 +163,10 @@ def restore_all(
         its = _of_deploy(store, deploy, code=code)
         wanted[name] = {root + path: content for path, content in its.items()}
     contents: dict[str, Content] = {}
+    all_code: dict[str, FileEntry] = {}
     for name in sorted(deploys, key=lambda name: deploys[name].time):
         contents |= {path: one for path, one in wanted[name].items() if is_path(path)}
+        all_code |= _code_of(store, deploys[name])
     destination = Destination(to or store.project, store=store.folder)
     sources = {deploys[name].source.path: (name, wanted[name]) for name in wanted}
     there = _write(store, destination, contents, sources, force=force)
@@ -176,6 +178,9 @@ def restore_all(
             return "newer"
         return "unchanged" if there[path].same else "written"
 
+    def stale(deploy: Deploy) -> tuple[str, ...]:
+        return _stale(store, {path: all_code[path] for path in _code_of(store, deploy)})
+
     return [
         Restored(
             workflow=name,
@@ -186,6 +191,7 @@ def restore_all(
                 for path, content in sorted(wanted[name].items())
             ),
             surplus=_surplus(store, deploy) if code and to is None else (),
+            stale=() if code or to else stale(deploy),
         )
         for name, deploy in deploys.items()
     ]
@@ -362,12 +368,18 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     )
 
 
-def _stale(store: Store, deploy: Deploy) -> Iterator[str]:
-    """Yield the code files that are not in the project as this deploy has them."""
-    folder, root = Root(store.project), root_below(deploy.source.path, deploy.settings)
-    for path, file in sorted(store.snapshot(deploy.snapshot).files.items()):
-        if root + path != deploy.source.path and not _is_so(folder, root + path, file):
-            yield os.path.relpath(store.project / (root + path))
+def _code_of(store: Store, deploy: Deploy) -> dict[str, FileEntry]:
+    """Return the code files of a deploy that lie in the project, by their paths there."""
+    root = root_below(deploy.source.path, deploy.settings)
+    files = {root + path: one for path, one in store.snapshot(deploy.snapshot).files.items()}
+    return {path: files[path] for path in files if path != deploy.source.path and is_path(path)}
+
+
+def _stale(store: Store, files: Mapping[str, FileEntry]) -> tuple[str, ...]:
+    """Return which of these are not in the project like this."""
+    folder = Root(store.project)
+    wrong = (path for path in sorted(files) if not _is_so(folder, path, files[path]))
+    return tuple(os.path.relpath(store.project / path) for path in wrong)
 
 
 def _is_so(folder: Root, path: str, file: FileEntry) -> bool:

@@ -66,6 +66,25 @@ def test_code_that_is_not_as_it_was_is_told_with_what_brings_it(ork):
     assert ork("restore", "c", "--code").err == ork("restore", "c").err == "next: `ork status`\n"
 
 
+def test_of_all_workflows_code_that_is_not_as_it_was_deployed_last_is_told(history):
+    history.write("two.yaml", "name: two\ntasks: {a: {executor: process, command: ./load.sh}}\n")
+    history.write("load.sh", "printf later\n", executable=True)
+    assert history("deploy", "two.yaml").code == 0
+    here = "nothing to write: 2 files as deployed\n"
+    assert history("restore", "--all").err == here  # of etl's load.sh the one of two, as --code has
+    for name in ("load.sh", "tasks/etl.py"):
+        (history.folder / name).unlink()
+    told = "note: not as in these versions: load.sh, tasks/etl.py\n"
+    told += "next: `ork restore --all --code`\n"
+    assert history("restore", "--all").err == here + told
+    (history.folder / "two.yaml").unlink()
+    done = history("restore", "--all")
+    assert (done.out, done.err) == ("written   two.yaml\n", told)
+    assert "not as in" not in history("restore", "--all", "-o", "../there/").err
+    assert history("restore", "--all", "--code").code == 0
+    assert history("restore", "--all").err == here
+
+
 def test_from_a_folder_below(history, monkeypatch):
     monkeypatch.chdir(history.folder / "tasks")
     assert history("restore", "etl~1", "--code").out.splitlines() == [

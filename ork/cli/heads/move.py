@@ -194,10 +194,7 @@ def restore(
     if to is None:
         session.say(*_not_restored(session, done, revision))
         whole = present_name(store, done.workflow) if revision == "@" else revision
-        if done.stale:
-            shown = some(done.stale, SURPLUS_SHOWN_MAX)
-            session.say(note_line(f"not as in this version: {shown}"))
-        session.say(next_line(f"`ork restore {whole} --code`" if done.stale else "`ork status`"))
+        session.say(*_other_code(done.stale, "this version", whole))
 
 
 def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> None:
@@ -220,12 +217,20 @@ def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> 
         if done.surplus:
             session.say(_surplus(done))
         session.say(*_beside(done, session.store, to))
+    stale = sorted({path for done in found for path in done.stale})
     if not written:
         here = len({file.path for file in files if file.state == "unchanged"})
         as_deployed = f"nothing to write: {human.count(here, 'file')} as deployed"
         session.say([as_deployed if found else "no workflows"])
-    elif to is None:
-        session.say(next_line("`ork status`"))
+    if (written or stale) and to is None:
+        session.say(*_other_code(stale, "these versions", "--all"))
+
+
+def _other_code(stale: Sequence[str], whose: str, words: str) -> Iterator[Line]:
+    """Yield which code is not on disk as it was deployed, and what writes it."""
+    if stale:
+        yield note_line(f"not as in {whose}: {some(stale, SURPLUS_SHOWN_MAX)}")
+    yield next_line(f"`ork restore {words} --code`" if stale else "`ork status`")
 
 
 def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
