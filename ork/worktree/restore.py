@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
@@ -29,6 +30,7 @@ from ork.store.resolve import (
     a_kind,
     archived,
     deploy_of,
+    head,
     present_name,
     resolve,
 )
@@ -203,6 +205,18 @@ def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
     deploy = store.get(Deploy, _deploy(store, found))
     (wanted,) = _wanted(store, found, deploy, code=False, is_here=False).values()
     return wanted.read()
+
+
+def changes_only_name(store: Store, workflow: str) -> bool:
+    """Say whether to restore the file of a workflow writes its name there, and nothing else."""
+    with suppress(OrkError):
+        deploy = store.get(Deploy, head(store, workflow))
+        (content,) = _of_deploy(store, deploy, code=False).values()
+        there, wanted = Root(store.project).read(deploy.source.path).data, content.read()
+        if old := re.search(_NAME_LINE, there):
+            named = _named(there, workflow, {old["name"].decode()})
+            return named == wanted != there and _is_kept(store, there, content.names)
+    return False
 
 
 def _resolve(store: Store, revision: str, now: datetime) -> Resolved:

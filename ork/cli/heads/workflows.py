@@ -106,7 +106,7 @@ def mv(
     Its tags, its schedule and its history go with it: `ork log NEW` and `ork runs NEW` show what
     was done under the old name as well. Runs keep the name that they had, so etl#3 stays etl#3, and
     the next run has the number after the newest. `ork undo` takes it back. The `name:` in the file
-    is yours to change.
+    is yours to change, or `ork restore NEW` does it.
 
     \b
     Example:
@@ -129,9 +129,13 @@ def mv(
 def stale_name(store: Store, path: str, name: str) -> Iterator[Line]:
     """Yield what to write where a workflow file of the project does not have this name."""
     from ork.worktree.load import still_named
+    from ork.worktree.restore import changes_only_name
 
     if found := still_named(store, path, name):
-        yield next_line(f"{found.file}:{found.line} {found.message}")
+        told = found.message
+        if changes_only_name(store, name):
+            told = f"{told.partition(': ')[0]}: `ork restore {name}` writes `name: {name}` there"
+        yield next_line(f"{found.file}:{found.line} {told}")
 
 
 def archive(
