@@ -209,13 +209,16 @@ def _call(command: str) -> str | None:
     if (head := next((one for one in heads if one in CALLS), None)) is None:
         return None
     called, most = CALLS[head]
-    arguments, options = list[str](), list[str]()
+    arguments, options, values = list[str](), list[str](), list[str]()
     rest = iter(words[head.count(" ") + 1 :])
     for word in rest:
         if word == "--":
             options.append(f"{'tasks' if head == 'diff' else 'names'}={[*rest]!r}")
         elif not word.startswith("-"):
             arguments.append(word)
+        elif word == "-i":
+            name, _, value = next(rest, "").partition("=")
+            values.append(f"{name!r}: {value}")
         elif (option := word.removeprefix("--")) in _GIVEN:
             options.append(f"{_ARGUMENTS.get(option, option)}={next(rest, True)!r}")
         else:
@@ -224,6 +227,7 @@ def _call(command: str) -> str | None:
         return None
     if any(":" in re.sub("^(file|run):", "", word) for word in arguments):
         called = OF_TASK.get(head, called)
+    options += [f"params={{{', '.join(values)}}}"] if values else []
     given = ", ".join([*map(repr, arguments), *options])
     return f"`{called}({given})`" if given else f"`{called}`"
 

@@ -698,6 +698,9 @@ def test_a_hint_names_calls_and_no_commands(project):
         "ork undo @ etl": "ork undo @ etl",
         "ork run 'a b.yaml'": "project.run('a b.yaml')",
         "ork run 'a": "ork run 'a",
+        "ork run --queue etl -i a=VALUE -i b=VALUE": (
+            "project.queue('etl', params={'a': VALUE, 'b': VALUE})"
+        ),
         "ork run etl --nope": "ork run etl --nope",
         "ork restore etl --code": "project.restore('etl', code=True)",
         "ork ops --author 'A B'": "project.operations(author='A B')",

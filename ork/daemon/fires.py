@@ -32,7 +32,7 @@ from ork.schedule.policy import Decision, Going, Skip, decide, first_undecided, 
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
-from ork.store.contents import find_run
+from ork.store.contents import find_run, newest_params, run_command
 from ork.store.resolve import archived, archived_ref, head, present_name, resolve
 from ork.store.revision import parse_moment
 from ork.store.runs import all_going_on
@@ -489,9 +489,8 @@ def fire_now(
     scheduled = caller.now.replace(microsecond=0)
     found = [line.schedule for line in lines.lines_of(store, workflow)]
     if not found:
-        raise UsageError(
-            f"{workflow} has no schedule", hint=f"`ork run --queue {workflow}` runs it all the same"
-        )
+        run = run_command(f"--queue {workflow}", newest_params(store, workflow))
+        raise UsageError(f"{workflow} has no schedule", hint=f"`{run}` runs it all the same")
     if slot is not None:
         schedule, scheduled, ref = made_up(store, workflow, slot, now=caller.now)
         found = [schedule]

@@ -31,7 +31,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import Value, replace
-from ork.store.contents import find_run, read_needs, task_runs
+from ork.store.contents import find_run, newest_params, read_needs, run_command, task_runs
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -271,7 +271,8 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
     """
     if not has_run(store, workflow):
         head(store, workflow)
-        raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
+        run = run_command(workflow, newest_params(store, workflow))
+        raise NotFound(f"{workflow} has not run yet", hint=f"`{run}` runs it")
     newest: Run | None = None
     for entry in runs(store, workflow, states=("failed",)):
         newest = newest or entry.run

@@ -90,12 +90,6 @@ def settle_params(
     return values
 
 
-def command(workflow: str, declared: Mapping[str, Param]) -> str:
-    """Return what runs a workflow, with a place for each value that it has no default for."""
-    lacking = (name for name, entry in declared.items() if entry.required)
-    return " ".join([f"ork run {workflow}", *(f"-i {name}=VALUE" for name in lacking)])
-
-
 def in_words(params: Mapping[str, Json]) -> str:
     """Return parameters for a sentence: `day="2026-11-01", n=3`."""
     given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in params.items())

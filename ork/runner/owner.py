@@ -25,7 +25,7 @@ from ork.logs.bytes import tidy as tidy_logs
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, is_name, to_json
 from ork.objects.value import Value, of_line
-from ork.store.contents import find_run
+from ork.store.contents import find_run, newest_params, run_command
 from ork.store.location import LOCKS
 from ork.store.resolve import resolve, run_of_id
 from ork.store.runs import all_going_on
@@ -81,7 +81,8 @@ def make_sure_of_room(store: Store, room: Room | None, *, but: str | None = None
     first = others[0].name
     hint = f"`ork watch {first}` shows it, `ork cancel {first}` stops it"
     if but is None:
-        hint = f"`ork run --queue {room.workflow}` lets a run wait for it; {hint}"
+        run = run_command(f"--queue {room.workflow}", newest_params(store, room.workflow))
+        hint = f"`{run}` lets a run wait for it; {hint}"
     raise Full(
         f"{going_on(others)}, and `max_active_runs` of {room.workflow} is {room.most}", hint=hint
     )

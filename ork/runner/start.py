@@ -51,7 +51,7 @@ from ork.runner.loop import Control, Loop
 from ork.runner.owner import is_owned, make_sure_of_room, room_of
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.runner.workplace import describe
-from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
+from ork.store.contents import find_run, needs_of, refuse_forgotten, run_command, task_runs
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -242,9 +242,13 @@ def prepare(
     else:
         store.hold(what.built.objects)
         found = resolved_file(what, f"file:{what.path}")
-    if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun") and found.of:
-        hint = f"`ork run {split_part(found.text)[0]} --only {found.name}` runs no other"
-        raise NotFound(f"{found.text} is {a_kind(found)}; a workflow is wanted here", hint=hint)
+    is_task = found.kind in ("task", "taskrun")
+    if is_task and isinstance(found, ResolvedObject) and found.snapshot:
+        is_of_run = run_of(found) is not None  # which has its parameters
+        declared = {} if is_of_run else store.snapshot(found.snapshot).params
+        hint = run_command(f"{split_part(found.text)[0]} --only {found.name}", declared)
+        told = f"{found.text} is {a_kind(found)}; a workflow is wanted here"
+        raise NotFound(told, hint=f"`{hint}` runs no other")
     same = store.get(Run, run) if (run := run_of(found)) else None
     recorded = recorded_params(store, same)
     if same is not None and caller.scheduled is None and not elsewhere:

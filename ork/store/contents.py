@@ -15,6 +15,7 @@ from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import (
+    Deploy,
     FileEntry,
     Node,
     Param,
@@ -195,7 +196,20 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
             return one.oid, one.run
     if searching:
         return searching.oid, searching.run
-    raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
+    run = run_command(found.text, store.snapshot(snapshot_of(found)).params)
+    raise NotFound(f"{found.text} has not run", hint=f"`{run}` runs it")
+
+
+def run_command(what: str, declared: Mapping[str, Param]) -> str:
+    """Return the command that runs this, with a place for each value that has no default."""
+    lacking = (name for name, entry in declared.items() if entry.required)
+    return " ".join([f"ork run {what}", *(f"-i {name}=VALUE" for name in lacking)])
+
+
+def newest_params(store: Store, workflow: str) -> Mapping[str, Param]:
+    """Return the parameters of a workflow's newest version; none of one that is not deployed."""
+    head = store.ref(f"workflows/{workflow}")
+    return store.snapshot(store.get(Deploy, head).snapshot).params if head else {}
 
 
 def run_and_tasks(store: Store, text: str, *, now: datetime) -> tuple[Run, tuple[str, ...]]:

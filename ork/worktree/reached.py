@@ -13,6 +13,7 @@ from ork.errors import NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import FileMap
+from ork.store.contents import run_command
 from ork.store.store import Store
 from ork.worktree.globs import excluding
 
@@ -66,9 +67,10 @@ def refuse_without_code(store: Store, oid: Oid | None) -> None:
     deploy = store.get(Deploy, oid) if oid else None
     if deploy is not None and lacks_code(store, deploy):
         name = deploy.workflow
+        run = run_command(name, store.snapshot(deploy.snapshot).params)
         raise NotFound(
             f"this deploy of {name} was imported without its code, which was never recorded",
-            hint=f"`ork deploy FILE` adds it as it is now, then `ork run {name}`;"
+            hint=f"`ork deploy FILE` adds it as it is now, then `{run}`;"
             f" `ork restore {name}` writes the workflow file",
         )
 

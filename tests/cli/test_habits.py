@@ -299,6 +299,24 @@ def test_commands_in_hints_quote_the_names_of_files(etl, edit):
     assert "`ork run 'my etl.yaml'` runs with that" in etl("run", "etl").err
 
 
+def test_what_a_hint_proposes_to_run_has_the_parameters_that_it_needs(ork):
+    task = "a: {executor: process, command: 'true'}"
+    text = f"name: p\nparams: {{day: date, n: {{type: int, default: 1}}}}\ntasks: {{{task}}}\n"
+    ork.write("p.yaml", text)
+    assert "next: `ork run p -i day=VALUE`\n" in ork("deploy", "p.yaml").err
+    for words, hint in {
+        "watch p": "`ork run p -i day=VALUE` runs it",
+        "outputs p~0": "`ork run p~0 -i day=VALUE` runs it",
+        "diff --last p": "`ork run p -i day=VALUE` runs it",
+        "run p:a": "`ork run p --only a -i day=VALUE` runs no other",
+        "schedule fire p": "`ork run --queue p -i day=VALUE` runs it all the same",
+    }.items():
+        refused = ork(*words.split())
+        assert refused.code in (2, 3) and f"hint: {hint}\n" in refused.err, refused
+    assert ork("run", "p", "-i", "day=2026-11-01").code == 0
+    assert "`ork run p#1 --only a` runs no other" in ork("run", "p#1:a").err
+
+
 def test_of_a_store_in_memory_nothing_comes_next(etl):
     assert "next:" in etl("run").err
     done = etl("--store", "memory:", "run")

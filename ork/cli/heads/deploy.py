@@ -328,13 +328,13 @@ def without_message(done: "Iterable[Deployed]", message: str | None) -> Iterator
 
 
 def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iterator[Line]:
-    from ork.params.given import command
+    from ork.store.contents import run_command
 
     for one, loaded in zip(done, files, strict=True):
         if one.changed:
             name = one.workflow
             diff = f"`ork diff {name}~1 {name}` or " if one.parent else ""
-            yield next_line(f"{diff}`{command(name, loaded.definition.params)}`")
+            yield next_line(f"{diff}`{run_command(name, loaded.definition.params)}`")
             return
 
 

@@ -62,7 +62,7 @@ def rollback(
         ork rollback etl etl~1 -m "It lost rows"
     """
     from ork.heads.rollback import rollback
-    from ork.params.given import command
+    from ork.store.contents import run_command
 
     session: Session = ctx.obj
     store = session.store
@@ -87,7 +87,7 @@ def rollback(
         )
         session.say(note_line(f"{told}: `ork undo` brings it back"))
     if done.changed:
-        run = command(name, store.snapshot(done.snapshot).params)
+        run = run_command(name, store.snapshot(done.snapshot).params)
         session.say(*_not_on_disk(session, name), next_line(f"`{run}`"))
 
 
