@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
+from shlex import quote
 
 from ork.alike import did_you_mean
 from ork.errors import Corrupt, NotFound, UsageError
@@ -23,7 +24,7 @@ from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
-from ork.store.contents import outcomes
+from ork.store.contents import is_pattern, outcomes
 from ork.store.resolve import history, only_workflow
 from ork.store.revision import split_part
 from ork.store.runs import RunEntry, outcome_of
@@ -150,8 +151,14 @@ def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     if not task:
         raise UsageError(f"{text} names no task", hint="write WORKFLOW:TASK")
     name = only_workflow(store) if workflow in ("", "@") else workflow
-    if re.search("[@~^#]", name):
-        hint = f"`ork runs {re.split('[@~^#]', name)[0]}:{task}` lists all runs of the task"
+    whole = re.split("[@~^#]", name)[0]
+    if is_pattern(task):
+        hint = f"`ork runs {whole} --tasks` has a line for each"
+        if "#" in name:
+            hint = f"`ork show {quote(text)}` lists them as they were in this run"
+        raise UsageError(f"{text} means several tasks; one is wanted here", hint=hint)
+    if whole != name:
+        hint = f"`ork runs {whole}:{task}` lists all runs of the task"
         raise UsageError(f"{text} is of one version; a workflow is wanted here", hint=hint)
     return name, task
 

@@ -242,6 +242,11 @@ def run_and_place(store: Store, text: str, *, now: datetime) -> tuple[Run, tuple
     raise _no_task(store, run, part)
 
 
+def is_pattern(text: str) -> bool:
+    """Say whether a text may mean several names: one with *, ? or [...]."""
+    return not {*text}.isdisjoint("*?[")
+
+
 def fitting(text: str, tasks: Collection[str]) -> tuple[str, ...]:
     """Return which of the tasks a name, or a pattern such as load_*, means, in their order."""
     return (text,) if text in tasks else tuple(one for one in tasks if fnmatchcase(one, text))

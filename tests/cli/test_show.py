@@ -321,3 +321,23 @@ def test_a_failed_attempt_comes_before_long_values_of_which_the_beginning_is_sho
     assert shown.index("ValueError: no") < shown.index("inputs ")
     assert "xxx...  `ork outputs w#1:give` prints all of it\n" in ork("show", "w#1:give").out
     assert max(map(len, shown.splitlines())) < 1100
+
+
+def test_a_pattern_shows_several_tasks_of_a_run(ran):
+    lines = ran("show", "etl#1").out.split("\n\n")[1].splitlines()
+    assert ran("show", "etl#1:*").out.splitlines() == lines
+    one = [line.split() for line in lines if " load " in line]
+    assert [line.split() for line in ran("show", "etl#1:lo*").out.splitlines()] == one
+    whole = json.loads(ran("show", "etl#1", "--json").out)["data"]
+    some = json.loads(ran("show", "etl#1:[l]*", "--json").out)["data"]
+    load = whole["tasks"]["load"]
+    of_run = {"kind": "tasks", "oid": whole["oid"], "name": "etl#1"}
+    assert some == {**of_run, "tasks": {"load": load}}
+    assert "has no task or code file 'x*'" in ran("show", "etl#1:x*").err
+    for words, hint in {
+        "etl#1:lo*": "`ork show 'etl#1:lo*'` lists them as they were in this run",
+        "etl~1:lo*": "`ork runs etl --tasks` has a line for each",
+        "etl:lo*": "`ork runs etl --tasks` has a line for each",
+    }.items():
+        told = f"error: {words} means several tasks; one is wanted here\nhint: {hint}\n"
+        assert ran("runs", words).err == told

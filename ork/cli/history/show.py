@@ -1,7 +1,7 @@
 """ork show: any object, as people read it, as JSON, or byte for byte"""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +17,12 @@ from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
 from ork.errors import some
 from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject, run_of
+from ork.store.resolve import Resolved, ResolvedObject, ResolvedRun, run_of
+from ork.store.revision import split_part
 from ork.store.verdict import failed_tasks
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 from ork.worktree.reached import lacks_code
@@ -39,8 +41,8 @@ def show(
     """Show any object: a deploy, run, task or file.
 
     etl shows the newest deploy, etl#57 a run with all its tasks, etl:extract one task,
-    etl#57:extract its outcome in that run, etl:tasks/etl.py a code file, and `etl:` the YAML text,
-    byte for byte.
+    etl#57:extract its outcome in that run, 'etl#57:load_*' the outcomes of several,
+    etl:tasks/etl.py a code file, and `etl:` the YAML text, byte for byte.
 
     \b
     Example:
@@ -48,7 +50,11 @@ def show(
     """
     session: Session = ctx.obj
     store = session.store
-    found = look_up(store, as_revision(revision), now=session.now())
+    revision = as_revision(revision)
+    if of_run := _some_of_run(session, revision):
+        _show_some(session, *of_run, as_json=as_json)
+        return
+    found = look_up(store, revision, now=session.now())
     data = bytes_of(store, found)
     if mark := store.tombstone(found.oid):
         session.say(note_line(contents.forgotten_in_words(mark)))
@@ -68,6 +74,32 @@ def show(
             session.say(*after_failure(session, run, failed_tasks(fields.tasks.states)))
     else:
         session.print_bytes(data)
+
+
+def _some_of_run(session: Session, text: str) -> tuple[Oid, tuple[str, ...]] | None:
+    """Return a run, and those of its tasks that the pattern behind it means, if there are any."""
+    whole, part = split_part(text)
+    if not part or not contents.is_pattern(part):
+        return None
+    found = look_up(session.store, whole, now=session.now())
+    if not isinstance(found, ResolvedRun):
+        return None
+    names = contents.fitting(part, session.store.snapshot(found.snapshot).tasks)
+    return (found.oid, names) if names else None
+
+
+def _show_some(session: Session, oid: Oid, names: Collection[str], *, as_json: bool) -> None:
+    """Print what became of some tasks of a run, a line for each."""
+    from ork.cli.runs.list import tasks_view
+    from ork.history.details import run_details
+
+    run = run_details(session.store, oid, session.store.get(Run, oid))
+    if as_json:
+        tasks = {name: run.tasks[name] for name in run.tasks if name in names}
+        told = {"kind": "tasks", "oid": oid, "name": run.run.name, "tasks": tasks}
+        session.print_json("show", told)
+    else:
+        session.print(tasks_view(run, names, session), page=True)
 
 
 def _fields_and_lines(session: Session, found: Resolved) -> tuple[Any, Iterable[Line]]:

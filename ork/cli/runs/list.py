@@ -347,24 +347,14 @@ def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
 def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
     store = session.store
-    from ork.history.details import retried_at, waited, waits_for_next
     from ork.worktree.place import checkout_of
 
-    run, now, columns = details.run, session.now(), session.width
-    short = store.short if columns else str
+    run, now = details.run, session.now()
+    short = store.short if session.width else str
     yield [("run      ", "label"), (run.name, "name"), "  ", run.id]
     states = _states(details, store)
-    retried = retried_at(store, run)
-    wrong, again, waiting = dict[str, str](), dict[str, str](), set[str]()
-    failed = failed_tasks(states)
-    for name, one in chain(failed.items(), states.items()):
-        if one.state in WRONG:
-            wrong[name] = one.reason or ""
-        elif waits_for_next(one, retried):
-            again[name] = _again(store, run, one, now)
-        elif one.state == "pending":
-            waiting.add(name)
-    told_below = [wrong[name] for name in failed] if run.state == "failed" else []
+    failed = failed_tasks(states).values() if run.state == "failed" else ()
+    told_below = [one.reason or "" for one in failed]
     partial = "  partial" if details.partial else ""
     told = suspended(store, run)
     yield [*_state_line(run, unless_in=told_below), partial, f"  {told}" if told else ""]
@@ -399,6 +389,35 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
+    yield from _tasks(details, states, session, now)
+    for hook in details.hooks:
+        yield [""]
+        yield from _hook(hook, session)
+
+
+def tasks_view(details: "RunDetails", names: Iterable[str], session: Session) -> Iterator[Line]:
+    """Yield some tasks of a run as it has them, in that order."""
+    states = _states(details, session.store)
+    some = {name: states[name] for name in names if name in states}
+    yield from _tasks(details, some, session, session.now())
+
+
+def _tasks(
+    details: "RunDetails", states: Mapping[str, TaskRun], session: Session, now: datetime
+) -> Iterator[Line]:
+    """Yield a line for each of these tasks, first those that went wrong."""
+    from ork.history.details import retried_at, waited, waits_for_next
+
+    store, run, columns = session.store, details.run, session.width
+    retried = retried_at(store, run)
+    wrong, again, waiting = dict[str, str](), dict[str, str](), set[str]()
+    for name, one in chain(failed_tasks(states).items(), states.items()):
+        if one.state in WRONG:
+            wrong[name] = one.reason or ""
+        elif waits_for_next(one, retried):
+            again[name] = _again(store, run, one, now)
+        elif one.state == "pending":
+            waiting.add(name)
     begun = Beginnings(store, run).now() if run.ended is None else {}
     hidden = waiting if len(waiting) > BELOW_MAX else set()  # then their number tells enough
     others = [name for name in states if name not in wrong and name not in hidden]
@@ -424,9 +443,6 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     yield from map(line_of, wrong)
     room = columns if len(others) > BELOW_MAX else None
     yield from abreast(([cut(line_of(name), columns)] for name in others), room)
-    for hook in details.hooks:
-        yield [""]
-        yield from _hook(hook, session)
 
 
 def _of_deploy(store: Store, oid: Oid | None) -> Line:
