@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.cli.screen import TERMINAL, on_terminal
+
 
 def test_where_a_text_stands(ran, golden):
     ran("tag", "etl@load-more")
@@ -132,3 +134,20 @@ def test_a_match_of_each_mark_of_many_lets_none_pile_up(ork):
     )
     assert ork("deploy", "etl.yaml").code == 0
     assert "\u0301" * 5 not in ork("grep", ".", "etl:a").out
+
+
+def test_on_a_terminal_a_long_line_is_cut_around_its_first_match(ork):
+    line = f"#{'x' * 1_000} needle {'y' * 1_000} needle needle"
+    ork.write("a.sh", f"{line}\n# needle\n")
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: sh a.sh}}\n")
+    assert ork("deploy", "w.yaml").code == 0
+    assert ork("grep", "needle").out == f"w:a.sh:1: {line}\nw:a.sh:2: # needle\n"
+    ork.environ |= TERMINAL
+    shown = f"{'x' * 99} needle {'y' * 293}"
+    assert on_terminal(ork, 600, "grep", "needle").text.splitlines() == [
+        f"w:a.sh:1: ...{shown}...  and 2 more",
+        "w:a.sh:2: # needle",
+    ]
+    assert on_terminal(ork, 600, "grep", "#x").text == f"w:a.sh:1: #{'x' * 399}..."
+    last = on_terminal(ork, 600, "grep", "needle$").text.splitlines()[0]
+    assert last == f"w:a.sh:1: ...{line[-106:]}"

@@ -17,6 +17,9 @@ from ork.search.grep import Hit, pattern_of
 from ork.search.grep import grep as search
 from ork.worktree.lookup import as_revision
 
+SHOWN_MAX = 400  # characters of a line on a terminal
+SHOWN_BEFORE = 100  # of these before what matches
+
 
 def grep(
     ctx: typer.Context,
@@ -51,6 +54,8 @@ def grep(
     Values are searched as they are printed: `timeout: 1m` is 60. etl: searches the text of the
     workflow file as somebody wrote it, with comments.
 
+    On a terminal a line of more than 400 characters is cut around the first match in it.
+
     `ork log -S` tells which deploys brought a text or took it away: all that is searched here but
     names of workflows and tags. `ork log --grep` looks into messages.
 
@@ -72,7 +77,7 @@ def grep(
     if as_json:
         session.print_json("grep", list(hits))
     else:
-        session.print((_line(hit, wanted) for hit in hits), page=True)
+        session.print((_line(hit, wanted, whole=session.width is None) for hit in hits), page=True)
     if first is None:
         raise typer.Exit(1)
 
@@ -88,18 +93,28 @@ def _names_of(hits: Iterable[Hit]) -> Iterator[Hit]:
             yield named
 
 
-def _line(hit: Hit, pattern: re.Pattern[str]) -> Line:
+def _line(hit: Hit, pattern: re.Pattern[str], *, whole: bool) -> Line:
+    """Return where a hit is, and its line; unless `whole`, of a long one what is around a match."""
     place = (quoted(hit.place), "name" if hit.text is None else "key")
     if hit.text is None:
         return Verbatim([place])
-    ends = [0]  # of what matches, and of what lies between
-    for start, end in (match.span() for match in pattern.finditer(hit.text)):
-        if start == ends[-1] and len(ends) > 1:  # one after the other: they are shown as one
-            ends[-1] = end
-        elif start < end:
-            ends += [start, end]
-    parts = [hit.text[start:end] for start, end in pairwise([*ends, len(hit.text)])]
-    if "".join(map(visible, parts)) != visible(hit.text):  # cut to pieces it may pile up marks
-        parts = [hit.text]
+    spans = [match.span() for match in pattern.finditer(hit.text) if match[0]]
+    start, end = 0, len(hit.text)
+    if not whole and end > SHOWN_MAX:
+        start = max(0, (spans[0][0] if spans else 0) - SHOWN_BEFORE)
+        end = min(end, start + SHOWN_MAX)
+    ends = [start]  # of what matches, and of what lies between
+    for begin, over in ((min(begin, end), min(over, end)) for begin, over in spans):
+        if begin == ends[-1] and len(ends) > 1:  # one after the other: they are shown as one
+            ends[-1] = over
+        elif begin < over:
+            ends += [begin, over]
+    parts = [hit.text[begin:over] for begin, over in pairwise([*ends, end])]
+    shown = hit.text[start:end]
+    if "".join(map(visible, parts)) != visible(shown):  # cut to pieces it may pile up marks
+        parts = [shown]
     texts: Line = [(part, "match") if at % 2 else part for at, part in enumerate(parts)]
-    return Verbatim([place, ": ", *texts])
+    before, behind = ("..." if is_cut else "" for is_cut in (start, end < len(hit.text)))
+    more = sum(1 for begin, _ in spans if begin >= end)
+    others = [(f"  and {more:,} more", "dim")] if more else []
+    return Verbatim([place, ": ", before, *texts, behind, *others])
