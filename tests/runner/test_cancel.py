@@ -123,7 +123,7 @@ def test_a_suspended_process_is_told_of_and_goes_on_to_be_killed(long: Project) 
         f"note: flow#1 ends when its process {child.pid} goes on: it is suspended (Ctrl-Z)\n"
         "hint: `fg` in its terminal, or `ork cancel flow#1 --now`\n"
     )
-    words = f"suspended (Ctrl-Z): `fg` in the terminal of process {child.pid} continues it\n"
+    words = f"suspended: `fg` continues it (process {child.pid})\n"
     assert long.ork("runs").stdout.endswith(f"  {words}")
     assert f"state    running  {words}" in long.ork("show", "flow#1").stdout
     watching = long.start("watch")

@@ -467,7 +467,7 @@ def suspended(store: Store, run: Run) -> str:
     from ork.runner import owner
 
     pid = owner.suspended(store, run)
-    return f"suspended (Ctrl-Z): `fg` in the terminal of process {pid} continues it" if pid else ""
+    return f"suspended: `fg` continues it (process {pid})" if pid else ""
 
 
 def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
