@@ -8,17 +8,20 @@ again after an interruption sends only what is not there yet.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from itertools import takewhile
 
-from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend
-from ork.errors import Corrupt, OrkError
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
+from ork.errors import Corrupt, OrkError, StoreError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid, begins_with, frame, is_whole
 from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
 from ork.store.store import Stamp, Store, Transaction, named_by
-from ork.sync.receive import Arriving
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
@@ -182,6 +185,47 @@ class _Landing(Transaction):
 
     def _bring(self, oid: Oid) -> None:
         self._carrier.bring(oid)
+
+
+class Arriving(ReadOnly):
+    """The part of a backend that is alike for all that arrives: it is only read."""
+
+    @abstractmethod
+    def _refs(self) -> Mapping[str, Oid]: ...
+
+    @cached_property
+    def _sorted(self) -> list[tuple[str, Oid]]:
+        return sorted(self._refs().items())
+
+    def ref(self, name: str) -> Oid | None:
+        return self._refs().get(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        every = self._sorted
+        end = None if below is None else bisect_left(every, (below,))
+        places = range(len(every))[bisect_left(every, (prefix,)) : end]
+        found = list(
+            takewhile(lambda one: one[0].startswith(prefix), map(every.__getitem__, places))
+        )
+        return reversed(found) if newest_first else iter(found)
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        return iter(list(self.refs(prefix)))
+
+    def refusal(self) -> OrkError:
+        return StoreError("what arrives is only read")
+
+    def sequence(self) -> int:
+        """Return that nothing was ever written."""
+        return 0
+
+    def frozen(self: Backend) -> AbstractContextManager[Backend]:
+        return nullcontext(self)
+
+    def close(self) -> None:
+        """Release nothing: what this reads belongs to others."""
 
 
 class _Both(Arriving):

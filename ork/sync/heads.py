@@ -6,21 +6,21 @@ Writes nothing. What has a name for the source also remembers where the heads ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-from ork.errors import OrkError
-from ork.heads.rename import at_work
+from ork.errors import Conflict, OrkError
+from ork.heads.rename import along, at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
 from ork.store.resolve import former_in, former_names, present_name, remote_ref
 from ork.store.store import Store
 from ork.sync.carrier import Side
-from ork.sync.receive import Moves, ancestors, given_up, is_before
 
 FORMER = "former/"
+Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 
 
 class Elsewhere(Value, frozen=True, kw_only=True):
@@ -60,10 +60,10 @@ class Heads:
         target: Side,
         both: Store,
         *,
-        remote: str | None,
         force: bool,
-        runs_differ: Callable[[str], bool],
-        seen: Mapping[str, Oid],
+        remote: str | None = None,
+        runs_differ: Callable[[str], bool] = lambda _: False,
+        seen: Mapping[str, Oid] = {},
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
@@ -75,7 +75,7 @@ class Heads:
         self._seen = seen
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
-        self.at_work: dict[str, str] = {}  # which run keeps the target from a new name
+        self.at_work: dict[str, Conflict] = {}  # by a run that keeps the target from a new name
         self.further: dict[str, None] = {}  # workflows of which the target has more, in order
         self.gone_back: dict[str, None] = {}  # of these, what the source had itself before
         self.equal: dict[str, Oid] = {}  # heads that are the same on both sides
@@ -117,6 +117,18 @@ class Heads:
             if head and is_further and self._goes_back(remembered.get(name), head, its[ref]):
                 self.gone_back[name] = None
             self._remember(name, head, its, remembered)
+
+    def all_moves(self) -> Moves:
+        """Return how the refs of all these workflows move together."""
+        moves: Moves = {}
+        for found in self.moves.values():
+            for ref, (start, end) in found.moves.items():
+                before, after = moves.get(ref, (None, None))  # a name that another has by now
+                if before == after:
+                    moves[ref] = (start, end)
+                elif start != end:
+                    moves[ref] = (start or before, end or after)
+        return moves
 
     def forget_others(self, names: Collection[str]) -> list[str]:
         """Let the target remember no heads of other workflows than these; return the names."""
@@ -211,7 +223,7 @@ class Heads:
         """
         found, there = self.moves[name], self._to.store
         apart = [old for old, its in olds.items() if not is_before(self._both, its, head)]
-        busy = [error.message for old in olds if (error := at_work(there, old))]
+        busy = [error for old in olds if (error := at_work(there, old))]
         if apart and not self._force:
             for old in apart:
                 ends = replace(self._ends(name, olds[old], head), receiver=old, renamed_by="sender")
@@ -348,3 +360,38 @@ def _heads_of(store: Store, names: Iterable[str]) -> dict[str, dict[str, Oid]]:
     for ref, oid in store.refs_many("", (f"tags/{name}/" for name in found)):
         found[ref.split("/")[1]][ref] = oid
     return found
+
+
+def given_up(
+    store: Store, olds: Sequence[str], new: str, coming: Collection[str], *, is_there: bool
+) -> Moves:
+    """Return how the refs move that a workflow has by names that it has no more elsewhere.
+
+    They go to its new name, but for those that are `coming` there; see `along`.
+    """
+    moves: Moves = {}
+    after = f"workflows/{new}"
+    for old in olds:
+        its = store.ref(f"workflows/{old}")
+        moves[f"workflows/{old}"] = (its, None)
+        if after not in coming and store.ref(after) is None:
+            moves[after] = (None, its)
+    return moves | along(store, olds, new, is_there=is_there, coming=coming)
+
+
+def ancestors(store: Store, deploys: Iterable[Oid]) -> Iterator[Oid]:
+    """Yield some deploys and all that came before them; those of one depth are read together."""
+    waiting = list(dict.fromkeys(deploys))
+    seen = set(waiting)
+    while waiting:
+        yield from waiting
+        after: list[Oid] = []
+        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
+            after += [oid for oid in deploy.parents if oid not in seen]
+            seen.update(deploy.parents)
+        waiting = list(dict.fromkeys(after))
+
+
+def is_before(store: Store, old: Oid, new: Oid) -> bool:
+    """Say whether a deploy is another one, or came before it."""
+    return old in ancestors(store, [new])

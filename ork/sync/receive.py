@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from itertools import chain, islice
 from shlex import quote
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
-from ork.backends.base import Backend, ReadOnly, write_all
-from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
+from ork.backends.base import Backend, write_all
+from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, count, some
 from ork.failpoints import failpoint
 from ork.files import give, new_file
-from ork.heads.rename import along, at_work
 from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
@@ -37,11 +35,12 @@ from ork.store.runs import Hook, refs_of, slot_text
 from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile
+from ork.sync.carrier import Arriving, Side
+from ork.sync.heads import Elsewhere, Heads, Moves
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
 NAMES_MAX = 5  # that an error tells of
-Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
 
 
@@ -139,7 +138,7 @@ def receive(
     needs = check(bundle, store) if needs is None else needs
     arrived = beside(bundle, store)
     targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
-    moves = _heads_and_tags(bundle, arrived, store, targets, force=force)
+    moves = _heads_and_tags(bundle, arrived, store, force=force)
     fresh, gone = _runs(arrived, store, targets)
     targets = {ref: oid for ref, oid in targets.items() if ref not in gone}
     kept = {ref: oid for ref, oid in bundle.refs.items() if ref.startswith("forgotten/")} | targets
@@ -207,40 +206,6 @@ def _write_refs(
 def beside(bundle: Bundle, store: Store | None) -> Store:
     """Return a store that has what a bundle brings beside what is there; it cannot be written."""
     return Store(_Beside(bundle, store.backend if store else None))
-
-
-class Arriving(ReadOnly):
-    """The part of a backend that is alike for all that arrives: it is only read."""
-
-    @abstractmethod
-    def _refs(self) -> Mapping[str, Oid]: ...
-
-    def ref(self, name: str) -> Oid | None:
-        return self._refs().get(name)
-
-    def refs(
-        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
-    ) -> Iterator[tuple[str, Oid]]:
-        found = sorted(self._refs().items(), reverse=newest_first)
-        return (
-            one for one in found if one[0].startswith(prefix) and (below is None or one[0] < below)
-        )
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        return iter(list(self.refs(prefix)))
-
-    def refusal(self) -> OrkError:
-        return StoreError("what arrives is only read")
-
-    def sequence(self) -> int:
-        """Return that nothing was ever written."""
-        return 0
-
-    def frozen(self: Backend) -> AbstractContextManager[Backend]:
-        return nullcontext(self)
-
-    def close(self) -> None:
-        """Release nothing: what this reads belongs to others."""
 
 
 class _Beside(Arriving):
@@ -407,103 +372,56 @@ def _is_told(ref: str) -> bool:
     return ref.startswith(("workflows/", "tags/", "runs/"))
 
 
-def _heads_and_tags(
-    bundle: Bundle, arrived: Store, store: Store, targets: Mapping[str, Oid], *, force: bool
-) -> Moves:
-    """Return how heads and tags move; raise InvalidInput where that would lose something."""
-    moves: Moves = {}
-    refused: dict[str, tuple[Oid | None, str, Oid]] = {}  # here; what it is there, and its name
-    for ref, new in targets.items():
-        old = store.ref(ref) if _is_recorded(ref) else new
-        if old == new:
-            continue
-        if old is not None and ref.startswith("workflows/"):
-            if is_before(arrived, new, old):
-                continue  # the store is further already
-            forward = is_before(arrived, old, new)
-        else:
-            forward = old is None
-        if not forward and not force:
-            name = ref.partition("/")[2].replace("/", "@")
-            refused[name] = (old, name, new)
-        moves[ref] = (old, new)
-    for head in [ref for ref in targets if ref.startswith("workflows/")]:
-        name, olds = head.partition("/")[2], []
-        for was in sorted(former_in(targets, name)):
-            its = None if f"workflows/{was}" in targets else store.ref(f"workflows/{was}")
-            if its is None:
-                continue
-            olds.append(was)
-            if not is_before(arrived, its, targets[head]) and not force:
-                refused[was] = (its, name, targets[head])
-            elif busy := at_work(store, was):
-                raise busy
-        is_there = store.ref(head) is not None
-        if olds or not is_there:
-            moves |= given_up(store, olds, name, targets, is_there=is_there)
-    if refused:
-        raise _apart(bundle, arrived, refused)
-    return moves
+class _Brought(Side):
+    """A bundle that was checked, as one of two stores."""
+
+    def __init__(self, bundle: Bundle, arrived: Store) -> None:
+        self._bundle = bundle
+        super().__init__(arrived, bundle.name)
+
+    def wrong(self, what: str) -> OrkError:
+        return self._bundle.wrong(what)
 
 
-def _apart(
-    bundle: Bundle, arrived: Store, refused: Mapping[str, tuple[Oid | None, str, Oid]]
-) -> InvalidInput:
+def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool) -> Moves:
+    """Return how heads and tags move; raise an error where one would have to stay.
+
+    As InvalidInput where that would lose something, as Conflict where a run keeps a former name.
+    """
+    refs = (ref.split("/") for ref in bundle.refs if ref.startswith(("workflows/", "tags/")))
+    heads = Heads(_Brought(bundle, arrived), Side(store, "this store"), arrived, force=force)
+    heads.compare(sorted({parts[1] for parts in refs}), tags=True)
+    if heads.elsewhere:
+        raise _apart(bundle, [*chain.from_iterable(heads.elsewhere.values())])
+    for busy in heads.at_work.values():
+        raise busy
+    return heads.all_moves()
+
+
+def _apart(bundle: Bundle, ends: Sequence[Elsewhere]) -> InvalidInput:
     """Return an error that names both ends of what went different ways, and who made each."""
+    names = [one.receiver or one.name for one in ends]
     told = [
-        f"{some([*refused], NAMES_MAX)}: here there is something else, which {bundle.name} does not"
+        f"{some(names, NAMES_MAX)}: here there is something else, which {bundle.name} does not"
         " have; nothing was taken"
     ]
-    for name, (old, other, new) in islice(refused.items(), NAMES_MAX):
-        for place, oid in ((f"{name} here", old), (f"{other} in {bundle.name}", new)):
-            one = arrived.get(Deploy, oid, keep=False) if oid else None
-            if one:
-                first = one.message.partition("\n")[0]
-                told.append(f"{place}: {one.snapshot[:8]}  {name_of(one.author)}  {first}")
-    heads = [
-        f"{name}@{{1}}...{other}" for name, (_, other, _) in refused.items() if "@" not in name
-    ]
-    shown = f", `ork diff {heads[0]}` shows it then" if heads else ""
-    hint = f"--force takes what the bundle has{shown}; `ork undo` gives yours back"
+    for name, one in islice(zip(names, ends, strict=True), NAMES_MAX):
+        here = one.old_snapshot, one.old_author, one.old_message
+        there = one.new_snapshot, one.new_author, one.new_message
+        for place, end in ((f"{name} here", here), (f"{one.name} in {bundle.name}", there)):
+            snapshot, author, message = end
+            first = message.partition("\n")[0]
+            told.append(f"{place}: {snapshot[:8]}  {name_of(author)}  {first}")
+    hint, yours = "--force takes what the bundle has", "@{1}"
+    if head := next((one for one in ends if "@" not in one.name), None):
+        if head.renamed_by == "receiver":  # it has another name here, and keeps that
+            hint, yours = f"--force takes {head.name} in beside {head.receiver}", ""
+        hint += f", `ork diff {head.receiver or head.name}{yours}...{head.name}` shows it then"
+    hint += "; `ork undo` gives yours back"
     if not bundle.needs:
         taken = f"`ork --store look/.ork import bundle {quote(bundle.name)}`"
         hint += f"; `ork init look` and {taken} let you look before"
     return InvalidInput("\n".join(told), hint=hint)
-
-
-def given_up(
-    store: Store, olds: Sequence[str], new: str, coming: Collection[str], *, is_there: bool
-) -> Moves:
-    """Return how the refs move that a workflow has by names that it has no more elsewhere.
-
-    They go to its new name, but for those that are `coming` there; see `along`.
-    """
-    moves: Moves = {}
-    after = f"workflows/{new}"
-    for old in olds:
-        its = store.ref(f"workflows/{old}")
-        moves[f"workflows/{old}"] = (its, None)
-        if after not in coming and store.ref(after) is None:
-            moves[after] = (None, its)
-    return moves | along(store, olds, new, is_there=is_there, coming=coming)
-
-
-def ancestors(store: Store, deploys: Iterable[Oid]) -> Iterator[Oid]:
-    """Yield some deploys and all that came before them; those of one depth are read together."""
-    waiting = list(dict.fromkeys(deploys))
-    seen = set(waiting)
-    while waiting:
-        yield from waiting
-        after: list[Oid] = []
-        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
-            after += [oid for oid in deploy.parents if oid not in seen]
-            seen.update(deploy.parents)
-        waiting = list(dict.fromkeys(after))
-
-
-def is_before(store: Store, old: Oid, new: Oid) -> bool:
-    """Say whether a deploy is another one, or came before it."""
-    return old in ancestors(store, [new])
 
 
 def _runs(

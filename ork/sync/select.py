@@ -32,7 +32,7 @@ from ork.store.revision import parse_range
 from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
-from ork.sync.receive import ancestors
+from ork.sync.heads import ancestors
 
 RUNS_TOGETHER = 256  # whose logs are looked for together
 PARTS_TOGETHER = 16  # of logs, each a MiB at most

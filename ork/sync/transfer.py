@@ -42,9 +42,8 @@ from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Stamp, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
-from ork.sync.heads import Elsewhere, Heads, known_heads
+from ork.sync.heads import Elsewhere, Heads, Moves, known_heads
 from ork.sync.receive import (
-    Moves,
     by_run,
     check_ref,
     is_earlier,
@@ -246,14 +245,7 @@ class _Transfer:
                 self._carrier.fetch((Named(Oid(oid), "deploy") for oid in part), new)
                 self._carrier.send()
         meets = {oid for found in self._heads.moves.values() for oid in found.meets}
-        moves: Moves = {}
-        for found in self._heads.moves.values():
-            for ref, (start, end) in found.moves.items():
-                before, after = moves.get(ref, (None, None))  # a name that another has by now
-                if before == after:
-                    moves[ref] = (start, end)
-                elif start != end:
-                    moves[ref] = (start or before, end or after)
+        moves = self._heads.all_moves()
         self._carrier.fetch((), new)
         self._carrier.send()
         if moves or self._carrier.tombstones:
@@ -541,7 +533,7 @@ class _Transfer:
                 Refused(
                     workflow=name,
                     heads=tuple(self._heads.elsewhere.get(name, ())),
-                    at_work=self._heads.at_work.get(name),
+                    at_work=busy.message if (busy := self._heads.at_work.get(name)) else None,
                     runs=tuple(self._clashes.get(name, ())),
                     older=tuple(run for run, old in self._clashes.get(name, {}).items() if old),
                 )

@@ -268,6 +268,7 @@ class Model:
     """Stores that rename, exchange and fire one workflow, each by its own clock of decisions."""
 
     stores: list[Store]
+    folder: Path
     fired: list[set[datetime]] = field(default_factory=lambda: [set(), set(), set()])
     minutes: int = 0
 
@@ -275,7 +276,7 @@ class Model:
         self.minutes += chance.choice((1, 4, 11))
         here, there = chance.sample(range(3), 2)
         (kind,) = chance.choices(
-            ("mv", "push", "pull", "fire", "undo", "leave"), (2, 2, 2, 4, 1, 1)
+            ("mv", "push", "pull", "bundle", "fire", "undo", "leave"), (2, 2, 2, 2, 4, 1, 1)
         )
         if kind == "mv" and chance.random() < 0.8:
             here = 0  # else all have soon gone different ways
@@ -295,6 +296,11 @@ class Model:
 
     def pull(self, here: int, there: int, _: random.Random) -> None:
         move(self.stores[there], self.stores[here], "pull", hours=self.minutes / 60)
+
+    def bundle(self, here: int, there: int, _: random.Random) -> None:
+        source, file = self.stores[here], self.folder / "model.bundle"
+        create(source, Wish(all=True, runs=None), file, now=self.now())
+        take(self.stores[there], str(file))
 
     def undo(self, here: int, *_: object) -> None:
         if len(list(operations(self.stores[here]))) > 1:  # else nothing is left of it
@@ -320,12 +326,12 @@ class Model:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_after_any_order_of_renames_and_exchanges_no_store_fires_a_slot_twice(
-    project, keep, clones, seed
+    project, keep, clones, tmp_path, seed
 ):
     chance = random.Random(seed)
     catchup = chance.choice(("all", "latest"))
     keep(FLOW.format(schedule=f'{{cron: "*/5 * * * *", catchup: {catchup}}}', command="true"))
-    model = Model([project, *clones])
+    model = Model([project, *clones], tmp_path)
     for clone in clones:
         move(project, clone)
     for _ in range(40):

@@ -184,6 +184,29 @@ def test_a_bundle_lets_a_store_follow_the_rename(places):
         take(third, file)
 
 
+def test_a_bundle_does_not_bring_the_old_name_back(places):
+    other = places.other()
+    move(places.store, other)
+    renamed(places)
+    before = carried(places.store)
+    theirs, file = Places(other, places.folder), str(places.folder / "a.bundle")
+    theirs.bundle()
+    assert take(places.store, file).moves == ()
+    assert carried(places.store) == before
+    other.project.mkdir(exist_ok=True)
+    theirs.deploy(7)
+    theirs.bundle()
+    with pytest.raises(InvalidInput, match=r"^load: here there is something else") as refused:
+        take(places.store, file)
+    assert f"\netl in {file}: " in refused.value.message
+    hint = "--force takes etl in beside load, `ork diff load...etl` shows it then; "
+    assert refused.value.hint.startswith(hint)
+    assert carried(places.store) == before
+    take(places.store, file, force=True)
+    assert workflows(places.store) == ["etl", "load"]
+    assert is_whole(places.store)
+
+
 @pytest.mark.parametrize("wish", [Wish(all=True, runs=None), Wish(revisions=("load",), runs=None)])
 def test_a_bundle_has_all_of_it(places, wish):
     renamed(places)
