@@ -172,10 +172,10 @@ class _Known:
         found = [self._newest(name) for name, head in heads.items() if head.source.path in paths]
         return max((number for number in found if number is not None), default=-1)
 
-    def name_of(self, path: str) -> str | None:
+    def name_of(self, paths: set[str]) -> str | None:
         """Return the workflow of a file that has some of these commits, if one has."""
         heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
-        names = (name for name, head in heads.items() if head.source.path == path)
+        names = (name for name, head in heads.items() if head.source.path in paths)
         return next((name for name in names if self._newest(name) is not None), None)
 
     def of_workflow(self, name: str) -> int:
@@ -397,7 +397,9 @@ class _Lines:
             return None
         others = [line for line in self._lines.values() if line.workflow != name]
         before = next((line for line in others if line.file == file and line.head), None)
-        if before is None and (old := self._known.name_of(path)) and old not in self._lines:
+        paths = {path, self._versions.path_before(file)}
+        recorded = {_recorded(self._store, self._git, one) for one in paths}
+        if before is None and (old := self._known.name_of(recorded)) and old not in self._lines:
             head = self._store.ref(f"workflows/{old}")
             assert head is not None
             newest = self._store.get(Deploy, head)

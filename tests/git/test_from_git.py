@@ -419,6 +419,29 @@ def test_a_file_that_did_nothing_but_move_since_the_last_import(target, repo):
     assert load(target, repo, "load.yaml").workflows == ()
 
 
+@pytest.mark.parametrize("name", ["etl", "load"])
+def test_a_file_that_moved_is_of_the_workflow_that_it_was_of(target, repo, name):
+    """Be it that the workflow was renamed here, or in the very commit that moved the file."""
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
+    load(target, repo)
+    if name == "etl":
+        rename(target, "etl", "load", stamp=stamp(10))
+    repo("mv", "etl.yaml", "moved.yaml")
+    repo.commit("Moved", {"moved.yaml": FLOW.replace("etl", name) + "description: more\n"})
+    (done,) = load(target, repo, "moved.yaml").workflows
+    assert (done.workflow, workflows(target)) == (name, [name])
+    assert is_whole(target)
+
+
+def test_a_file_below_the_project_renames_its_workflow(target, tmp_path):
+    repo = Repository(tmp_path)
+    repo.commit("First", {"project/etl.yaml": FLOW, "project/run.sh": ""})
+    load(target, repo, "project/etl.yaml")
+    repo.commit("Renamed", {"project/etl.yaml": FLOW.replace("etl", "load")})
+    load(target, repo, "project/etl.yaml")
+    assert workflows(target) == ["load"]
+
+
 def test_a_rename_that_no_file_has_yet_comes_back(target, repo, tmp_path):
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     load(target, repo)
