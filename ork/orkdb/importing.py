@@ -45,7 +45,7 @@ from ork.orkdb.schedules import five_fields
 from ork.orkdb.versions import Writer
 from ork.progress import counted
 from ork.store.operations import removed
-from ork.store.resolve import history, newest_number
+from ork.store.resolve import former_names, history, next_number, present_name
 from ork.store.runs import refs_of
 from ork.store.store import Arrival, Stamp, Store
 from ork.store.verdict import counts_as, recounted
@@ -115,7 +115,8 @@ def import_database(
     names = names_of(database, rename)
     found = [row for row in workflows(database) if row.id]
     for row in sorted(found, key=lambda one: names[one.name]):
-        line = importing.line(row, names[row.name], unfinished, allow_secret)
+        name = present_name(store, names[row.name])
+        line = importing.line(row, name, unfinished, allow_secret)
         if line is not None:
             importing.lines.append(line)
     importing.write(stamp)
@@ -364,13 +365,16 @@ class _Importing:
         self._store.hold(objects)
 
     def _take_runs(self, line: _Line) -> None:
-        here = f"runs/{line.name}/"
-        newest = next(iter(self._store.refs(here, newest_first=True)), ("", None))[0]
-        collected = any(name.startswith(f"numbers/{line.name}/") for name in self._removed)
+        names = (line.name, *former_names(self._store, line.name))
+        runs = [next(self._store.refs(f"runs/{name}/", newest_first=True), None) for name in names]
+        newest = max((run_id for run_id, _ in filter(None, runs)), default="")
+        numbers = tuple(f"numbers/{name}/" for name in names)
+        collected = any(name.startswith(numbers) for name in self._removed)
         for one in line.chain.runs:
             what = f"run {(one.row.id or '')[:8]} of {one.created:%Y-%m-%d %H:%M}"
             name = run_id(one.row, one.created)
-            known = self._store.ref(here + name)
+            there = self._store.refs_at(f"runs/{workflow}/{name}" for workflow in names)
+            known = next(iter(there.values()), None)
             if known is None and collected and name < newest:
                 self._leave(line.row, what, "`ork gc` has removed older runs here")
             elif one.link >= len(line.deploys):
@@ -387,9 +391,7 @@ class _Importing:
         """Yield the runs that are to be added, in the order of their numbers; write their logs."""
         deferred = deferred_tasks(self._database)
         for line in self.lines:
-            number = newest_number(self._store, line.name)
-            for one in line.runs:
-                number += 1
+            for number, one in enumerate(line.runs, next_number(self._store, line.name)):
 
                 def tell(what: str, reason: str, row: WorkflowRow = line.row) -> None:
                     self._leave(row, what, reason)

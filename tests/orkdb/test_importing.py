@@ -13,13 +13,14 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.errors import Conflict
+from ork.heads.rename import rename
 from ork.logs.reading import logs, pieces
 from ork.objects.kinds import Deploy, Task, kind_of
 from ork.orkdb.database import open_database
 from ork.orkdb.importing import import_database
 from ork.store.contents import join_text, task_runs
 from ork.store.operations import operations
-from ork.store.resolve import history, run_of_number
+from ork.store.resolve import history, run_of_number, workflows
 from ork.store.runs import runs
 from ork.store.store import Store
 from ork.upkeep.fsck import fsck
@@ -403,6 +404,23 @@ def test_a_history_of_its_own_is_left_alone(original, take, store):
     assert left(done, "etl")[0][1] == "here etl has a history of its own: --rename helps"
     take(rename={"etl": "etl_old"})
     assert store.ref("workflows/etl_old") is not None
+
+
+def test_what_was_renamed_here_goes_on_by_its_new_name(original, take, store):
+    etl = original.workflow("etl")
+    first = original.deploy(etl, FIRST, "2026-01-02T01:00:00.000Z")
+    original.run(etl, FIRST, "2026-01-02T02:00:00.000Z", snapshot=first)
+    take()
+    rename(store, "etl", "load", stamp=STAMP)
+    before = refs(store)
+    take()
+    assert refs(store) == before
+    second = original.deploy(etl, SECOND, "2026-01-03T01:00:00.000Z")
+    original.run(etl, SECOND, "2026-01-03T02:00:00.000Z", snapshot=second)
+    take()
+    assert workflows(store) == ["load"]
+    assert [one.workflow for one in chain(store, "load")] == ["etl", "load", "load"]
+    assert [one.name for one in runs(store, "load")] == ["load#2", "etl#1"]
 
 
 def test_a_database_that_is_another_one_is_told(original, take, store):
