@@ -24,6 +24,7 @@ PAGE = 512
 class LastRun(Value, frozen=True, kw_only=True):
     """The newest run of a workflow."""
 
+    name: str  # "etl#5", of the time before it was renamed by its former name
     number: int
     state: str
     partial: bool
@@ -56,11 +57,19 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,
-            "last": self.last and f"#{self.last.number} {self.last.state}",
+            "last": self.last and f"{self.last_run} {self.last.state}",
             "partial": "partial" if self.last and self.last.partial else None,
             "next": self.halted or self.next,
             "tags": ", ".join(self.tags),
         }
+
+    @property
+    def last_run(self) -> str:
+        """The newest run in a word: "#5", or its name where that has a former one in it."""
+        if (last := self.last) is None:
+            return ""
+        number = f"#{last.number}"
+        return number if last.name == self.workflow + number else last.name
 
     @property
     def halted(self) -> str:
@@ -115,6 +124,7 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
                 others = (one.run for one in runs(store, name) if one.run.trigger != "bisect")
                 run = next(others, run)
             last[name] = LastRun(
+                name=run.name,
                 number=run.number,
                 state=run.state,
                 partial=is_partial(store, run),

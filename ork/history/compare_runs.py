@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from ork.definition.bindings import refs_of, split_param, split_ref
 from ork.differences.definitions import Diff
@@ -38,9 +37,7 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
-    newest_number,
     resolved_run,
-    run_of_number,
 )
 from ork.store.runs import earlier, runs
 from ork.store.store import Store
@@ -281,27 +278,22 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
             break
     else:
         raise _no_failure(store, workflow, newest)
-    name = f"{workflow}#{bad.number}"
     good = last_good(store, bad)
     if good is None:
-        raise NotFound(
-            f"no good run of {workflow} before {name}", hint=f"`ork show {name}` shows what failed"
-        )
+        hint = f"`ork show {bad.name}` shows what failed"
+        raise NotFound(f"no good run of {workflow} before {bad.name}", hint=hint)
     return LastFailure(
-        good=f"{workflow}#{good.number}",
-        bad=f"{workflow}#{first_bad(store, good, bad).number}",
-        good_again=_good_after(store, workflow, bad.number),
+        good=good.name,
+        bad=first_bad(store, good, bad).name,
+        good_again=_good_after(store, workflow, bad),
     )
 
 
-def _good_after(store: Store, workflow: str, number: int) -> str | None:
-    """Return the name of the first good run after the one with this number."""
-    for later in range(number + 1, newest_number(store, workflow) + 1):
-        with suppress(NotFound):  # gc has removed it
-            _, run = run_of_number(store, workflow, later)
-            if run.trigger != "bisect" and verdict(store, run) == "good":
-                return f"{workflow}#{later}"
-    return None
+def _good_after(store: Store, workflow: str, bad: Run) -> str | None:
+    """Return the name of the first good run after a bad one."""
+    later = [*takewhile(lambda one: one.run.id > bad.id, runs(store, workflow))]
+    others = (one.run for one in reversed(later) if one.run.trigger != "bisect")
+    return next((run.name for run in others if verdict(store, run) == "good"), None)
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:
@@ -341,11 +333,10 @@ def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:
     if failed is None:
         hint = f"`ork runs {workflow}` lists its runs, `ork diff` compares any two of them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
-    name = f"{workflow}#{failed.number}"
     word = counts_as(store, failed, task_runs(store, failed))
     return NotFound(
-        f"no run of {workflow} that was whole and untainted has failed; {name} is {word}",
-        hint=f"`ork diff OLD {name}` compares it with another run",
+        f"no run of {workflow} that was whole and untainted has failed; {failed.name} is {word}",
+        hint=f"`ork diff OLD {failed.name}` compares it with another run",
     )
 
 

@@ -292,7 +292,7 @@ def _base(
     hint = "`--until` runs what a task needs as well; tainted outputs do not count"
     if other is None:
         raise UsageError(f"no run of {workflow} has {outputs}", hint=hint)
-    name = f"{workflow}#{other.number}"
+    name = other.name
     raise UsageError(
         f"no run of {workflow} with these parameters has {outputs}; {name} has, with"
         f" {in_words(recorded_params(store, other))}",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
@@ -131,6 +131,15 @@ class _Span(Value, frozen=True, kw_only=True):
     name: str
     first: str = ""
     end: str | None = None
+
+
+class _Rename(NamedTuple):
+    """A workflow that took another name; `is_last` if none has had the old one since."""
+
+    at: str  # the first id after it
+    old: str
+    new: str
+    is_last: bool
 
 
 _Place: TypeAlias = tuple[_Span, str]  # and the prefix of refs that end with the ids of its runs
@@ -399,7 +408,12 @@ def going_on(store: Store, text: str) -> str:
 
 def earlier(store: Store, run: Run) -> Iterator[Run]:
     """Yield the runs of a workflow before this one, newest first, each read when asked for."""
-    for _, _, oid in _merge(store, _of_names(_spans(store, run.workflow, run.id))):
+    renames, name = sorted(_renames(store)), run.workflow
+    for one in renames:  # by which it was renamed elsewhere already when this run began
+        if one.old == name and one.at <= run.id and (one.is_last or name != run.workflow):
+            name = one.new
+    spans = _spans(store, name, run.id, renames=renames)
+    for _, _, oid in _merge(store, _of_names(spans)):
         yield store.get(Run, oid)
 
 
@@ -420,12 +434,17 @@ def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
     return [_Span(name=name) for name in workflows_with_runs(store) if name not in put_away]
 
 
-def _renames(store: Store) -> list[tuple[str, str, str]]:
-    """Return all that there were: the first id after each, the old name and the new one."""
-    found = store.get_all(Deploy, dict(store.refs("former/"))).items()
-    return [
+def _renames(store: Store) -> list[_Rename]:
+    """Return all that there were."""
+    found = [
         (id_time(deploy.time, plus_ms=1), names.partition("/")[2], deploy.workflow)
-        for names, deploy in found
+        for names, deploy in store.get_all(Deploy, dict(store.refs("former/"))).items()
+    ]
+    newest = {old: at for at, old, _ in sorted(found)}
+    taken = store.refs_at(f"workflows/{old}" for old in newest)
+    return [
+        _Rename(at, old, new, is_last=newest[old] == at and f"workflows/{old}" not in taken)
+        for at, old, new in found
     ]
 
 
@@ -434,25 +453,30 @@ def _spans(
     workflow: str,
     end: str | None = None,
     *,
-    renames: list[tuple[str, str, str]] | None = None,
+    renames: list[_Rename] | None = None,
 ) -> list[_Span]:
     """Return under which names a workflow ran that has this one now, or had it for ids below `end`.
 
-    Another may have had a name before, or after: what ran under it then is of that one.
+    Another may have had a name before, or after: what ran under it then is of that one. If none had
+    it after, all is of this one: another store may have heard of the new name later.
     """
     if renames is None:
         renames = _renames(store)
-    was_given = end is None and any(old == workflow for _, old, _ in renames)
+    was_given = end is None and any(one.old == workflow for one in renames)
     is_taken = not was_given or store.ref(f"workflows/{workflow}") is not None
     found: list[_Span] = []
-    waiting = [(workflow, end)]
+    waiting = [(workflow, end, end)]
     while waiting:
-        name, end = waiting.pop()
-        before = [one for one in renames if end is None or one[0] < end]
-        given = [at for at, old, _ in before if old == name and is_taken]
-        span = _Span(name=name, first=max(given, default=""), end=end)
+        name, below, until = waiting.pop()
+        before = [one for one in renames if until is None or one.at < until]
+        given = [one.at for one in before if one.old == name and is_taken and not one.is_last]
+        span = _Span(name=name, first=max(given, default=""), end=below)
         found.append(span)
-        waiting += [(old, at) for at, old, new in before if new == name and at >= span.first]
+        waiting += [
+            (one.old, end if one.is_last else one.at, one.at)
+            for one in before
+            if one.new == name and one.at >= span.first
+        ]
     return found
 
 

@@ -175,7 +175,7 @@ def test_what_ran_before_it_is_looked_at(store):
     renamed(store)
     bad = run_again(store, state="failed")
     found = last_failure(store, "load")
-    assert (found.good, found.bad) == ("load#2", "load#3")
+    assert (found.good, found.bad) == ("etl#2", "load#3")
     assert pace_of(store, bad) is not None
     *_, found = bisect(store, "load")
     assert found.workflow == "load"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ork.errors import Corrupt, InvalidInput
 from ork.heads.rename import rename
 from ork.heads.tags import tag
 from ork.heads.undo import undo
+from ork.heads.workflows import workflow_list
+from ork.history.compare_runs import LastFailure, last_failure
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
-from ork.store.resolve import resolve, workflows
-from ork.store.runs import runs
+from ork.store.resolve import next_number, resolve, run_of_number, workflows
+from ork.store.runs import earlier, newest_of, runs
 from ork.sync.select import Wish
+from tests.runs import outcome, write_run
 from tests.stores import NOON, plant, stamp
 from tests.sync.test_bundle import Places, heads, take
 from tests.sync.test_transfer import is_whole, move
@@ -147,6 +152,39 @@ def test_two_that_renamed_alike_tell_of_heads_alone(places):
     move(places.store, other, force=True)
     assert heads(other) == heads(places.store)
     assert is_whole(other)
+
+
+@pytest.mark.parametrize("numbers_twice", [False, True])
+def test_what_ran_by_the_old_name_until_it_heard_of_the_new_one_is_of_that(places, numbers_twice):
+    other = places.other()
+    move(places.store, other)
+    renamed(places)
+    head, count = other.ref("workflows/etl"), 2
+    task = other.snapshot(other.get(Deploy, head).snapshot).tasks["a"]
+    for state in ("failed", "success", "failed"):
+        count += 1
+        at = NOON + timedelta(hours=count)
+        write_run(other, head, {"a": outcome(task, state)}, state, created=at)
+    told = ["etl#4", "etl#3", "etl#2", "etl#1"]
+    if numbers_twice:
+        own = places.store.ref("workflows/load")
+        options = {"workflow": "load", "created": NOON + timedelta(hours=3.5)}
+        write_run(places.store, own, {"a": outcome(task)}, **options)
+        told.insert(2, "load#2")
+    move(places.store, other)
+    move(other, places.store, "pull")
+    for store in (other, places.store):
+        found = [one.run for one in runs(store, "load")]
+        assert [one.name for one in found] == told
+        assert [one.name for one in earlier(store, found[0])] == told[1:]
+        assert last_failure(store, "load") == LastFailure(good="etl#3", bad="etl#4")
+        assert newest_of(store, ["load"], 1)["load"] == found[:1]
+        (row,) = workflow_list(store, now=NOON)
+        assert row.last_run == "etl#4"
+        assert is_whole(store)
+    own = "load#2" if numbers_twice else "etl#2"
+    assert run_of_number(other, "load", 2)[1].name == own
+    assert next_number(other, "load") == 5
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])

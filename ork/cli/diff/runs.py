@@ -92,7 +92,7 @@ def since_good(store: Store, failed: Run) -> Line | None:
     """
     with suppress(OrkError):
         if good := last_good(store, failed, within=RUNS_LOOKED_AT_MAX):
-            name = f"{failed.workflow}#{good.number}"
+            name = good.name
             newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
             is_bad = newest == failed.id and verdict(store, failed) == "bad"
             is_last = is_bad and first_bad(store, good, failed).id == failed.id

@@ -76,7 +76,7 @@ def _workflows(
         last, when = ("no runs", "dim"), ""
         if one.last:
             how = "partial" if one.last.partial else ""
-            last = f"#{one.last.number} {one.last.state} {how}".rstrip(), how or one.last.state
+            last = f"{one.last_run} {one.last.state} {how}".rstrip(), how or one.last.state
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
         slot = human.moment(one.next, now, width) if one.next else "-"
