@@ -266,19 +266,15 @@ class Asked:
 
 def _workflows(asked: Asked) -> Candidates:
     from ork.store.resolve import archived, workflows
-    from ork.store.runs import runs
+    from ork.store.runs import newest_of
 
     if asked.command == "runs" and ":" in asked.text:
         yield from (one for one in _parts(asked) if one.about == "task")
         return
     more = archived(asked.store) if asked.command == "archive" else ()
-    for name in sorted({*workflows(asked.store), *more}):
-        newest = next(iter(asked.store.refs(f"runs/{name}/", newest_first=True)), None)
-        about = ""
-        if newest is not None:
-            entry = next(runs(asked.store, name, limit=1))
-            about = f"{name}#{entry.run.number} {_how(asked, entry.run)}"
-        yield Candidate(name, about)
+    names = sorted({*workflows(asked.store), *more})
+    for name, newest in newest_of(asked.store, names, 1).items():
+        yield Candidate(name, "".join(f"{run.name} {_how(asked, run)}" for run in newest))
 
 
 def _going_on(asked: Asked) -> Candidates:

@@ -55,6 +55,11 @@ def test_names_come_from_the_store(ready, golden):
         golden(f"completion/{name}.txt", re.sub(r"\d+ \w+ ago|in \d+ \w+", "AGO", said))
 
 
+def test_beside_a_renamed_workflow_its_last_run_is_told_as_it_ran(ready):
+    assert ready("mv", "etl", "load").code == 0
+    assert ready("completion", "fish", "--line", "ork runs l").out.startswith("load\tetl#1 ")
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

@@ -206,8 +206,7 @@ def _since_good(store: Store, run: Run, now: datetime) -> dict[str, Any] | None:
     good = last_good(store, run, within=RUNS_LOOKED_AT_MAX)
     if good is None:
         return None
-    names = (f"{run.workflow}#{one.number}" for one in (good, run))
-    before, after = (resolve(store, name, now=now) for name in names)
+    before, after = (resolve(store, one.name, now=now) for one in (good, run))
     comparison = compare_resolved(store, before, after)
     return change_values(store, comparison, diff_runs(store, before, after), now=now)
 
