@@ -16,11 +16,12 @@ from itertools import islice, takewhile
 
 from ork.backends.base import Lease
 from ork.daemon import lines, queue
-from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped_of
+from ork.daemon.lines import LeftOut, Line, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError, count
 from ork.failpoints import failpoint
+from ork.heads.decisions import Decided, decided, decided_ref
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
 from ork.objects.value import Value, extended, of_line, replace
@@ -381,7 +382,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
     if run.scheduled is None or newest is None or store.ref(archived_ref(workflow)):
         return None
     for schedule in schedules_of(store.get(Deploy, newest).settings):
-        known = lines.decided(store, lines.decided_ref(workflow, schedule))
+        known = decided(store, decided_ref(workflow, schedule))
         (its,) = lines.newest_runs(store, [(workflow, schedule, known)])
         if its is not None and its.id == run.id:
             return schedule
@@ -642,7 +643,7 @@ def _note_fired(
 
 def _undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> Decided | None:
     """Return what is decided of a line; raise Conflict when that reaches a slot, or a later one."""
-    known = lines.decided(store, lines.decided_ref(*line))
+    known = decided(store, decided_ref(*line))
     if known is not None and known.slot >= earliest:
         raise Conflict(
             f"another process has decided about {line[0]} up to {known.slot:%Y-%m-%d %H:%M:%S} UTC"

@@ -16,8 +16,9 @@ from itertools import chain, islice, takewhile
 
 from ork.backends.base import Span
 from ork.errors import Conflict, Corrupt, OrkError
+from ork.heads.decisions import Decided, Passed, decided, decided_at, decided_ref
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import Blob, Deploy, Run, Time, format_time, to_json
+from ork.objects.kinds import Blob, Deploy, Run, format_time, to_json
 from ork.objects.value import Value, extended, of_line, replace
 from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
@@ -57,25 +58,6 @@ class Line(Value, frozen=True, kw_only=True):
     def begins(self) -> datetime:
         """Since when there may be slots that nobody has decided about."""
         return self.former[-1].after if self.former else self.since
-
-
-class Passed(Value, frozen=True, kw_only=True):
-    """Who let a schedule go on after a run of it had failed, in which attempt, and when."""
-
-    run: str
-    attempt: int
-    author: str
-    time: Time
-
-
-class Decided(Value, frozen=True, kw_only=True):
-    """Up to which slot all is decided of a line, and the newest that was fired, as refs name it."""
-
-    slot: Time
-    fire: str | None = None
-    passed: Passed | None = None
-    out: tuple[Skip, ...] = ()  # later slots that were left out while earlier ones were due
-    oid: Oid | None = None  # where the ref is
 
 
 class LeftOut(Value, frozen=True, kw_only=True):
@@ -195,23 +177,6 @@ def key_of_refs(schedule: Schedule) -> str:
     return key_of(schedule) if schedule.params else ""
 
 
-def decided_ref(workflow: str, schedule: Schedule) -> str:
-    """Return the ref that says up to which slot all is decided."""
-    return f"decided/{workflow}/{key_of(schedule)}"
-
-
-def decided(store: Store, ref: str) -> Decided | None:
-    """Return what such a ref says."""
-    return decided_at(store, [ref]).get(ref)
-
-
-def decided_at(store: Store, refs: Iterable[str]) -> dict[str, Decided]:
-    """Return what those of such refs say that are there, looked up together."""
-    there = store.refs_at(refs)
-    values = store.get_all(Blob, there)
-    return {ref: _decided(ref, oid, values[ref]) for ref, oid in there.items()}
-
-
 def with_decided(store: Store, some: Sequence[Line]) -> list[tuple[Line, Decided | None]]:
     """Return lines, each with what is decided of it, looked up together."""
     refs = [decided_ref(line.workflow, line.schedule) for line in some]
@@ -250,14 +215,6 @@ def undecided(store: Store, some: Sequence[Line]) -> Iterator[datetime]:
         yield first_undecided(line.schedule, decided_until(line, known), out_of(known))
 
 
-def _decided(ref: str, oid: Oid, blob: Blob) -> Decided:
-    try:
-        found: Decided = of_line(blob.data, Decided)
-    except ValueError:
-        raise Corrupt(f"{ref} does not say a slot", hint="no ork wrote this store") from None
-    return replace(found, oid=oid)
-
-
 def newest_runs(
     store: Store, some: Sequence[tuple[str, Schedule, Decided | None]]
 ) -> list[Run | None]:
@@ -267,18 +224,18 @@ def newest_runs(
     counts.
     """
     fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
-    untold = [workflow for workflow, _, decided in some if not (decided and decided.fire)]
+    untold = [workflow for workflow, _, known in some if not (known and known.fire)]
     first = first_ids(store, untold) if untold else {}
     names: list[str] = []
-    for (workflow, schedule, decided), newest in zip(some, fires, strict=True):
-        known, key = decided.fire if decided else None, key_of_refs(schedule)
-        if known is None:
+    for (workflow, schedule, known), newest in zip(some, fires, strict=True):
+        slot, key = known.fire if known else None, key_of_refs(schedule)
+        if slot is None:
             looked_at = islice(newest, FIRES_LOOKED_AT)
             its = next((one for one in looked_at if one[0].partition(".")[2] == key), None)
             # Another may have had its name before, and what was fired then is of that one.
             if its and store.get(Run, its[1], keep=False).id >= first[workflow]:
-                known = its[0]
-        names.append(f"fires/{workflow}/{known}" if known else "")
+                slot = its[0]
+        names.append(f"fires/{workflow}/{slot}" if slot else "")
     there = dict(store.refs_at(filter(None, names)))
     for (workflow, *_), name in zip(some, names, strict=True):
         if name and name not in there:  # it was fired by a name that it had before

@@ -41,11 +41,12 @@ from ork.daemon.child import (
     over,
 )
 from ork.daemon.children import Child, Children
-from ork.daemon.lines import Line, Lines, decided_ref, gone, holding, key_of_refs
+from ork.daemon.lines import Line, Lines, gone, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
 from ork.errors import Conflict, Corrupt, OrkError, StoreError, count, some
+from ork.heads.decisions import decided_ref
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run

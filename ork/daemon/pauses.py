@@ -10,8 +10,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from ork.daemon import lines
-from ork.daemon.lines import Line, Passed
+from ork.daemon.lines import Line
 from ork.errors import InvalidInput, UsageError, count
+from ork.heads.decisions import Passed, decided, decided_ref
 from ork.objects.canonical import Oid
 from ork.objects.rows import name_of
 from ork.objects.value import Value
@@ -104,7 +105,7 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
     if store.ref(paused_ref(workflow)) is not None:
         return _resume(store, {workflow: found}, stamp, now)[0]
     passed = {
-        lines.decided_ref(workflow, line.schedule): Passed(
+        decided_ref(workflow, line.schedule): Passed(
             run=run.id, attempt=run.attempt, author=stamp.author, time=now
         )
         for line, run in lines.holding(store, found)
@@ -202,10 +203,10 @@ def _go_on(
     """
     total = 0
     for line in found:
-        its, ref = (workflow, line.schedule), lines.decided_ref(workflow, line.schedule)
-        decided = lines.decided(tx.store, ref)
-        last, out = lines.decided_until(line, decided), lines.out_of(decided)
-        behind = lines.left_behind(line, decided)
+        its, ref = (workflow, line.schedule), decided_ref(workflow, line.schedule)
+        known = decided(tx.store, ref)
+        last, out = lines.decided_until(line, known), lines.out_of(known)
+        behind = lines.left_behind(line, known)
         total += sum(skip.count for skip in behind)
         lines.skip_in(tx, its, behind)
         if skip := left_out(line.schedule, max([since, last, *(o.last for o in out)]), now, reason):
@@ -214,7 +215,7 @@ def _go_on(
             out = (*out, skip)
         if last > now or first_undecided(line.schedule, last, out) > now:
             last, out = now, ()
-        lines.move_on(tx, its, decided, last, passed=passed.get(ref), out=out)
+        lines.move_on(tx, its, known, last, passed=passed.get(ref), out=out)
     return total
 
 

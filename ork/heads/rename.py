@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 
 from ork.definition.workflow import RESERVED
-from ork.errors import Conflict, InvalidInput, OrkError, UsageError
+from ork.errors import Conflict, InvalidInput, UsageError
+from ork.heads.decisions import decided_of, slot_of
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, is_name, parse_time
+from ork.objects.kinds import Deploy, Run, is_name
 from ork.objects.value import Value
-from ork.schedule.schedule import key_of, schedules_of
 from ork.store.resolve import former_names, has_run, head
 from ork.store.store import Stamp, Store
 
@@ -100,25 +98,8 @@ def along(
     its = {name: decided_of(store, name) for name in (*olds, new)}
     for key in dict.fromkeys(key for known in its.values() for key in known):
         found = [its[name].get(key) for name in ([*olds, new] if is_there else olds)]
-        furthest = max(filter(None, found), key=lambda oid: _slot(store, oid), default=None)
+        furthest = max(filter(None, found), key=lambda oid: slot_of(store, oid), default=None)
         for old in olds:  # it stays, for an undo; and nobody has decided by that name meanwhile
             moves[f"decided/{old}/{key}"] = its[old].get(key), its[old].get(key)
         moves[f"decided/{new}/{key}"] = its[new].get(key), furthest
     return moves
-
-
-def decided_of(store: Store, workflow: str) -> dict[str, Oid | None]:
-    """Return what is decided of the schedules of a workflow, by key; also that nothing is."""
-    found: dict[str, Oid | None] = {}
-    with suppress(OrkError):  # what cannot be read fires nothing
-        newest = store.get(Deploy, head(store, workflow))
-        found = dict.fromkeys(map(key_of, schedules_of(newest.settings)))
-    return found | dict(store.refs(f"decided/{workflow}/"))
-
-
-def _slot(store: Store, decided: Oid) -> datetime:
-    """Return up to which slot all is decided; what is damaged decides nothing."""
-    with suppress(OrkError, ValueError):
-        value = store.value(decided)
-        return parse_time(str(value.get("slot") if isinstance(value, dict) else None))
-    return datetime.min.replace(tzinfo=UTC)

@@ -16,7 +16,8 @@ from typing import TypeAlias
 
 from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
-from ork.heads.rename import at_work, decided_of
+from ork.heads.decisions import decided_of
+from ork.heads.rename import at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation, Run
 from ork.objects.rows import name_of

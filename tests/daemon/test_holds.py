@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ork.daemon import fires, lines, pauses, queue
+from ork.heads.decisions import decided, decided_ref
 from ork.heads.deploy import Deployed
 from ork.heads.rename import rename
 from ork.objects.kinds import Blob, Run
@@ -148,7 +149,7 @@ def test_resume_lets_it_go_on_and_what_went_by_is_due(project, failed):
     assert done.left_out == 0
     assert pauses.resume(project, "etl", stamp=stamp(0.76), now=now).already
     (line,) = lines.lines_of(project, "etl")
-    passed = lines.decided(project, lines.decided_ref("etl", line.schedule)).passed
+    passed = decided(project, decided_ref("etl", line.schedule)).passed
     assert (passed.author, passed.time) == (ADA, now)
     assert as_ended(project, fire(project, now + 6 * MINUTE), 52).number == 2
     assert left_out(project) == [(3, NOON + 40 * MINUTE, "held back by etl#1")]
@@ -201,7 +202,7 @@ def test_what_comes_between_the_attempts_of_a_run_is_held_back(project, failed):
 def test_nonsense_about_who_let_it_go_on_is_corrupt(project, failed):
     failed()
     (line,) = lines.lines_of(project, "etl")
-    ref = lines.decided_ref("etl", line.schedule)
+    ref = decided_ref("etl", line.schedule)
     text = b'{"passed":{"run":1},"slot":"2026-11-01T12:10:00Z"}'
     (oid,) = plant(project, Blob(text))
     plant(project, **{ref.replace("/", "__"): oid})

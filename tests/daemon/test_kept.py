@@ -10,6 +10,7 @@ import pytest
 
 from ork.daemon import fires, hooks, lines, pauses, queue
 from ork.errors import InvalidInput
+from ork.heads.decisions import decided
 from ork.heads.deploy import deploy
 from ork.objects.kinds import Blob
 from ork.schedule.policy import Skip
@@ -107,7 +108,7 @@ def test_fires_and_hooks_go_with_their_run(full):
     assert len(list(full.refs("hooks/"))) == 1
     assert findings(full) == []
     assert due(full, NOON + 41 * MINUTE).decision is None  # it is paused; nothing comes back
-    assert lines.decided(full, "decided/etl/" + _key(full)).slot == NOON + 40 * MINUTE
+    assert decided(full, "decided/etl/" + _key(full)).slot == NOON + 40 * MINUTE
 
 
 def _key(store: Store) -> str:

@@ -600,6 +600,9 @@ def refuses(places: Places, data: bytes) -> OrkError:
 def test_a_hostile_bundle_lets_nothing_in(places, change):
     parts = taken_apart(Path(places.bundle()).read_bytes())
     assert refuses(places, together(CHANGES[change](parts))).exit_code == 3
+    file = str(places.folder / "wrong.bundle")
+    with pytest.raises(OrkError), open_bundle(file) as bundle:
+        check(bundle, None)  # as `ork bundle verify` does, which takes nothing in
 
 
 def frames(data: bytes):
