@@ -74,9 +74,15 @@ class Gate:
         finally:
             self._threads.release()
 
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Wait until the last thread of this process has left, and let none in for the block."""
+        with self._threads:
+            yield
+
     def close(self) -> None:
         """Give back the file, after the last thread inside has left. Idempotent."""
-        with self._threads:
+        with self.left():
             self.forget()
 
     def forget(self) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -135,14 +135,17 @@ def join(
 def leave(environment: Environment, refuse: Callable[[], None]) -> None:
     """Take a handle away; the last one closes the environment. Idempotent."""
     with _opening:
-        if refuse not in environment.handles:
-            return
-        environment.handles.remove(refuse)
+        environment.handles.discard(refuse)
         if environment.handles or environment.forked:
             return
+    gate = environment.gate
+    # The writing thread first, which may be about to open another store itself.
+    with gate.left() if gate else nullcontext(), _opening:
+        if environment.handles or _open.get(environment.identity) is not environment:
+            return  # somebody else has opened it, or closed it
         del _open[environment.identity]
-        if environment.gate is not None:
-            environment.gate.close()  # waits for the writing thread of this process
+        if gate is not None:
+            gate.forget()
         environment.engine.close()
 
 

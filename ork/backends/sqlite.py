@@ -267,16 +267,17 @@ class Sqlite(Handle):
         finally:
             still._connection.close()
 
-    def close(self) -> None:
+    def _leave(self) -> None:
+        # After the gate is closed: who is inside of it waits for this lock.
         with self._lock:
             connection = getattr(self, "_connection", None)
             if connection is not None:
                 connection.close()
-            super().close()
+            super()._leave()
 
     def _forget(self) -> None:
         self._lock = RLock()  # perhaps held by a thread that the child does not have
-        _of_the_parent.append(self._connection)
+        _of_the_parent.append(self.__dict__.pop("_connection", None))
         super()._forget()
 
     def _connect(self, *, readonly: bool = False) -> sqlite3.Connection:
@@ -327,6 +328,7 @@ class Sqlite(Handle):
     ) -> bool:
         """Write in one transaction; the gate has let us in."""
         with self._lock:
+            self._check_open()
             connection = self._connection
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse  # noqa: F401 (of pathlib, which reads it late: from a folder that may be closed by then)
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from ork.backends.lmdb import READERS_MAX, Lmdb
 from ork.backends.plain.files import Files
 from ork.backends.plain.listing import Listing
 from ork.backends.sqlite import Sqlite
-from ork.errors import OrkError
+from ork.errors import OrkError, StoreError
 from ork.objects.canonical import Oid, hash_bytes
 
 BATCH_OBJECTS = 20
@@ -157,6 +158,28 @@ def stay_inside(folder: Path) -> None:
         time.sleep(600)
 
     interrupted(folder, stuck).write({}, {"head": (None, as_oid(1))})
+
+
+def close_beside_a_writer(folder: Path, other: str) -> None:
+    """Close a store while another thread is in its gate, and from there opens another store."""
+    backend = opened(folder)
+    closer = threading.Thread(target=backend.close)
+
+    def choose() -> list[Oid]:
+        closer.start()
+        with suppress(StoreError):
+            while True:
+                backend.ref("head")
+        for _ in range(100):
+            opened(Path(other)).close()
+        return []
+
+    try:
+        backend.sweep(choose)
+    except StoreError as error:
+        say(error.message)
+    closer.join()
+    opened(folder).close()
 
 
 def hold_gate(folder: Path) -> None:

@@ -263,6 +263,14 @@ def test_a_closed_handle_says_so(folder: Path, kind: Any) -> None:
     other.close()
 
 
+def test_who_closes_and_who_writes_do_not_wait_for_each_other(
+    start: Start, tmp_path: Path, kind: Any
+) -> None:
+    (tmp_path / "other").mkdir()
+    said = output(start("close_beside_a_writer", made(kind, tmp_path / "other")))
+    assert said == ["the store is closed"]
+
+
 def test_a_read_only_handle_reads(backend: Backend, folder: Path, kind: Any) -> None:
     assert backend.write({}, {"head": (None, as_oid(1))})
     reader = kind.open(folder, readonly=True)
