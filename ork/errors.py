@@ -24,7 +24,7 @@ import sys
 from collections.abc import Collection, Sequence
 from itertools import islice
 from types import FrameType
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
 _OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
@@ -118,6 +118,25 @@ class Ambiguous(OrkError):
         self.candidates = tuple(candidates)
 
 
+# What a complaint is about, for programs that group them; most of what is wrong in a file has none.
+Kind: TypeAlias = Literal[
+    "date-as-text",
+    "doomed-task",
+    "doubtful-command",
+    "env-value",
+    "invalid-python",
+    "leading-zero",
+    "linked-script",
+    "missing-python",
+    "not-executable",
+    "null-output",
+    "relative-import",
+    "secret",
+    "uncaptured-code",
+    "windows-line-ends",
+]
+
+
 class Problem(NamedTuple):
     """One complaint about a file. `line`, `column` count from 1; 0 means the file as a whole."""
 
@@ -127,6 +146,7 @@ class Problem(NamedTuple):
     column: int = 0
     hint: str | None = None
     source: str | None = None  # the text of that line, for the caret
+    kind: Kind | None = None
 
 
 class InvalidInput(OrkError):

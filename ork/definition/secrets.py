@@ -137,6 +137,7 @@ def secret_problems(data: bytes, *, file: str) -> list[Problem]:
             message=f"this looks like {what}",
             hint=HINT,
             source=hidden[line][:_SOURCE_WIDTH_MAX],
+            kind="secret",
         )
         for line, column, what in secrets
     ]

@@ -84,25 +84,24 @@ def check_functions(
             problems.at(node, message, hint)
 
 
-def warn_of_dates(
-    definition: Definition, name: str, task: Task, module_of: ModuleOf, warnings: Problems
-) -> None:
+def warn_of_dates(definition: Definition, module_of: ModuleOf, warnings: Problems) -> None:
     """Warn of arguments that are said to be dates, and arrive as texts: without an input_type."""
-    if (found := module_of(task)) is None or task.input_type is not None:
-        return
-    path, module = found
-    if (function := module.functions.get(task.function or "")) is None:
-        return
-    for one in (*function.args.args, *function.args.kwonlyargs):
-        wanted = _class_named(one.annotation)
-        if wanted in _DATES and one.arg in task.inputs:
-            kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
-            takes = f"`{task.function}` in {path} takes a {wanted}"
-            rest = ", ..." if len(task.inputs) > 1 else ""
-            hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
-            inputs: Any = _place(definition, name, "inputs")
-            at = inputs.value[one.arg][0]
-            warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
+    for name, task in definition.tasks.items():
+        if task.input_type is not None or (found := module_of(task)) is None:
+            continue
+        path, module = found
+        if (function := module.functions.get(task.function or "")) is None:
+            continue
+        for one in (*function.args.args, *function.args.kwonlyargs):
+            wanted = _class_named(one.annotation)
+            if wanted in _DATES and one.arg in task.inputs:
+                kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
+                takes = f"`{task.function}` in {path} takes a {wanted}"
+                rest = ", ..." if len(task.inputs) > 1 else ""
+                hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
+                inputs: Any = _place(definition, name, "inputs")
+                at = inputs.value[one.arg][0]
+                warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
 
 
 def _class_named(annotation: ast.expr | None) -> str:

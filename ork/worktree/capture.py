@@ -25,7 +25,7 @@ from ork.code.walk import Trail
 from ork.definition.reach import python_path, trails
 from ork.definition.workflow import HOOKS, Definition
 from ork.definition.written import hook_command
-from ork.errors import InvalidInput, Problem
+from ork.errors import InvalidInput, Kind, Problem
 from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
 from ork.worktree.folder import Files, Root, leads_out
@@ -189,15 +189,18 @@ class _Capture:
             if path.endswith(".py") and (reason := self._not_python(path)):
                 told[True][reason] = None
         # Unless a task makes it executable.
-        unfit = [
-            (name, path, "is not executable", "`chmod +x {}`, or let an interpreter execute it")
-            for name, path in (self.not_executable if "chmod" not in self.text else ())
-        ]
+        may = self.not_executable if "chmod" not in self.text else []
+        chmod = "`chmod +x {}`, or let an interpreter execute it"
         sed = r"`sed -i 's/\r$//' {}` takes them out"
-        unfit += [(name, path, "has Windows line ends", sed) for name, path in self.windows]
-        for name, path, what, hint in unfit:
-            hint = hint.format(shlex.quote(path))
-            told[True][self._problem(("tasks", name), "", path, f"{path} {what}", hint)] = None
+        unfit: list[tuple[Kind, list[tuple[str, str]], str, str]] = [
+            ("not-executable", may, "is not executable", chmod),
+            ("windows-line-ends", self.windows, "has Windows line ends", sed),
+        ]
+        for kind, found_in, what, hint in unfit:
+            for name, path in found_in:
+                way = hint.format(shlex.quote(path))
+                problem = self._problem(("tasks", name), "", path, f"{path} {what}", way, kind=kind)
+                told[True][problem] = None
         for problem in (*self._led_astray(), *self._without_package()):
             told[True][problem] = None
         for at, one in left:
@@ -285,7 +288,7 @@ class _Capture:
                     message = f"{path} is a link, and Python imports {beside[-1]} beside {real}"
                     hint = f"name {real}, as old versions have no link"
                     at = ("tasks", reason.task)
-                    yield self._problem(at, reason.by, path, message, hint)
+                    yield self._problem(at, reason.by, path, message, hint, kind="linked-script")
 
     def _without_package(self) -> Iterator[Problem]:
         """Yield what is imported by a path that begins in a package, in a file of none."""
@@ -301,7 +304,7 @@ class _Capture:
             hint = f"{way} executes it as part of one" if "." in module else "leave the dot out"
             use = Use("", line=found.string.count(b"\n", 0, found.start()) + 1)
             message = f"{path} is executed by its path, as part of no package, so this import fails"
-            yield self._problem((), path, "", message, hint, use)
+            yield self._problem((), path, "", message, hint, use, kind="relative-import")
 
     def _problem(
         self,
@@ -311,6 +314,8 @@ class _Capture:
         message: str,
         hint: str,
         use: Use | None = None,
+        *,
+        kind: Kind = "uncaptured-code",
     ) -> Problem:
         """Return what is said, at its place in a file, or in what a task or a hook says."""
         if by not in self.texts:
@@ -325,7 +330,7 @@ class _Capture:
                 rf"^.*\b(?:import|from)\b.*\b{use.text.partition('.')[0]}\b", whole, re.M
             )
             line = whole.count("\n", 0, found.start()) + 1 if found else 0
-        return self.texts[by].problem(line, column, message, hint)
+        return self.texts[by].problem(line, column, message, hint)._replace(kind=kind)
 
     def _hooks(self) -> dict[str, Task]:
         commands = ((hook, hook_command(self.settings, hook)) for hook in HOOKS)
@@ -441,6 +446,7 @@ class _Capture:
             column=found.column,
             message=f"not valid Python: {found.message}",
             source=found.source,
+            kind="invalid-python",
         )
 
     def _say_data(self, at: tuple[str, ...], path: str) -> None:

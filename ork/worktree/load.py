@@ -19,7 +19,7 @@ from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
-from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, Problem, count
+from ork.errors import Corrupt, InvalidInput, Kind, NotFound, OrkError, Problem, count
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid, hash_bytes
@@ -316,22 +316,36 @@ def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
     Tasks that are known from a deploy of this very text were warned of when that was made.
     """
     definition = found.definition
+    root = root_of(found.path, definition.settings)
+    of_tasks: dict[Kind, Callable[[Problems], None]] = {
+        "doubtful-command": partial(_warn_of_commands, definition),
+        "date-as-text": partial(warn_of_dates, definition, module_of),
+        "null-output": partial(_warn_of_null, definition, found.captured),
+        "doomed-task": partial(_warn_of_failed, definition),
+        "leading-zero": partial(_warn_of_zeros, definition),
+        "env-value": partial(_warn_of_env, definition),
+    }
+    looks: dict[Kind, Callable[[Problems], None]] = {
+        **(of_tasks if found.kept is None else {}),
+        "missing-python": partial(_warn_of_python, definition, root),
+    }
     warnings = Problems(str(found.path), definition.text)
-    if found.kept is None:
-        outputs = {name: task.output_type for name, task in definition.tasks.items()}
-        scope = Scope("", (), outputs, definition.params, None)
-        for name, task in definition.tasks.items():
-            place = partial(definition.places.__getitem__, ("tasks", name, "command"))
-            doubtful(task, place, scope, warnings)
-            warn_of_dates(definition, name, task, module_of, warnings)
-        _warn_of_null(definition, found.captured, warnings)
-        _warn_of_failed(definition, warnings)
-        _warn_of_zeros(definition, warnings)
-        _warn_of_env(definition, warnings)
-    _warn_of_python(definition, root_of(found.path, definition.settings), warnings)
+    for kind, look in looks.items():
+        told = Problems(str(found.path), definition.text)
+        look(told)
+        for problem in told.found:
+            warnings.keep(problem._replace(kind=kind))
     for problem in found.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
+
+
+def _warn_of_commands(definition: Definition, warnings: Problems) -> None:
+    outputs = {name: task.output_type for name, task in definition.tasks.items()}
+    scope = Scope("", (), outputs, definition.params, None)
+    for name, task in definition.tasks.items():
+        place = partial(definition.places.__getitem__, ("tasks", name, "command"))
+        doubtful(task, place, scope, warnings)
 
 
 def _warn_of_failed(definition: Definition, warnings: Problems) -> None:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
 
 from ork.cli.heads import cores
+from ork.errors import Kind
 from ork.heads import check
 from ork.worktree.load import MORE
 from tests.cli.screen import TERMINAL, on_terminal
@@ -613,6 +615,48 @@ def test_findings_as_sarif(found, golden):
     assert (said.code, said.err) == (1, "")
     golden("check/findings.sarif", said.out)
     assert json.loads(said.out)["version"] == "2.1.0"
+
+
+KINDS = """\
+name: w
+python: no-such-python
+params: {zip: {default: 007}, day: {type: date, default: 2026-01-01}}
+env: {OUT: $HOME/out}
+tasks:
+  bash: {executor: process, command: "echo {{ ds }}; . $LIB/a.sh"}
+  mode: {executor: process, command: ./mode.sh}
+  ends: {executor: process, command: ./ends.sh}
+  link: {executor: process, command: python tools/run.py}
+  part: {executor: python, file: part.py}
+  code: {executor: process, command: python code.py}
+  date: {executor: python, file: date.py, inputs: {day: {ref: params.day}}}
+  none: {executor: process, command: ls, depends_on: [mode, bash], on_upstream_failure: run,
+         inputs: {n: {ref: tasks.bash.output}}}
+  last: {executor: process, command: ls, depends_on: [part], on_upstream_failure: run,
+         inputs: {n: {ref: tasks.part.output}}}
+"""
+
+
+def test_each_finding_has_its_kind(ork):
+    ork.write("w.yaml", KINDS)
+    ork.write("mode.sh", "#!/bin/sh\n")
+    ork.write("ends.sh", "#!/bin/sh\r\n", executable=True)
+    ork.write("real/run.py", "import beside\n")
+    ork.write("real/beside.py", "")
+    ork.write("tools/beside.py", "")
+    (ork.folder / "tools/run.py").symlink_to("../real/run.py")
+    ork.write("part.py", "from .other import x\ndef main(): pass\n")
+    ork.write("code.py", "def\n")
+    ork.write("date.py", "import datetime\ndef main(day: datetime.date): pass\n")
+    ork.write("key.yaml", f"name: key\nenv: {{A: sk_live_{'51H8xk2LqW9v' * 2}}}\n{TASK}")
+    (run,) = json.loads(ork("check", "--format", "sarif").out)["runs"]
+    kinds = {one["ruleId"] for one in run["results"]}
+    assert kinds == {*get_args(Kind)}
+    assert kinds | {"error"} == {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    told = json.loads(ork("check", "--json").out)["data"]
+    found = [problem for one in told for problem in (*one["problems"], *one["warnings"])]
+    assert {problem["kind"] for problem in found} == kinds
+    assert all(problem["kind"] for one in told for problem in one["warnings"])
 
 
 def test_findings_for_gitlab(found, golden):

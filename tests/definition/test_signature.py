@@ -222,7 +222,7 @@ def test_a_date_that_arrives_as_text_is_told(annotation: str, wanted: str | None
 
     def warned(text: str) -> list[Problem]:
         definition, warnings = parse(text.encode(), file="flow.yaml"), Problems("flow.yaml", text)
-        warn_of_dates(definition, "t", definition.tasks["t"], module_of, warnings)
+        warn_of_dates(definition, module_of, warnings)
         return warnings.found
 
     text = (

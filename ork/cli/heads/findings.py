@@ -21,9 +21,23 @@ from ork.heads.check import Checked
 from ork.objects.canonical import hash_bytes
 from ork.store.location import project_of
 
+# What each kind of finding is about; those without a kind are errors.
 RULES = {
+    "date-as-text": "A function takes a date, and gets a text",
+    "doomed-task": "A task is to run however others end, and takes an output of each",
+    "doubtful-command": "A command does something else than seems to be meant",
+    "env-value": "A variable is set to a text that is written for a shell",
     "error": "What is wrong in a workflow file, or in the code that it calls",
-    "warning": "What seems to be a mistake there",
+    "invalid-python": "Code is not valid Python",
+    "leading-zero": "A number loses the zeros with which it begins",
+    "linked-script": "A script that is a link imports what lies beside its target",
+    "missing-python": "The Python that a file names is not on this machine",
+    "not-executable": "A program is not executable",
+    "null-output": "The output of a command is asked for that seems to give none",
+    "relative-import": "A file that belongs to no package imports by a dot",
+    "secret": "A key or a password stands in a file",
+    "uncaptured-code": "It cannot be known which code is executed, or it is not captured",
+    "windows-line-ends": "A script has Windows line ends",
 }
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -46,7 +60,7 @@ def gitlab(results: Iterable[Checked]) -> Iterator[str]:
         report.append(
             {
                 "description": _text(found),
-                "check_name": level,
+                "check_name": found.kind or level,
                 "fingerprint": hash_bytes(name.encode("utf-8", "surrogateescape")),
                 "severity": {"error": "major"}.get(level, "minor"),
                 "location": {"path": found.file, "lines": {"begin": max(found.line, 1)}},
@@ -76,7 +90,7 @@ def junit(results: Iterable[Checked]) -> Iterator[str]:
 
 def sarif(results: Iterable[Checked]) -> Iterator[str]:
     """Yield the lines of a log with one run."""
-    rules = [{"id": level, "shortDescription": {"text": text}} for level, text in RULES.items()]
+    rules = [{"id": kind, "shortDescription": {"text": text}} for kind, text in RULES.items()]
     log = {
         "$schema": SARIF,
         "version": "2.1.0",
@@ -86,7 +100,7 @@ def sarif(results: Iterable[Checked]) -> Iterator[str]:
                 "columnKind": "unicodeCodePoints",
                 "results": [
                     {
-                        "ruleId": level,
+                        "ruleId": found.kind or level,
                         "level": level,
                         "message": {"text": _text(found)},
                         "locations": [{"physicalLocation": _place(found)}],
