@@ -291,9 +291,11 @@ def prepare(
         if not dry:
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = replace(target, deploy=deployed.deploy)
-    notes = (*_other_values(store, options.base, terms, caller.now), *_older(terms))
-    if not elsewhere:
-        notes += (*_fewer(store, target, terms, options),)
+    notes = (
+        *_other_values(store, options.base, terms, caller.now),
+        *_older(terms),
+        *_fewer(store, target, terms, options),
+    )
     return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
