@@ -514,6 +514,15 @@ def test_the_summary_names_both_runs_where_the_failed_one_is_not_the_newest(ran)
     assert "since etl#1 (good): edit load.sh - `ork diff etl#1 etl#2`" in said
 
 
+def test_the_summary_names_both_runs_where_the_failed_one_is_of_a_part(ork):
+    tasks = "tasks:\n  a: {executor: process, command: test ! -e bad}\n"
+    ork.write("w.yaml", f"name: w\n{tasks}  b: {{executor: process, command: ls}}\n")
+    ork("run", "w.yaml")
+    ork.write("bad", "")
+    assert " - `ork diff w#1 w#2`" in ork("run", "w", "--only", "a").err
+    assert " - `ork diff --last w`" in ork("run", "w").err
+
+
 def test_a_summary_does_without_what_is_damaged(ran, opened, damage):
     store = opened()
     good = next(iter(store.refs("runs/etl/")))[1]

@@ -19,6 +19,7 @@ from ork.backends.memory import Memory
 from ork.cli.runs.live import Board
 from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
+from ork.history.pace import Pace
 from ork.logs.writing import Slots
 from ork.objects.canonical import Oid
 from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, TaskRun
@@ -567,6 +568,7 @@ def test_the_rest_is_folded_by_groups():
 @pytest.mark.parametrize("rows", [4, 24])
 def test_of_what_is_not_executed_one_line_is_told(rows):
     board = board_of(9)
+    assert plain(board.frame(rows, 80)[1]).endswith(" 0 of 9")
     for number in range(7):
         kept = TaskRun(task=OID, state="skipped", output=OID, reason="output of w#1")
         board.note(TaskFinished(task=f"task_{number}", taskrun=kept))
@@ -591,6 +593,31 @@ def test_what_a_retry_does_not_try_again_is_no_part_of_its_bar():
     assert shown[0].endswith(": 1 running, 298 kept, 1 pending")
     assert shown[1].endswith(" 0 of 2")
     assert [line.split()[1] for line in shown[2:4]] == ["task_298", "task_299"]
+
+
+def test_a_group_tells_of_what_is_executed():
+    board = board_of(300)
+    for number in range(260):
+        board.note(replace(finished(f"task_{number}"), kept=True))
+    board.note(TaskStarted(task="task_260", attempt=2, time=NOW, log=None))
+    shown = [plain(line).rstrip() for line in board.frame(8, 80)]
+    assert [line for line in shown if "*" in line] == ["◉ task_*    1 running, 39 pending"]
+
+
+def test_a_task_whose_condition_does_not_hold_counts_in_the_bar():
+    board = board_of(3)
+    unmet = TaskRun(task=OID, state="skipped", reason="params.full is false")
+    board.note(TaskFinished(task="task_0", taskrun=unmet))
+    assert plain(board.frame(24, 80)[1]).endswith(" 1 of 3")
+
+
+def test_what_is_not_executed_takes_no_time_that_is_left():
+    board = board_of(3)
+    board._since = time.monotonic()
+    board._pace = Pace(30.0, {f"task_{number}": 10.0 for number in range(3)})
+    board._pace.begin(("task_0", "task_1", "task_2"))
+    board.note(replace(finished("task_0"), kept=True))
+    assert ", about 20s left: " in plain(board.frame(24, 80)[0])
 
 
 def test_in_a_low_window_what_one_line_says_is_told_in_one():

@@ -127,6 +127,7 @@ def test_one_of_several_attempts(etl):
     [
         ("etl#9", "the newest is etl#2"),
         ("etl:lod", "has no task 'lod'"),
+        ("etl:load.rows", "has no task 'load.rows'"),
         ("elt", "did you mean etl?"),
         ("etl~3", "has not run"),
     ],

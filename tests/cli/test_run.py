@@ -378,3 +378,8 @@ def test_that_fewer_tasks_run_at_once_than_the_file_allows_is_told(ork):
         assert "max_parallel" not in ork("run", "w.yaml", *words).err
     with pytest.warns(OrkWarning, match="though max_parallel is 999: `jobs` allows more"):
         open_project(ork.folder).run("w")
+    ork.write("w.yaml", f"name: w\nmax_parallel: {at_once()}\ntasks:\n{tasks}")
+    assert "though max_parallel" not in ork("run", "w.yaml").err
+    ork.write("w.yaml", f"name: w\nmax_parallel: 999\ntasks:\n{tasks.replace('true', 'exit 1')}")
+    ork("run", "w.yaml")
+    assert note in ork("retry", "w").err

@@ -27,6 +27,8 @@ from ork.runner.choices import Selection
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_number
+from tests.history.histories import History, task
+from tests.runs import in_memory, outcome, write_run
 from tests.stores import NOON
 
 ROOT = Path(__file__).parents[2]
@@ -392,6 +394,28 @@ def test_the_last_failure_and_what_was_good_before(flow):
     run(flow)
     assert last_failure(flow, "etl") == replace(began, good_again="etl#6")
     assert ork.Project(flow).diff_last("etl").good_again == "etl#6"
+
+
+@pytest.mark.parametrize(
+    ("ended", "found"),
+    [
+        (["good", "bad of a bisection", "bad"], ("etl#1", "etl#3", None)),
+        (["good", "good of a bisection", "bad"], ("etl#1", "etl#3", None)),
+        (["good", "bad", "good", "bad of a bisection"], ("etl#1", "etl#2", "etl#3")),
+        (["good", "bad", "good of a bisection"], ("etl#1", "etl#2", None)),
+    ],
+)
+def test_what_a_bisection_runs_is_no_failure_and_nothing_good_before(ended, found):
+    history = History(in_memory())
+    history.deploy({"a": task("a")})
+    oids = history.store.snapshot(resolve(history.store, "etl", now=NOON).snapshot).tasks
+    for how in ended:
+        state = "success" if how.startswith("good") else "failed"
+        trigger = "bisect" if how.endswith("bisection") else "run"
+        states = {"a": outcome(oids["a"], state)}
+        write_run(history.store, history.oids[0], states, state, trigger=trigger)
+    good, bad, again = found
+    assert last_failure(history.store, "etl") == LastFailure(good=good, bad=bad, good_again=again)
 
 
 def test_there_may_be_no_failure_or_nothing_good_before(flow):

@@ -80,6 +80,7 @@ def test_only_a_whole_run_has_a_verdict(etl, state, tasks, selected, said):
         (("success", "interrupted"), ["b"]),
         (("success", "pending"), ["b"]),
         (("success", "success"), []),
+        (("cancelled", "success"), []),
         (("failed", "success"), ["a"]),
     ],
 )
@@ -104,6 +105,14 @@ def test_a_tainted_run_says_nothing(etl, state, last, changed):
     assert verdict(etl.store, run) is None
     assert counts_as(etl.store, run, states) == "tainted"
     assert tainted(states) == {changed: ("x.py",)}
+
+
+def test_a_retry_that_was_stopped_before_what_a_taint_had_failed_says_nothing(etl):
+    states = states_of(etl, "success", "failed", tainted="b")
+    write_run(etl.store, etl.oids[0], states, "failed")
+    states = states_of(etl, "success", "cancelled")
+    again = write_retry(etl.store, "etl", 1, states, "cancelled")
+    assert counts_as(etl.store, again, states) == "tainted"
 
 
 def test_an_attempt_that_was_tainted_and_tried_again_is_forgotten(etl):
@@ -135,6 +144,28 @@ def test_the_tasks_of_listed_runs_are_read_only_where_a_tainted_one_was_counted(
     write_run(etl.store, etl.oids[0], states_of(etl, "success", "success", tainted="b"))
     found = [entry.tainted for entry in in_full(etl.store, runs(etl.store))]
     assert found == [("x.py",), (), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("left", "selected", "tainted"),
+    [("success", None, ""), ("skipped", ("a",), ""), ("success", None, "a")],
+)
+def test_the_tasks_of_stopped_runs_are_read_only_where_a_failure_was_counted(
+    etl, monkeypatch, left, selected, tainted
+):
+    read = []
+
+    def counted(store, run):
+        read.append(run.id)
+        return task_runs(store, run)
+
+    quiet = write_run(etl.store, etl.oids[0], states_of(etl, "success", "cancelled"), "cancelled")
+    monkeypatch.setattr("ork.store.verdict.task_runs", counted)
+    assert not has_failed(etl.store, quiet, {}) and not read
+    states = states_of(etl, "failed", left, tainted=tainted)
+    stopped = write_run(etl.store, etl.oids[0], states, "cancelled", selected=selected)
+    assert has_failed(etl.store, stopped, {}) and not has_failed(etl.store, quiet, {})
+    assert read == [stopped.id, quiet.id]
 
 
 def hook_of(etl, run, attempt, which, state):
