@@ -223,6 +223,14 @@ def test_all_that_is_returned_is_a_short_line(project, etl, tmp_path):
             assert kind.cells is not Value.cells, kind
 
 
+def test_a_dry_run_puts_nothing_into_the_queue(project):
+    project.deploy("etl.yaml")
+    would = project.backfill("etl", since="3 days ago", dry_run=True)
+    assert would.queued and project.queued() == []
+    done = project.backfill("etl", since="3 days ago")
+    assert len(project.queued()) == len(done.queued) == len(would.queued)
+
+
 def test_the_whole_story(project, edit):
     done = project.deploy("etl.yaml", message="First", author="Ada <ada@example.org>")
     assert (done.workflow, done.changed, done.task_count) == ("etl", True, 2)

@@ -63,6 +63,8 @@ def test_what_a_retry_keeps_was_executed_in_the_environment_of_then(failed: Ork)
     assert failed("retry", "w#1").code == 0
     assert environments(failed, "w#1") == ["mylib==1.0", "mylib==2.0"]
     assert failed("fsck").code == 0
+    (attempt,) = json.loads(whole_record(failed, "w#1:a"))["data"]["taskrun"]["attempts"]
+    assert (attempt["host"], attempt["place"]) == (None, None), "they are as in the run"
 
 
 def test_what_was_executed_before_several_retries_is_still_told(failed: Ork) -> None:
