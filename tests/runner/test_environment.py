@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import venv
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_what_a_retry_keeps_was_executed_in_the_environment_of_then(failed: Ork)
     assert failed("fsck").code == 0
     (attempt,) = json.loads(whole_record(failed, "w#1:a"))["data"]["taskrun"]["attempts"]
     assert (attempt["host"], attempt["place"]) == (None, None), "they are as in the run"
+
+
+def test_what_a_retry_keeps_was_executed_on_the_machine_of_then(
+    failed: Ork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ork.runner.start.host", lambda: "elsewhere")
+    assert failed("retry", "w#1").code == 0
+    assert json.loads(whole_record(failed, "w#1"))["data"]["run"]["host"] == "elsewhere"
+    (attempt,) = json.loads(whole_record(failed, "w#1:a"))["data"]["taskrun"]["attempts"]
+    assert (attempt["host"], attempt["environment"]) == (os.uname().nodename, None)
 
 
 def test_what_was_executed_before_several_retries_is_still_told(failed: Ork) -> None:
