@@ -161,8 +161,9 @@ def stay_inside(folder: Path) -> None:
 
 
 def close_beside_a_writer(folder: Path, other: str) -> None:
-    """Close a store while another thread is in its gate, and from there opens another store."""
-    backend = opened(folder)
+    """Close a store while another thread is in its gate, who opens others there, and it anew."""
+    backend, anew = opened(folder), list[Any]()
+    before = backend.sequence()
     closer = threading.Thread(target=backend.close)
 
     def choose() -> list[Oid]:
@@ -172,6 +173,7 @@ def close_beside_a_writer(folder: Path, other: str) -> None:
                 backend.ref("head")
         for _ in range(100):
             opened(Path(other)).close()
+        anew.append(opened(folder))
         return []
 
     try:
@@ -179,7 +181,8 @@ def close_beside_a_writer(folder: Path, other: str) -> None:
     except StoreError as error:
         say(error.message)
     closer.join()
-    opened(folder).close()
+    say(anew[0].sequence() - before)
+    anew[0].close()
 
 
 def hold_gate(folder: Path) -> None:
