@@ -113,6 +113,27 @@ def base_of(store: Store, run: Run) -> Run | None:
         return None
 
 
+def other_environments(
+    store: Store, run: Run, tasks: Collection[str], here: Json
+) -> dict[str, tuple[str, ...]]:
+    """Return the tasks that were executed in another environment than `here`, and what differs.
+
+    What is not known of one of them is no difference.
+    """
+    new = as_environment(here)
+    differ: dict[Oid | None, tuple[str, ...]] = {}
+    found = {}
+    for name, oid in _environments(store, run, tasks).items():
+        if oid not in differ:
+            old = recorded_environment(store, oid)
+            known = [key for key in COMPARED if key in old and key in new]
+            changes = object_changes(*({key: side[key] for key in known} for side in (old, new)))
+            differ[oid] = environment_words(changes)
+        if differ[oid]:
+            found[name] = differ[oid]
+    return found
+
+
 def _valid_in(
     store: Store,
     run: Run,
@@ -135,7 +156,7 @@ def _valid_in(
     values = RunValues(store, run, task_runs(store, run))
     others = tuple(object_changes(values.params, params))
     comparison = replace(comparison, diff=replace(comparison.diff, params=others))
-    impact = impact_of(store, comparison, _other_environments(store, run, snapshot.tasks, here))
+    impact = impact_of(store, comparison, other_environments(store, run, snapshot.tasks, here))
     alike = set(impact.unaffected).difference(again)
     found: dict[str, TaskRun] = {}
     for name, needs in needs_of(store, snapshot).items():
@@ -153,27 +174,6 @@ def _valid_in(
         ):
             found[name] = old
     return found, {one.name: one.words for one in impact.affected}
-
-
-def _other_environments(
-    store: Store, run: Run, tasks: Collection[str], here: Json
-) -> dict[str, tuple[str, ...]]:
-    """Return the tasks that were executed in another environment than `here`, and what differs.
-
-    What is not known of one of them is no difference.
-    """
-    new = as_environment(here)
-    differ: dict[Oid | None, tuple[str, ...]] = {}
-    found = {}
-    for name, oid in _environments(store, run, tasks).items():
-        if oid not in differ:
-            old = recorded_environment(store, oid)
-            known = [key for key in COMPARED if key in old and key in new]
-            changes = object_changes(*({key: side[key] for key in known} for side in (old, new)))
-            differ[oid] = environment_words(changes)
-        if differ[oid]:
-            found[name] = differ[oid]
-    return found
 
 
 def _environments(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from ork.definition.secrets import find_secrets
+from ork.differences.impact import NAMED_MAX
 from ork.errors import (
     Ambiguous,
     Corrupt,
@@ -25,7 +26,7 @@ from ork.errors import (
 )
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_all, refuse_secrets
-from ork.history.results import made_by, still_valid
+from ork.history.results import made_by, other_environments, still_valid
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
@@ -296,6 +297,8 @@ def prepare(
         *_older(terms),
         *_fewer(store, target, terms, options),
     )
+    if not elsewhere:  # it asks the interpreter of this machine
+        notes += tuple(_elsewhere(store, target, terms, caller))
     return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
@@ -388,6 +391,7 @@ def prepare_retry(
         notes=(
             *_kept_values(store, before, declared, params),
             *_older(terms),
+            *_elsewhere(store, target, terms, caller),
             *_fewer(store, target, terms, options),
         ),
     )
@@ -637,6 +641,26 @@ def _older(terms: Terms) -> tuple[str, ...]:
     for name in terms.older:
         told.setdefault(terms.before[name].reason or "", []).append(name)
     return tuple(f"{some(names, NAMES_MAX)}: {reason}" for reason, names in told.items())
+
+
+def _elsewhere(store: Store, target: Target, terms: Terms, caller: Caller) -> Iterator[str]:
+    """Yield notes of outputs that are kept though they were made in another environment.
+
+    As for `still_valid` that counts for what an interpreter executes.
+    """
+    tasks, ended = _tasks(store, target), _ended(terms)
+    kept = [n for n, it in ended.items() if it.output and tasks[n].executor != "process"]
+    if not kept:
+        return
+    gave = terms.resume[1].id if terms.resume else terms.base
+    _, run = find_run(store, resolve(store, f"run:{gave}", now=caller.now))
+    here = canonical.read(describe(interpreter(target.settings, target.root, caller.environ)))
+    told: dict[str, list[str]] = {}
+    for name, words in sorted(other_environments(store, run, kept, here).items()):
+        output = terms.before[name].reason or f"output of {run.name}"
+        why = f"{output}, of another environment: {some(words, NAMED_MAX)}"
+        told.setdefault(why, []).append(name)
+    yield from (f"{some(names, NAMES_MAX)}: {why}" for why, names in told.items())
 
 
 def _refuse_unready(

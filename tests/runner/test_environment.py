@@ -215,6 +215,30 @@ def test_latest_goes_by_the_environment_in_which_a_kept_output_was_made(failed: 
     assert dry(failed, "w#2")["a"] == "(kept)"
 
 
+OTHER = 'of another environment: mylib "1.0" -> "2.0"'
+
+
+def test_a_retry_says_that_it_keeps_what_another_environment_gave(failed: Ork) -> None:
+    """Of c, a command, it is not known what it starts."""
+    said = f"note: a: output of w#1, {OTHER}\n"
+    assert OTHER not in failed("retry", "w#1", "--dry-run").err
+    install(failed, "2.0")
+    assert said in failed("retry", "w#1", "--dry-run").err
+    assert said in failed("retry", "w#1").err
+    assert OTHER not in failed("retry", "w#1", "--only", "a").err
+
+
+def test_a_run_of_a_part_says_that_it_takes_what_another_environment_gave(failed: Ork) -> None:
+    install(failed, "2.0")
+    said = f"note: a: output of w#1, {OTHER}\n"
+    words = ("run", "w", "--only", "b")
+    assert said in failed(*words, "--dry-run").err
+    assert said in failed(*words).err
+    assert said in failed(*words, "--base", "w#2").err  # which has it of w#1
+    assert OTHER not in failed(*words, "--queue").err  # that of `ork up` is not known
+    assert OTHER not in failed("run", "w", "--from", "a").err
+
+
 def test_each_run_of_one_process_describes_the_environment_as_it_is_then(failed: Ork) -> None:
     with api.open(failed.folder) as project:
         oids = []
