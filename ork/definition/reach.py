@@ -181,10 +181,12 @@ class _Tasks:
             role, paths = "file", [task.file] if task.file else []
             search = (posixpath.dirname(task.file or ""), *search)
         for one in paths:
-            if self._steps.project.kind(one) != "data":
-                yield File(one, role)
-                if task.executor == "python":
-                    yield Node(one, "python", "", one, search, path=path)
+            if self._steps.project.kind(one) == "data":
+                yield Open("", Use("unclear", text=one), target=one)
+                continue
+            yield File(one, role)
+            if task.executor == "python":
+                yield Node(one, "python", "", one, search, path=path)
 
 
 def _code_of(task: Task) -> Code:

@@ -493,6 +493,25 @@ def test_code_that_is_made_of_a_file_is_warned_of(root: Path, line: str, made: s
     assert told(root, *map(command, two)) == [message]
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        command("python t.py"),
+        command("python -m lib.y"),
+        "executor: python, file: lib/y.py",
+        "executor: python, module: lib.y",
+    ],
+)
+def test_a_module_that_is_made_of_a_file_is_warned_of(root: Path, task: str) -> None:
+    for path in ("x.py", "lib/y.py"):
+        write(root, path)
+    write(root, "t.py", "import lib.y")
+    makes = command("cp x.py lib/y.py")
+    assert told(root, makes, task) == ["lib/y.py is made of x.py, which is not captured"]
+    for key in ("include", "exclude"):
+        assert told(root, makes, task, head=f"{key}: [x.py]\n") == []
+
+
 def test_code_that_is_made_of_a_file_by_way_of_another_is_warned_of(root: Path) -> None:
     write(root, "x.sh")
     line = "sed 1d x.sh > y.sh; cp y.sh z.sh; cp z.sh y.sh; sh z.sh"
