@@ -201,6 +201,8 @@ _LANGUAGES = "awk gnuplot js julia just lua make perl php r ruby sql tcl"
 LANGUAGES = frozenset(_LANGUAGES.split())
 WHOLE = frozenset(("awk", "gnuplot", "just", "make", "sql"))
 _ANYWHERE = frozenset(("closed", "make", "sql"))  # whose programs take options after all words
+# What is executed before all else of a language, where it lies in the working directory.
+PROFILES = {"r": (".Rprofile",)}
 _JS_ENDS = ("js", "mjs", "cjs", "ts", "tsx", "json")
 NODE_ENDS = tuple(f"{index}.{end}" for index in ("", "/index") for end in _JS_ENDS)
 _PLAIN = Prefix()

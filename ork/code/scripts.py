@@ -66,11 +66,12 @@ _LANGUAGES: dict[str, _Language] = {
             _Form(rf"(?<![\w.$])(?:sys\.)?source\s*\(\s*(?:file\s*=\s*)?{_LITERAL}"),
             _Form(rf"(?<![\w.$])(?:render|knit|quarto_render)\s*\(\s*(?:input\s*=\s*)?{_LITERAL}"),
             _Form(rf"(?<![\w.$])source_python\s*\(\s*{_LITERAL}", language="python"),
+            _Form(r"\btar_make\w*\s*\((?P<path>)", WORK, ("_targets.R",)),
         ),
         folder=r"\b(?:here::)?(?:here|file\.path)\s*\(",
         at=WORK,
         computed=r"(?<![\w.$])source\s*\(\s*[\w(\0]|,\s*(?:sys\.)?source\s*[,)]|\bload_all\s*\("
-        r"|\bbox::use\s*\([^)]{0,1000}\./",
+        r"|\btar_source\s*\(|\bbox::use\s*\([^)]{0,1000}\./",
         start=rf"(?<![\w.$])system2?\s*\(\s*(?:command\s*=\s*)?{_LITERAL}",
     ),
     "js": _Language(
@@ -196,7 +197,11 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
                 )
                 continue
             bases = search if base == INC else [base]
-            paths = {path and joined(one, path + end) for one in bases for end in form.ends}
+            paths = {
+                path if path is None else joined(one, path + end)
+                for one in bases
+                for end in form.ends
+            }
             if language == "js" and path and path.endswith(".js"):
                 paths.add(joined(base, path[:-3] + ".ts"))
             role = "script" if form.language else "sourced"

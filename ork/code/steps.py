@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from ork.code.programs import LANGUAGES, NODE_ENDS, WHOLE, language_of
+from ork.code.programs import LANGUAGES, NODE_ENDS, PROFILES, WHOLE, language_of
 from ork.code.project import Project
 from ork.code.python.modules import MACHINE_CODE, Modules
 from ork.code.python.packages import INSTALLED_FROM
@@ -134,6 +134,11 @@ class Steps:
         language = node.language or (language_of(data) if data is not None else "")
         if data is None or language == "closed":
             return
+        is_plain = not node.language and b"--vanilla" not in data.partition(b"\n")[0]
+        if is_plain and node.folder is not None:
+            use = Use("script", language, is_optional=True)
+            for profile in PROFILES.get(language, ()):
+                yield from self._file(use, f"{WORK}/{profile}", node)
         if node.file.endswith(MACHINE_CODE) or _ARCHIVE in data[:_ARCHIVE_WITHIN]:
             language = "other"
         if language == "other":
@@ -379,6 +384,8 @@ class Steps:
             inside = begin._replace(
                 language=use.language, added=frozenset(one for one in added if one is not None)
             )
+            if use.language == "python":
+                yield from self._around(inside)
             yield from self.uses(code._replace(uses=tuple(placed), search=frozenset()), inside)
 
     def _import(self, module: str, node: Node) -> Iterator[Item]:

@@ -36,6 +36,7 @@ def loaded(text: str, language: str) -> str:
         ("r", "rmarkdown::render('r.Rmd'); x$source('no.R'); read.csv('d.csv')", "r.Rmd"),
         ("r", "# source('no.R')\nsource(path)\nsource(file.path(d, 'a.R'))", "?, ?"),
         ("r", "reticulate::source_python('p.py')", "p.py"),
+        ("r", "targets::tar_make_future(workers = 2)\ntar_source()", "_targets.R, ?"),
         (
             "ruby",
             "require_relative 'lib/a'\nload './b.rb'",

@@ -171,7 +171,9 @@ def executed(code: Code) -> list[str]:
         ("awk -F , -f x.awk data.csv; awk '{print}' y.awk", ["script x.awk"]),
         ("sed -n -f x.sed data; sed -f y.sed -e p z", ["script x.sed", "script y.sed"]),
         ("perl -ne 'print' x.txt; perl -w s.pl y.txt", ["script s.pl"]),
-        ("Rscript --vanilla a.R data.csv; Rscript -e 'x' b.R", ["script a.R"]),
+        ("Rscript --vanilla a.R data.csv; R --no-init-file -e 'x' b.R", ["script a.R"]),
+        ("cd a; Rscript -e 'x' b.R; cd $X; Rscript -e 'x'", ["script a/.Rprofile"]),
+        ("R_PROFILE_USER=a.R Rscript --vanilla b.R", ["script a.R", "script b.R"]),
         (
             "node a.js; deno run a.ts; ruby -w a.rb; php a.php; julia -t 4 a.jl",
             [f"script a.{x}" for x in ("js", "ts", "rb", "php", "jl")],
@@ -181,7 +183,10 @@ def executed(code: Code) -> list[str]:
             'psql "$URL" -v a=1 -f q.sql; duckdb a.db -f r.sql; jq . -f x.jq a.json',
             ["script q.sql", "script r.sql", "script x.jq"],
         ),
-        ("Rscript x.R -e no; awk x -f no.csv; perl s.pl -e no", ["script x.R", "script s.pl"]),
+        (
+            "Rscript --vanilla x.R -e no; awk x -f no.csv; perl s.pl -e no",
+            ["script x.R", "script s.pl"],
+        ),
         (
             "psql db me < q.sql; sqlite3 a.db < r.sql; cat s.sql | mysql -u me db; duckdb -f t.sql",
             [f"script {x}.sql" for x in "qrst"],
@@ -353,7 +358,10 @@ def test_names_of_programs_are_told_to_which_the_project_may_give_a_meaning(
         ("snow sql -f q.sql; mlr put -f=x.mlr d.csv", "given q.sql, given x.mlr"),
         ("docker run -v $PWD/x.sh:/x.sh i; sqlplus me @q.sql", "given x.sh, given q.sql"),
         ('bsub < x.sh; cat q.sql | snow; t "$(cat r.sql)"', "given x.sh, given q.sql, given r.sql"),
-        ("java A.java; R CMD BATCH x.R out; t a.csv b.json", "given A.java, given x.R"),
+        (
+            "java A.java; R CMD BATCH x.R out; t a.csv b.json",
+            "given A.java, script .Rprofile, given x.R",
+        ),
         (
             "python x.py q.sql; ./x.sh q.sql; psql -f a.sql b.sql",
             "script x.py, program x.sh, script a.sql",
@@ -438,7 +446,10 @@ def test_of_which_files_a_line_makes_others(line: str, copies: str) -> None:
             "script x.sh, script y.sh, script z.sh",
         ),
         ("BASH_ENV=e.sh bash x.sh; LD_PRELOAD=./y.so t", "script e.sh, script x.sh, script y.so"),
-        ("make -C sub -f x.mk all; R --no-save < x.R", "script sub/x.mk, script x.R"),
+        (
+            "make -C sub -f x.mk all; R --no-save < x.R",
+            "script sub/x.mk, script .Rprofile, script x.R",
+        ),
         (
             "ruby -Ilib -r./p.rb x.rb; gawk -i l.awk -f x.awk",
             "script p.rb, script x.rb, script l.awk, script x.awk",

@@ -57,6 +57,14 @@ def test_scripts_are_followed_to_what_they_load_by_a_literal(root: Path) -> None
             "it is not known which file this sources: source(path)"
         ]
         assert told(root, command(line), head="include: [d.csv]\n") == []
+    write(root, ".Rprofile", "source('b.R')")
+    for line, first in (("./tool", ["tool"]), ("Rscript a.R", []), ("R -e 'x <- 1'", [])):
+        more = ["a.R"] if "-e" not in line else []
+        assert paths(root, command(line)) == [".Rprofile", *more, "b.R", *first]
+    write(root, "tool", "#!/usr/bin/Rscript --vanilla\n1", mode=0o755)
+    assert paths(root, command("./tool")) == ["tool"]
+    write(root, "_targets.R", "library(targets)")
+    assert "_targets.R" in paths(root, command("Rscript -e 'targets::tar_make()'"))
     write(root, "x.pl", "use A;")
     write(root, "lib/A.pm", "use A::B;")
     write(root, "lib/A/B.pm")
@@ -108,6 +116,8 @@ def test_node_begins_a_folder_with_what_its_package_names(root: Path) -> None:
         ),
         ("@/x", {"tsconfig.json": {"compilerOptions": {"paths": {"@/*": ["lib/*"]}}}}, "lib/x.ts"),
         ("y/x", {"tsconfig.json": {"compilerOptions": {"baseUrl": "lib"}}}, "lib/y/x.ts"),
+        ("@l/x.ts", {"deno.json": {"imports": {"@l/": "./lib/"}}}, "lib/x.ts"),
+        ("y", {"deno.jsonc": {"imports": {"y": "./lib/x.ts"}}}, "lib/x.ts"),
     ],
 )
 def test_names_of_packages_that_the_project_explains_are_followed(
@@ -121,8 +131,8 @@ def test_names_of_packages_that_the_project_explains_are_followed(
         write(root, path)
     assert paths(root, command("tsx src/t.ts")) == sorted([*tables, file, "src/t.ts"])
     for table in ("[]", "{", '{"imports": 1, "name": [], "workspaces": {"packages": "../*"}}'):
-        write(root, "package.json", table)
-        write(root, "tsconfig.json", table)
+        for path in ("package.json", "tsconfig.json", *tables):
+            write(root, path, table)
         assert paths(root, command("tsx src/t.ts")) == ["src/t.ts"]
 
 
@@ -333,6 +343,8 @@ def test_an_archive_of_modules_is_code(root: Path) -> None:
     write(root, "src/b.py")
     found = ["lib.zip", "more.zip", "src/b.py", "src/sitecustomize.py", "t.py"]
     assert paths(root, command("PYTHONPATH=lib.zip:src python t.py")) == found
+    inline = command("PYTHONPATH=lib.zip:src python -c 'import sys'")
+    assert paths(root, inline) == ["lib.zip", "src/b.py", "src/sitecustomize.py"]
     assert told(root, command("python app.pyz")) == []
     assert paths(root, command("spark-submit --py-files lib.zip,src/b.py t.py")) == [
         "lib.zip",

@@ -17,6 +17,7 @@ from ork.code.programs import (
     LOADERS,
     PASSIVE,
     PREFIXES,
+    PROFILES,
     RUNNERS,
     SERVERS,
     STARTING,
@@ -40,7 +41,11 @@ STARTS_MAX = 40  # commands that start one another
 COPIES_MAX = 1000  # of files, by one command
 GUESSES_MAX = 8  # words of one command that may begin another
 GUESSED_WORDS_MAX = 1000  # of that
-_PRELOADING = {"BASH_ENV": "shell", "LD_PRELOAD": "closed"}
+_PRELOADING = {
+    "BASH_ENV": "shell",
+    "LD_PRELOAD": "closed",
+    **dict.fromkeys(("R_PROFILE", "R_PROFILE_USER"), "r"),
+}
 _OPTIONS = {"NODE_OPTIONS": "node", "PERL5OPT": "perl", "RUBYOPT": "ruby"}  # that they have more of
 # Options of programs which otherwise execute nothing: what follows is a line for a shell.
 _STARTED = re.compile(
@@ -56,7 +61,7 @@ _MOUNT = re.compile(
 # What code in other languages has that loads a file.
 _LOADING = (
     r"source|require|import|include|load|use|do|render|knit|read|system|exec|spawn|shell|run|popen"
-    r"|\||`|@|!|\\"
+    r"|tar_make|\||`|@|!|\\"
 )
 _REQUIRING = ("js", "ruby")  # whose options name what they load as the language itself does
 _GUESSED = frozenset(("script", "module", "code"))
@@ -444,6 +449,16 @@ class Commands(ABC):
         kept = self.folders
         for word in _entered(spec, words) if spec.folder else ():
             self.folders = frozenset(joined(f, v) for f in kept for v in word.values)
+        profiles = self.places(PROFILES.get(spec.language, ()))
+        if profiles and {"--vanilla", "--no-init-file"}.isdisjoint(texts):
+            self.say(
+                "script",
+                words[0].start,
+                paths=profiles,
+                folders=self.folders,
+                language=spec.language,
+                is_optional=True,
+            )
         for what, index, start in found:
             word = words[index].after(start)
             if what == "module":

@@ -16,7 +16,7 @@ from ork.objects.canonical import Json
 
 # Those of TypeScript have comments, and commas before a bracket.
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.?)*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
-_TABLES = ("package.json", "tsconfig.json")
+_TABLES = ("package.json", "tsconfig.json", "deno.json", "deno.jsonc")
 _NAMES_MAX = 500  # of a table, among which one is looked for
 COMMENTED_MAX = 64 * 1024  # bytes of a table that may have comments
 
@@ -76,7 +76,7 @@ def main_of(data: bytes) -> str | None:
 
 
 def named_paths(path: str, data: bytes, name: str) -> Iterator[str]:
-    """Yield the paths that a package.json or a tsconfig.json gives a name that a script imports.
+    """Yield the paths that one of these tables gives a name that a script imports.
 
     They begin in the folder of that file; the end of a file may lack.
     """
@@ -126,7 +126,7 @@ def _exports(table: dict[str, Json]) -> Json:
 
 @lru_cache(16)
 def _parsed(data: bytes) -> dict[str, Json]:
-    """Return what a package.json or a tsconfig.json says, which many names ask."""
+    """Return what one of these tables says, which many names ask."""
     if len(data) <= COMMENTED_MAX:
         text = _COMMENT.sub(r"\1", data.decode("utf-8", "replace"))
         data = re.sub(r",(?=\s*[}\]])", "", text).encode()
@@ -143,6 +143,8 @@ def _package(name: str) -> tuple[str, str]:
 def _meant(names: Json, name: str) -> Iterator[str]:
     """Yield what a name means among others, of which `*` stands for any part."""
     for key, value in islice(_table(names).items(), _NAMES_MAX):
+        if key.endswith("/") and isinstance(value, str):  # as deno has it: all that begins so
+            key, value = f"{key}*", f"{value}*"
         before, star, after = key.partition("*")
         part = name[len(before) : len(name) - len(after)]
         if name == key or (star and name == f"{before}{part}{after}"):
