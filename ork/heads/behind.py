@@ -89,27 +89,30 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
 
 
 def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
-    """Return what `behind` does, also of a file that the commit of the newest deploy came after.
+    """Return what `behind` does, also of a file that came before the newest commit of a deploy.
 
     So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
-    deploys that, may mean it: nothing is refused for this.
+    deploys that, may mean it: nothing is refused for this. A rollback has no commit of its own.
     """
     if found := behind(store, loaded, author=author):
         return found
     name = loaded.definition.name
     head = store.ref(f"workflows/{name}")
-    newest = store.get(Deploy, head) if head else None
-    if newest is None or newest.origin is None:
+    if head is None or store.get(Deploy, head).has(loaded.snapshot, loaded.definition.settings):
         return None
-    if newest.has(loaded.snapshot, loaded.definition.settings):
-        return None
-    commit = newest.origin.commit
+    commit = _newest_commit(store, name, head)
     common = common_commit(loaded.root, commit)
     if common in ("", commit) or loaded.origin() != Origin(commit=common, dirty=False):
         return None
     then = f"commit {commit[:COMMIT_CHARS]} was deployed"
     version = f"commit {common[:COMMIT_CHARS]}"
     return Behind(workflow=name, version=version, then=then, path=str(loaded.path))
+
+
+def _newest_commit(store: Store, name: str, head: Oid) -> str:
+    """Return the git commit of which the newest version was made that has one, or ""."""
+    line = islice(history(store, name, head), LOOKED_AT_MAX)
+    return next((deploy.origin.commit for _, deploy in line if deploy.origin), "")
 
 
 def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:

@@ -370,6 +370,20 @@ def test_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed, author, numb
     assert state(etl, author) == ("unchanged", None)
 
 
+def test_after_a_rollback_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed):
+    pushed("checkout", "-q", "HEAD~1")
+    early = pushed.commit("Late", {"etl.yaml": version(8)})
+    pushed.commit("Six", {"etl.yaml": version(6)})
+    path = etl.store.project / "etl.yaml"
+    deploy(etl.store, path, stamp=by(BOB, 61))
+    etl.back("etl~2")
+    pushed("checkout", "-q", "HEAD~1")
+    assert left_out(etl, BOB).startswith(f"as in commit {early[:12]}, before commit ")
+    pushed("checkout", "-q", "-")
+    pushed.commit("Seven", {"etl.yaml": version(7)})
+    assert left_out(etl, BOB) == ""
+
+
 def test_an_edit_of_an_earlier_commit_is_not_behind(etl, pushed):
     pushed("checkout", "-q", "HEAD~1")
     (pushed.folder / "etl.yaml").write_text(version(9))
