@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import dropwhile, islice, pairwise
 from shlex import quote
 
@@ -16,11 +17,12 @@ from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import history
-from ork.store.store import Store
+from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
-from ork.worktree.origin import common_commit
+from ork.worktree.origin import common_commit, later_commit
 
 COMMIT_CHARS = 12  # of a git commit, as people are shown it
+NOTED = "read/{}/git/"  # begins the ref of a commit, until another version is deployed
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
 
@@ -109,8 +111,26 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     return Behind(workflow=name, version=version, then=then, path=str(loaded.path))
 
 
+def note_commits(store: Store, tx: Transaction, files: Iterable[Loaded]) -> None:
+    """Note the git commit of files that are as the newest versions, made of earlier ones.
+
+    No version tells of it, as of a revert of what was never deployed.
+    """
+    later = cache(later_commit)
+    for loaded in files:
+        name = loaded.definition.name
+        head = store.ref(f"workflows/{name}")
+        if head and (commit := later(loaded.root, _newest_commit(store, name, head))):
+            folder = NOTED.format(name)
+            for noted, oid in store.refs(folder):
+                tx.move(folder + noted, old=oid, new=None)
+            tx.move(folder + commit, old=None, new=head)
+
+
 def _newest_commit(store: Store, name: str, head: Oid) -> str:
-    """Return the git commit of which the newest version was made that has one, or ""."""
+    """Return the newest git commit of a workflow: what is noted, else that of a version, or ""."""
+    for commit, _ in store.refs(NOTED.format(name)):
+        return commit
     line = islice(history(store, name, head), LOOKED_AT_MAX)
     return next((deploy.origin.commit for _, deploy in line if deploy.origin), "")
 

@@ -13,7 +13,7 @@ from shlex import quote
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Problem, count
-from ork.heads.behind import Behind, behind, outdated, refuse_behind, takes_back
+from ork.heads.behind import Behind, behind, note_commits, outdated, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
@@ -193,7 +193,12 @@ def deploy_all(
                 return _unchanged(store, loaded, late.workflow, f"{late}: {late.way}")
             return _add(tx, store, loaded, stamp, message, move=move)
 
-        done = iter(each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add))
+        added = each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add)
+        if skip_behind:
+            both = zip(wanted, added, strict=True)
+            same = (file for file, its in both if not (its.left_out or its.bytes_written))
+            note_commits(store, tx, same)
+        done = iter(added)
         return [
             _put_away(store, one, put_away[one.path]) if one.path in put_away else next(done)
             for one in files

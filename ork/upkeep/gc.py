@@ -26,7 +26,7 @@ from ork.store.store import Store, named_by
 
 SWEEP_OBJECTS = 1000  # that one write deletes
 DAMAGED = "damaged"
-CACHE = "read/"  # refs that only save work: what nothing else needs, they do not keep
+CACHE = "read/"  # refs that tell of what is there: what nothing else needs, they do not keep
 
 
 class Doomed(NamedTuple):

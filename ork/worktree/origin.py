@@ -58,7 +58,7 @@ def origin_of(root: Path, files: Mapping[str, bytes]) -> Origin | None:
     """
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return None
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
+    commit = _present(root)
     if not commit:
         return None
     committed: dict[str, str] = {}
@@ -76,6 +76,16 @@ def common_commit(root: Path, commit: str) -> str:
     Where only the newest commits are there, as in a shallow clone, it may not be known.
     """
     return _git(root, "merge-base", "--end-of-options", commit, "HEAD").strip()
+
+
+def later_commit(root: Path, commit: str) -> str:
+    """Return the present commit of a repository if it comes after this one, else ""."""
+    here = _present(root)
+    return here if here != commit == common_commit(root, commit) else ""
+
+
+def _present(root: Path) -> str:
+    return _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
 
 
 def _git_blob(data: bytes) -> str:

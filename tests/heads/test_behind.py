@@ -12,6 +12,7 @@ from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
 from ork.store.store import Stamp
+from ork.upkeep.fsck import fsck
 from ork.worktree.load import load
 from tests.git.repositories import Repository
 from tests.heads.conftest import NOW, version
@@ -344,11 +345,17 @@ def test_after_a_rollback_a_later_commit_takes_nothing_back(etl, pushed):
     assert state(etl) == ("behind", "etl~1")
 
 
-def left_out(etl, author):
-    """Return why a deploy that leaves out what is behind passes over the file, or "" if not."""
+def skipping(etl, author):
+    """Deploy the file, unless it is behind."""
     path = etl.store.project / "etl.yaml"
     stamp = by(author, 70)
     (done,) = deploy_all(etl.store, [load(etl.store, path)], stamp=stamp, skip_behind=True)
+    return done
+
+
+def left_out(etl, author):
+    """Return why a deploy that leaves out what is behind passes over the file, or "" if not."""
+    done = skipping(etl, author)
     assert done.changed != bool(done.left_out)
     return done.left_out
 
@@ -368,6 +375,35 @@ def test_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed, author, numb
     assert state(etl, author) == ("behind", f"commit {early[:12]}")
     assert deploy(etl.store, path, stamp=by(author, 71)).changed, "who goes back may mean it"
     assert state(etl, author) == ("unchanged", None)
+
+
+def test_a_job_of_what_a_later_commit_has_reverted_takes_nothing_back(etl, pushed):
+    """Though that commit made no version: the job of what it reverts had failed by then."""
+    failed = pushed.commit("Six", {"etl.yaml": version(6)})
+    pushed("revert", "--no-edit", "HEAD")
+    reverted = pushed("rev-parse", "HEAD").strip()
+    about = pushed.commit("Tell about it", {"README": "about\n"})
+    path = etl.store.project / "etl.yaml"
+
+    def noted():
+        return [commit for commit, _ in etl.store.refs("read/etl/git/")]
+
+    assert deploy(etl.store, path, stamp=by(BOB, 69)).bytes_written == 0
+    assert noted() == [], "who does not ask for it"
+    for commit, newest in ((reverted, reverted), (f"{failed}~1", reverted), (about, about)):
+        pushed("checkout", "-q", commit)
+        done = skipping(etl, BOB)
+        assert (done.changed, done.left_out, done.bytes_written) == (False, "", 0)
+        assert noted() == [newest]
+    assert "read/" not in str(fsck(etl.store.folder, environ={}).findings)
+    pushed("checkout", "-q", failed)
+    told = f"as in commit {failed[:12]}, before commit {about[:12]} was deployed"
+    assert left_out(etl, BOB).startswith(told)
+    assert noted() == [about]
+    pushed("checkout", "-q", "main")
+    pushed.commit("Eight", {"etl.yaml": version(8)})
+    assert left_out(etl, BOB) == ""
+    assert noted() == []
 
 
 def test_after_a_rollback_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed):
