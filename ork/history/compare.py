@@ -18,7 +18,7 @@ from ork.objects.kinds import Deploy, Task, is_oid
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
-from ork.store.resolve import Resolved, deploy_of, heads, history, snapshot_of
+from ork.store.resolve import Resolved, ResolvedObject, deploy_of, heads, history, snapshot_of
 from ork.store.revision import in_workflow, parse_range, parse_since, split_part, workflow_in
 from ork.store.store import Store
 from ork.worktree.globs import excluded
@@ -84,7 +84,9 @@ def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True
 def compare_resolved(
     store: Store, before: Resolved, after: Resolved, *, rename: bool = True
 ) -> Comparison:
-    """Compare what two revisions resolved to."""
+    """Compare what two revisions resolved to; two tasks by their oids as two versions of one."""
+    if before.kind == after.kind == "task":
+        before, after = (_alone(store, one) for one in (before, after))
     sides = [
         Side(
             text=r.text,
@@ -104,6 +106,13 @@ def compare_resolved(
     )
     exclude = sorted({*excluded(old), *excluded(new)})
     return Comparison(old=sides[0], new=sides[1], diff=found, exclude=tuple(exclude))
+
+
+def _alone(store: Store, task: Resolved) -> Resolved:
+    """Return a snapshot of nothing but a task, whose name its oid does not tell."""
+    built = build({"task": store.get(Task, task.oid)}, {})
+    store.hold(built.objects)
+    return ResolvedObject(text=task.text, oid=built.oid, kind="snapshot")
 
 
 def compare_with_loaded(store: Store, old: Deploy, loaded: Loaded) -> Diff:

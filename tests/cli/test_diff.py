@@ -296,6 +296,30 @@ def test_a_file_that_was_never_deployed_has_nothing_to_be_compared_with(history)
     assert "`ork deploy " in said.err
 
 
+def test_two_tasks_and_two_code_files_are_compared_by_their_oids(history):
+    def both(part):
+        return [history("rev-parse", f"{one}:{part}").out.strip() for one in ("etl~2", "etl")]
+
+    def told(*words):
+        return history("diff", "--exit-code", *words)
+
+    old, new = tasks = both("extract")
+    whole = told(*tasks)
+    assert (whole.code, "  ~ task  changed\n      timeout  300 -> 600\n" in whole.out) == (1, True)
+    assert told(old[:9], new[:9]).out == told(f"{old}..{new}").out == whole.out
+    assert json.loads(told(*tasks, "--json").out)["data"]["diff"]["tasks"][0]["name"] == "task"
+    assert (told(old, old).code, told(old, old).out) == (0, "")
+    files = both("tasks/etl.py")
+    assert "+" in told(*files).out and told(*files).code == 1
+    assert told(files[0], files[0]).code == 0
+    for words in ((old, files[0]), (old, "etl"), ("etl", files[1])):
+        refused = told(*words)
+        assert (refused.code, "a workflow, deploy or run is wanted here" in refused.err) == (
+            3,
+            True,
+        )
+
+
 def test_what_cannot_be_compared(history):
     assert history("diff", "a", "b", "c").code == 2
     assert history("diff", "etl:load", "etl~1:extract").code == 2

@@ -82,7 +82,8 @@ def diff(
     that is in both histories. One workflow alone is compared with its file: the diff is what a
     deploy would change; of several without a name, all whose files differ. Two runs are compared as
     runs, with --stat and --name-status what they executed; `etl#56^{snapshot}` means only that. Of
-    one task, as in the last example, all that differs is shown.
+    one task, as in the last example, all that differs is shown. Two tasks, or two code files, may
+    be named by their oids.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 
@@ -126,7 +127,7 @@ def diff(
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
         ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
         before, after = (look_up(session.store, text, now=session.now()) for text in ends)
-    if are_texts:
+    if are_texts or before.kind == after.kind == "blob":
         differ = _show_text(session, before, after, asked)
     elif before.kind == after.kind == "run":
         differ = _show_runs(session, before, after, asked, failure)
