@@ -298,7 +298,7 @@ def prepare(
         *_fewer(store, target, terms, options),
     )
     if not elsewhere:  # it asks the interpreter of this machine
-        notes += tuple(_elsewhere(store, target, terms, caller))
+        notes += tuple(_other_environments(store, target, terms, caller))
     return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
@@ -391,7 +391,7 @@ def prepare_retry(
         notes=(
             *_kept_values(store, before, declared, params),
             *_older(terms),
-            *_elsewhere(store, target, terms, caller),
+            *(() if latest else _other_environments(store, target, terms, caller)),
             *_fewer(store, target, terms, options),
         ),
     )
@@ -643,7 +643,9 @@ def _older(terms: Terms) -> tuple[str, ...]:
     return tuple(f"{some(names, NAMES_MAX)}: {reason}" for reason, names in told.items())
 
 
-def _elsewhere(store: Store, target: Target, terms: Terms, caller: Caller) -> Iterator[str]:
+def _other_environments(
+    store: Store, target: Target, terms: Terms, caller: Caller
+) -> Iterator[str]:
     """Yield notes of outputs that are kept though they were made in another environment.
 
     As for `still_valid` that counts for what an interpreter executes.
