@@ -94,7 +94,7 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     """Return what `behind` does, also of a file that came before the newest commit of a deploy.
 
     So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
-    deploys that, may mean it: nothing is refused for this. A rollback has no commit of its own.
+    deploys that, may mean it: nothing is refused for this.
     """
     if found := behind(store, loaded, author=author):
         return found
@@ -103,7 +103,7 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     if head is None or store.get(Deploy, head).has(loaded.snapshot, loaded.definition.settings):
         return None
     commit = _newest_commit(store, name, head)
-    common = common_commit(loaded.root, commit)
+    common = commit and common_commit(loaded.root, commit)
     if common in ("", commit) or loaded.origin() != Origin(commit=common, dirty=False):
         return None
     then = f"commit {commit[:COMMIT_CHARS]} was deployed"
@@ -128,11 +128,15 @@ def note_commits(store: Store, tx: Transaction, files: Iterable[Loaded]) -> None
 
 
 def _newest_commit(store: Store, name: str, head: Oid) -> str:
-    """Return the newest git commit of a workflow: what is noted, else that of a version, or ""."""
+    """Return the git commit of the newest version, or which is noted since, or "".
+
+    A rollback has that of what it rolled back.
+    """
     for commit, _ in store.refs(NOTED.format(name)):
         return commit
     line = islice(history(store, name, head), LOOKED_AT_MAX)
-    return next((deploy.origin.commit for _, deploy in line if deploy.origin), "")
+    made = next((deploy for _, deploy in line if deploy.action != "rollback"), None)
+    return made.origin.commit if made and made.origin else ""
 
 
 def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:
