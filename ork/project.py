@@ -448,7 +448,8 @@ class Project:
         """Compare the last good run of a workflow with the first bad one after it.
 
         The good run has the parameters of the bad one if there is such a run shortly before.
-        `good_again` of the result names the first good run since then, if there is one.
+        `good_again` of the result names the first good run since then, if there is one. Runs of
+        another version than the newest then are passed over.
 
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>

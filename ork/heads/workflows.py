@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
-from ork.errors import OrkError
+from ork.errors import Corrupt, OrkError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Snapshot
+from ork.objects.kinds import Deploy, Run, Snapshot
 from ork.objects.value import Value
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
@@ -16,7 +17,7 @@ from ork.schedule.words import in_words
 from ork.store.resolve import archived
 from ork.store.runs import newest_of, runs
 from ork.store.store import Store
-from ork.store.verdict import is_partial
+from ork.store.verdict import is_partial, of_newest
 
 PAGE = 512
 
@@ -28,9 +29,16 @@ class LastRun(Value, frozen=True, kw_only=True):
     number: int
     state: str
     partial: bool
+    other_version: bool  # than what was the newest one when it began
     created: datetime
     ended: datetime | None
     reason: str | None = None  # why it did not end well
+
+    @property
+    def remark(self) -> str:
+        """What qualifies its state, in words; empty without."""
+        version = "of another version" if self.other_version else ""
+        return " ".join(filter(None, ("partial" if self.partial else "", version)))
 
 
 class WorkflowEntry(Value, frozen=True, kw_only=True):
@@ -58,7 +66,7 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
         return {
             "workflow": self.workflow,
             "last": self.last and f"{self.last_run} {self.last.state}",
-            "partial": "partial" if self.last and self.last.partial else None,
+            "partial": self.last and (self.last.remark or None),
             "next": self.halted or self.next,
             "tags": ", ".join(self.tags),
         }
@@ -128,8 +136,16 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
                 number=run.number,
                 state=run.state,
                 partial=is_partial(store, run),
+                other_version=_ran_another(store, name, run),
                 created=run.created,
                 ended=run.ended,
                 reason=run.reason,
             )
     return last
+
+
+def _ran_another(store: Store, workflow: str, run: Run) -> bool:
+    """Say whether a run was of another version than the newest then; not where one is damaged."""
+    with suppress(Corrupt):
+        return not any(of_newest(store, workflow, [run]))
+    return False

@@ -37,11 +37,12 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
+    present_name,
     resolved_run,
 )
 from ork.store.runs import earlier, runs
 from ork.store.store import Store
-from ork.store.verdict import counts_as, tainted, verdict
+from ork.store.verdict import counts_as, of_newest, tainted, verdict
 
 SIDE = ("state", "seconds")  # of a task in each run, in a data frame
 TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
@@ -270,14 +271,11 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
         head(store, workflow)
         run = run_command(workflow, newest_params(store, workflow))
         raise NotFound(f"{workflow} has not run yet", hint=f"`{run}` runs it")
-    newest: Run | None = None
-    for entry in runs(store, workflow, states=("failed",)):
-        newest = newest or entry.run
-        if entry.run.trigger != "bisect" and verdict(store, entry.run) == "bad":
-            bad = entry.run
-            break
-    else:
-        raise _no_failure(store, workflow, newest)
+    failed = (entry.run for entry in runs(store, workflow, states=("failed",)))
+    found = of_newest(store, workflow, failed)
+    bad = next((run for run in found if verdict(store, run) == "bad"), None)
+    if bad is None:
+        raise _no_failure(store, workflow)
     good = last_good(store, bad)
     if good is None:
         hint = f"`ork show {bad.name}` shows what failed"
@@ -291,36 +289,34 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
 
 def _good_after(store: Store, workflow: str, bad: Run) -> str | None:
     """Return the name of the first good run after a bad one."""
-    later = [*takewhile(lambda one: one.run.id > bad.id, runs(store, workflow))]
-    others = (one.run for one in reversed(later) if one.run.trigger != "bisect")
-    return next((run.name for run in others if verdict(store, run) == "good"), None)
+    found = (entry.run for entry in runs(store, workflow))
+    later = [*of_newest(store, workflow, takewhile(lambda run: run.id > bad.id, found))]
+    return next((run.name for run in reversed(later) if verdict(store, run) == "good"), None)
 
 
 def first_bad(store: Store, good: Run, bad: Run) -> Run:
     """Return the first bad run after the last good one; with its parameters, if this has them."""
     first, alike = bad, good.params == bad.params
-    for run in earlier(store, bad):
-        if run.id == good.id:
-            break
-        if alike and run.params != bad.params:
-            continue
-        if run.trigger != "bisect" and verdict(store, run) == "bad":
+    since = takewhile(lambda run: run.id != good.id, earlier(store, bad))
+    for run in of_newest(store, present_name(store, bad.workflow), since):
+        if (not alike or run.params == bad.params) and verdict(store, run) == "bad":
             first = run
     return first
 
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
-    """Return the newest good run before this one, of the newest so many, but those of a bisection.
+    """Return the newest good run before this one, of the newest so many, and `of_newest` of these.
 
     One with the same parameters comes first; else they may be others: where one is the day, each
     run has its own.
     """
     other: Run | None = None
-    for back, run in enumerate(islice(earlier(store, failed), within)):
+    before = islice(earlier(store, failed), within)
+    for back, run in enumerate(of_newest(store, present_name(store, failed.workflow), before)):
         if other and back >= ALIKE_WITHIN:
             break
         alike = run.params == failed.params
-        if run.trigger == "bisect" or (other and not alike) or verdict(store, run) != "good":
+        if (other and not alike) or verdict(store, run) != "good":
             continue
         if alike:
             return run
@@ -328,16 +324,18 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
     return other
 
 
-def _no_failure(store: Store, workflow: str, failed: Run | None) -> NotFound:
+def _no_failure(store: Store, workflow: str) -> NotFound:
     """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
-    if failed is None:
+    newest = next(runs(store, workflow, states=("failed",), limit=1), None)
+    if newest is None:
         hint = f"`ork runs {workflow}` lists its runs, `ork diff` compares any two of them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
-    word = counts_as(store, failed, task_runs(store, failed))
-    return NotFound(
-        f"no run of {workflow} that was whole and untainted has failed; {failed.name} is {word}",
-        hint=f"`ork diff OLD {failed.name}` compares it with another run",
-    )
+    word = counts_as(store, newest.run, task_runs(store, newest.run))
+    told = f"no run of {workflow} that was whole and untainted has failed; {newest.name} is {word}"
+    if word == "failed":
+        told = f"no run of the newest version of {workflow} has failed; {newest.name} ran another"
+    hint = f"`ork diff OLD {newest.name}` compares it with another run"
+    return NotFound(told, hint=hint)
 
 
 def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:

@@ -16,9 +16,10 @@ from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, some
 from ork.objects.canonical import Json, Oid, decode
-from ork.objects.kinds import STOPPED, Blob, Run, TaskRun
+from ork.objects.kinds import STOPPED, Blob, Deploy, Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import outcomes, task_runs
+from ork.store.resolve import history
 from ork.store.runs import PAGE_RUNS, RunEntry, failed_hooks, records_of, tags_of
 from ork.store.store import Store
 
@@ -62,6 +63,27 @@ def verdict(store: Store, run: Run) -> Verdict | None:
     if run.state not in (*_VERDICTS, *STOPPED):
         return None
     return _VERDICTS.get(counts_as(store, run, task_runs(store, run)))
+
+
+def of_newest(store: Store, workflow: str, found: Iterable[Run]) -> Iterator[Run]:
+    """Yield those of a workflow's runs, newest first, that ran what was its newest version then.
+
+    A run of another version, or in a bisection, is no proof of what the newest one does.
+    """
+    line = (deploy for _, deploy in history(store, workflow))
+    newest = next(line, None)
+    for run in found:
+        while newest and newest.time > run.created:
+            newest = next(line, None)
+        if run.trigger != "bisect" and (newest is None or _is_of(store, run, newest)):
+            yield run
+
+
+def _is_of(store: Store, run: Run, deploy: Deploy) -> bool:
+    """Say whether a run executed the same as this deploy has, or a later one, undone by now."""
+    if run.snapshot == deploy.snapshot:
+        return True
+    return run.deploy is not None and store.get(Deploy, run.deploy).time > deploy.time
 
 
 def counts_as(store: Store, run: Run, states: Mapping[str, TaskRun]) -> str:

@@ -63,6 +63,15 @@ def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):
     assert (first["workflow"], first["tags"], first["next"]) == ("etl", [], None)
 
 
+def test_a_run_of_another_version_than_the_newest_says_so(flows):
+    flows.write("report.yaml", FLOW.format(name="report", schedule="", command="exit 1"))
+    assert flows("run", "report.yaml").code == 1
+    assert flows("run", "report#1").code == 0
+    assert "report   #3 success of another version  " in flows("workflows").out
+    last = [one["last"] for one in json.loads(flows("workflows", "--json").out)["data"]]
+    assert [one and one["other_version"] for one in last] == [None, False, True]
+
+
 def test_at_most_so_many(flows):
     assert [line.split()[0] for line in flows("workflows", "-2").out.splitlines()] == [
         "by_hand",

@@ -418,6 +418,52 @@ def test_what_a_bisection_runs_is_no_failure_and_nothing_good_before(ended, foun
     assert last_failure(history.store, "etl") == LastFailure(good=good, bad=bad, good_again=again)
 
 
+def test_a_run_of_an_older_version_is_no_proof_of_the_newest(flow):
+    run(flow)
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    edit(flow, "load.sh", "exit 7", "exit 8")
+    run(flow)
+    began = LastFailure(good="etl#1", bad="etl#2")
+    assert run(flow, "etl#1").state == "success"
+    assert last_failure(flow, "etl") == began
+    assert last_good(flow, run(flow, "etl")).number == 1
+    assert last_failure(flow, "etl") == began
+    edit(flow, "load.sh", "exit 8 #", "echo")
+    run(flow)
+    assert run(flow, "etl#2").state == "failed"
+    assert last_failure(flow, "etl") == replace(began, good_again="etl#6")
+
+
+def test_where_only_older_versions_failed_the_newest_did_not(flow):
+    for number in (1, 2):
+        edit(flow, "load.sh", "\n", f"\n# {number}\n")
+        assert run(flow).state == "success"
+    (flow.project / "rows").unlink()
+    assert run(flow, "etl#1").state == "failed"
+    with pytest.raises(NotFound, match="the newest version of etl has failed; etl#3 ran another"):
+        last_failure(flow, "etl")
+
+
+def test_a_version_that_was_brought_back_or_undone_was_the_newest(flow):
+    run(flow)
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    project = ork.Project(flow)
+    project.rollback("etl")
+    assert run(flow, "etl#1").state == "success"
+    began = LastFailure(good="etl#1", bad="etl#2", good_again="etl#3")
+    assert last_failure(flow, "etl") == began
+    edit(flow, "load.sh", "exit 7", "exit 8")
+    run(flow)
+    assert last_failure(flow, "etl") == LastFailure(good="etl#3", bad="etl#4")
+    project.undo()
+    edit(flow, "load.sh", "exit 8 #", "echo")
+    run(flow, "etl")
+    undone = LastFailure(good="etl#3", bad="etl#4", good_again="etl#5")
+    assert last_failure(flow, "etl") == undone
+
+
 def test_there_may_be_no_failure_or_nothing_good_before(flow):
     with pytest.raises(NotFound, match="nothing is deployed here yet"):
         last_failure(flow, "etl")

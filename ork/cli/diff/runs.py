@@ -30,8 +30,9 @@ from ork.history.compare_runs import (
 )
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
+from ork.store.resolve import present_name
 from ork.store.store import Store
-from ork.store.verdict import verdict
+from ork.store.verdict import of_newest, verdict
 
 PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
@@ -94,7 +95,9 @@ def since_good(store: Store, failed: Run) -> Line | None:
         if good := last_good(store, failed, within=RUNS_LOOKED_AT_MAX):
             name = good.name
             newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
-            is_bad = newest == failed.id and verdict(store, failed) == "bad"
+            workflow = present_name(store, failed.workflow)
+            is_newest = newest == failed.id and any(of_newest(store, workflow, [failed]))
+            is_bad = is_newest and verdict(store, failed) == "bad"
             is_last = is_bad and first_bad(store, good, failed).id == failed.id
             ends = f"--last {failed.workflow}" if is_last else f"{name} {failed.name}"
             which = "good" if good.params == failed.params else "good, other parameters"

@@ -75,8 +75,11 @@ def _workflows(
     def row(one: "WorkflowEntry") -> Row:
         last, when = ("no runs", "dim"), ""
         if one.last:
-            how = "partial" if one.last.partial else ""
-            last = f"{one.last_run} {one.last.state} {how}".rstrip(), how or one.last.state
+            how = one.last.remark
+            last = (
+                f"{one.last_run} {one.last.state} {how}".rstrip(),
+                "partial" if how else one.last.state,
+            )
             when = human.moment(one.last.created, now, width)
         mark = one.halted or marks.get(one.workflow, "")
         slot = human.moment(one.next, now, width) if one.next else "-"
