@@ -275,6 +275,7 @@ def _change(seconds: Sequence[float]) -> int | None:
     """Return where these begin to be others than before, None where they do not, beyond doubt.
 
     That is where both sides lie closest to their medians; a few that are far off change nothing.
+    Where one beside the place is rather of the other side, too few are there to tell.
     """
     count = len(seconds)
     places = range(BEFORE_MIN, count - SINCE_MIN + 1)
@@ -284,6 +285,11 @@ def _change(seconds: Sequence[float]) -> int | None:
     at = min(places, key=lambda place: older[place - 1] + newer[place])
     sides = seconds[:at], seconds[at:]
     before, since = map(_median, sides)
+    if any(
+        abs(seconds[place] - own) > abs(seconds[place] - other)
+        for place, own, other in ((at - 1, before, since), (at, since, before))
+    ):
+        return None
     spread = _median([abs(it - _median(side)) for side in sides for it in side])
     least = max(SECONDS_MIN, SHARE_MIN * before, SPREADS_MIN * spread)
     return at if abs(since - before) >= least else None

@@ -59,6 +59,12 @@ def test_a_task_is_slower_since_the_first_of_several_runs():
     assert since(*usual, 6.0, 5.9, 6.1) == "etl#8", "it is faster"
 
 
+def test_no_other_run_is_named_where_too_few_are_before_or_since_the_change():
+    for before, after in ((3, 17), (6, 14), (10, 2), (10, 1)):
+        assert since(*[0.02] * before, *[0.5] * after) is None
+    assert since(*[0.02] * 7, *[0.5] * 13) == "etl#8"
+
+
 def test_one_run_that_is_far_off_changes_nothing():
     usual = (10.0, 10.4, 9.7, 10.1, 10.2, 9.9, 10.0)
     assert since(*usual, 10.1, 300.0, 10.2) is None
