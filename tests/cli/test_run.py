@@ -249,6 +249,10 @@ def test_quiet_prints_only_what_went_wrong(etl):
     result = etl("run", "etl.yaml", "-q")
     assert result.code == 1 and result.out.startswith("etl#3 failed")
     assert result.err.startswith("--- the end of the log of load\none\n")
+    assert ": load: exited with code 7: one; 1 succeeded, 1 failed\n" in result.out
+    etl.write("load.sh", "#!/bin/sh\nkill -9 $$\n", executable=True)
+    told = etl("run", "etl.yaml", "-q").out
+    assert ": load: killed by signal 9; 1 succeeded, 1 failed\n" in told, "nothing was printed"
     for other in ("--json", "--dry-run", "--watch"):
         assert f"--quiet and {other} exclude" in etl("run", "etl.yaml", "-q", other).err
 

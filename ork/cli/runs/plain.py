@@ -206,8 +206,8 @@ def summary(
                 )
             )
     with unread_is_no_error(session.lost):
-        # What a task did wrong stands above; what ended the run as a whole, nowhere else.
-        untold = not told or run.state != "failed" or finished.timed_out
+        # What a task did wrong stands above, but for --quiet; what ended the whole, nowhere else.
+        untold = session.quiet or not told or run.state != "failed" or finished.timed_out
         why = f"{run.reason.partition(chr(10))[0]}; " if untold and run.reason else ""
         how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
