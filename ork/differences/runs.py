@@ -136,13 +136,13 @@ def _kinds(task: TaskDiff) -> tuple[str, ...]:
 
 
 def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
-    sides = [side.last_seconds for side in (old, new) if side and side.state == "success"]
-    if len(sides) < 2 or sides[0] is None or sides[1] is None:
+    if old is None or new is None or old.last_seconds is None or new.last_seconds is None:
         return None
-    before, after = sides[0], sides[1]
+    before, after = old.last_seconds, new.last_seconds
     low, high = sorted((before, after))
     notable = high - low >= NOTABLE_SECONDS and high >= NOTABLE_RATIO * low
-    return (before, after) if notable else None
+    shorter = old if before < after else new  # what failed early says nothing of how long it takes
+    return (before, after) if notable and shorter.state == "success" else None
 
 
 def _telling(task: TaskDiff) -> set[str]:

@@ -198,6 +198,10 @@ def test_times_count_where_they_differ_by_a_lot():
     assert seconds(0.001, 0.09) is None
     assert seconds(0, 0.1) == (0, 0.1)
     assert judged(task(old=side(seconds=9), new=FAILED)).seconds is None
+    late = side("failed", seconds=9, reason="timed out after 9 s")
+    assert judged(task(old=side(), new=late)).seconds == (1, 9)
+    assert judged(task(old=late, new=side())).seconds == (9, 1)
+    assert judged(task(old=FAILED, new=late)).seconds is None
 
 
 def test_renamed_tasks_are_paired():
