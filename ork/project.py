@@ -483,7 +483,7 @@ class Project:
         given, or texts of these, as after `ork run -i`. Raises NotFound for a parameter that there
         has never been, UsageError for a value that it cannot have. `author` is a regular
         expression, `triggers` why they began: "run", "retry", "schedule", "queue", "bisect";
-        NotFound for what none began by.
+        NotFound for what none began by. With "retry", `since` and `until` mean when that began.
 
         With `with_outputs` each is a RunWithOutputs: `outputs` of it are what its tasks gave, and
         `to_pandas()` has a column for each field of these, `outputs.load.loaded`.

@@ -263,7 +263,8 @@ def runs(
 
     Unless one is named, workflows are left out: `without`, or those that are archived. One that was
     renamed has those from before, too, under the name that they had.
-    `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
+    `since` and `until` bound the times in the ids, to the millisecond; where `triggers` ask for
+    retries, a run that was retried within them is there as well. An id has the time at which
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
     """
@@ -281,6 +282,7 @@ def runs(
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
+    lowest = "" if "retry" in triggers else first  # of runs from before, one may be retried since
     spans = _spans(store, workflow) if workflow else _all_names(store, without)
     named = _search(store, executed) if executed and executed.kind != "snapshot" else None
     if executed is None:
@@ -289,9 +291,19 @@ def runs(
         places = list(_places(store, spans, [executed.oid]))
     else:
         places = list(_places(store, spans, filter(named, map(Oid, store.folders("ran/")))))
+
+    def is_meant(record: Run) -> bool:
+        if record.trigger not in triggers:
+            return False
+        if record.previous is None or "retry" not in triggers:
+            return record.id >= first
+        began = retry_began(store, record)
+        is_since = since is None or record.ended is None or began >= since
+        return is_since and (until is None or began <= until)
+
     targets = (
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
-        for run_id, name, target in _merge(store, places, below, first)
+        for run_id, name, target in _merge(store, places, below, lowest)
     )
     entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
     entries = (
@@ -302,7 +314,7 @@ def runs(
             or one.run.state in states
             or (by_failure and has_failed(store, one.run, known))
         )
-        and (not triggers or any(it.trigger in triggers for it in records_of(store, one.run)))
+        and (not triggers or any(map(is_meant, records_of(store, one.run))))
         and (author is None or any(author.search(it.author) for it in records_of(store, one.run)))
         and (having is None or having(one.run))
     )
@@ -317,6 +329,16 @@ def records_of(store: Store, run: Run) -> Iterator[Run]:
     while run.previous is not None:
         run = store.get(Run, run.previous, keep=False)
         yield run
+
+
+def retry_began(store: Store, record: Run) -> datetime:
+    """Return when a retry of a run began; of one that goes on, when the run had ended before."""
+    before = store.get(Run, record.previous, keep=False) if record.previous else record
+    earliest = before.ended or before.created
+    if record.ended is None or record.duration is None:
+        return earliest
+    took = timedelta(microseconds=record.duration - (before.duration or 0))
+    return max(earliest, record.ended - took)
 
 
 def newest_of(store: Store, workflows: Iterable[str], limit: int) -> dict[str, list[Run]]:

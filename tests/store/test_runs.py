@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ork.errors import NotFound, UsageError
 from ork.objects import snapshot, tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import TASK_STATES, Blob, Run, Task, TaskRun
+from ork.objects.kinds import TASK_STATES, Blob, Run, Task, TaskRun, micros
 from ork.objects.snapshot import CodeFile
 from ork.objects.value import replace
 from ork.params.recorded import having
@@ -131,6 +131,36 @@ def test_between_two_moments(project, add):
     assert names(between) == ["etl#3", "etl#2"]
     elsewhere = (NOON + 4 * SECOND).astimezone(timezone(timedelta(hours=-7)))
     assert names(runs(project, since=elsewhere, limit=1)) == ["etl#5"]
+
+
+def test_a_retry_is_between_two_moments_when_it_began(project, add):
+    hour = timedelta(hours=1)
+    add("etl", 1, "failed")
+    add("etl", 2, second=10)
+    run_id, first = min(project.refs("runs/etl/"))
+    ref, before = f"runs/etl/{run_id}", project.get(Run, first)
+    ended = replace(before, ended=NOON + SECOND, duration=micros(1))
+    with project.transaction() as tx:
+        old = tx.add(ended)
+        retry = {"trigger": "retry", "attempt": 2, "previous": old}
+        took = {"ended": NOON + 2 * hour, "duration": micros(1 + 3600)}
+        retried = replace(ended, **retry, **took)
+        tx.move(ref, old=first, new=tx.add(retried))
+
+    def found(**options):
+        return names(runs(project, "etl", triggers=("retry",), **options))
+
+    assert found(since=NOON + hour) == found(since=NOON + hour, until=NOON + hour) == ["etl#1"]
+    assert found(since=NOON + hour + SECOND) == found(until=NOON + hour - SECOND) == []
+    assert names(runs(project, "etl", triggers=("retry", "run"), since=NOON + SECOND)) == [
+        "etl#2",
+        "etl#1",
+    ]
+    assert names(runs(project, "etl", triggers=("run",), since=NOON + hour)) == []
+    with project.transaction() as tx:
+        goes_on = replace(retried, state="running", ended=None, duration=None)
+        tx.move(ref, old=project.ref(ref), new=tx.add(goes_on))
+    assert found(since=NOON + 9 * hour) == ["etl#1"]
 
 
 def test_bounds_at_the_ends_of_the_calendar(project, add):

@@ -101,7 +101,9 @@ def runs(
     trigger: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHY", help=f"Only those that began by {', '.join(human.BEGAN_BY)}, or several."
+            metavar="WHY",
+            help=f"Only those that began by {', '.join(human.BEGAN_BY)}, or several; with retry, "
+            "--since and --until mean when that began.",
         ),
     ] = None,
     with_archived: Annotated[
@@ -381,7 +383,10 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     took = ", took " if run.ended else ", goes on for "
     took = "" if run.ended and run.seconds is None else took + _took(store, run, now)
     tries = "" if run.attempt == 1 else f" in {human.count(run.attempt, 'attempt')}"
-    yield [("date     ", "label"), human.date(run.created, now), took, tries]
+    last = ""
+    if retries and run.ended and run.state != "interrupted":  # perhaps only noticed then
+        last = f", ended {human.date(run.ended, now)}"
+    yield [("date     ", "label"), human.date(run.created, now), took, tries, last]
     if run.scheduled:
         yield [("slot     ", "label"), human.date(run.scheduled, now)]
     if run.host:  # else the run was imported from where neither was recorded
