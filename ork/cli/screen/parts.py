@@ -113,8 +113,8 @@ def column(names: Iterable[str], width: int | None = None) -> int:
 def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> Iterator[Line]:
     """Yield a line for each row: cells in columns as wide as they must be, then the rest, cut.
 
-    The reason has a line of its own where too little of it would have room beside the rest, or none
-    if none is to stand `below`.
+    The reason has a line of its own where it has no room beside the rest. If none is to stand
+    `below`, what has room of it is beside the rest, and nothing of it where that is too little.
     """
     rows, room = iter(rows), name_room(width)
     while page := list(islice(rows, TOGETHER)):
@@ -129,7 +129,8 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
                 if size or text:
                     line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
             line = [*line, *rest] if rest or reason else [*line[:-1], cells[-1]]
-            least = columns_of(plain(line)) + min(columns_of(reason), REASON_MIN)
+            whole = columns_of(reason)
+            least = columns_of(plain(line)) + (whole + 2 if below else min(whole, REASON_MIN))
             if reason and width and (is_narrow(width) or width < least):
                 yield cut(line, width)
                 if below:
