@@ -2,10 +2,14 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 
+from ork.objects.kinds import Deploy
 from tests.cli.screen import TERMINAL, on_terminal
+from tests.runs import outcome, write_run
+from tests.stores import NOON
 
 
 def subjects(result):
@@ -205,6 +209,28 @@ def test_a_line_in_a_narrow_terminal_keeps_its_order_and_its_tags_whole(history,
     lines = on_terminal(history, 60, "log", "etl", "--oneline").text.splitlines()
     assert re.fullmatch(r"\w{8}  .*  Wait much longer \.\.\. \(etl,", lines[0])
     assert lines[1].strip() == "@of-the-night-shift-in-the-east, @prod)"
+
+
+def test_a_line_tells_less_of_the_runs_before_it_cuts_the_message(history, opened, edit):
+    message = "Invoices must take the rate of the day"
+    edit("etl.yaml", "600", "900")
+    history("deploy", "etl.yaml", "-m", message)
+    store = opened()
+    for number, state in enumerate(("success", "cancelled", "interrupted", "failed"), start=1):
+        task = dict(store.snapshot(store.get(Deploy, store.ref("workflows/etl")).snapshot).tasks)
+        states = {name: outcome(oid, state) for name, oid in task.items()}
+        run = {"created": NOON + timedelta(hours=number)}
+        write_run(store, store.ref("workflows/etl"), states, state, **run)
+    history.environ |= TERMINAL
+    ends = {}
+    for wide in (90, 100, 130, 150):
+        lines = on_terminal(history, wide, "log", "etl", "--oneline").text.splitlines()
+        assert len(lines) == 4 and all(len(line) <= wide for line in lines)
+        assert wide == 90 or message in lines[0]
+        ends[wide] = lines[0].partition(" (etl)  ")[2]
+    assert ends[90] == ends[100] == "[1 ok, 3 not]"
+    assert ends[130] == "[1 ok, 1 cancelled, 1 failed, 1 interrupted]"
+    assert ends[150] == "[1 succeeded, 1 cancelled, 1 failed, 1 interrupted]"
 
 
 def test_a_graph_goes_on_in_one_lane_before_a_rename(history, edit):

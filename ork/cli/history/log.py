@@ -1,7 +1,7 @@
 """ork log, and how other commands show a deploy"""
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -250,8 +250,8 @@ def deploy_line(
 ) -> Line:
     """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 
-    `named` is how wide the names of workflows are, where they are told. Where there is no room the
-    message is cut: names stay whole.
+    `named` is how wide the names of workflows are, where they are told. Where there is no room it
+    tells less of the runs, and then the message is cut: names stay whole.
     """
     deploy, now = entry.deploy, session.now()
     narrow = is_narrow(session.width)
@@ -261,9 +261,11 @@ def deploy_line(
     head += [(f"{_shown_name(deploy.workflow, session):<{named}}", "name"), "  "] if named else []
     message = deploy.message.partition("\n")[0]
     names = _names(entry, width, with_workflow=not (named and session.width))
-    counts = _counts(entry.runs, short=narrow)
-    behind: Line = [*names, "  [", *counts, "]"] if counts else names
-    room = width and width - columns(plain([*head, *behind]))
+    for counts in islice(_all_counts(entry.runs), 1 if narrow else 0, None):
+        behind: Line = [*names, "  [", *counts, "]"] if counts else names
+        room = width and width - columns(plain([*head, *behind]))
+        if room is None or columns(message) <= room:
+            break
     if room is not None and room < MESSAGE_MIN:
         room = WIDTH_MIN  # the names go on below it
     return [*head, *cut([message], room, least=MESSAGE_MIN), *behind]
@@ -304,8 +306,17 @@ def _names(entry: LogEntry, width: int | None = None, *, with_workflow: bool = T
     return [*line, ")"] if line else []
 
 
-def _counts(runs: Tally, *, short: bool = False) -> Line:
-    words = MARKS if short else human.STATE_WORDS
+def _all_counts(runs: Tally) -> Iterator[Line]:
+    """Yield how runs went: in words, in shorter ones, and in two numbers."""
+    yield _counts(runs)
+    yield _counts(runs, MARKS)
+    good = runs.counts.get("success", 0)
+    others = sum(runs.counts.values()) - good
+    told: Line = [(f"{good} ok", "success")] if good else []
+    yield [*told, ", ", (f"{others} not", "warning")] if told and others else _counts(runs, MARKS)
+
+
+def _counts(runs: Tally, words: Mapping[str, str] = human.STATE_WORDS) -> Line:
     line: Line = []
     for state, number in sorted(runs.counts.items(), key=lambda item: item[0] != "success"):
         if line:
