@@ -547,3 +547,5 @@ def test_it_is_said_where_no_good_run_had_the_same_parameters(ork):
         assert f"since w#1 ({which}): nothing in the definition" in failed.err + failed.out
         said = ork("diff", "--last").err
         assert said.count("note: the parameters differ: no good run shortly before had") == told
+        sent = ork("diff", "--last", "--format", "markdown")
+        assert (sent.out.count("\n\nNote: the parameters differ: no "), sent.err) == (told, "")

@@ -11,7 +11,7 @@ from ork.cli.diff.text import diff_view
 from ork.cli.diff.wording import as_line, field_texts, hunk_lines, replacement, sizes, value_text
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, after
-from ork.cli.screen.line import Line, plain
+from ork.cli.screen.line import Line, note_line, plain
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.differences import lines
@@ -48,17 +48,23 @@ EDITS, ENDS = {"definition", "code"}, {"state", "error", "added", "removed"}  # 
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
 
 
-def show_runs(session: Session, found: RunDiff, *, form: str) -> bool:
-    """Show what differs between two runs, layer by layer; say whether anything does."""
+def show_runs(session: Session, found: RunDiff, *, form: str, note: str) -> bool:
+    """Show what differs between two runs, layer by layer; say whether anything does.
+
+    A `note` stands in what is read elsewhere, else beside it.
+    """
     store = session.store
     hunks = with_hunks(found.definition, store.blob, lines_max=SHORT_DIFF_LINES)
     found = replace(found, definition=hunks)
     if form == "json":
         session.print_json("diff-runs", found)
     elif form == "markdown":
-        session.print(([line] for line in _markdown(found, session)), page=True, verbatim=True)
+        text = _markdown(found, session, note)
+        session.print(([line] for line in text), page=True, verbatim=True)
     else:
         session.print(diff_runs_view(found, session, session.width), page=True)
+    if note and form != "markdown":
+        session.say(note_line(note))
     return bool(found)
 
 
@@ -77,12 +83,15 @@ def diff_runs_view(diff: RunDiff, session: Session, width: int | None) -> Iterat
     yield from _timing(diff)
 
 
-def _markdown(diff: RunDiff, session: Session) -> Iterator[str]:
-    """Yield the same lines as a block of code below a title."""
+def _markdown(diff: RunDiff, session: Session, note: str) -> Iterator[str]:
+    """Yield the same lines as a block of code below a title, and what is to be noted between."""
     from ork.cli.diff.markdown import code, fenced
 
     yield f"### {code(diff.old.name)} → {code(diff.new.name)}"
     yield ""
+    if note:
+        yield f"Note: {note}"
+        yield ""
     yield from fenced(map(plain, diff_runs_view(diff, session, None)), "text")
 
 

@@ -210,11 +210,10 @@ def _show_runs(
         )
     found = diff_runs(session.store, before, after, names=asked.names)
     found = replace(found, good_again=failure and failure.good_again)
-    differ = show_runs(session, found, form=asked.form)
+    note = ""
     if failure and found.params:
-        told = f"the parameters differ: no good run shortly before had those of {failure.bad}"
-        session.say(note_line(told))
-    return differ
+        note = f"the parameters differ: no good run shortly before had those of {failure.bad}"
+    return show_runs(session, found, form=asked.form, note=note)
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
