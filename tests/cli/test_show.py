@@ -257,8 +257,10 @@ def test_a_task_is_not_tried_again_whose_ork_was_killed(ork):
     assert any("  retry " in line for line in iter(owner.stderr.readline, ""))
     owner.kill()
     owner.communicate()
-    shown = ork("show", "w#1").out
+    result = ork("show", "w#1")
+    shown = result.out
     assert "state    interrupted - ork was killed\n" in shown
+    assert result.err.endswith("next: `ork retry w#1`\n")
     told = (
         r"\n  pending  a +\d+ms  attempt 1, not tried again: ork was killed  exited with code 3\n"
     )

@@ -9,8 +9,8 @@ import typer
 from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
 from ork.cli.screen.fit import Verbatim
-from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, as_object, body_lines, note_line, to_json
+from ork.cli.screen.human import count, either
+from ork.cli.screen.line import Line, as_object, body_lines, next_line, note_line, to_json
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
@@ -18,7 +18,7 @@ from ork.errors import some
 from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
+from ork.objects.kinds import STOPPED, Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject, ResolvedRun, run_of
@@ -68,10 +68,13 @@ def show(
         session.print_json("show", head | as_object(fields))
     elif data is None:
         session.print(lines, page=True)
-        if isinstance(run := store.read(found.oid), Run) and run.state == "failed":
-            from ork.cli.runs.plain import after_failure
+        if isinstance(run := store.read(found.oid), Run) and run.state in ("failed", *STOPPED):
+            from ork.cli.runs.plain import after_failure, retries
 
-            session.say(*after_failure(session, run, failed_tasks(fields.tasks.states)))
+            if run.state == "failed":
+                session.say(*after_failure(session, run, failed_tasks(fields.tasks.states)))
+            else:
+                session.say(next_line(either([*retries(session, run)])))
     else:
         session.print_bytes(data)
 

@@ -257,14 +257,14 @@ def after_failure(
         ways = [f"`ork {'logs' if printed else 'show'} {name}:{first}`"]
     ways += [f"`ork show {name}`"] if show else []
     if saved is None:
-        ways += _retries(session, run, first)
+        ways += retries(session, run, first)
     elif not saved:
         ways += ["a save, which runs it again"]
     yield next_line(human.either(ways))
 
 
-def _retries(session: Session, run: Run, first: str | None) -> Iterator[str]:
-    """Yield how a failed run can be tried again; `first` is its first task that failed."""
+def retries(session: Session, run: Run, first: str | None = None) -> Iterator[str]:
+    """Yield how a run can be gone on with; `first` is its first task that failed."""
     yield f"`ork retry {run.name}`"
     if kept := _kept_before(session.store, run, first) if first else None:
         yield f"`ork retry {run.name} --from {kept}` if files of {kept}, which was kept, are gone"
