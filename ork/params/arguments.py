@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import wraps
-from inspect import CO_VARARGS
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from numbers import Real
 from os import PathLike
 from types import FunctionType, NoneType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from ork.alike import meant_or_known
 from ork.errors import UsageError
 
 P = ParamSpec("P")
@@ -39,23 +40,37 @@ def all_checked(kind: type[C]) -> type[C]:
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that raises UsageError for an argument that is of no kind that it names."""
+    """Return a function that raises UsageError for an argument that it does not take.
+
+    That is one of another name, or of no kind that the function names.
+    """
     kinds, listed, rest = _taken(function)
+    known = _named(function)
 
     @wraps(function)
     def call(*args: P.args, **given: P.kwargs) -> R:
+        if known is not None and (other := next((it for it in given if it not in known), None)):
+            hint = meant_or_known(other, known)
+            raise UsageError(f"there is no argument {other!r}", hint=hint)
         several = ((rest, value) for value in args[len(listed) :] if rest)
         for name, value in (*zip(listed, args, strict=False), *several, *given.items()):
             if (fitting := kinds.get(name)) and not any(_fits(value, one) for one, _ in fitting):
                 wanted = " or ".join(filter(None, (word for _, word in fitting)))
-                other = None if value is None else type(value).__name__
+                kind = None if value is None else type(value).__name__
                 called = function.__qualname__.replace("Project.", "project.")
                 called = called if "." in called else f"ork.{called}"
                 hint = f"`help({called})` tells more"
-                raise UsageError(f"`{name}` takes {wanted}, not {other}", hint=hint)
+                raise UsageError(f"`{name}` takes {wanted}, not {kind}", hint=hint)
         return function(*args, **given)
 
     return call
+
+
+def _named(function: Any) -> tuple[str, ...] | None:
+    """Return which arguments a function takes by name; None of one that takes any."""
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return None if code.co_flags & CO_VARKEYWORDS else tuple(it for it in names if it != "self")
 
 
 def _taken(function: Any) -> tuple[dict[str, list[_Kind]], tuple[str, ...], str]:
