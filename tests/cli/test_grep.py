@@ -25,7 +25,13 @@ def test_nothing_is_found(ran):
     assert (ran("grep", "nowhere").code, ran("grep", "nowhere").out) == (1, "")
     nothing = ran("grep", "nowhere", "--json")
     assert (nothing.code, json.loads(nothing.out)["data"]) == (1, [])
-    assert ran("grep", "LOAD").code == 1
+    assert (ran("grep", "LOAD").code, ran("grep", "LOAD").err) == (1, "")
+    ran.environ |= TERMINAL
+    told = "hint: `ork log -S TEXT` searches what versions before had"
+    assert [on_terminal(ran, 80, "grep", "nowhere", *of).text for of in ((), ("etl~1",))] == [
+        told,
+        "",
+    ]
     assert ran("grep", "-F", "l.ad").code == 1
     wrong = ran("grep", "(")
     assert (wrong.code, wrong.err[:40]) == (2, "error: not a regular expression: '(': mi")

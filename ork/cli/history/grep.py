@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen.fit import Verbatim
-from ork.cli.screen.line import Line, visible
+from ork.cli.screen.line import Line, hint_line, visible
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.objects.value import replace
@@ -79,6 +79,8 @@ def grep(
     else:
         session.print((_line(hit, wanted, whole=session.width is None) for hit in hits), page=True)
     if first is None:
+        if session.width and not (named or as_json):
+            session.say(hint_line("`ork log -S TEXT` searches what versions before had"))
         raise typer.Exit(1)
 
 
