@@ -1830,7 +1830,7 @@ FAULTS = (
     Fault(
         "a match in a line lets marks pile up",
         "ork/cli/history/grep.py",
-        'if "".join(map(visible, parts)) != visible(hit.text):',
+        'if "".join(map(visible, parts)) != visible(shown):',
         "if False:",
         ("cli/test_grep.py::test_a_match_of_each_mark_of_many_lets_none_pile_up",),
     ),
