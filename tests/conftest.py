@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from ork.store import location
@@ -128,6 +129,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.workeroutput["left"] = len(left)
     gone = set(left)
     items[:] = [item for item in items if item not in gone]
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Let a worker say once that a test passed: to say it in six parts takes longer than the test.
+
+    Whoever asks for durations is told of what came before and after it as well.
+    """
+    option = item.config.option
+    asked = option.durations is not None or option.xmlpath is not None
+    if asked or not hasattr(item.config, "workerinput"):
+        return None
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        if report.when == "call" or not report.passed:
+            report.keywords = {}  # nobody reads them
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)
