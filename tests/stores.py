@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -55,33 +57,42 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Store]:
-    """A store of a project in an empty folder, `store.project`."""
-    folder = tmp_path / "project"
-    folder.mkdir()
+@contextmanager
+def project_in(folder: Path) -> Iterator[Store]:
+    """Open a store of a project in an empty folder, `store.project`."""
     location.create(folder / ".ork")
     opened = Store(location.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
     yield opened
     opened.close()
 
 
+def keep_in(
+    store: Store,
+    text: str,
+    *,
+    path: str = "etl.yaml",
+    message: str | None = None,
+    hours: float = 0,
+    new: bool = False,
+) -> Deployed:
+    """Write a workflow file of a project and deploy it."""
+    (store.project / path).write_text(text, newline="")
+    return deploy(store, store.project / path, stamp=stamp(hours), message=message, new=new)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Store]:
+    """A store of a project in an empty folder, `store.project`."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with project_in(folder) as opened:
+        yield opened
+
+
 @pytest.fixture
 def keep(project: Store) -> Callable[..., Deployed]:
     """Write a workflow file and deploy it: keep(text, message=..., hours=...)."""
-
-    def write_and_deploy(
-        text: str,
-        *,
-        path: str = "etl.yaml",
-        message: str | None = None,
-        hours: float = 0,
-        new: bool = False,
-    ) -> Deployed:
-        (project.project / path).write_text(text, newline="")
-        return deploy(project, project.project / path, stamp=stamp(hours), message=message, new=new)
-
-    return write_and_deploy
+    return partial(keep_in, project)
 
 
 def plant(store: Store, *values: Object, **moves: Oid) -> list[Oid]:

@@ -13,7 +13,7 @@ from ork.objects.value import replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, run_of, snapshot_of
 from tests.runs import PIN
-from tests.stores import NOON, plant, stamp
+from tests.stores import NOON, keep_in, plant, project_in, stamp
 
 TEXT = """\
 name: etl
@@ -49,11 +49,12 @@ def add_run(store, number, deploy, *, ended=True):
     return newest
 
 
-@pytest.fixture
-def etl(project, keep):
+def with_history(project):
     """Four deploys of etl, a day apart; the third is tagged v1; the first and the last have run."""
     (project.project / "run.sh").write_text("#!/bin/sh\n")
-    deploys = [keep(version(n), message=f"n{n}", hours=24 * n).deploy for n in range(1, 5)]
+    deploys = [
+        keep_in(project, version(n), message=f"n{n}", hours=24 * n).deploy for n in range(1, 5)
+    ]
     with project.transaction(stamp(97)) as tx:
         tx.move("tags/etl/v1", old=None, new=deploys[2])
     runs = [add_run(project, 1, deploys[0]), add_run(project, 2, deploys[3])]
@@ -61,10 +62,22 @@ def etl(project, keep):
         store=project,
         deploys=deploys,
         runs=runs,
-        folder=project.project,
         snapshots=[project.get(Deploy, oid).snapshot for oid in deploys],
         resolve=lambda text: resolve(project, text, now=NOW),
     )
+
+
+@pytest.fixture(scope="module")
+def etl(tmp_path_factory):
+    """That history for all tests that only read it."""
+    with project_in(tmp_path_factory.mktemp("etl")) as project:
+        yield with_history(project)
+
+
+@pytest.fixture
+def own(project):
+    """That history for one test, which adds to it."""
+    return with_history(project)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +133,12 @@ def test_a_moment_may_hold_colons_and_a_path_may_follow(etl):
     assert (old.kind, old.deploy, new.deploy) == ("task", *etl.deploys[:2])
 
 
-def test_where_the_ref_was_counts_moves_and_not_parents(etl):
-    with etl.store.transaction(stamp(200)) as tx:
-        tx.move("workflows/etl", old=etl.deploys[3], new=etl.deploys[0])
-    assert etl.resolve("etl").oid == etl.deploys[0]
-    assert etl.resolve("etl@{1}").oid == etl.deploys[3]
-    assert etl.resolve("etl@{4}").oid == etl.deploys[0]
+def test_where_the_ref_was_counts_moves_and_not_parents(own):
+    with own.store.transaction(stamp(200)) as tx:
+        tx.move("workflows/etl", old=own.deploys[3], new=own.deploys[0])
+    assert own.resolve("etl").oid == own.deploys[0]
+    assert own.resolve("etl@{1}").oid == own.deploys[3]
+    assert own.resolve("etl@{4}").oid == own.deploys[0]
 
 
 @pytest.mark.parametrize("digits", [4, 8, 63, 64])
@@ -179,69 +192,69 @@ def test_a_task_of_a_run_is_what_became_of_it(etl):
     assert etl.resolve("etl#1^{snapshot}:load").kind == "task"
 
 
-def test_a_run_that_goes_on(etl):
-    add_run(etl.store, 3, etl.deploys[3], ended=False)
-    run = etl.store.get(Run, etl.resolve("etl#3").oid)
-    assert task_runs(etl.store, run).keys() == {"extract"}
-    assert etl.resolve("etl#3:extract").kind == "taskrun"
+def test_a_run_that_goes_on(own):
+    add_run(own.store, 3, own.deploys[3], ended=False)
+    run = own.store.get(Run, own.resolve("etl#3").oid)
+    assert task_runs(own.store, run).keys() == {"extract"}
+    assert own.resolve("etl#3:extract").kind == "taskrun"
     with pytest.raises(NotFound, match="the task load has not started"):
-        etl.resolve("etl#3:load")
+        own.resolve("etl#3:load")
 
 
-def test_a_run_that_ends_while_it_is_looked_at(etl):
-    going = add_run(etl.store, 3, etl.deploys[3], ended=False)
-    run = etl.store.get(Run, going)
-    tasks = etl.store.snapshot(run.snapshot).tasks
-    with etl.store.transaction() as tx:
+def test_a_run_that_ends_while_it_is_looked_at(own):
+    going = add_run(own.store, 3, own.deploys[3], ended=False)
+    run = own.store.get(Run, going)
+    tasks = own.store.snapshot(run.snapshot).tasks
+    with own.store.transaction() as tx:
         states = {n: TaskRun(task=t, state="failed") for n, t in tasks.items()}
         root = tree.build(states, tx.add, TaskRun)
         ended = tx.add(replace(run, tasks=root, state="failed"))
         tx.move(f"runs/etl/{run.id}", old=going, new=ended)
         tx.move(f"active/{run.id}/.run", old=going, new=None)
-        started = etl.store.ref(f"active/{run.id}/extract")
+        started = own.store.ref(f"active/{run.id}/extract")
         tx.move(f"active/{run.id}/extract", old=started, new=None)
-    assert {name: t.state for name, t in task_runs(etl.store, run).items()} == {
+    assert {name: t.state for name, t in task_runs(own.store, run).items()} == {
         "extract": "failed",
         "load": "failed",
     }
-    found = etl.resolve(f"{going}:extract")
-    assert etl.store.get(TaskRun, found.oid).state == "failed"
+    found = own.resolve(f"{going}:extract")
+    assert own.store.get(TaskRun, found.oid).state == "failed"
 
 
-def test_the_newest_deploy_of_a_snapshot_is_meant(etl, keep):
+def test_the_newest_deploy_of_a_snapshot_is_meant(own, keep):
     again = keep(version(1), hours=200)
-    assert again.snapshot == etl.snapshots[0]
-    assert etl.resolve(f"{again.snapshot}^{{deploy}}").oid == again.deploy
+    assert again.snapshot == own.snapshots[0]
+    assert own.resolve(f"{again.snapshot}^{{deploy}}").oid == again.deploy
 
 
-def test_of_a_snapshot_in_several_workflows_the_newest_deploy_is_meant(etl, keep):
-    snapshot = f"{etl.snapshots[3]}^{{deploy}}"
+def test_of_a_snapshot_in_several_workflows_the_newest_deploy_is_meant(own, keep):
+    snapshot = f"{own.snapshots[3]}^{{deploy}}"
     before = keep(version(4).replace("etl", "abc", 1), path="abc.yaml", hours=1)
-    assert before.snapshot == etl.snapshots[3]
-    assert etl.resolve(snapshot).oid == etl.deploys[3]
+    assert before.snapshot == own.snapshots[3]
+    assert own.resolve(snapshot).oid == own.deploys[3]
     after = keep(version(4).replace("etl", "zebra", 1), path="zebra.yaml", hours=300)
-    assert etl.resolve(snapshot).oid == after.deploy
-    assert deploy_of(etl.store, etl.resolve(etl.snapshots[3]), "abc").oid == before.deploy
+    assert own.resolve(snapshot).oid == after.deploy
+    assert deploy_of(own.store, own.resolve(own.snapshots[3]), "abc").oid == before.deploy
 
 
-def test_the_deploy_of_a_run_that_had_none_is_of_its_own_workflow(etl, keep):
+def test_the_deploy_of_a_run_that_had_none_is_of_its_own_workflow(own, keep):
     keep(version(4).replace("etl", "abc", 1), path="abc.yaml", hours=300)
-    run = etl.store.get(Run, etl.runs[1])
-    with etl.store.transaction() as tx:
+    run = own.store.get(Run, own.runs[1])
+    with own.store.transaction() as tx:
         oid = tx.add(replace(run, deploy=None))
-        tx.move("runs/etl/" + run.id, old=etl.runs[1], new=oid)
-    assert etl.resolve("etl#2^{deploy}").oid == etl.deploys[3]
+        tx.move("runs/etl/" + run.id, old=own.runs[1], new=oid)
+    assert own.resolve("etl#2^{deploy}").oid == own.deploys[3]
 
 
-def test_a_workflow_comes_before_an_object(etl, keep):
-    name = etl.deploys[0][:8]
+def test_a_workflow_comes_before_an_object(own, keep):
+    name = own.deploys[0][:8]
     other = keep(version(1).replace("etl", name, 1), path="other.yaml")
-    assert etl.resolve(name).oid == other.deploy
+    assert own.resolve(name).oid == other.deploy
 
 
-def test_a_workflow_may_be_called_head(etl, keep):
+def test_a_workflow_may_be_called_head(own, keep):
     other = keep(version(1).replace("etl", "HEAD", 1), path="head.yaml")
-    assert etl.resolve("HEAD").oid == other.deploy
+    assert own.resolve("HEAD").oid == other.deploy
 
 
 def test_a_range_is_no_revision(etl):
@@ -342,7 +355,7 @@ def test_a_time_that_cannot_be_read(etl):
         etl.resolve("etl@{soon}")
 
 
-def test_a_prefix_of_several_objects(etl):
+def test_a_prefix_of_several_objects(own):
     seen = {}
     for number in range(100_000):
         blob = Blob(b"%d" % number)
@@ -350,23 +363,23 @@ def test_a_prefix_of_several_objects(etl):
         if prefix in seen:
             break
         seen[prefix] = blob
-    with etl.store.transaction() as tx:
+    with own.store.transaction() as tx:
         oids = sorted([tx.add(blob), tx.add(seen[prefix])])
     with pytest.raises(Ambiguous) as caught:
-        etl.resolve(prefix)
+        own.resolve(prefix)
     assert [line.split() for line in caught.value.candidates] == [[o[:16], "blob"] for o in oids]
 
 
-def test_several_runs_and_several_workflows(etl, keep):
+def test_several_runs_and_several_workflows(own, keep):
     with pytest.raises(Ambiguous, match="start of several run ids") as caught:
-        etl.resolve("run:20261111")
+        own.resolve("run:20261111")
     assert caught.value.candidates == (
         "20261111T000001.000-abcdef  etl",
         "20261111T000002.000-abcdef  etl",
     )
     keep(version(1).replace("etl", "other", 1), path="other.yaml")
     with pytest.raises(Ambiguous) as caught:
-        etl.resolve("@")
+        own.resolve("@")
     assert caught.value.candidates == ("etl", "other")
 
 
@@ -398,7 +411,7 @@ def test_the_run_that_a_workflow_or_deploy_means(etl):
         find_run(etl.store, etl.resolve(etl.resolve("etl:load").oid))
 
 
-def test_a_head_that_is_damaged_is_not_believed(etl):
-    plant(etl.store, workflows__etl=Oid("f" * 64))
+def test_a_head_that_is_damaged_is_not_believed(own):
+    plant(own.store, workflows__etl=Oid("f" * 64))
     with pytest.raises(Corrupt):
-        etl.resolve("etl")
+        own.resolve("etl")

@@ -6,34 +6,34 @@ import pytest
 from ork.errors import InvalidInput, NotFound
 from ork.store.resolve import deploy_of
 from ork.worktree.lookup import as_revision, files_in, look_up, workflow_files
-from tests.store.test_resolve import NOW, etl, version
+from tests.store.test_resolve import NOW, own, version
 
-__all__ = ["etl"]  # a fixture
+__all__ = ["own"]  # a fixture
 
 
 @pytest.fixture
-def look(etl, monkeypatch):
+def look(own, monkeypatch):
     """Look up a text in the folder of the project."""
-    monkeypatch.chdir(etl.folder)
-    return lambda text: look_up(etl.store, text, now=NOW)
+    monkeypatch.chdir(own.store.project)
+    return lambda text: look_up(own.store, text, now=NOW)
 
 
-def test_a_file_that_is_not_deployed(etl, look):
-    (etl.folder / "new.yaml").write_text(new := version(9).replace("etl", "new"))
+def test_a_file_that_is_not_deployed(own, look):
+    (own.store.project / "new.yaml").write_text(new := version(9).replace("etl", "new"))
     found = look("file:new.yaml")
     assert (found.kind, found.workflow, found.deploy) == ("snapshot", "new", None)
     assert look("file:new.yaml:extract").kind == "task"
     text = look("file:new.yaml:")
     assert (text.name, text.oid, text.of.loaded.text) == ("", found.oid, new.encode())
     assert look("file:new.yaml:run.sh").kind == "blob"
-    assert look(f"file:{etl.folder}/etl.yaml").oid == etl.snapshots[3]
+    assert look(f"file:{own.store.project}/etl.yaml").oid == own.snapshots[3]
     with pytest.raises(NotFound, match="belongs to no deploy"):
-        deploy_of(etl.store, found)
+        deploy_of(own.store, found)
 
 
-def test_a_file_that_is_wrong(etl, look):
-    (etl.folder / "bad.yaml").write_text("name: [")
-    os.mkfifo(etl.folder / "pipe.yaml")
+def test_a_file_that_is_wrong(own, look):
+    (own.store.project / "bad.yaml").write_text("name: [")
+    os.mkfifo(own.store.project / "pipe.yaml")
     for name in ("bad.yaml", "pipe.yaml", "."):
         with pytest.raises(InvalidInput):
             look(f"file:{name}")
@@ -46,9 +46,9 @@ def test_a_file_that_is_not_there(look):
         look("file:etl.yaml:nothing")
 
 
-def test_anything_else_is_a_revision(look, etl):
-    assert look("etl~1") == etl.resolve("etl~1")
-    assert look("etl:") == etl.resolve("etl:")
+def test_anything_else_is_a_revision(look, own):
+    assert look("etl~1") == own.resolve("etl~1")
+    assert look("etl:") == own.resolve("etl:")
 
 
 def test_the_path_of_a_workflow_file_stands_for_the_file(look):
