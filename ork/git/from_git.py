@@ -536,7 +536,6 @@ def _inside(git: Git, below: str, path: str) -> str:
 
 def _recorded(store: Store, git: Git, path: str) -> str:
     """Return a path as a deploy records it: relative to the project, where that is in there."""
-    project = store.project.resolve()
-    if git.work_tree is None or not project.is_relative_to(git.work_tree):
+    if git.work_tree is None or not store.project.is_relative_to(git.work_tree):
         return path
-    return Path(os.path.relpath(git.work_tree / path, project)).as_posix()
+    return os.path.relpath(git.work_tree / path, store.project)

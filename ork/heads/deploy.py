@@ -348,8 +348,8 @@ def runs_in_checkouts(store: Store, file: FileStatus) -> bool:
 
 
 def relative(store: Store, path: Path) -> str:
-    """Return a path as the store records it: relative to the project, with forward slashes."""
-    return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()
+    """Return a path as the store records it: relative to the project."""
+    return os.path.relpath(os.path.realpath(path), store.project)
 
 
 def _path(loaded: Loaded) -> Path:
@@ -610,10 +610,10 @@ def gone(store: Store, folders: Sequence[Path]) -> dict[str, Path]:
 
     Not what is archived, and what an import has brought without a file.
     """
-    below, project = [folder.resolve() for folder in folders], store.project.resolve()
+    below = [folder.resolve() for folder in folders]
     found = {}
     for name, deploy in store.get_all(Deploy, heads(store)).items():
-        path = Path(os.path.normpath(project / deploy.source.path))
+        path = Path(os.path.normpath(store.project / deploy.source.path))
         inside = any(path.is_relative_to(folder) for folder in below)
         if inside and not deploy.is_without_code and not path.exists():
             found[name] = path

@@ -75,7 +75,7 @@ def target_of(store: Store, found: Resolved) -> Target:
     except NotFound:
         if found.workflow is None:
             raise
-        return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
+        return Target(workflow=found.workflow, snapshot=snapshot, root=store.project)
     oid, workflow = meant.oid, present_name(store, meant.workflow)
     deploy = store.get(Deploy, oid)
     head = store.ref(f"workflows/{workflow}")
@@ -90,8 +90,7 @@ def target_of(store: Store, found: Resolved) -> Target:
 
 def place_of(store: Store, target: Target) -> Json:
     """Return the root, relative to the project, and the settings: for a run without a deploy."""
-    root = Path(os.path.relpath(target.root, store.project.resolve())).as_posix()
-    return {"root": root, "settings": dict(target.settings)}
+    return {"root": os.path.relpath(target.root, store.project), "settings": dict(target.settings)}
 
 
 def _unattached(store: Store, run: Run) -> Target:

@@ -142,7 +142,7 @@ class Store:
         shared: bool = False,
         keys: tuple[str, ...] = (),
     ) -> None:
-        """`folder` is `.ork`, `project` the one above unless it is given.
+        """`folder` is `.ork`, `project` the one above unless it is given; no link leads to them.
 
         `shared`: the data lie elsewhere, where other machines may see them, and logs with them.
         `keys` are the variables of the environment by which it was opened.

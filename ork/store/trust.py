@@ -29,20 +29,20 @@ def judge(folder: Path, layout: Layout, *, environ: Mapping[str, str]) -> None:
 
     Whoever can write a store can write what LMDB, which trusts its file, is going to map.
     """
-    complaint = _complaint(folder, layout, _own_ids(environ))
-    if complaint and not _is_safe(folder, environ):
+    resolved = folder.resolve()
+    complaint = _complaint(folder, resolved, layout, _own_ids(environ))
+    if complaint and not _is_safe(resolved, environ):
         raise StoreError(
             complaint,
-            hint=f"if you trust it, add safe_stores = [{json.dumps(str(folder.resolve()))}]"
+            hint=f"if you trust it, add safe_stores = [{json.dumps(str(resolved))}]"
             f" to {_configuration(environ)}",
         )
 
 
-def _complaint(folder: Path, layout: Layout, owners: set[int]) -> str | None:
+def _complaint(folder: Path, resolved: Path, layout: Layout, owners: set[int]) -> str | None:
     """Say what makes a store somebody else's; raise StoreError where it is no store at all."""
     complaint = None
-    resolved = folder.resolve()
-    for path in _parts(folder, layout):
+    for path in _parts(folder, resolved, layout):
         try:
             status = path.lstat()
         except FileNotFoundError:
@@ -72,12 +72,11 @@ def _wrong_kind(path: Path, mode: int, layout: Layout) -> str | None:
     return "neither a file nor a folder"
 
 
-def _parts(folder: Path, layout: Layout) -> Iterator[Path]:
+def _parts(folder: Path, resolved: Path, layout: Layout) -> Iterator[Path]:
     """Yield what decides about a store: the folder, if a link then its target, and the insides.
 
     Everything that lies in it counts: ork writes into its folders, and removes from them, by name.
     """
-    resolved = folder.resolve()
     if not resolved.is_dir():
         hint = "`ork init` makes one"
         if resolved.exists():
@@ -105,7 +104,7 @@ def _own_ids(environ: Mapping[str, str]) -> set[int]:
     return own
 
 
-def _is_safe(folder: Path, environ: Mapping[str, str]) -> bool:
+def _is_safe(resolved: Path, environ: Mapping[str, str]) -> bool:
     """Say whether `safe_stores` names the store, or the project that holds it."""
     import tomllib
 
@@ -127,7 +126,6 @@ def _is_safe(folder: Path, environ: Mapping[str, str]) -> bool:
     home = environ.get("HOME", "")
     paths = [Path(home + entry[1:] if entry.startswith("~/") else entry) for entry in entries]
     named = {path.resolve() for path in paths if path.is_absolute()}
-    resolved = folder.resolve()
     return not named.isdisjoint({resolved, resolved.parent})
 
 

@@ -99,8 +99,9 @@ class Root:
 
     def _kind(self, path: str) -> str | None:
         try:
-            mode = self._at(path).stat().st_mode
-            if not self._is_inside(os.path.realpath(self._at(path))):
+            at = self._at(path)
+            mode = at.stat().st_mode
+            if not self._is_inside(os.path.realpath(at)):
                 return "outside"
         except (OSError, ValueError):
             return None
@@ -114,7 +115,9 @@ class Root:
 
 def root_of(file: Path, settings: Mapping[str, Json]) -> Path:
     """Return the root of a workflow file: its folder, or what `root:` names above that."""
-    return (file.resolve().parent / str(settings.get("root", "."))).resolve()
+    folder = os.path.dirname(os.path.realpath(file))
+    above = settings.get("root")
+    return Path(folder if above is None else os.path.realpath(os.path.join(folder, str(above))))
 
 
 def root_below(path: str, settings: Mapping[str, Json]) -> str:

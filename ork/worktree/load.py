@@ -91,9 +91,9 @@ class Loaded(Value, frozen=True, kw_only=True):
 
     def origin(self) -> Origin | None:
         """Return the git commit that it lies in, and whether that has it as it is."""
-        files = {path: file.data for path, file in self.files.items()}
-        own = os.path.relpath(self.path.resolve(), self.root)
-        return origin_of(self.root, {own: self.text, **files})
+        files, root = {path: file.data for path, file in self.files.items()}, self.root
+        own = os.path.relpath(os.path.realpath(self.path), root)
+        return origin_of(root, {own: self.text, **files})
 
 
 def load(store: Store, path: Path, read: Read | None = None) -> Loaded:
@@ -214,7 +214,8 @@ def _look(
             definition, problems, whole = parse_good(text, file=file)
     problems = problems or Problems(file, definition.text)
     before = problems.count
-    captured = capture(definition, root_of(path, definition.settings), file=file, problems=problems)
+    root = root_of(path, definition.settings)
+    captured = capture(definition, root, file=file, problems=problems)
     whole = whole and problems.count == before
     module_of = modules_of({path: file.data for path, file in captured.files.items()})
     check_functions(definition, module_of, problems, shown_root(file, definition))
@@ -222,7 +223,7 @@ def _look(
     found = _Looked(path, text, definition, kept, captured, problems, hint, ())
     if problems.count or (warn_of is not None and len(definition.tasks) > warn_of):
         return found
-    return found._replace(warnings=_warnings(found, module_of))
+    return found._replace(warnings=_warnings(found, root, module_of))
 
 
 def _loaded(found: _Looked) -> Loaded:
@@ -293,8 +294,8 @@ def _known(
 
 def refuse_root(store: Store, loaded: Loaded) -> None:
     """Raise InvalidInput when a workflow file of the project has a root outside of it."""
-    project = store.project.resolve()
-    if not loaded.path.resolve().is_relative_to(project) or loaded.root.is_relative_to(project):
+    inside = loaded.root.is_relative_to(store.project)
+    if inside or not loaded.path.resolve().is_relative_to(store.project):
         return
     problems = Problems(str(loaded.path), loaded.definition.text)
     hint = f"the root lies in the project, which is the folder {store.project}"
@@ -310,13 +311,12 @@ def secrets_in(found: Loaded | _Looked) -> list[Problem]:
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
 
 
-def _warnings(found: _Looked, module_of: ModuleOf) -> tuple[Problem, ...]:
+def _warnings(found: _Looked, root: Path, module_of: ModuleOf) -> tuple[Problem, ...]:
     """Return what seems to be a mistake, and is not refused.
 
     Tasks that are known from a deploy of this very text were warned of when that was made.
     """
     definition = found.definition
-    root = root_of(found.path, definition.settings)
     of_tasks: dict[Kind, Callable[[Problems], None]] = {
         "doubtful-command": partial(_warn_of_commands, definition),
         "date-as-text": partial(warn_of_dates, definition, module_of),

@@ -435,7 +435,7 @@ def _write(
     ]
     if changed:
         hint = "-o DIR/ writes elsewhere, --force overwrites them"
-        if destination.folder == store.project.resolve():
+        if destination.folder == store.project:
             lost = {path for path, one in there.items() if not one.kept}
             its = {source: name for source, (name, files) in sources.items() if lost & {*files}}
             stale = (still_named(store, source, name) for source, name in its.items())

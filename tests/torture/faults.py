@@ -464,7 +464,7 @@ FAULTS = (
     Fault(
         "a store of somebody else is opened",
         "ork/store/trust.py",
-        "if complaint and not _is_safe(folder, environ):",
+        "if complaint and not _is_safe(resolved, environ):",
         "if False:",
         ("store/test_location.py::test_a_store_that_everybody_can_write_is_refused",),
     ),

@@ -241,12 +241,11 @@ def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
     if to is None:
         yield from stale_name(store, source, name)
         return
-    project = store.project.resolve()
-    first = (project / source).resolve()
+    first = (store.project / source).resolve()
     for file in (Path(one.path) for one in done.files):
         if file.name != first.name or file.resolve() == first:
             continue
-        if file.resolve().is_relative_to(project):
+        if file.resolve().is_relative_to(store.project):
             told = f"{file} is a second file of {name} in this project, for `ork check` as well"
             yield note_line(told)
 
