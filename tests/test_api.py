@@ -457,6 +457,20 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
             assert "yesterday" in caught.value.hint
 
 
+@pytest.fixture
+def ran(etl, edit, once):
+    """A project with one run, of a workflow with a parameter."""
+
+    def steps():
+        edit("etl.yaml", "tasks:\n", "params: {n: {type: int, default: 1}}\ntasks:\n")
+        with library.open(create=True) as project:
+            project.run("etl.yaml")
+
+    once("ran with a parameter", steps)
+    with library.open() as project:
+        yield project
+
+
 @pytest.mark.parametrize(
     ("wrong", "said", "hint"),
     [
@@ -511,15 +525,13 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
         (lambda p: p.diff_runs("etl#1"), "etl#1 is one", "project.diff_last(WORKFLOW)"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_never_ignored(project, edit, wrong, said, hint):
-    edit("etl.yaml", "tasks:\n", "params: {n: {type: int, default: 1}}\ntasks:\n")
-    project.run("etl.yaml")
+def test_what_makes_no_sense_is_told_and_never_ignored(ran, wrong, said, hint):
     with pytest.raises(library.OrkError) as caught:
-        wrong(project)
+        wrong(ran)
     assert said in caught.value.message
     assert hint is None or hint in caught.value.hint
-    assert len(project.runs()) == 1
-    assert project.queued() == []
+    assert len(ran.runs()) == 1
+    assert ran.queued() == []
 
 
 def test_a_parameter_that_is_new_has_no_runs_and_one_that_is_gone_has_old_ones(project, edit):
