@@ -11,7 +11,7 @@ import pytest
 from ork.objects.value import replace
 from ork.runner.events import RunFinished
 from ork.store.resolve import run_of_number
-from tests.conftest import Ork
+from tests.conftest import Ork, Steps
 from tests.runs import taint
 
 FLOW = """\
@@ -34,16 +34,19 @@ LOAD = """\
 
 
 @pytest.fixture
-def line(ork: Ork) -> Callable[..., Ork]:
+def line(ork: Ork, once: Callable[[str, Steps], None]) -> Callable[..., Ork]:
     """Deploy a line of steps, the first bad one named; run those that are named."""
 
     def make(count: int, *, bad: int, ran: Sequence[int] = ()) -> Ork:
-        ork.write("flow.yaml", FLOW)
-        for step in range(1, count + 1):
-            ork.write("load.py", LOAD % (step, bad))
-            assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
-            if step in ran:
-                ork("run", "flow")
+        def steps() -> None:
+            ork.write("flow.yaml", FLOW)
+            for step in range(1, count + 1):
+                ork.write("load.py", LOAD % (step, bad))
+                assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
+                if step in ran:
+                    ork("run", "flow")
+
+        once(f"line of {count}, {bad} is bad, {ran} ran", steps)
         return ork
 
     return make

@@ -3,11 +3,12 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
 
 import pytest
 
 from tests.cli.screen import TERMINAL, on_terminal
-from tests.conftest import Ork
+from tests.conftest import Ork, Steps
 
 FLOW = """\
     name: {name}
@@ -19,8 +20,13 @@ FLOW = """\
 
 
 @pytest.fixture
-def flows(ork: Ork) -> Ork:
+def flows(ork: Ork, once: Callable[[str, Steps], None]) -> Ork:
     """One that failed and has tags, one that is paused, one that nobody has run."""
+    once("flows", lambda: make_flows(ork))
+    return ork
+
+
+def make_flows(ork: Ork) -> None:
     for name, schedule, command in (
         ("etl", 'schedule: ["0 2 * * *", {every: 6h}]', "exit 1"),
         ("report", "schedule: '@weekly'", "true"),
@@ -33,7 +39,6 @@ def flows(ork: Ork) -> Ork:
     for label in ("v1", "prod"):
         assert ork("tag", label, "etl").code == 0
     assert ork("schedule", "pause", "report").code == 0
-    return ork
 
 
 def test_a_row_for_each(flows, golden):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Ork
+from tests.conftest import Ork, Steps
 from tests.runner.suite import Project, eventually, shell
 from tests.runs import taint
 from tests.scale import examples
@@ -27,11 +27,15 @@ FLOW = """\
 
 
 @pytest.fixture
-def failed(ork: Ork) -> Ork:
+def failed(ork: Ork, once: Callable[[str, Steps], None]) -> Ork:
     """A world with a run in which b failed; it would succeed by now."""
-    ork.write("flow.yaml", FLOW)
-    assert ork("run", "flow.yaml", "-j", "1").code == 1
-    ork.write("fixed", "")
+
+    def steps() -> None:
+        ork.write("flow.yaml", FLOW)
+        assert ork("run", "flow.yaml", "-j", "1").code == 1
+        ork.write("fixed", "")
+
+    once("failed", steps)
     return ork
 
 
