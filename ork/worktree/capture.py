@@ -111,7 +111,7 @@ def shown_root(file: str, definition: Definition) -> Path:
 class _Capture:
     def __init__(self, definition: Definition, root: Files, file: str, problems: Problems) -> None:
         self.places, self.text = definition.places, definition.text
-        self.settings = definition.settings
+        self.settings, self.named = definition.settings, definition.tasks
         self.shown = shown_root(file, definition)
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
@@ -293,14 +293,21 @@ class _Capture:
     def _without_package(self) -> Iterator[Problem]:
         """Yield what is imported by a path that begins in a package, in a file of none."""
         for path, reasons in self.reasons.items():
-            roles = {one.role for one in reasons if one.task and path.endswith(".py")}
-            found = _RELATIVE.search(self.files[path].data) if roles & {"file", "script"} else None
+            # Whether it is a task that calls a function of the file, or a command that executes it.
+            calls = {
+                role == "file" and self.named[task].executor == "python"
+                for task, role, _ in reasons
+                if role in ("file", "script") and path.endswith(".py")
+            }
+            if f"{os.path.dirname(path)}/__init__.py" in self.files:
+                calls.discard(True)  # it is imported by its name in the package
+            found = _RELATIVE.search(self.files[path].data) if calls else None
             if found is None or not isinstance(code := read_code(found.string, "python"), Code):
                 continue
             if b"__package__" in found.string or not any(u.text[:1] == "." for u in code.uses):
                 continue
             module = path.removesuffix(".py").replace("/", ".")
-            way = f"`module: {module}`" if "file" in roles else f"`python -m {module}`"
+            way = f"`module: {module}`" if True in calls else f"`python -m {module}`"
             hint = f"{way} executes it as part of one" if "." in module else "leave the dot out"
             use = Use("", line=found.string.count(b"\n", 0, found.start()) + 1)
             message = f"{path} is executed by its path, as part of no package, so this import fails"

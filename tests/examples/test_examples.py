@@ -58,11 +58,19 @@ def outputs(ork, revision):
     return {name: task["output"] for name, task in tasks.items()}
 
 
+def test_nothing_is_wrong_with_any_example(ork):
+    shutil.copytree(EXAMPLES, ork.folder, dirs_exist_ok=True)
+    ork.write("library/libadd.so", "")  # which is compiled first
+    shutil.rmtree("penguins/v2")
+    ran(ork, "check", "--strict", ".")
+    shutil.copytree(EXAMPLES / "penguins" / "v2", "penguins", dirs_exist_ok=True)
+    ran(ork, "check", "--strict", "penguins")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example_runs_and_gives(name, ork):
     shutil.copytree(EXAMPLES / name, ork.folder, dirs_exist_ok=True)
-    ran(ork, "check", f"{name}.yaml")
     ran(ork, "run", f"{name}.yaml")
     found = outputs(ork, f"{name}#1")
     assert {task: found[task] for task in EXPECTED[name]} == EXPECTED[name]

@@ -619,6 +619,11 @@ def test_an_import_from_the_package_of_a_file_that_is_executed_by_its_path_is_wa
     write(root, "c.py", "import p.a")
     for task in ("python, module: p.a", "python, file: c.py", "process, command: python -m p.a"):
         assert told(root, f"executor: {task}") == []
+    write(root, "p/__init__.py")
+    assert told(root, "executor: python, file: p/a.py") == []
+    for task in (command("python p/a.py"), "executor: process, file: p/a.py"):
+        hints = [found.hint for found in captured(root, task).unknown]
+        assert "`python -m p.a` executes it as part of one" in hints
     for text in (
         "try:\n    from . import b\nexcept ImportError:\n    import b",
         "__package__ = 'p'\nfrom . import b",
