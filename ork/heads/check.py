@@ -50,9 +50,10 @@ class CheckedSchedule(Value, frozen=True, kw_only=True):
 class Checked(Value, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
 
-    With `more`, what is wrong may hide more of that. `schedules` tell when it is due. `warnings`
-    tell what seems to be wrong, and where it cannot be known what is executed, `files`, if
-    asked for, what is captured, and `open` then the places of which nobody could know more.
+    With `more`, what is wrong may hide more of that. `warnings` tell what seems to be wrong, and
+    where it cannot be known what is executed. Of a good file `schedules` tell when it is due,
+    `files`, if asked for, what is captured, and `open` then the places of which nobody could know
+    more.
     """
 
     file: str
@@ -110,7 +111,8 @@ def check_files(
     for problem in (*same_names([check(path) for path in doubled]), *taken):
         path = Path(problem.file)
         problems = (problem, *checked[path].problems)
-        checked[path] = Checked(file=str(path), problems=problems)
+        warnings = checked[path].warnings
+        checked[path] = Checked(file=str(path), problems=problems, warnings=warnings)
     return [checked[path] for path in files]
 
 
@@ -135,24 +137,24 @@ def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
         problem = Problem(file=str(path), message=NO_FILE)
         return None, Checked(file=str(path), problems=(problem,))
     try:
-        loaded, error = examine(path)
+        loaded, error, warnings = examine(path)
     except NotFound as gone:
         problem = Problem(file=str(path), message="there is no such file", hint=gone.hint)
         return None, Checked(file=str(path), problems=(problem,))
     except InvalidInput as unread:
-        loaded, error = None, unread
+        loaded, error, warnings = None, unread, ()
     name = loaded.definition.name if loaded else None
     if error or not loaded:
         assert error
-        problems = problems_of(path, error)
-        return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
+        problems, more = problems_of(path, error), error.hint == MORE
+        return name, Checked(file=str(path), problems=problems, more=more, warnings=warnings)
     captured = loaded.captured
     return name, Checked(
         file=str(path),
         workflow=name,
         snapshot=loaded.snapshot,
         schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
-        warnings=loaded.warnings,
+        warnings=warnings,
         files=tuple(_captured(captured)) if with_files else None,
         open=captured.silent if with_files else None,
     )

@@ -156,28 +156,29 @@ def _good(path: Path, store: Store | None, read: Read | None = None) -> Loaded:
     return _loaded(found)
 
 
-def examine(path: Path) -> tuple[Loaded | None, InvalidInput | None]:
-    """Return a file as `check` does, and all that is wrong with it, obvious keys among that.
+def examine(path: Path) -> tuple[Loaded | None, InvalidInput | None, tuple[Problem, ...]]:
+    """Return a file as `check` does, all that is wrong with it, and what seems to be a mistake.
 
-    A file that is good but for such keys is returned as well.
+    Obvious keys are wrong. A file that is good but for these is returned as well.
     """
     text = read_text(path)
-    loaded, problems = None, Problems(str(path))
+    loaded, problems, warnings = None, Problems(str(path)), tuple[Problem, ...]()
     hint: str | None = MORE
     try:
         found = _look(path, text, warn_of=None)
     except InvalidInput as error:  # it is no YAML, or has more code than is read
         complaints = [*error.problems, *secret_problems(text, file=str(path))]
     else:
-        problems, hint, complaints = found.problems, found.hint, secrets_in(found)
+        problems, hint, warnings = found.problems, found.hint, found.warnings
+        complaints = secrets_in(found)
         loaded = None if problems.count else _loaded(found)
     for problem in complaints:
         problems.keep(problem)
     try:
         problems.check(hint)
     except InvalidInput as error:
-        return loaded, error
-    return loaded, None
+        return loaded, error, warnings
+    return loaded, None, warnings
 
 
 class _Looked(NamedTuple):
@@ -221,7 +222,7 @@ def _look(
     check_functions(definition, module_of, problems, shown_root(file, definition))
     hint = None if whole else MORE
     found = _Looked(path, text, definition, kept, captured, problems, hint, ())
-    if problems.count or (warn_of is not None and len(definition.tasks) > warn_of):
+    if warn_of is not None and len(definition.tasks) > warn_of:
         return found
     return found._replace(warnings=_warnings(found, root, module_of))
 
@@ -314,28 +315,30 @@ def secrets_in(found: Loaded | _Looked) -> list[Problem]:
 def _warnings(found: _Looked, root: Path, module_of: ModuleOf) -> tuple[Problem, ...]:
     """Return what seems to be a mistake, and is not refused.
 
-    Tasks that are known from a deploy of this very text were warned of when that was made.
+    Tasks that are known from a deploy of this very text were warned of when that was made. Where
+    not all was looked at, nothing is said of what the rest may mend.
     """
     definition = found.definition
-    of_tasks: dict[Kind, Callable[[Problems], None]] = {
-        "doubtful-command": partial(_warn_of_commands, definition),
-        "date-as-text": partial(warn_of_dates, definition, module_of),
-        "null-output": partial(_warn_of_null, definition, found.captured),
-        "doomed-task": partial(_warn_of_failed, definition),
-        "leading-zero": partial(_warn_of_zeros, definition),
-        "env-value": partial(_warn_of_env, definition),
-    }
-    looks: dict[Kind, Callable[[Problems], None]] = {
-        **(of_tasks if found.kept is None else {}),
-        "missing-python": partial(_warn_of_python, definition, root),
-    }
+    looks: dict[Kind, Callable[[Problems], None]] = {}
+    if found.kept is None:
+        looks |= {
+            "doubtful-command": partial(_warn_of_commands, definition),
+            "date-as-text": partial(warn_of_dates, definition, module_of),
+            "doomed-task": partial(_warn_of_failed, definition),
+            "leading-zero": partial(_warn_of_zeros, definition),
+            "env-value": partial(_warn_of_env, definition),
+        }
+    if not found.hint:
+        if found.kept is None:
+            looks["null-output"] = partial(_warn_of_null, definition, found.captured)
+        looks["missing-python"] = partial(_warn_of_python, definition, root)
     warnings = Problems(str(found.path), definition.text)
     for kind, look in looks.items():
         told = Problems(str(found.path), definition.text)
         look(told)
         for problem in told.found:
             warnings.keep(problem._replace(kind=kind))
-    for problem in found.captured.unknown:
+    for problem in () if found.hint else found.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
 

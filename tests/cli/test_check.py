@@ -154,6 +154,36 @@ def test_what_all_has_been_looked_at_for_hides_nothing(ork):
     assert (result.code, MORE in result.out) == (1, False)
 
 
+WRONG_AND_WARNED = """\
+name: w
+params: {n: {type: int, default: x}}
+tasks:
+  t: {executor: process, command: ./gone.sh, env: {DAY: "$(date +%F)"}}
+"""
+
+
+def test_one_mistake_hides_no_warning(ork):
+    ork.write("w.yaml", WRONG_AND_WARNED)
+    warned = ["env: DAY is this text, in which nothing is replaced", "there is no file gone.sh"]
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out.count("w.yaml:")) == (1, 1)
+    assert sorted(re.findall("warning: (.*)", result.err)) == warned
+    (found,) = json.loads(ork("check", "w.yaml", "--json").out)["data"]
+    assert sorted(one["message"] for one in found["warnings"]) == warned
+    ork.write("w.yaml", WRONG_AND_WARNED.replace("int", "str") + f"# ghp_{'a1' * 18}\n")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.err.count("warning: ")) == (1, 2)
+
+
+def test_no_warning_is_of_what_a_task_that_is_wrong_may_mend(ork):
+    ork.write(
+        "w.yaml", WRONG_AND_WARNED + "  a: {executor: process, command: make > gone.sh, x: 1}"
+    )
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out.endswith(f"{MORE}\n")) == (1, True)
+    assert ("DAY" in result.err, "no file" in result.err) == (True, False)
+
+
 @pytest.mark.parametrize("line", ["rooot: ..", "root: lib", "env: [PYTHONPATH]", "excludes: []"])
 def test_no_file_is_missed_where_it_is_not_sure_where_files_are(ork, line):
     ork.write("w.yaml", f"name: w\n{line}\ntasks: {{a: {{executor: python, file: nope.py}}}}\n")

@@ -271,7 +271,7 @@ def test_a_deploy_warns_of_no_more_tasks_than_it_has_memory_for(tmp_path: Path) 
     path = tmp_path / "w.yaml"
     path.write_text("name: w\ntasks:\n" + "".join(tasks))
     assert check(path).warnings == ()
-    loaded, _ = examine(path)
+    loaded, _, _ = examine(path)
     assert loaded is not None and loaded.warnings[0].message == "there is no file gone.sh"
     path.write_text("name: w\ntasks:\n  t: {executor: process, command: ./gone.sh}\n")
     assert [one.message for one in check(path).warnings] == ["there is no file gone.sh"]

@@ -121,10 +121,10 @@ def check(
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: {found}"]])
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
-                session.say(*warnings_view(found for found in one.warnings if found not in told))
             elif Path(one.file) not in gone:
                 fresh = (found for found in one.problems if found not in told)
                 session.print(problems_view(tuple(fresh)))
+            session.say(*warnings_view(found for found in one.warnings if found not in told))
             told.update(one.problems, one.warnings)
         if any(one.more for one in results):
             from ork.worktree.load import MORE
