@@ -9,7 +9,7 @@ import select
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -274,6 +274,7 @@ TERMS = {
     r"^Missing (?:argument|option) '?(.+?)'?\.$": r"\1 is missing",
     r"(?s)^Invalid value for (.+?): (.*?)\.?$": r"\1: \2",
 }  # from the words of the parser to those of ork
+VALUE = r"-?\d[\d.:TZ+-]*|today|yesterday"  # rather of a parameter than the name of a task
 MAY_BE_EMPTY = ("message",)  # for which one is made then
 BUG_EXIT_CODE = 70
 EPILOG = (
@@ -316,7 +317,7 @@ class Command(TyperCommand):
             at_most_one({"--quiet": ctx.obj.muted, "--json": bool(ctx.params.get("as_json"))})
         if rest and not ctx.resilient_parsing:
             extra = f"too many arguments: {' '.join(map(shlex.quote, rest))}"
-            raise UsageError(extra, hint=_belongs(ctx.info_name, ctx.params, rest[0]))
+            raise UsageError(extra, hint=_belongs(ctx, rest[0]))
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -396,13 +397,17 @@ def _meant(word: str) -> str:
     return near or "`ork --help` lists the commands"
 
 
-def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
+def _belongs(ctx: Any, word: str) -> str:
     """Return a hint where a word belongs that stands behind all that a command takes."""
+    command, params = ctx.info_name, ctx.params
     given = params.get("inputs") or []
     if given and "=" not in given[-1]:
         return f"a parameter is given as `-i {given[-1]}={word}`"
     if "inputs" in params and "=" in word:
         return f"a parameter is given as `-i {word}`"
+    if "inputs" in params and re.fullmatch(VALUE, word):
+        known = {*_params_of(ctx.obj)}
+        return f"a parameter is given as `-i {known.pop() if len(known) == 1 else 'NAME'}={word}`"
     if command == "run" and "." not in word:  # which is no file
         return f"`--only {word}` runs that task alone, `--until {word}` what it needs as well"
     revision = params.get("revision")
@@ -624,11 +629,13 @@ def _has_reader(stream: TextIO) -> bool:
 def _usage(session: Session, error: Any) -> int:
     """Print what is wrong with a command line, in ork's own form."""
     message = error.format_message()
-    for term, words in TERMS.items():
-        message = re.sub(term, words, message)
+    for term, said in TERMS.items():
+        message = re.sub(term, said, message)
     ctx = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     path = ctx.command_path if ctx else "ork"
+    if words := re.fullmatch("([a-z|-]+) is missing", message):  # and no name in capital letters
+        message = f"`{path}` needs a word behind it: {words[1].replace('|', ' or ')}"
     if not ctx and option and (command := _command_with(option, session.argv)):
         path = f"ork {command}"  # of an option without its value it does not say where it stood
     if type(error).__name__ == "NoArgsIsHelpError":

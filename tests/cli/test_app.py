@@ -395,7 +395,8 @@ def test_an_option_of_a_command_before_it_is_told_its_place(ork, words, told):
         ("run --timeout soon", "--timeout: write 90, 30s, 5m or 1h30m"),
         ("runs --json=x", "--json takes no value"),
         ("report etl", "-o / --output is missing"),
-        ("bundle", "create|verify|list is missing"),
+        ("bundle", "`ork bundle` needs a word behind it: create or verify or list"),
+        ("export", "`ork export` needs a word behind it: git"),
         ("log --wrong", "there is no option --wrong"),
     ],
 )
@@ -447,6 +448,8 @@ def typed(etl):
         ("outputs etl load", "a part is written with a colon: `ork outputs etl:load`"),
         ("show etl:load extract", "`ork show --help` explains it"),
         ("run etl -i day 2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
+        ("run etl 2026-01-01", "a parameter is given as `-i NAME=2026-01-01`"),
+        ("run day.yaml today", "a parameter is given as `-i day=today`"),
         ("run etl day=2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
         (
             "run etl -i day=2026-01-01 load",
@@ -456,6 +459,9 @@ def typed(etl):
     ],
 )
 def test_a_word_too_many_is_told_its_place(ran, words, hint):
+    ran.write(
+        "day.yaml", "name: d\nparams: {day: date}\ntasks: {a: {executor: shell, command: ls}}"
+    )
     result = ran(*words.split())
     assert (result.code, result.out) == (2, "")
     assert result.err == f"error: too many arguments: {words.split()[-1]}\nhint: {hint}\n"
