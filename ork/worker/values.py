@@ -170,7 +170,7 @@ def _object(values: Any, depth: int) -> Any:
     unfit: Unfit | None = None
     for key, item in values.items():
         try:
-            result[_key(key)] = to_json(item, depth + 1)
+            result[_key(key, item)] = to_json(item, depth + 1)
         except Unfit as error:
             is_text = isinstance(key, str)
             unfit = error.add(f".{key}" if is_text else "", values, unfit)
@@ -181,10 +181,13 @@ def _object(values: Any, depth: int) -> Any:
     return result
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, item: Any) -> str:
     if isinstance(key, str):
         return _text(str.__str__(key))
-    cure = "`{str(key): value for key, value in ...items()}` has such"
+    if key is None and isinstance(item, list):
+        cure = "csv.DictReader keeps there what it finds behind the last column"
+        raise Unfit(f"a row has more fields than the header: the key None holds them; {cure}")
+    cure = "`{str(key): value for key, value in ...items()}` makes it one"
     raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string; {cure}")
 
 

@@ -729,6 +729,10 @@ def test_annotations_that_name_nothing_are_not_in_the_way(pool, place):
         ("1e999", "output: inf is not a JSON number"),
         ("2**53", "output: an integer beyond 2^53-1 loses digits in JSON; `str(...)` of it"),
         ("{1: 2}", "output: the key 1 is an int, not a string; `{str(key): value for"),
+        (
+            "[*__import__('csv').DictReader(['a', '1,2'])]",
+            "output[0]: a row has more fields than the header",
+        ),
         ("object()", "an object is not a JSON value; write it to a file, and give its path"),
         ("__import__('enum').Enum('E', 'A').A", "E is not a JSON value; `.value` of it is one"),
         ("['\\ud800']", "output[0]: the text has a lone surrogate"),
