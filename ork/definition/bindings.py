@@ -6,13 +6,22 @@ against the declared types, in the file and when a task receives them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TypeAlias
 
 from ork.definition import fields
 from ork.definition.declarations import Declarations
-from ork.definition.types import MISMATCHES_MAX, assignable, convert, describe, show
+from ork.definition.types import (
+    LEGACY,
+    MISMATCHES_MAX,
+    SCALARS,
+    assignable,
+    convert,
+    describe,
+    show,
+)
 from ork.errors import some
 from ork.objects.canonical import Json, encode
 from ork.objects.kinds import Param, Task, When
@@ -99,7 +108,8 @@ def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Pa
             return Param(type=types.read(node), required=True, default=None)
         value = show(plain(node)).partition(" ")[2] or "null"
         message = f"a parameter is declared by its type, not by {show(plain(node))}"
-        problems.at(node, message, f"a default is written as `{name[:60]}: {{default: {value}}}`")
+        form = _typed(str(node.value)) or f"{{default: {value}}}"
+        problems.at(node, message, f"a default is written as `{name[:60]}: {form}`")
         return Param(type=None, required=True, default=None)
     title = f"the parameter `{name[:60]}`"
     nodes = fields.mapping(node, title, PARAM_KEYS, problems, {})
@@ -112,17 +122,28 @@ def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Pa
         written = default
         default, mismatches = convert(default, declared)
         for mismatch in mismatches:
-            hint = mismatch.hint or _of_slot(name, written)
+            hint = mismatch.hint or _of_day(name, written)
             problems.at(given[1], f"the default of {title}: {mismatch}", hint)
     return Param(type=declared, required=False, default=default)
 
 
-def _of_slot(name: str, default: Json) -> str | None:
-    """Return how a parameter gets the moment of a schedule, if a default is meant to be that."""
+def _typed(text: str) -> str | None:
+    """Return how a parameter is declared, if a text says that in another way, as `int = 3`."""
+    said = re.fullmatch(r"(\w+)(?:(?: *= *| +(?=-?\d))(.+)| *[?|(,:].*)", text)
+    kind = said and LEGACY.get(said[1].lower(), said[1])
+    return f"{{type: {kind}, default: {said[2] or 'VALUE'}}}" if said and kind in SCALARS else None
+
+
+def _of_day(name: str, default: Json) -> str | None:
+    """Return how a parameter gets the day of a run, if a default is meant to be that."""
     from ork.schedule import slot_values  # which most files do not need
 
-    gives = f"`schedule: {{cron: ..., params: {{{name[:60]}: {default}}}}}` gives it"
-    return gives if slot_values.is_of_slot(default) else None
+    gives = "`schedule: {{cron: ..., params: {{{}: {}}}}}` gives it"
+    if default in ("today", "yesterday"):
+        slot = "slot" if default == "today" else "slot - 1d"
+        given = f"a default is the same each day; `ork run -i {name[:60]}={default}`, or "
+        return given + gives.format(name[:60], slot)
+    return gives.format(name[:60], default) if slot_values.is_of_slot(default) else None
 
 
 def read_inputs(
@@ -176,6 +197,11 @@ def _binding(
     elif not isinstance(entries, (dict, list)) and not str(entries).startswith(_SOURCES):
         hint = f"write {{const: {entries}}}"
     what = "is neither a constant nor a reference"
+    if isinstance(entries, dict) and len(entries) == 1:
+        (word,) = entries
+        hint = problems.near(word, ("const", "ref")) or hint
+        if problems.near(word, ("secret",)):
+            hint = f"a variable takes a secret, as in `env: {{{field[:60]}: {{secret: NAME}}}}`"
     if isinstance(entries, dict) and {"const", "ref"} <= entries.keys():
         what, hint = "has both `const` and `ref`", "keep one of them"
     problems.at(node, f"inputs: `{field[:60]}` {what}", hint[:200])
@@ -399,6 +425,9 @@ def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Js
     elif isinstance(entries, (list, dict)):
         form = "a text, {const: VALUE}, {ref: params.NAME}, {ref: tasks.NAME.output} or "
         form += "{secret: NAME}"
+        if isinstance(entries, dict) and len(entries) == 1:
+            near = problems.near(next(iter(entries)), ("const", "ref", "secret"))
+            form = f"{near} A variable is {form}" if near else form
     problems.at(node, f"env: {variable[:60]} must be a text, not {show(plain(node))}", form)
     return None
 

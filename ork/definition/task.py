@@ -387,7 +387,8 @@ def _check_code(draft: Draft, problems: Problems) -> None:
     for key in ("file", "module", "command", "function"):
         if key in draft.nodes and key not in known:
             message = f"`{key}` has no meaning in a {draft.executor} task"
-            problems.at(draft.nodes[key], message, has)
+            other = "process" if key == "command" else "python"
+            problems.at(draft.nodes[key], message, f"it goes with `executor: {other}`; {has}")
     line = draft.nodes.get("command")
     if "shell" in draft.nodes and (line is None or isinstance(line.value, list)):
         hint = "a shell is given a `command` that is one text"

@@ -268,24 +268,31 @@ class _Workflow:
         return any(_OTHER_KEYS.get(key) in keys or alike(key, keys) for key in unknown)
 
     def _indent_tasks(self) -> None:
-        """Take for tasks what stands beside an empty `tasks:`, and say so."""
+        """Take for tasks what does not stand below `tasks:`, and say so: all if that is empty."""
         entries = self.root.value
-        if not isinstance(entries, dict) or "tasks" not in entries:
+        if not isinstance(entries, dict):
             return
-        key, node = entries["tasks"]
+        key, node = entries.get("tasks", (None, Node(None, None)))
+        is_empty = key is not None and node.value is None
         beside = {
             name: entry
             for name, entry in entries.items()
             if name not in WORKFLOW_KEYS and isinstance(entry[1].value, dict)
+            if is_empty or "executor" in entry[1].value
         }
-        if node.value is not None or not beside:
+        if not beside or not isinstance(node.value, dict | None):
             return
         name, (first, _) = next(iter(beside.items()))
-        message = f"`{name[:60]}` stands beside `tasks`, which is empty"
-        self.problems.at(first, message, f"indent all tasks below line {key.line}")
+        if is_empty:
+            message = f"`{name[:60]}` stands beside `tasks`, which is empty"
+        else:
+            message = f"`{name[:60]}` looks like a task, and does not stand below `tasks`"
+        below = f"line {key.line}" if key else "a line `tasks:`"
+        self.problems.at(first, message, f"indent all tasks below {below}")
         self.wrong |= beside.keys()
         rest = {name: entry for name, entry in entries.items() if name not in beside}
-        self.root = Node({**rest, "tasks": (key, Node(beside, node.place))}, self.root.place)
+        tasks = Node({**beside, **(node.value or {})}, node.place)
+        self.root = Node({**rest, "tasks": (key or first, tasks)}, self.root.place)
 
     def _settings(self) -> dict[str, Json]:
         problems = self.problems

@@ -84,6 +84,7 @@ def settle_params(
         if isinstance(given.get(name), str) and isinstance(value, str):
             kinds = (one for one in _JSON_FORMS if isinstance(entry.type, one))
             form = _JSON_FORMS[kind].format(name) if (kind := next(kinds, None)) else ""
+            form = f"; {' and '.join(_DAYS)} are dates, too" if entry.type == "date" else form
         problems += [f"the parameter {name}: {one}{form}" for one in wrong]
     if problems:
         raise UsageError("\n".join(problems))

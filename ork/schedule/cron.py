@@ -13,6 +13,7 @@ from datetime import date
 from functools import lru_cache
 
 from ork.objects.value import Value
+from ork.schedule.durations import seconds_of
 
 NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -111,13 +112,21 @@ def read(line: str) -> Cron:
 
 
 def _meant(line: str) -> str:
-    """Return how to write what is no line of cron: the word without `@`, or an hour of the day."""
+    """Return how to write what is no line of cron: a word without `@`, a time, an interval."""
     word = line.strip().lower()
     if f"@{word}" in NICKNAMES:
         return f"did you mean `@{word}`?"
     if clock := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", word, re.ASCII):
         return f'each day at {word} is `schedule: "{int(clock[2])} {int(clock[1])} * * *"`'
+    if every := re.fullmatch(r"@?every\s+(.+)", word):
+        length = re.sub(_UNIT, r"\1", every[1]).replace(" ", "")
+        length = length if length[0].isdigit() else f"1{length}"
+        return f"write `schedule: {{every: {length}}}`" if seconds_of(length) else FORM
     return FORM
+
+
+# In words, as `5 minutes` and `hour`.
+_UNIT = r"(?<![a-z])([dhms])(?:ays?|(?:ou)?rs?|in(?:ute)?s?|ec(?:ond)?s?)(?![a-z])"
 
 
 def _numbers(

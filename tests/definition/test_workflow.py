@@ -446,7 +446,7 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("depends_on: [t]", "t]}", "`t` depends on itself", "remove it"),
         ("depends_on: [1]", "1]}", "must be a text, not int 1", "quote it"),
         ("depends_on: [x]", "x]}", "no task named `x`", None),
-        ("command: x", "x}", "`command` has no meaning in a python task", "`file` or `module`"),
+        ("command: x", "x}", "`command` has no meaning in a python task", "`executor: process`"),
         ("module: a.b", "a.b}", "has both `file` and `module`", "keep one"),
         ("function: x.py:f", "x.py:f}", "function cannot", "`file: x.py` and `function: f`"),
         ("function: x.y:f", "x.y:f}", "function cannot", "`module: x.y` and `function: f`"),
@@ -466,6 +466,9 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("inputs: {a: '${params.x}'}", "'$", "`a` is neither a constant", "{ref: params.x}"),
         ("inputs: {a: '{{ tasks.a.output }}'}", "'{", "`a` is neither", "{ref: tasks.a.output}"),
         ("inputs: {a: 1}", "1}}", "`a` is neither a constant", "{const: 1}"),
+        ("inputs: {a: {secret: X}}", "{secret", "`a` is neither", "`env: {a: {secret: NAME}}`"),
+        ("inputs: {a: {cons: 1}}", "{cons", "`a` is neither", "did you mean `const`?"),
+        ("env: {K: {secrets: X}}", "{secrets", "K must be a text", "did you mean `secret`?"),
         ("inputs: {a: tasks.x.output}", "tasks.x.outp", "`a` is neither", "{ref: tasks.x.output}"),
         (
             "inputs: {a: {const: 1, ref: b}}",
@@ -566,7 +569,11 @@ def test_a_default_that_is_meant_for_the_slot_is_told_where_it_belongs() -> None
     hint = task_problem("", head="params: {day: {type: date, default: slot - 1d}}\n").hint
     assert hint == "`schedule: {cron: ..., params: {day: slot - 1d}}` gives it"
     found = task_problem("", head="params: {day: {type: date, default: today}}\n")
-    assert "the default of the parameter `day`" in found.message and found.hint is None
+    assert "the default of the parameter `day`" in found.message
+    assert found.hint == (
+        "a default is the same each day; `ork run -i day=today`, or"
+        " `schedule: {cron: ..., params: {day: slot}}` gives it"
+    )
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "workflow.md"
@@ -681,6 +688,7 @@ def test_a_path_has_no_control_characters() -> None:
         ("a", "a workflow must be a mapping, not str"),
         ("- a", "a workflow must be a mapping, not a list"),
         ("name: n", "`tasks` is missing"),
+        ("name: n\nt: {executor: shell, command: x}", "`t` looks like a task, and does not stand"),
         ("name: n\ntasks: {}", "tasks must be a mapping of at least one task"),
         ("name: n\ntasks: [a]", "tasks must be a mapping of at least one task"),
         ("name: n\ntasks:\n", "`tasks` is missing"),
@@ -726,6 +734,13 @@ def test_a_workflow_has_a_name_and_tasks(text: str, message: str) -> None:
             "`a` stands beside `tasks`, which is empty",
             "below line 2",
         ),
+        (
+            "  a: {executor: process, command: x}\nb: {executor: process, command: y}\n"
+            "on_failure: {command: z}\n",
+            4,
+            "`b` looks like a task, and does not stand below `tasks`",
+            "below line 2",
+        ),
     ],
 )
 def test_what_is_not_indented_enough_is_said_once(
@@ -752,6 +767,15 @@ def test_what_is_not_indented_enough_is_said_once(
         ("params: {p: bool}\nschedule: {cron: 0 6 * * *, params: {p: no}}", "write `false`"),
         ("schedule: daily", "did you mean `@daily`?"),
         ("schedule: 06:05", 'each day at 06:05 is `schedule: "5 6 * * *"`'),
+        ("schedule: every 5 minutes", "write `schedule: {every: 5m}`"),
+        ('schedule: "@every 1h30m"', "write `schedule: {every: 1h30m}`"),
+        ("schedule: every hour", "write `schedule: {every: 1h}`"),
+        ("schedule: every monday", 'as in `schedule: "0 2 * * *"`'),
+        ("schedule: every 2 months", 'as in `schedule: "0 2 * * *"`'),
+        ("params: {f: float = 2}", "as `f: {type: float, default: 2}`"),
+        ("params: {f: integer 3}", "as `f: {type: int, default: 3}`"),
+        ("params: {f: int | None}", "as `f: {type: int, default: VALUE}`"),
+        ("params: {f: text of mails}", 'as `f: {default: "text of mails"}`'),
         ("schedule: 26:05", 'as in `schedule: "0 2 * * *"`'),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_word_for_a_day_is_recorded_as_the_date_that_it_meant(
         (["dry=yes"], ["dry", "bool"]),
         (["dry=1"], ["dry", "bool"]),
         (["day=2026-02-30"], ["day", "date"]),
-        (["day=tomorrow"], ["day", "date"]),
+        (["day=tomorrow"], ["day", "date", "today and yesterday are dates, too"]),
         (["tags=a"], ["tags", """a list is JSON: -i 'tags=["a", "b"]'"""]),
         (["place=a"], ["place", """an object is JSON: -i 'place={"key": 1}'"""]),
         (["tags=[1]"], ["tags", "str"]),
