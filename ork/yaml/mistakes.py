@@ -56,8 +56,7 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
             hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
             return stop._replace(column=key.start(1) + 1, hint=hint)
     elif stop.begun and "found '<block mapping start>'" in stop.what:
-        places = dict.fromkeys((_above(stop.line, line), stop.begun[0]))
-        return stop._replace(hint=f"indent this as line {' or as line '.join(map(str, places))}")
+        return _between_levels(stop, stop.begun[0], line)
     elif "found '<scalar>'" in stop.what and before.rstrip().endswith(("'", '"')):
         return stop._replace(hint="is a quote left open in a line above?")
     if "'\\t'" in stop.what and before.strip():
@@ -97,6 +96,31 @@ _HINTS = (
 def _above(number: int, line: Callable[[int], str]) -> int:
     """Return the number of the next line above that says something, 0 without one."""
     return next((n for n in range(number - 1, 0, -1) if line(n).partition("#")[0].strip()), 0)
+
+
+def _between_levels(stop: Stop, begun: int, line: Callable[[int], str]) -> Stop:
+    """Return what to say of a key that no level of the lines above has, or of a task before it."""
+
+    def indent(number: int) -> int:
+        return len(line(number)) - len(line(number).lstrip())
+
+    def climb(number: int) -> tuple[int, int]:
+        """Return the next line above that is no deeper, and the least deep one that was passed."""
+        found = passed = _above(number, line)
+        while found and indent(found) >= stop.column:
+            passed = found if indent(found) < indent(passed) else passed
+            found = _above(found, line)
+        return found, passed
+
+    outer, inner = climb(stop.line)
+    beside, _ = climb(outer)
+    body = (line(number) for number in range(outer + 1, stop.line))
+    is_task = not line(outer).startswith("tasks:") and any("executor:" in one for one in body)
+    if is_task and beside and indent(beside) == stop.column - 1:
+        what = f"this task is not indented as those in line {beside} and in line {stop.line}"
+        return Stop(outer, indent(outer) + 1, what, hint=f"indent it as line {beside}")
+    places = dict.fromkeys((inner, begun))
+    return stop._replace(hint=f"indent this as line {' or as line '.join(map(str, places))}")
 
 
 def _quote_all(quoted: re.Match[str]) -> str:
