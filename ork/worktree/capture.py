@@ -113,6 +113,8 @@ class _Capture:
         self.places, self.text = definition.places, definition.text
         self.settings, self.named = definition.settings, definition.tasks
         self.shown = shown_root(file, definition)
+        above = "`root`" if "root" in definition.settings else "the folder of the workflow file"
+        self.relative = f"paths are relative to {above}"
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
         self.problems = problems
@@ -243,8 +245,8 @@ class _Capture:
             error = leads_out(one.target)
             return True, f"{error.message}: it is not captured", error.hint or ""
         if one.missing and not by and one.missing not in self.written:
-            hint = "if a task writes it, put it into `exclude: [...]`"
-            return True, f"there is no file {one.missing}", hint
+            written = f"{self.relative}; what a task writes belongs into `exclude: [...]`"
+            return True, f"there is no file {one.missing}", self._meant(one.missing) or written
         if use.role == "hidden":
             name = use.text.partition(".")[0]
             message = f"{use.text} is not found: {name} is a module of Python itself"
@@ -382,15 +384,8 @@ class _Capture:
             if self.kind(task.file) == "data":
                 self._say_data(at, task.file)
             elif self.root.kind(task.file) is None and not self.root.is_link(task.file):
-                folder, _, wanted = task.file.rpartition("/")
-                hint = "paths are relative to the folder of the workflow file"
-                if near := alike(wanted, self.root.names(folder)):
-                    hint = f"did you mean {folder and folder + '/'}{near[0]}?"
-                elif isinstance(self.root, Root) and self.root.has_above(task.file):
-                    hint = (
-                        "it lies in the folder above, where paths begin with `root: ..` at the top"
-                    )
                 self.refused.add(task.file)
+                hint = self._meant(task.file) or self.relative
                 self._say(at, f"no such file: {task.file}", hint)
             elif task.executor == "python" and task.file.endswith(".ipynb"):
                 command = f"`command: jupyter nbconvert --execute --to html {task.file}`"
@@ -399,6 +394,15 @@ class _Capture:
                 self._say(at, f"{task.file} is a notebook, which has no function to call", hint)
             elif task.executor == "python":
                 self._must_be_python(task.file)
+
+    def _meant(self, path: str) -> str | None:
+        """Return which file was perhaps meant by one that is not there, and how to name it."""
+        folder, _, wanted = path.rpartition("/")
+        if near := alike(wanted, self.root.names(folder)):
+            return f"did you mean {folder and folder + '/'}{near[0]}?"
+        is_above = isinstance(self.root, Root) and self.root.has_above(path)
+        above = "it lies in the folder above, where paths begin with `root: ..` at the top"
+        return above if is_above else None
 
     def _take(self, path: str, at: tuple[str, ...]) -> bool:
         """Take a file; complain, once, where it is named if it cannot be had."""

@@ -592,6 +592,20 @@ def test_a_folder_that_is_named_like_a_module_of_python_is_warned_of(root: Path,
     assert told(root, "executor: python, file: t.py") == []
 
 
+def test_a_script_that_is_not_there_may_be_another_or_lie_in_the_folder_above(root: Path) -> None:
+    write(root.parent, "q.sql")
+    write(root, "load.sh")
+    for line, hint in (
+        ("psql < q.sql", "it lies in the folder above, where paths begin with `root: ..`"),
+        ("sh laod.sh", "did you mean load.sh?"),
+        ("sh gone.sh", "paths are relative to the folder of the workflow file; what a task writes"),
+    ):
+        (found,) = captured(root, command(line)).unknown
+        assert (found.hint or "").startswith(hint)
+    (found,) = captured(root, command("sh gone.sh"), head="root: ..\n").unknown
+    assert (found.hint or "").startswith("paths are relative to `root`; ")
+
+
 def test_machine_code_that_is_too_large_can_be_left_out(root: Path) -> None:
     write(root, "t.py", "import fast")
     os.truncate(write(root, "fast.so"), 1 << 40)
