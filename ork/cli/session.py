@@ -325,8 +325,11 @@ class Session:
             if is_ours and not location.is_there(folder, environ=environ):
                 made = location.make(folder, environ=environ)
                 if made and not self.quiet:
-                    place = location.elsewhere(folder, environ=environ) or os.path.relpath(folder)
-                    self.say(note_line(f"made an empty store in {place}"))
+                    place = location.elsewhere(folder, environ=environ)
+                    in_git = place is None and location.is_in_git(folder)
+                    more = "; git ignores it: `git clean -fdx` deletes all history"
+                    told = f"made an empty store in {place or os.path.relpath(folder)}"
+                    self.say(note_line(told + more * in_git))
         self._store = location.open_store(folder, environ=environ)
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"

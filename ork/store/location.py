@@ -162,6 +162,11 @@ def project_of(start: Path) -> Path:
     return next((one for one in (start, *start.parents) if (one / ".git").exists()), start)
 
 
+def is_in_git(folder: Path) -> bool:
+    """Say whether a store lies in a git repository, where `git clean -fdx` deletes it."""
+    return (project_of(folder.parent) / ".git").exists()
+
+
 def chosen(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     """Return the store that `ORK_STORE`, else `ORK_DIR` names; it may not exist."""
     text = environ.get("ORK_STORE")

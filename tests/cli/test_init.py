@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ork.cli.heads.schema import document
+from tests.conftest import Ork
 from tests.definition.schema import errors
 
 
@@ -29,6 +32,29 @@ def test_init_tells_of_git_where_there_is_git(ork):
     (ork.folder / "repository/.git").mkdir(parents=True)
     for folder, told in ((".", False), ("repository", True), ("repository/below", True)):
         assert ("`git clean -fdx` deletes all history" in ork("init", folder).err) is told
+    shutil.rmtree(ork.folder / "repository/.ork")
+    shutil.rmtree(ork.folder / ".ork")
+    ork.write("repository/w.yaml", "name: w\ntasks: {a: {executor: process, command: echo hi}}\n")
+    made = ork("deploy", "repository/w.yaml").err
+    assert "in repository/.ork; git ignores it: `git clean -fdx` deletes all history" in made
+
+
+def test_init_below_a_store_names_that_one_and_the_way_back(ork: Ork, tmp_path: Path) -> None:
+    ork.write("flows/w.yaml", "name: w\ntasks: {a: {executor: process, command: echo hi}}\n")
+    assert ork("run", "flows/w.yaml").code == 0
+    made = ork("init", "flows").err
+    assert f"the store above, {ork.folder}/.ork, which stays as it is" in made
+    assert "above" not in ork("init", "flows").err  # it is there
+    assert ork("-C", "flows", "runs").err == "no runs\n"
+    os.chdir(ork.folder)
+    way = re.search("`(rm -r .*)` goes back", made)
+    assert way and subprocess.run(shlex.split(way[1])).returncode == 0
+    assert "w#1" in ork("-C", "flows", "runs").out
+    os.chdir(ork.folder)
+    assert ork("backup", "../w.orkbackup").code == 0
+    assert "the store above" in ork("init", "--from", "../w.orkbackup", "flows").err
+    os.chdir(ork.folder)
+    assert "above" not in ork("--store", f"{tmp_path}/other", "init").err  # which was chosen
 
 
 def test_init_again_changes_nothing(etl):

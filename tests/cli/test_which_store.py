@@ -69,7 +69,7 @@ def test_a_new_store_is_made_where_the_project_is(
     shutil.rmtree(inner / ".ork")
     subprocess.run(["git", "init", "-q", str(inner)], check=True)
     monkeypatch.chdir(ork.folder)
-    assert "in inner/.ork\n" in ork("deploy", "inner/first.yaml").err
+    assert "in inner/.ork; git ignores it" in ork("deploy", "inner/first.yaml").err
 
 
 @pytest.mark.parametrize("words", ["worktree add -q ../tree", "submodule --quiet add ./ tree"])
@@ -88,7 +88,7 @@ def test_a_worktree_and_a_submodule_are_projects_of_their_own(
     tree = Path(words.rpartition(" ")[2]).resolve()
     assert (tree / ".git").is_file()  # which says where the rest is
     monkeypatch.chdir(tree / "flows")
-    assert "made an empty store in ../.ork\n" in ork("run", "first.yaml").err
+    assert "made an empty store in ../.ork; git ignores it" in ork("run", "first.yaml").err
     (deploy,) = json.loads(ork("log", "first", "--json").out)["data"]
     assert deploy["deploy"]["source"]["path"] == "flows/first.yaml"
     assert deploy["deploy"]["origin"]["dirty"] is False

@@ -63,8 +63,9 @@ def init(
 ) -> None:
     """Make a store: an empty one, or of a backup.
 
-    `ork deploy` and `ork run` make one by themselves when there is none, but for one on a server;
-    init is for choosing the folder, which is made if need be. Running it again changes nothing.
+    `ork deploy` and `ork run` make one by themselves when there is none here or above, but for one
+    on a server: at the top of the git repository, else in this folder. init is for choosing the
+    folder, which is made if need be. Running it again changes nothing.
 
     With --from the store has all that a file or folder of `ork backup` has, or another project, or
     the store that a URL names, under the same ids and numbers. All of it is checked before the
@@ -99,6 +100,7 @@ def init(
     store = session.chosen or folder.resolve() / location.NAME
     address = None if url is None else parse_url(url, base=Path.cwd())
     root = folder if session.chosen is None else Path()  # where the store is found from
+    above = None if session.chosen else location.find(store.parent.parent, environ={})
     written: list[Path] = []
     if example is not None:
         from ork.cli.heads.example import write_example
@@ -106,6 +108,7 @@ def init(
         written = write_example(example, folder)
     if backup is not None:
         _init_from(session, backup, root, store, address)
+        session.say(*_above(store, above))
         return
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
@@ -128,9 +131,11 @@ def init(
         session.print([[f"{verb} {place or store}{has}"]])
     if not existed and not place and not quiet:
         told = "history is kept there and nowhere else"
-        if (location.project_of(store.parent) / ".git").exists():
+        if location.is_in_git(store):
             told = "git ignores it: `git clean -fdx` deletes all history"
         session.say(note_line(f"{told}; `ork backup FILE` copies it"))
+    if not existed:
+        session.say(*_above(store, above))
     if place and url:
         session.say(*_password(url))
     if quiet:
@@ -170,6 +175,13 @@ def _init_from(
         told = "[keep] of .ork/config.toml and names of remotes do not come along"
         session.say(note_line(told))
         session.say(next_line(_HISTORY))
+
+
+def _above(store: Path, above: Path | None) -> Iterator[Line]:
+    """Yield a note where a store was made in a folder that had one above it until now."""
+    if above:
+        told = f"it takes the place of the store above, {above}, which stays as it is"
+        yield note_line(f"{told}: `rm -r {shlex.quote(str(store))}` goes back to that")
 
 
 def _password(url: str) -> Iterator[Line]:
