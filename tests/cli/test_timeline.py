@@ -61,6 +61,16 @@ def test_a_clock_that_was_set_back_turns_no_bar_round():
     assert found[0].bars == (bar(0, 10),)
 
 
+def test_the_axis_begins_with_the_first_task_since_before_it_a_run_is_being_started():
+    tasks = {"a": tried((3, 4)), "b": tried((5, 7))}
+    a, b = lanes(tasks, {"a": (), "b": ()}, BEGAN)
+    assert (a.bars[0].start, b.ready, b.bars[0].start) == (0, 0, 2)
+    (row,) = placed(lanes({"a": tried((3, 4))}, {}, BEGAN), ()).rows
+    assert row.waits == ()
+    (a,) = lanes({}, {}, BEGAN, going={"a": (BEGAN + timedelta(seconds=3), BEGAN)})
+    assert a.bars[0].start == 0
+
+
 def test_a_task_that_runs_has_a_bar_up_to_now():
     began = BEGAN + timedelta(seconds=20)
     going = {"a": (began, BEGAN + timedelta(seconds=50)), "b": (began, BEGAN)}

@@ -30,7 +30,7 @@ STEPS = (
 
 
 class Bar(Value, frozen=True, kw_only=True):
-    """One attempt, in seconds since the run began."""
+    """One attempt, in seconds since the first task of the run began."""
 
     start: float
     end: float
@@ -143,6 +143,9 @@ def lanes(
 
     `going` has the tasks that run now: since when, and until which moment that is known.
     """
+    # Before its first task a run waits for nothing: it is being started.
+    starts = [one.started for taskrun in tasks.values() for one in taskrun.attempts]
+    began = max(began, min([*starts, *(since for since, _ in going.values())], default=began))
     bars = {name: tuple(_bars(taskrun, began)) for name, taskrun in tasks.items()}
     for name, (since, until) in going.items():
         before = bars.get(name, ())
