@@ -22,6 +22,7 @@ from ork.objects.kinds import Run
 from ork.schedule.policy import Skip
 from ork.store.store import Store
 from tests.conftest import START, Ork, Steps
+from tests.web.server import serving
 
 Ask = Callable[..., Page]
 SECOND = {"workflow": "etl", "number": "2"}
@@ -262,6 +263,16 @@ def test_a_log_is_shown_from_its_end_in_parts(ask: Ask, monkeypatch: pytest.Monk
         ask(runs.log, where, before="x")
     with pytest.raises(NotFound):
         ask(runs.log, where, attempt="7")
+
+
+def test_a_table_has_the_first_line_of_an_error_and_one_deploy_was_looked_at(etl: Ork) -> None:
+    etl.write("bad.yaml", "name: bad\ntasks: {a: {executor: python, file: bad.py}}\n")
+    etl.write("bad.py", "def main():\n    raise ValueError('no')\n")
+    assert etl("run", "bad.yaml").code == 1
+    with serving(etl.folder) as served:
+        text = served.get("/runs/bad/1/log/a").text
+        assert re.findall('<span class="why">([^<]*)</span>', text) == ["ValueError: no"]
+        assert "1 deploy was looked at." in served.get("/search?q=bad").text
 
 
 def test_a_search_finds_names_messages_authors_tags_and_what_a_revision_means(
