@@ -1,9 +1,10 @@
 """The story, the tutorial, the guides and the recording in docs/ are true: commands print that.
 
 `make golden` writes the answers anew. A block of another language with a file's name in its first
-line is that file (of a table without that line, which it cannot have); in a `console` block, lines
-with `$ ` are commands and the others their answers. A `sh` block that begins with an example of ork
-is executed, too: it makes what the page is about, and its answers are not shown.
+line is that file, and so is one below a line that only names it, as of a table, which can have no
+such line; in a `console` block, lines with `$ ` are commands and the others their answers. A `sh`
+block that begins with an example of ork is executed, too: it makes what the page is about, and its
+answers are not shown.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.conftest import Ork
 
 DOCS = Path(__file__).parent.parent / "docs"
 GUIDES = sorted(path.name for path in DOCS.glob("howto/*.md"))
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:`(\S+)`:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOME = "/home/ada"  # stands for the folder above the project
 FILE = re.compile(r"^(?:#|//) (\S+)\n")
 EVENTS = re.compile(r"(?m)(?:^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}  .*\n)+")
@@ -85,9 +86,9 @@ def told(teller: Teller, story: str) -> Iterator[str]:
     for block in BLOCK.finditer(story):
         yield story[end : block.start()]
         end = block.end()
-        language, text = block.groups()
+        named, language, text = block.groups()
         if language == "console":
-            yield "```console\n"
+            yield story[block.start() : block.start(3)]
             for line in text.splitlines():
                 if line.startswith("$ "):
                     yield line + "\n"
@@ -97,10 +98,10 @@ def told(teller: Teller, story: str) -> Iterator[str]:
         if language == "sh" and text.startswith("ork init --example"):
             for line in text.splitlines():
                 teller.tell(line)
-        if named := FILE.match(text):
-            path = Path(named[1])
+        if named or (first := FILE.match(text)):
+            path = Path(named or first[1])
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text[named.end() :] if language == "csv" else text)
+            path.write_text(text)
         yield block[0]
     yield story[end:]
 
