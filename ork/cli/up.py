@@ -195,10 +195,18 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
         case tell.Began(workflow=workflow, number=number, trigger=trigger):
             name = (f"{workflow}#{number}", "name")
             if trigger == "retry":
-                return [[time, name, f" is retried, attempt {told.attempt}"]]
-            if told.slot is None:
-                return [[time, name, " is run from the queue"]]
-            return [[time, name, f" fired for {_slot(told.slot, now)}"]]
+                how = f" is retried, attempt {told.attempt}"
+            elif told.slot is None:
+                how = " is run from the queue"
+            else:
+                how = f" fired for {_slot(told.slot, now)}"
+            if told.folder is not None:
+                how += f", without what was changed here: in {human.path(told.folder)}"
+            return [[time, name, how]]
+        case tell.Scheduled(schedules=number, next=coming):
+            what = f"{human.count(number, 'schedule')} now" if number else "no schedule any more"
+            then = f", next at {_slot(coming, now)}" if coming else ""
+            return [[time, (told.workflow, "name"), f": {what}{then}"]]
         case tell.Ended(state=state, reason=reason):
             least = ">" if state == "interrupted" else ""  # only its last sign of life is known
             took = f" in {least}{human.duration(told.seconds)}" if told.seconds is not None else ""

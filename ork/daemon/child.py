@@ -112,6 +112,7 @@ class Pinned(Value, frozen=True, kw_only=True, tag=True):
     run: str
     number: int
     attempt: int
+    folder: str | None = None  # the checkout in which it is executed
 
 
 class Over(Value, frozen=True, kw_only=True, tag=True):
@@ -227,8 +228,10 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
         with adopting():
             for event in begin(store, order.work, caller):
                 match event:
-                    case RunStarted(run=run):
-                        tell(Pinned(run=run.id, number=run.number, attempt=run.attempt))
+                    case RunStarted(run=run, folder=folder):
+                        attempt = run.attempt
+                        pin = Pinned(run=run.id, number=run.number, attempt=attempt, folder=folder)
+                        tell(pin)
                     case RunFinished(run=run):
                         ended, retries = run, fires.retries_of(store, run)
                         tell(over(store, run, retries))

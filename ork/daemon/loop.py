@@ -44,8 +44,19 @@ from ork.daemon.children import Child, Children
 from ork.daemon.lines import Line, Lines, gone, holding, key_of_refs
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
-from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
-from ork.errors import Conflict, Corrupt, OrkError, StoreError, count, some
+from ork.daemon.told import (
+    Began,
+    Ended,
+    LeftOut,
+    Listening,
+    Lost,
+    Note,
+    Scheduled,
+    Told,
+    Trouble,
+    Up,
+)
+from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.heads.decisions import decided_ref
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
@@ -54,7 +65,7 @@ from ork.objects.value import Value, extended, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
-from ork.schedule.schedule import key_of
+from ork.schedule.schedule import Schedule, key_of
 from ork.schedule.times import slots
 from ork.store import location
 from ork.store.resolve import run_of_id
@@ -143,6 +154,7 @@ class Daemon:
         self._lines, self._secrets = Lines(self._store), Secrets(self._store)
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
+        self._schedules: dict[str, list[Schedule]] | None = None  # None: none were told yet
         self._ops: Oid | None = None  # the newest operation that was seen
         self._decided: dict[str, Oid | None] = {}  # by its ref, what was decided of a line
         self._ready: list[Ready] = []
@@ -217,20 +229,21 @@ class Daemon:
         every = self._watched.values()
         awake = [one for one in every if one.line.workflow not in self._paused and not one.held]
         coming = [  # perhaps it is looked at before a slot comes, or is ready to be retried
-            (next(slots(one.line.schedule, look_at - timedelta.resolution)), one.line.workflow)
+            (slot, one.line.workflow)
             for one in awake
             if (look_at := one.look_at or (now if one.failed else None)) is not None
+            if (slot := _coming(one.line.schedule, look_at - timedelta.resolution)) is not None
         ]
         ready = [(r[0], r[2]) for r in self._ready if isinstance(r[2], Watched)]
         coming += [(since, one.line.workflow) for since, one in ready if one.failed is None]
-        slot, workflow = min(coming, default=(None, None))
+        soonest, workflow = min(coming, default=(None, None))
         up = Up(
             time=now,
             workflows=len({one.line.workflow for one in self._watched.values()}),
             schedules=len(self._watched),
             paused=len(self._paused),
             jobs=self._options.jobs if self._options.schedule else 0,
-            next=slot,
+            next=soonest,
             workflow=workflow,
         )
         self._told.insert(0, up)
@@ -238,7 +251,7 @@ class Daemon:
     def _reread(self) -> None:
         """Take nothing of what was read of the store for known."""
         self._lines, self._secrets = Lines(self._store), Secrets(self._store)
-        self._sequence = -1
+        self._sequence, self._schedules = -1, None
 
     def _turn(self) -> None:
         """Wait for something to happen, or to be due, and do what follows from it."""
@@ -334,6 +347,7 @@ class Daemon:
             if ops != before_ops or one.goes_on or moved:
                 one.look_at = one.look_at and now
         self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
+        self._note_schedules(lines, now)
         try:
             waiting = queue.waiting(self._store)
         except Corrupt as error:
@@ -602,6 +616,7 @@ class Daemon:
             attempt=pinned.attempt,
             trigger={Fire: "schedule", Take: "queue", Retry: "retry"}[type(work)],
             slot=slot,
+            folder=pinned.folder,
         )
         self._told.append(began)
         self._look_again(child, now)
@@ -747,6 +762,23 @@ class Daemon:
         self, message: str, hint: str | None, now: datetime, workflow: str | None = None
     ) -> None:
         self._told.append(Trouble(time=now, message=message, hint=hint, workflow=workflow))
+
+    def _note_schedules(self, lines: Iterable[Line], now: datetime) -> None:
+        """Tell which workflows have other schedules than before."""
+        found: dict[str, list[Schedule]] = {}
+        for line in lines:
+            found.setdefault(line.workflow, []).append(line.schedule)
+        before, self._schedules = self._schedules, found
+        if before is None:
+            return
+        for workflow in sorted(before.keys() | found.keys()):
+            its = found.get(workflow, [])
+            if its != before.get(workflow, []):
+                awake = () if workflow in self._paused else its
+                soonest = min(filter(None, (_coming(one, now) for one in awake)), default=None)
+                self._told.append(
+                    Scheduled(time=now, workflow=workflow, schedules=len(its), next=soonest)
+                )
 
     def _note_secrets(self, workflows: Container[str], now: datetime) -> None:
         """Tell which secrets of workflows that are to be run here are not set, of each once."""
@@ -940,6 +972,13 @@ def _line_of(queued: Queued) -> tuple[str, str]:
     """Return whose slot a run makes up for: the workflow, and the key of its schedule in refs."""
     slot = (queued.entry.fire or "").rpartition("/")[2]
     return queued.workflow, slot.partition(".")[2]
+
+
+def _coming(schedule: Schedule, after: datetime) -> datetime | None:
+    """Return the next slot; None in a zone that this machine lacks, of which `_decide` tells."""
+    with suppress(InvalidInput):
+        return next(slots(schedule, after))
+    return None
 
 
 def _ahead(workflow: str, ahead: datetime) -> OrkError:

@@ -36,7 +36,8 @@ class Listening(Value, frozen=True, kw_only=True):
 class Began(Value, frozen=True, kw_only=True):
     """A run has begun: its pin is durable.
 
-    `trigger` is "schedule", "queue" or "retry"; `slot` the moment for which a schedule started it.
+    `trigger` is "schedule", "queue" or "retry"; `slot` the moment for which a schedule started it;
+    `folder` the checkout in which it is executed, where the files are not as in its version.
     """
 
     time: datetime
@@ -46,6 +47,7 @@ class Began(Value, frozen=True, kw_only=True):
     trigger: str
     attempt: int = 1
     slot: datetime | None = None
+    folder: str | None = None
 
 
 class Ended(Value, frozen=True, kw_only=True):
@@ -64,6 +66,18 @@ class Ended(Value, frozen=True, kw_only=True):
     seconds: float | None = None
     retries: int = 0
     folder: str | None = None
+
+
+class Scheduled(Value, frozen=True, kw_only=True):
+    """A workflow has other schedules than before, so many.
+
+    `next` is the soonest slot of them, if it is not paused.
+    """
+
+    time: datetime
+    workflow: str
+    schedules: int
+    next: datetime | None = None
 
 
 class LeftOut(Value, frozen=True, kw_only=True):
@@ -101,4 +115,4 @@ class Note(Value, frozen=True, kw_only=True):
     message: str
 
 
-Told: TypeAlias = Up | Listening | Began | Ended | LeftOut | Lost | Trouble | Note
+Told: TypeAlias = Up | Listening | Began | Ended | Scheduled | LeftOut | Lost | Trouble | Note

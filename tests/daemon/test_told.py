@@ -58,6 +58,18 @@ TOLD: list[tuple[tell.Told, str]] = [
         "02:00:01  etl#59 is run from the queue\n",
     ),
     (
+        tell.Began(time=NOW, workflow="etl", number=59, run="r", trigger="queue", folder="/srv/r"),
+        "02:00:01  etl#59 is run from the queue, without what was changed here: in /srv/r\n",
+    ),
+    (
+        tell.Scheduled(time=NOW, workflow="etl", schedules=1, next=TWO),
+        "02:00:01  etl: 1 schedule now, next at 02:00\n",
+    ),
+    (
+        tell.Scheduled(time=NOW, workflow="etl", schedules=0),
+        "02:00:01  etl: no schedule any more\n",
+    ),
+    (
         tell.Ended(
             time=NOW,
             workflow="etl",

@@ -25,7 +25,7 @@ from ork.daemon.fires import UP_REF, holder, is_up
 from ork.daemon.lines import lines_of, skipped
 from ork.errors import Conflict
 from ork.heads.rename import rename
-from ork.objects.kinds import Run
+from ork.objects.kinds import Deploy, Run
 from ork.objects.value import replace
 from ork.runner import record
 from ork.runner.start import Caller
@@ -639,6 +639,30 @@ def test_a_head_that_cannot_be_read_keeps_no_other_workflow_from_being_fired(
         assert len(up.all("Trouble")) == 1
 
 
+def test_a_deploy_with_a_zone_that_this_machine_lacks_ends_nothing(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "good", "{every: 1s}")
+    deploy(ork, "w", '"0 2 * * *"')
+    store = opened()
+    with running(ork) as up:
+        up.until("Up")
+        head = store.ref("workflows/w")
+        assert head is not None
+        old = store.get(Deploy, head)
+        settings = {"schedule": {"cron": "0 2 * * *", "timezone": "Nowhere/Else"}}
+        tx = store.transaction()
+        tx.move("workflows/w", old=head, new=tx.add(replace(old, settings=settings)))
+        tx.commit()
+        assert "no time zone named" in up.until("Trouble", workflow="w")["message"]
+        up.until("Began", workflow="good")
+        assert up.end() == 0
+        assert up.all("Scheduled", workflow="w", next=None)
+    with running(ork) as up:
+        assert up.until("Up")["workflow"] == "good"
+        up.until("Began", workflow="good")
+
+
 def test_a_damaged_entry_of_the_queue_keeps_nothing_from_being_fired(
     ork: Ork, opened: Opened
 ) -> None:
@@ -658,6 +682,8 @@ def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> N
     with running(ork) as up:
         assert up.until("Up")["schedules"] == 0
         deploy(ork, "w", "{every: 1s}")
+        first = up.until("Scheduled", workflow="w", schedules=1)
+        assert moment(first["time"]) < moment(first["next"])
         up.until("Ended")
         store, stamp = opened(), Stamp(time=now(ork), author="Ada")
         pauses.pause(store, "w", stamp=stamp)
@@ -669,7 +695,10 @@ def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> N
         assert len(runs_of(store, "w")) == number
         pauses.resume(store, "w", stamp=stamp, now=now(ork))
         up.until("Began", workflow="w")
+        deploy(ork, "w", "")
+        assert up.until("Scheduled", workflow="w", schedules=0)["next"] is None
         assert up.end() == 0
+        assert len(up.all("Scheduled")) == 3
 
 
 def test_what_is_due_when_a_schedule_changes_or_goes_is_left_out(ork: Ork, opened: Opened) -> None:
@@ -775,10 +804,21 @@ def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
     with running(ork) as up:
         up.until("Up")
         queue.put(store, "w")
-        up.until("Began", workflow="w", trigger="queue")
+        assert up.until("Began", workflow="w", trigger="queue")["folder"] is None
         assert up.until("Ended")["state"] == "success"
         assert up.end() == 0
     assert next(store.refs("queue/"), None) is None
+
+
+def test_a_run_without_what_was_edited_is_told_with_its_checkout(ork: Ork, opened: Opened) -> None:
+    ork.write("a.sh", "echo one\n")
+    deploy(ork, "w", SELDOM, "tasks: {t: {executor: process, command: sh a.sh}}")
+    with running(ork) as up:
+        up.until("Up")
+        ork.write("a.sh", "echo two\n")
+        queue.put(opened(), "w")
+        assert Path(up.until("Began")["folder"]).is_relative_to(ork.folder / ".ork/work")
+        assert up.until("Ended")["state"] == "success"
 
 
 def test_runs_for_slots_of_the_past_come_one_after_the_other(ork: Ork, opened: Opened) -> None:
