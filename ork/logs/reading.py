@@ -13,7 +13,7 @@ from datetime import datetime
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import Bytes, is_there, open_bytes, opened, unreadable
-from ork.logs.drawn import LastStates, last_part
+from ork.logs.drawn import LastStates, last_part, undrawn
 from ork.objects import kinds
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value
@@ -25,6 +25,7 @@ PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
 LAST_BYTES = 4096  # of a log, in which its last line is looked for
 BARS_BYTES = 1 << 15  # where there are progress bars below each other
+_MARKS = re.compile(r"[\W_]*(?:error here)?[\W_]*")  # no words but those of sqlite3
 NOT_EXECUTED = ("skipped", "upstream_failed", "cancelled")
 
 
@@ -232,6 +233,25 @@ def last_line(store: Store, log: kinds.Log) -> str:
     Of progress bars below each other it is the one that was drawn last. What a task answers is no
     such line.
     """
+    return next(_from_end(store, log), "")
+
+
+def last_words(store: Store, log: kinds.Log) -> str:
+    """Return the last line that says something in words, without what is for terminals.
+
+    No such line is one of marks, such as a caret, nor what stands above a caret, which it marks.
+    """
+    lines = map(undrawn, _from_end(store, log))
+    for line in lines:
+        if not _MARKS.fullmatch(line):
+            return line
+        if "^" in line:
+            next(lines, None)
+    return ""
+
+
+def _from_end(store: Store, log: kinds.Log) -> Iterator[str]:
+    """Yield the lines at the end of a log that show something, the last one first."""
     try:
         with opened(store, log.path, offset=log.offset) as file:
             end = file.size() if log.length is None else log.offset + log.length
@@ -241,8 +261,8 @@ def last_line(store: Store, log: kinds.Log) -> str:
                 start = max(log.offset, end - BARS_BYTES)
                 data = file.read(end - start, start)
     except OSError:
-        return ""
+        return
     text = re.sub(f"{ANSWER}.*", "", data.decode("utf-8", "replace"))
     states = LastStates(waits=True)
     lines = reversed(states.add(text.encode()).decode().split("\n"))
-    return states.open_line or next(filter(None, map(last_part, lines)), "")
+    yield from filter(None, (states.open_line, *map(last_part, lines)))

@@ -28,8 +28,7 @@ from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
-from ork.logs.drawn import undrawn
-from ork.logs.reading import last_line
+from ork.logs.reading import last_words
 from ork.objects import canonical, tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import (
@@ -454,7 +453,7 @@ class Loop:
                     error += ": has it printed a line `ORK_OUTPUT:{...}`?"
         place, touched, log = self.workplace.leave(name, number, outcome)
         if log and re.fullmatch(r"exited with code \d.*", error or ""):  # which alone tells not why
-            said = undrawn(last_line(self.store, log))
+            said = last_words(self.store, log)
             error = f"{error}: {said[:SAID_MAX]}" if said else error
         attempt = Attempt(
             number=number,

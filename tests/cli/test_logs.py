@@ -14,7 +14,7 @@ from ork.cli.runs.logs import Lines, whole_lines
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
 from ork.logs.drawn import BARS_MAX, LastStates, last_part, last_states
-from ork.logs.reading import Growing, last_line, pieces
+from ork.logs.reading import Growing, last_line, last_words, pieces
 from ork.logs.writing import Slots
 from ork.objects import kinds
 from tests.cli.screen import Child
@@ -595,6 +595,23 @@ def test_the_last_line_that_is_not_blank(project):
     ]:
         log = written(project, data, before=b"before")
         assert last_line(project, log) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Parse error: no\n  selct 1;\n  ^--- error here\n", "Parse error: no"),
+        ("a\n  select x from y where z;\n      error here ---^\n", "a"),
+        ("ERROR:  no\nLINE 1: selct 1;\n        ^\n\n", "ERROR:  no"),
+        ("\x1b[31mx.c:1:5: error: no\x1b[0m\n  1 | in x;\n    | ^~\n", "x.c:1:5: error: no"),
+        ("rows: 3\n+---+\n\u2514\u2500\u2518\n", "rows: 3"),
+        ("   ^\nSyntaxError: no\n", "SyntaxError: no"),
+        ("---\n", ""),
+        ("\u6ca1\u6709\n", "\u6ca1\u6709"),
+    ],
+)
+def test_the_last_line_in_words_is_none_of_marks(project, text, words):
+    assert last_words(project, written(project, text.encode())) == words
 
 
 # As tqdm draws them: the inner bar is taken away when it has ended.
