@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ork.logs.drawn import last_part, last_states
+from ork.logs.drawn import last_part, last_states, undrawn
 from ork.logs.reading import pieces
 from ork.objects.kinds import Log
 from ork.store.store import Store
@@ -25,6 +25,11 @@ _LIBRARY = r"/lib/python\d|/(?:site|dist)-packages/|\A<"
 def end_of_log(store: Store, log: Log | None) -> str:
     """Return the lines at the end of a log, nothing where it is empty."""
     return "\n".join(_last(last_lines(store, log)))[-CHARACTERS_MAX:]
+
+
+def says_more(lines: list[str], reason: str | None) -> bool:
+    """Say whether lines at the end of a log are any, and not the reason of a failure alone."""
+    return bool(lines) and (len(lines) > 1 or undrawn(lines[0]) not in ("", reason))
 
 
 def last_lines(store: Store, log: Log | None) -> list[str]:

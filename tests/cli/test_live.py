@@ -450,6 +450,21 @@ def test_what_a_command_printed_last_is_told_once(ork, show, columns, number):
     assert re.search(r"^state +failed$", ork("show", "bad#1").out, re.MULTILINE)
 
 
+@pytest.mark.parametrize("columns", [40, 160])
+def test_where_the_log_is_the_reason_alone_it_does_not_follow(ork, show, columns):
+    ork.write("bad.yaml", "name: bad\ntasks: {a: {executor: python, file: bad.py}}\n")
+    ork.write("bad.py", "def main():\n    return {1, 2}\n")
+    assert ork("init").code == 0
+    child = show("run", "bad.yaml", columns=columns)
+    assert child.end() == 1
+    text = " ".join(child.window.text.split())
+    assert text.count("a set is not a JSON value; `sorted(...)` of it is one") == 1
+    assert "the end of the log" not in text
+    said = "output: a set is not a JSON value; `sorted(...)` of it is one\n"
+    assert ork("run", "bad.yaml").err.count(said) == 1
+    assert f"--- the end of the log of a\n{said}---\n" in ork("run", "bad.yaml", "-q").err
+
+
 def test_what_there_is_no_room_to_tell_of_failures_is_counted():
     board = board_of(300)
     reason = "a t.E is not a JSON value; `.value` of it is " * 3

@@ -29,7 +29,7 @@ from ork.history.pace import Pace, pace_of
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import size_of
 from ork.logs.drawn import undrawn
-from ork.logs.ends import last_lines
+from ork.logs.ends import last_lines, says_more
 from ork.logs.reading import last_line
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
@@ -276,7 +276,8 @@ class Board:
         log = taskrun.last.log if taskrun.last else None
         if log is None or len(self._failed) >= FAILED_MAX:
             return []
-        return last_lines(self._store, log)[-FAILED_LINES:]
+        lines = last_lines(self._store, log)
+        return lines[-FAILED_LINES:] if says_more(lines, taskrun.reason) else []
 
     def _widen(self, names: Iterable[str]) -> None:
         """Let the column of names be as wide as these, each with a node before it."""

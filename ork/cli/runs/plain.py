@@ -33,7 +33,7 @@ from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.history.details import python_of
 from ork.logs.begun import seconds_so_far
-from ork.logs.ends import end_of_log
+from ork.logs.ends import end_of_log, says_more
 from ork.logs.reading import pieces
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.runner.brake import SIGNAL
@@ -462,6 +462,8 @@ def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:
     for task in islice(failed, ENDS_READ_MAX):
         last = failed[task].last
         text = end_of_log(session.store, last.log if last else None)
+        if not (session.quiet or says_more(text.split("\n"), failed[task].reason)):
+            text = ""
         alike.setdefault(text, []).append(task)
     told = len(alike.pop("", ()))  # why these failed stands in the line of each
     for text, (task, *others) in islice(alike.items(), ENDS_MAX):
