@@ -440,7 +440,7 @@ def _took(session: Session, run: Run) -> str:
     last = (run.seconds or 0.0) - (before or 0.0)
     if before is None or last < 0:  # older records have the last attempt alone
         return human.took(run)
-    return f"{human.took(run)} ({human.duration(last)} in attempt {run.attempt})"
+    return f"{human.took(run)} ({human.duration(last)} this time)"
 
 
 def _counts(finished: RunFinished) -> str:
