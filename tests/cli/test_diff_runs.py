@@ -492,6 +492,16 @@ def test_the_summary_of_a_failure_tells_settings_after_all_code(ork, edit):
     assert f"since w#1 (good): {said} - `ork" in ork("run", "w.yaml").err
 
 
+def test_settings_alone_leave_the_definition_the_same(ork, edit):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: echo hi}}\n")
+    assert ork("run", "w.yaml").code == 0
+    edit("w.yaml", "name: w\n", "name: w\ndescription: x\n")
+    assert ork("run", "w.yaml").code == 0
+    said = ork("diff", "w#1", "w#2").out
+    assert "definition   the same (5be403e6)\nsettings     1 change\n" in said
+    assert '    description  + "x"\ncode         the same\n' in said
+
+
 def test_the_summary_of_a_failure_that_nothing_explains(etl):
     etl.write(
         "load.sh",

@@ -182,13 +182,17 @@ def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
 
 def _definition(diff: RunDiff, session: Session, width: int | None) -> Iterator[Line]:
     old, new = (session.store.short(side.run.snapshot) for side in (diff.old, diff.new))
-    rest = replace(diff.definition, files=())
-    if not rest:
-        same: Line = [" (", (old, "oid"), ")"] if old == new else []
-        yield [*_lead("definition"), "the same", *same]
+    settings = diff.definition.settings
+    rest = replace(diff.definition, files=(), settings=())
+    if old != new and (rest or settings):
+        yield [*_lead("definition"), (old, "oid"), " -> ", (new, "oid")]
+        yield from _indented(replace(rest, settings=settings), width)
         return
-    yield [*_lead("definition"), (old, "oid"), " -> ", (new, "oid")]
-    yield from _indented(rest, width)
+    same: Line = [" (", (old, "oid"), ")"] if old == new else []
+    yield [*_lead("definition"), "the same", *same]
+    if settings:  # which no snapshot has
+        yield [*_lead("settings"), human.count(len(settings), "change")]
+        yield from islice(_indented(Diff(settings=settings), width), 1, None)
 
 
 def _code(diff: RunDiff, width: int | None) -> Iterator[Line]:
