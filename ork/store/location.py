@@ -677,13 +677,15 @@ def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
 def _inside(folder: Path) -> tuple[OnDisk, Path]:
     """Return what keeps the data of a store that are in its folder, and where they lie."""
     kind = on_disk_class(_scheme(folder))
-    if not os.path.lexists(folder / DATA):
+    at = folder / DATA / kind.INSIDE
+    if not any(map(os.path.lexists, kind.files(at))):
+        how = f"{DATA} has none" if os.path.lexists(folder / DATA) else f"it has no {DATA}"
         raise StoreError(
-            f"{folder} has lost its data: it has no {DATA}",
+            f"{folder} has lost its data: {how}",
             hint="once it is out of the way, `ork init --from BACKUP` makes a store of a backup,"
             " and `ork init` an empty one",
         )
-    return kind, folder / DATA / kind.INSIDE
+    return kind, at
 
 
 def _write(path: Path, text: str) -> None:

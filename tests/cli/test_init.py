@@ -124,6 +124,16 @@ def test_a_store_that_has_lost_its_data_says_how_to_begin_anew(etl, words):
     )
 
 
+@pytest.mark.parametrize("kind", ["lmdb:", "sqlite:", "files:"])
+def test_a_store_whose_folder_of_data_is_empty_says_how_to_begin_anew(etl, kind):
+    assert etl("init", "--store", kind).code == 0
+    for path in (etl.folder / ".ork/db").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for words in ("log", "fsck --repair", "run etl.yaml"):
+        result = etl(*words.split())
+        assert (result.code, "lost its data: db has none\nhint: once" in result.err) == (4, True)
+
+
 def test_a_file_in_place_of_a_store_is_in_the_way(ork):
     ork.write(".ork", "")
     assert "hint: once this file is out of the way, `ork init` makes one" in ork("init").err
