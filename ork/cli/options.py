@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import OrkError, UsageError
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -249,12 +251,24 @@ def files_of(session: Session, files: list[Path] | None, *, several: bool = Fals
         )
     if len(found) > 1:
         place = "this folder" if found[0].parent == Path() else "the project's root"
-        hint = f"such as {shlex.quote(str(found[0]))}"
+        hint = f"such as {shlex.quote(str(_deployed(session, found) or found[0]))}"
         raise UsageError(
             f"{place} has {len(found)} workflow files: name one{', or some' if several else ''}",
             hint=f"{hint}, or {shlex.quote(str(found[0].parent))} for all" if several else hint,
         )
     return found
+
+
+def _deployed(session: Session, found: list[Path]) -> Path | None:
+    """Return the first of these files from which a workflow is deployed, if there is one."""
+    from ork.objects.kinds import Deploy
+
+    with suppress(OrkError):  # which is no reason to name none
+        store = session.store
+        heads = (store.get(Deploy, oid) for _, oid in store.refs("workflows/"))
+        known = {os.path.realpath(store.project / head.source.path) for head in heads}
+        return next((path for path in found if os.path.realpath(path) in known), None)
+    return None
 
 
 def files_here(session: Session) -> list[Path]:

@@ -233,6 +233,10 @@ def test_a_file_that_is_not_deployed_is_named_where_its_workflow_is_meant(etl):
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
     assert "this folder has 2 workflow files: name one" in etl("run").err
     etl("deploy", "etl.yaml")
+    etl.write("aside.yaml", (etl.folder / "etl.yaml").read_text())
+    for words in ("run", "deploy"):  # of the same workflow it would be refused
+        assert "hint: such as etl.yaml" in etl(words).err
+    (etl.folder / "aside.yaml").unlink()
     assert "no workflow named 'other' is deployed\nhint: `ork run other" in etl("run", "other").err
     assert "a run is written #5, the version so many back ~5" in etl("log", "5").err
 
