@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+import shutil
 import sys
 
 import pytest
@@ -336,6 +337,19 @@ def test_a_package_in_src_that_python_does_not_find_is_told_as_such(ork):
     ork.write("w.yaml", "env: {PYTHONPATH: src}\n" + (ork.folder / "w.yaml").read_text())
     assert ork("run", "w.yaml").code == 0
     assert ork("outputs", "w#2:a").out == "3\n"
+
+
+def test_a_module_that_is_gone_from_the_code_is_no_matter_of_the_python(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, file: a.py}}\n")
+    ork.write("a.py", "import helpers.one\n\ndef main():\n    return 1\n")
+    ork.write("helpers/one.py", "ROWS = 3\n")
+    assert ork("run", "w.yaml").code == 0
+    shutil.rmtree(ork.folder / "helpers")
+    failed = ork("run", "w.yaml").err
+    assert "another one is chosen" not in failed
+    told = "helpers: w#1 had it, in helpers/one.py: `ork show w#1:helpers/one.py` prints it\n"
+    assert told in failed
+    assert ork("show", "w#1:helpers/one.py").out == "ROWS = 3\n"
 
 
 @pytest.mark.slow

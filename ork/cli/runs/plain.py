@@ -273,7 +273,10 @@ def retries(session: Session, run: Run, first: str | None = None) -> Iterator[st
 
 
 def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line | None:
-    """Return in which Python a task found no module, and how another one is chosen."""
+    """Return in which Python a task found no module, and how another one is chosen.
+
+    Of a module that the last good run had in its code, return where that is.
+    """
     store = session.store
     with suppress(OrkError):  # no damage must take the summary away
         states = task_runs(store, run)
@@ -281,8 +284,11 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
         if (task := next(lost, None)) and (its := python_of(store, run, task)):
             python = its.path
             top = re.search(r"No module named '([^'.]+)", task.reason or "")
+            files = store.snapshot(run.snapshot).files
+            if top and (line := _gone(store, run, files, top[1])):
+                return line
             src = tuple(f"src/{top[1]}{end}" for end in ("/", ".py")) if top else ()
-            if any(path.startswith(src) for path in store.snapshot(run.snapshot).files):
+            if any(path.startswith(src) for path in files):
                 cure = (
                     "`env: {PYTHONPATH: src}` at the top of the file, or `pip install -e .` with it"
                 )
@@ -296,6 +302,21 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
                 ways += f"; the environment that is active: `export ORK_PYTHON={other}`"
             return [("python: ", "hint"), f"{python}; another one is chosen by {ways}"]
     return None
+
+
+def _gone(store: Store, run: Run, files: Collection[str], module: str) -> Line | None:
+    """Return where the last good run had a module in its code that a run does not have."""
+    from ork.cli.diff.runs import RUNS_LOOKED_AT_MAX
+    from ork.history.compare_runs import last_good
+
+    good = last_good(store, run, within=RUNS_LOOKED_AT_MAX)
+    before = store.snapshot(good.snapshot).files if good else ()
+    its = re.compile(rf"(?:.*/)?{re.escape(module)}(?:\.py|/.*)")
+    gone = [path for path in before if its.fullmatch(path) and path not in files]
+    if good is None or not gone:
+        return None
+    command = f"`ork show {good.name}:{shlex.quote(gone[0])}`"
+    return [(f"{module}: ", "hint"), f"{good.name} had it, in {gone[0]}: {command} prints it"]
 
 
 def _kept_before(store: Store, run: Run, task: str) -> str | None:
