@@ -21,7 +21,7 @@ SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("ork/**
 TESTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py"))
 
 LINE_COLUMNS_MAX = 100
-WORKER = "ork/worker/main.py"
+WORKER = "ork/worker/serve.py"
 
 FILES_IN_A_ROOM_MAX = 10
 

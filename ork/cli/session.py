@@ -16,6 +16,7 @@ from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import (
     Line,
     document,
+    hint_line,
     json_parts,
     note_line,
     page_lines,
@@ -346,18 +347,19 @@ class Session:
         """Mark runs whose owner was killed; costs one look-up when nothing runs."""
         if next(iter(store.refs("active/")), None) is None:
             return
-        from ork.runner.record import settle
+        from ork.runner.record import Unsettled, settling
 
         try:
-            settled = settle(store, now=self.world.clock())
+            for run in settling(store, now=self.world.clock()):
+                self.say(note_line(f"{run.name} was interrupted: {run.reason}"))
+        except Unsettled as error:  # what is asked for may have nothing to do with that run
+            told = f"shown as running, though nobody executes it: {error.message}"
+            self.say(note_line(told), hint_line(error.hint or "`ork fsck`"))
         except Corrupt:
             raise
         except StoreError as error:
             # A full disk or a store that may only be read: looking at it works nevertheless.
             self.say(note_line(f"runs that nobody executes are shown as running: {error}"))
-            return
-        for run in settled:
-            self.say(note_line(f"{run.name} was interrupted: {run.reason}"))
 
 
 def _gone_wrong(lines: Iterable[Line]) -> Iterator[Line]:

@@ -13,13 +13,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from ork.backends.base import Lease
-from ork.errors import Conflict, Corrupt, NotFound, StoreError, UsageError
+from ork.errors import Conflict, Corrupt, NotFound, OrkError, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.logs.bytes import TOGETHER_BYTES
@@ -398,6 +399,10 @@ def settle(
     return [*settling(store, now=now, why=why, only=only)]
 
 
+class Unsettled(Corrupt):
+    """A run that nobody executes cannot be ended, for something that it executed is lost."""
+
+
 def settling(
     store: Store, *, now: datetime, why: str | None = None, only: Collection[str] | None = None
 ) -> Iterator[Run]:
@@ -406,10 +411,11 @@ def settling(
     Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
     no run has an owner, whatever has become of it where it was begun: that is `COPIED`. Else an
     owner that was killed has left a trace of its lease, and one that could write no more has not.
-    Raises Corrupt for the first that is damaged when all others are settled.
+    When all others are settled, raises Corrupt for one that leads elsewhere, which no ork wrote, or
+    else Unsettled for the first that lacks something.
     """
     traces = store.backend.leased() if next(store.folders("active/"), None) else set()
-    damage: Corrupt | None = None
+    damage: list[Corrupt] = []
     for run_id in sorted(store.folders("active/") if only is None else only):
         reason = why or (KILLED if run_id in traces else GONE)
         try:
@@ -417,13 +423,23 @@ def settling(
         except Conflict:  # its owner lives, or somebody else was faster to settle it
             continue
         except (Corrupt, NotFound) as error:  # those behind it are settled all the same
-            told = f"{owner.pin_ref(run_id)}: {error.message}"
-            damage = damage or Corrupt(told, hint=error.hint or "`ork fsck`")
+            told = f"{_name_of(store, run_id)}: {error.message}"
+            kind = Unsettled if isinstance(error, Unsettled) else Corrupt
+            damage.append(kind(told, hint=error.hint or "`ork fsck`"))
             continue
         if ended is not None:
             yield ended
-    if damage is not None:
-        raise damage
+    if damage:
+        raise next((one for one in damage if not isinstance(one, Unsettled)), damage[0])
+
+
+def _name_of(store: Store, run_id: str) -> str:
+    """Return the name of a run that goes on, or the ref to it where that cannot be read."""
+    ref = owner.pin_ref(run_id)
+    with suppress(OrkError):
+        if pin := store.ref(ref):
+            return store.get(Run, pin).name
+    return ref
 
 
 def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | None:
@@ -447,8 +463,10 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
             failpoint("settle.taken")
             ended = _interrupt(record, now, reason)
         failpoint("settle.written")
-    except BaseException:
+    except BaseException as error:
         lease.release()  # else the run would seem to have an owner as long as we live
+        if isinstance(error, Corrupt):
+            raise Unsettled(error.message, hint=error.hint) from error
         raise
     record.release()
     return ended
@@ -475,7 +493,7 @@ def wait(store: Store, run: Run) -> Run:
         if last.ended is not None:
             return last
         if not owner.is_owned(store, run):
-            settle(store, now=datetime.now(UTC))
+            settle(store, now=datetime.now(UTC), only=[run.id])
         time.sleep(POLL_SHARED_SECONDS if store.shared else POLL_SECONDS)
 
 

@@ -342,7 +342,7 @@ def prepare_retry(
         )
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:
-        record.settle(store, now=caller.now)
+        record.settle(store, now=caller.now, only=[before.id])
         oid, before = run_of_id(store, before.workflow, before.id)
     if before.ended is None:
         raise record.in_another_process(before)

@@ -165,7 +165,7 @@ class Watching:
         late = self._settles and time.monotonic() - self._settled_at > SETTLE_SECONDS
         if self.run.ended is None and late:
             self._settled_at = time.monotonic()
-            settle(self.store, now=self.clock())
+            settle(self.store, now=self.clock(), only=[self.run.id])
         self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
         events: list[Event] = [*self._idle()]
         changes = []

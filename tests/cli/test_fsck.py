@@ -49,3 +49,20 @@ def test_it_needs_a_store(ork):
 def test_it_looks_at_the_present_and_in_one_way(ran):
     assert ran("fsck", "--quick", "--full").code == 2
     assert ran("--at-op", "@{1}", "fsck").code == 2
+
+
+def test_a_run_that_no_repair_can_end_stops_no_other_command(ork):
+    assert ork("init", "--store", "files:").code == 0
+    for name in ("etl", "load"):
+        tasks = f"{{t: {{executor: process, command: echo {name}}}}}"
+        ork.write(f"{name}.yaml", f"name: {name}\ntasks: {tasks}\n")
+        assert ork("run", f"{name}.yaml").code == 0
+    ork.write("load.yaml", "name: load\ntasks: {u: {executor: process, command: 'true'}}\n")
+    for name in ("etl#1", "etl:t"):
+        oid = ork("rev-parse", name).out.strip()
+        (ork.folder / ".ork/db/objects" / oid[:2] / oid[2:]).unlink()
+    assert ork("fsck", "--repair").code == 1
+    for line in ("runs", "log load", "workflows", "show load#1", "run load.yaml", "retry load#1"):
+        result = ork(*line.split())
+        assert result.code == (2 if line.startswith("retry") else 0), (line, result)
+        assert "though nobody executes it: etl#1: object" in result.err

@@ -194,7 +194,7 @@ def test_the_time_of_a_run_is_that_of_all_attempts_as_it_is_of_a_task(failed: Or
     assert both > first
     assert both >= of_tasks
     assert re.match(r"flow#1 success in \S+ \(\S+ this time\): 4 succeeded", done)
-    assert re.search(r"\ndate .*, took \S+ in 2 attempts\n", failed("show", "flow#1").out)
+    assert re.search(r"\ndate .*, took \S+ in 2 attempts, ended .*\n", failed("show", "flow#1").out)
     assert "  2 attempts" in failed("runs").out
     assert failed("watch", "flow#1").out == done
 

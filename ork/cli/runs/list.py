@@ -15,7 +15,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import Line, as_object, hint_line, note_line, with_name
+from ork.cli.screen.line import Line, hint_line, note_line, with_name, with_names
 from ork.cli.screen.parts import (
     AUTHOR_CHARS_MAX,
     Row,
@@ -206,9 +206,7 @@ def runs(
             refuse_unknown(store, workflow, task, now=now)
         rows = chain([newest] if newest else [], some)
         if as_json:
-            of_all = task_history(store, workflow, task, rows)
-            named = {"runs": list(map(with_name, of_all.runs))}
-            session.print_json("task", as_object(of_all) | named)
+            session.print_json("task", with_names(task_history(store, workflow, task, rows)))
             return
         lines = task_rows_view(rows, session)
     else:

@@ -259,6 +259,11 @@ def with_name(value: Any) -> dict[str, Any]:
     return {"name": value.name, **as_object(value)}
 
 
+def with_names(value: Any) -> dict[str, Any]:
+    """Return what JSON calls an object that has runs, with the name of each."""
+    return as_object(value) | {"runs": list(map(with_name, value.runs))}
+
+
 def document(schema: str, value: Any) -> dict[str, Any]:
     """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
     return {"schema": f"ork.{schema}.v1", "data": value}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
-from ork.cli.screen.line import as_object, with_name
+from ork.cli.screen.line import as_object, with_name, with_names
 from ork.cli.web.page import Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
@@ -228,7 +228,7 @@ def task(asked: Asked) -> Page:
     rows = [row for row in task_rows(store, found, name, wanted) if not last or row.run.id >= last]
     if not rows and before is None:
         refuse_unknown(store, name, wanted, now=asked.now)
-    document = task_history(store, name, wanted, rows)
+    history = task_history(store, name, wanted, rows)
     head = store.ref(f"workflows/{name}")
     oid = store.snapshot(store.get(Deploy, head).snapshot).tasks.get(wanted) if head else None
     measured = [
@@ -246,7 +246,7 @@ def task(asked: Asked) -> Page:
         "rows": rows,
         "before": last,
         "chart": chart(measured),
-        "entries": document.deploys,
+        "entries": history.deploys,
         "looked_at": DEPLOYS_LOOKED_AT_MAX,
     }
-    return Page(template="task", values=values, schema="task", document=document)
+    return Page(template="task", values=values, schema="task", document=with_names(history))
