@@ -436,11 +436,10 @@ def made_up(
         )
     schedule, at = its
     ref = fire_ref(workflow, schedule, at)
-    if (pin := store.ref(ref)) is not None:
-        number = store.get(Run, pin).number
+    for pin in lines.fired(store, workflow, [ref]).values():
+        name = store.get(Run, pin).name
         raise UsageError(
-            f"{workflow}#{number} was started for that slot",
-            hint=f"`ork run {workflow}#{number}` runs the same again",
+            f"{name} was started for that slot", hint=f"`ork run {name}` runs the same again"
         )
     if waits := next((one for one in queue.waiting(store) if one.entry.fire == ref), None):
         raise UsageError(
@@ -548,7 +547,7 @@ def backfill(
         )
     if len(found) > BACKFILL_MAX:
         raise UsageError(f"there are more than {BACKFILL_MAX} slots", hint="choose a shorter time")
-    known = {f"fires/{workflow}/{name}" for name, _ in store.refs(f"fires/{workflow}/")}
+    known = {*lines.fired(store, workflow, [fire_ref(workflow, it, slot) for slot, _, it in found])}
     known |= {one.entry.fire for one in queue.waiting(store) if one.entry.fire}
     queued: list[Queued] = []
     for slot, _, schedule in sorted(found, key=lambda one: one[:2]):
@@ -611,7 +610,7 @@ def _along(
         settings = store.get(Deploy, newest).settings
         if lines.times_of(schedule) not in map(lines.times_of, schedules_of(settings)):
             raise Conflict(f"{workflow} does not have this schedule any more")
-        if store.ref(ref) is not None:
+        if lines.fired(store, workflow, [ref]):
             # Somebody made up for it: all the same it is decided.
             with store.transaction() as passing:
                 _note_fired(passing, line, before, slot, skips)

@@ -24,7 +24,7 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
-from ork.store.resolve import archived, former_in, former_names
+from ork.store.resolve import archived, former_in, former_names, present_name
 from ork.store.runs import first_ids, records_of, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
@@ -239,10 +239,7 @@ def newest_runs(
     there = dict(store.refs_at(filter(None, names)))
     for (workflow, *_), name in zip(some, names, strict=True):
         if name and name not in there:  # it was fired by a name that it had before
-            slot = name.rpartition("/")[2]
-            former = (store.ref(f"fires/{one}/{slot}") for one in former_names(store, workflow))
-            if pin := next(filter(None, former), None):
-                there[name] = pin
+            there |= fired(store, workflow, [name])
     # None of them is kept at hand: a daemon sees many, and each but a few times.
     pins = store.get_all(Run, there, keep=False)
     places = {ref: f"runs/{pin.workflow}/{pin.id}" for ref, pin in pins.items()}
@@ -324,6 +321,24 @@ def move_on(
 def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
     """Return the ref of the run that was started for a slot."""
     return f"fires/{workflow}/{slot_name(schedule, slot)}"
+
+
+def fired(store: Store, workflow: str, refs: Iterable[str]) -> dict[str, Oid]:
+    """Return the pins of the runs for slots that have one, by this name or one it had before.
+
+    Slots are given by their refs. Another may have a former name by now: what was fired since then
+    is of that one.
+    """
+    former = former_names(store, workflow)
+    free = {name for name in former if present_name(store, name) == workflow}
+    names = (*former, workflow)
+    sought = {f"fires/{name}/{ref.rpartition('/')[2]}": ref for ref in refs for name in names}
+    found = {}
+    for ref, pin in store.refs_at(sought).items():
+        before = former.get(name := ref.split("/")[1])
+        if before is None or name in free or store.get(Run, pin).created <= before.time:
+            found[sought[ref]] = pin
+    return found
 
 
 def begin(

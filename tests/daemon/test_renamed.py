@@ -91,6 +91,36 @@ def test_a_fire_that_was_decided_before_is_lost(flow):
     assert len(list(flow.refs("runs/"))) == 1
 
 
+def test_a_slot_is_fired_once_whatever_the_name_was(flow):
+    now, ten = NOON + 21 * MINUTE, NOON + 10 * MINUTE
+    assert fires.fire_now(flow, "etl", caller(now), slot=NOON + 20 * MINUTE).entry.fire
+    (one,) = queue.waiting(flow)
+    list(queue.take(flow, one.id, caller(now)).events)
+    renamed(flow)
+    with pytest.raises(OrkError, match="etl#1 was started for that slot"):
+        fires.fire_now(flow, "load", caller(now), slot=ten)
+    made = fires.backfill(flow, "load", caller(now), since=ten, until=now)
+    assert (made.queued, made.known) == ((), 2)
+    one = due(flow, now)
+    with pytest.raises(Conflict):
+        list(fires.fire(flow, "load", one.line.schedule, one.decision, caller(now)).events)
+    assert due(flow, now).decision.decided is None, "somebody made up for it"
+    assert len(list(flow.refs("runs/"))) == 2
+
+
+def test_what_another_that_took_the_name_has_fired_is_of_that_one(flow, keep):
+    renamed(flow)
+    text = FLOW.format(schedule='{cron: "*/10 * * * *", overlap: allow}', command="true")
+    keep(text, hours=0.6, new=True)
+    now, slot = NOON + 41 * MINUTE, NOON + 40 * MINUTE
+    (its,) = lines.lines_of(flow, "etl")
+    (one,) = fires.due(flow, [its], now)
+    list(fires.fire(flow, "etl", its.schedule, one.decision, caller(now)).events)
+    assert fires.fire_now(flow, "load", caller(now), slot=slot).entry.fire
+    with pytest.raises(OrkError, match="etl#1 was started for that slot"):
+        fires.fire_now(flow, "load", caller(now), slot=NOON + 10 * MINUTE)
+
+
 def test_another_that_takes_the_name_is_not_held_back_by_what_failed_before(project, keep):
     text = FLOW.format(schedule='{cron: "*/10 * * * *", after_failure: hold}', command="exit 1")
     keep(text)

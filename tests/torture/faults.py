@@ -1629,7 +1629,7 @@ FAULTS = (
     Fault(
         "a slot is fired again for which there is a run",
         "ork/daemon/fires.py",
-        "        if store.ref(ref) is not None:\n"
+        "        if lines.fired(store, workflow, [ref]):\n"
         "            # Somebody made up for it: all the same it is decided.\n"
         "            with store.transaction() as passing:\n"
         "                _note_fired(passing, line, before, slot, skips)\n"
