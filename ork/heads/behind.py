@@ -22,7 +22,7 @@ from ork.worktree.load import Loaded
 from ork.worktree.origin import common_commit, later_commit
 
 COMMIT_CHARS = 12  # of a git commit, as people are shown it
-NOTED = "read/{}/git/"  # begins the ref of a commit, until another version is deployed
+NOTED = "read/{}/git/"  # begins the ref of a commit, which counts while its version is the newest
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
 
@@ -132,11 +132,13 @@ def _newest_commit(store: Store, name: str, head: Oid) -> str:
 
     A rollback has that of what it rolled back.
     """
-    for commit, _ in store.refs(NOTED.format(name)):
-        return commit
-    line = islice(history(store, name, head), LOOKED_AT_MAX)
-    made = next((deploy for _, deploy in line if deploy.action != "rollback"), None)
-    return made.origin.commit if made and made.origin else ""
+    noted = {oid: commit for commit, oid in store.refs(NOTED.format(name))}
+    for oid, deploy in islice(history(store, name, head), LOOKED_AT_MAX):
+        if oid in noted:
+            return noted[oid]
+        if deploy.action != "rollback":
+            return deploy.origin.commit if deploy.origin else ""
+    return ""
 
 
 def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:

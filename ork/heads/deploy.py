@@ -13,7 +13,15 @@ from shlex import quote
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Problem, count
-from ork.heads.behind import Behind, behind, note_commits, outdated, refuse_behind, takes_back
+from ork.heads.behind import (
+    NOTED,
+    Behind,
+    behind,
+    note_commits,
+    outdated,
+    refuse_behind,
+    takes_back,
+)
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
 from ork.objects import tree
@@ -458,9 +466,10 @@ def _lost_in(store: Store, loaded: Loaded, diff: Diff, author: str) -> tuple[Pro
 
 def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
     """Note that the store has what this text says; of each workflow one text is known."""
-    folder = f"read/{loaded.definition.name}/"
+    folder, git = f"read/{loaded.definition.name}/", NOTED.format(loaded.definition.name)
     for name, oid in store.refs(folder):
-        tx.move(folder + name, old=oid, new=None)
+        if not (ref := folder + name).startswith(git):  # which counts again after an undo
+            tx.move(ref, old=oid, new=None)
     if not loaded.definition.include:  # which a snapshot does not keep
         ref = read_ref(loaded.definition.name, loaded.text)
         tx.move(ref, old=store.ref(ref), new=deploy)

@@ -401,9 +401,13 @@ def test_a_job_of_what_a_later_commit_has_reverted_takes_nothing_back(etl, pushe
     assert left_out(etl, BOB).startswith(told)
     assert noted() == [about]
     pushed("checkout", "-q", "main")
-    pushed.commit("Eight", {"etl.yaml": version(8)})
+    eight = pushed.commit("Eight", {"etl.yaml": version(8)})
     assert left_out(etl, BOB) == ""
-    assert noted() == []
+    pushed("checkout", "-q", about)
+    assert f"before commit {eight[:12]} was deployed" in left_out(etl, BOB), "that counts by now"
+    undo(etl.store, "@", stamp=by(ADA, 71), now=NOW)
+    pushed("checkout", "-q", failed)
+    assert left_out(etl, BOB).startswith(told), "after an undo the one before does"
 
 
 def test_after_a_rollback_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed):
