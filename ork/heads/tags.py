@@ -11,7 +11,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value
 from ork.store.resolve import deploy_in, present_name
-from ork.store.revision import in_workflow
+from ork.store.revision import as_word, in_workflow
 from ork.store.store import Stamp, Store
 
 
@@ -83,7 +83,7 @@ def tag(
         raise InvalidInput(
             f"{workflow}@{label} is there already, at"
             f" {store.short(store.get(Deploy, old).snapshot)}",
-            hint=f"`ork tag -f {workflow}@{label} {revision}` moves it",
+            hint=f"`ork tag -f {workflow}@{label} {as_word(revision)}` moves it",
         )
     if old != oid:
         with store.transaction(stamp) as tx:

@@ -151,7 +151,7 @@ def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     if not task:
         raise UsageError(f"{text} names no task", hint="write WORKFLOW:TASK")
     name = only_workflow(store) if workflow in ("", "@") else workflow
-    whole = re.split("[@~^#]", name)[0]
+    whole = re.split("[@~^#]", name)[0] or "@"
     if is_pattern(task):
         hint = f"`ork runs {whole} --tasks` has a line for each"
         if "#" in name:

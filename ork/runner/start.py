@@ -64,7 +64,7 @@ from ork.store.resolve import (
     run_of_id,
     snapshot_of,
 )
-from ork.store.revision import split_part
+from ork.store.revision import as_word, split_part
 from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -247,7 +247,8 @@ def prepare(
     if is_task and isinstance(found, ResolvedObject) and found.snapshot:
         is_of_run = run_of(found) is not None  # which has its parameters
         declared = {} if is_of_run else store.snapshot(found.snapshot).params
-        hint = run_command(f"{split_part(found.text)[0]} --only {found.name}", declared)
+        whole, _ = split_part(found.text)
+        hint = run_command(f"{as_word(whole)} --only {found.name}", declared)
         told = f"{found.text} is {a_kind(found)}; a workflow is wanted here"
         raise NotFound(told, hint=f"`{hint}` runs no other")
     same = store.get(Run, run) if (run := run_of(found)) else None

@@ -196,7 +196,7 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
             return one.oid, one.run
     if searching:
         return searching.oid, searching.run
-    run = run_command(found.text, store.snapshot(snapshot_of(found)).params)
+    run = run_command(grammar.as_word(found.text), store.snapshot(snapshot_of(found)).params)
     raise NotFound(f"{found.text} has not run", hint=f"`{run}` runs it")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from shlex import quote
 
 from ork.errors import NotFound, UsageError
 from ork.objects.value import Value, replace
@@ -53,12 +54,18 @@ _BASE = rf"(?:(?P<remote>{_NAME})/)?(?P<name>{_NAME})|@"
 _UP_TO_COLON = r"(?:[^:{]|\{[^{}]*\}?)*"  # a colon in braces belongs to a time
 _FILE_END = r"\.(?:ya?ml|json)(?=:)"
 _FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
+_PLAIN = r"[\w@%+=:,./~^#{}-]+"  # what no shell reads otherwise in the middle of a word
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
 _AGO = "([0-9]{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?"
 _NEAR = {"yesterday": -1, "today": 0, "tomorrow": 1}  # days from today
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAMED = {"noon": "12:00", "midnight": "00:00"}  # times of the day
 _UNITS = {unit[0]: unit for unit in ("second", "minute", "hour", "day", "week")}
+
+
+def as_word(text: str) -> str:
+    """Return a revision as one types it in a shell: quoted where that would read it otherwise."""
+    return text if re.fullmatch(_PLAIN, text) else quote(text)
 
 
 def parse(text: str) -> Revision:

@@ -303,6 +303,19 @@ def test_commands_in_hints_quote_the_names_of_files(etl, edit):
     assert "`ork run 'my etl.yaml'` runs with that" in etl("run", "etl").err
 
 
+def test_commands_in_hints_quote_revisions_that_a_shell_would_split(etl, edit):
+    etl("deploy")
+    at = "etl@{2026-12-31 12:00}"
+    assert f"`ork run '{at}'` runs it" in etl("logs", at).err
+    assert f"`ork run '{at}' --only load` runs no other" in etl("run", f"{at}:load").err
+    edit("load.sh", "", "# more\n")
+    assert f"next: `ork restore '{at}' --code`" in etl("restore", at).err
+    etl("tag", "v1", "etl")
+    edit("etl.yaml", "timeout: 300", "timeout: 60")
+    etl("deploy")
+    assert f"`ork tag -f etl@v1 '{at}'` moves it" in etl("tag", "etl@v1", at).err
+
+
 def test_what_a_hint_proposes_to_run_has_the_parameters_that_it_needs(ork):
     task = "a: {executor: process, command: 'true'}"
     text = f"name: p\nparams: {{day: date, n: {{type: int, default: 1}}}}\ntasks: {{{task}}}\n"

@@ -338,6 +338,11 @@ def test_no_history_of_what_is_no_task(ran):
             "etl#1:load is of one version; a workflow is wanted here\n"
             "hint: `ork runs etl:load` lists all runs of the task",
         ),
+        (
+            "@~1:load",
+            "@~1:load is of one version; a workflow is wanted here\n"
+            "hint: `ork runs @:load` lists all runs of the task",
+        ),
         ("etl:", "etl: names no task\nhint: write WORKFLOW:TASK"),
         ("elt:load", "no workflow or object named 'elt'\nhint: did you mean etl?"),
     ):

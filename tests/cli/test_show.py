@@ -340,6 +340,7 @@ def test_a_pattern_shows_several_tasks_of_a_run(ran):
         "etl#1:lo*": "`ork show 'etl#1:lo*'` lists them as they were in this run",
         "etl~1:lo*": "`ork runs etl --tasks` has a line for each",
         "etl:lo*": "`ork runs etl --tasks` has a line for each",
+        "@~1:lo*": "`ork runs @ --tasks` has a line for each",
     }.items():
         told = f"error: {words} means several tasks; one is wanted here\nhint: {hint}\n"
         assert ran("runs", words).err == told

@@ -17,6 +17,7 @@ from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
 from ork.store.resolve import is_only, only_workflow, present_name
+from ork.store.revision import as_word
 from ork.store.verdict import runs_well
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def restore(
     if to is None:
         session.say(*_not_restored(session, done, revision))
         whole = present_name(store, done.workflow) if revision == "@" else revision
-        session.say(*_other_code(done.stale, "this version", whole))
+        session.say(*_other_code(done.stale, "this version", as_word(whole)))
 
 
 def _tell_all(session: Session, found: "Sequence[Restored]", to: str | None) -> None:
