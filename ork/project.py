@@ -1384,10 +1384,13 @@ class Project:
         branch: str | None = None,
         author: str | None = None,
         allow_secret: bool = False,
+        force: bool = False,
     ) -> Imported:
         """Deploy the versions that a git repository has of a workflow file, or of a pattern.
 
-        `skipped` of the result are versions that could not be deployed.
+        `skipped` of the result are versions that could not be deployed. What was deployed here
+        meanwhile, and is in none of the new commits, stays on top unless `force` is true: then
+        Conflict is raised, and nothing is imported.
 
         >>> project.import_git("../pipelines", "*.yaml").commits
         5
@@ -1396,7 +1399,13 @@ class Project:
 
         folder, stamp = Path(repository), stamp_of(author, "import_git", str(repository), path)
         return import_git(
-            self.store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret
+            self.store,
+            folder,
+            path,
+            branch=branch,
+            stamp=stamp,
+            allow_secret=allow_secret,
+            force=force,
         )
 
     def import_ork_db(

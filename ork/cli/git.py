@@ -120,7 +120,12 @@ def import_(
         str | None, typer.Option(metavar="REV", help="git: up to this commit; HEAD if left out.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="bundle: move heads and tags that are elsewhere, too.")
+        bool,
+        typer.Option(
+            "--force",
+            help="bundle: move heads and tags that are elsewhere, too;"
+            " git: put what is new there on what was deployed here.",
+        ),
     ] = False,
     runs: Annotated[
         str, typer.Option(metavar="all|none", help="bundle: with the runs, or without.")
@@ -144,7 +149,8 @@ def import_(
     git: each commit that changed the definition, its code or its settings becomes a deploy with the
     author, date and message of the commit. The file is followed through renames, along first
     parents. Versions that could not be deployed are skipped, and listed. Nothing is checked out, no
-    code is run, and all deploys are written together or none.
+    code is run, and all deploys are written together or none. What was deployed here meanwhile, and
+    is in none of the new commits, is not taken back, unless --force.
 
     bundle: everything in it is checked first, then all of it becomes visible at once, or nothing
     does. A head moves only forward and a tag not at all, unless --force; a run never takes the
@@ -167,7 +173,7 @@ def import_(
         raise UsageError("--rename and --unfinished are for ork-db")
     if form == "ork-db":
         if path is not None or branch is not None or force or runs != "all":
-            raise UsageError("--path and --branch are for git, --force and --runs for bundles")
+            raise UsageError("--path, --branch, --force and --runs are not for ork-db")
         from ork.cli.orkdb import import_ork_db
 
         options = {"unfinished": unfinished, "allow_secret": allow_secret, "dry_run": dry_run}
@@ -181,14 +187,16 @@ def import_(
     hint = f"as in `ork import git {shlex.quote(source)} --path etl.yaml`"
     if form != "git":
         raise UsageError(f"{form!r} is not known here: git, bundle and ork-db are", hint=hint)
-    if force or dry_run or runs != "all":
-        raise UsageError("--force and --runs are for bundles, --dry-run not for git")
+    if dry_run or runs != "all":
+        raise UsageError("--runs is for bundles, --dry-run not for git")
     if path is None:
         raise UsageError("name the workflow file", hint=hint)
     from ork.git.from_git import import_source, look_up
 
     found = look_up(Path(source), path, branch=branch)  # before a store is made
-    done = import_source(session.new_store, found, stamp=session.stamp(), allow_secret=allow_secret)
+    done = import_source(
+        session.new_store, found, stamp=session.stamp(), allow_secret=allow_secret, force=force
+    )
     if as_json:
         session.print_json("import", done)
         return
@@ -274,7 +282,10 @@ def _skipped(done: "Imported") -> Iterator[Line]:
         many = count(len(done.skipped), "version")
         yield note_line(f"skipped {many} of a file that could not be deployed")
     if done.left and any(one.added for one in done.workflows):
-        why = "they are on no commit of this line, or have a name that no tag here can have"
+        why = (
+            "they are on no commit of this line, or on a version that was skipped, or have a name"
+            " that no tag here can have"
+        )
         yield note_line(f"left out {some(done.left, TAGS_MAX)}: {why}")
     if done.shallow:
         yield note_line(

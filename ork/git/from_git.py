@@ -12,10 +12,11 @@ from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import summarize
-from ork.errors import InvalidInput, NotFound, Problem, StoreError, count, some
+from ork.errors import Conflict, InvalidInput, NotFound, Problem, StoreError, count, some
 from ork.git.binary import Blobs, Git, blobs, find_repository
 from ork.git.commit import Commit, place_of, read_commit
 from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
@@ -24,6 +25,7 @@ from ork.heads.rename import along, at_work
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin, Packed, is_name
+from ork.objects.rows import name_of
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.progress import counted
@@ -32,6 +34,7 @@ from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 
 BRANCHES_SHOWN_MAX = 10
+ENDS_SHOWN_MAX = 5  # of workflows that an error tells of
 COMMIT_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -62,7 +65,8 @@ class ImportedWorkflow(Value, frozen=True, kw_only=True):
 class Imported(Value, frozen=True, kw_only=True):
     """The result of an import; `commits` counts those of the history, by first parents.
 
-    `left` are git tags that are on none of these, or have names that no tag of ork can have.
+    `left` are git tags that are on none of these, or on a version that was skipped, or have names
+    that no tag of ork can have.
     """
 
     repository: str
@@ -101,6 +105,7 @@ def import_git(
     stamp: Stamp,
     branch: str | None = None,
     allow_secret: bool = False,
+    force: bool = False,
 ) -> Imported:
     """Make deploys of the versions that a git repository has of a workflow file, or of several.
 
@@ -110,9 +115,11 @@ def import_git(
     Where the file got another `name:`, the workflow gets that name, as by `ork mv`.
     Versions that could not be deployed are skipped and told of. Commits that a workflow has already
     are left out, with their tags; raises InvalidInput when it has deploys, but none of these.
+    Raises Conflict when something else was deployed here since the newest of these that it has, and
+    git has no such version; with `force` what git has comes on top of it.
     """
     source = look_up(repository, path, branch=branch)
-    return import_source(store, source, stamp=stamp, allow_secret=allow_secret)
+    return import_source(store, source, stamp=stamp, allow_secret=allow_secret, force=force)
 
 
 def look_up(repository: Path, path: str, *, branch: str | None = None) -> Source:
@@ -131,7 +138,12 @@ def look_up(repository: Path, path: str, *, branch: str | None = None) -> Source
 
 
 def import_source(
-    store: Store, source: Source, *, stamp: Stamp, allow_secret: bool = False
+    store: Store,
+    source: Source,
+    *,
+    stamp: Stamp,
+    allow_secret: bool = False,
+    force: bool = False,
 ) -> Imported:
     """Import what was looked up: see `import_git`."""
     git, names = source.git, source.names
@@ -148,15 +160,26 @@ def import_source(
             if not changed:
                 lines.rename(commit, numbers[commit])
         tags, left = _tags(git, numbers)
+        if not force:
+            lines.refuse_apart(source.repository)
+    shallow = is_shallow(git)
+    workflows, on_skipped = lines.write(stamp, tags)
     return Imported(
         repository=str(source.repository),
         commit=source.tip,
         commits=len(numbers),
-        shallow=is_shallow(git),
-        workflows=lines.write(stamp, tags),
+        shallow=shallow,
+        workflows=workflows,
         skipped=tuple(lines.skipped),
-        left=left,
+        left=tuple(sorted(left | on_skipped)),
     )
+
+
+class _Newest(NamedTuple):
+    """The newest commit that a workflow has, by its number, and the deploy of it."""
+
+    number: int
+    deploy: Deploy
 
 
 class _Known:
@@ -169,31 +192,31 @@ class _Known:
     def of_file(self, paths: set[str]) -> int:
         """Return the number of the newest commit that the workflows of a file have; -1 for none."""
         heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
-        found = [self._newest(name) for name, head in heads.items() if head.source.path in paths]
-        return max((number for number in found if number is not None), default=-1)
+        found = [self.newest(name) for name, head in heads.items() if head.source.path in paths]
+        return max((one.number for one in found if one is not None), default=-1)
 
     def name_of(self, paths: set[str]) -> str | None:
         """Return the workflow of a file that has some of these commits, if one has."""
         heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
         names = (name for name, head in heads.items() if head.source.path in paths)
-        return next((name for name in names if self._newest(name) is not None), None)
+        return next((name for name in names if self.newest(name) is not None), None)
 
-    def of_workflow(self, name: str) -> int:
-        """Return the number of the newest commit that a workflow has; -1 when it has no deploys.
+    def of_workflow(self, name: str) -> _Newest | None:
+        """Return the newest commit that a workflow has; None when it has no deploys.
 
         Raise InvalidInput when it has deploys, but an import could not go on from them.
         """
         if self._store.ref(f"workflows/{name}") is None:
-            return -1
-        number = self._newest(name)
-        if number is not None:
-            return number
+            return None
+        newest = self.newest(name)
+        if newest is not None:
+            return newest
         origins = (
             deploy.origin for _, deploy in history(self._store, name) if deploy.action == "import"
         )
-        if newest := next(origins, None):
+        if last := next(origins, None):
             raise InvalidInput(
-                f"{name} was imported up to commit {newest.commit[:12]}, which is not in "
+                f"{name} was imported up to commit {last.commit[:12]}, which is not in "
                 "this history",
                 hint="was the history rewritten, or is another repository or --branch meant?",
             )
@@ -211,13 +234,14 @@ class _Known:
                 return oid, deploy
         return None
 
-    def _newest(self, name: str) -> int | None:
+    def newest(self, name: str) -> _Newest | None:
+        """Return the newest commit that a workflow has; None when it has none of these."""
         for oid, deploy in history(self._store, name):
             origin = deploy.origin
             if origin and not origin.dirty and origin.commit in self._numbers:
-                return self._numbers[origin.commit]
+                return _Newest(self._numbers[origin.commit], deploy)
             if oid in self._of_deploys():
-                return self._of_deploys()[oid]
+                return _Newest(self._of_deploys()[oid], deploy)
             if deploy.action == "import" or (deploy.restores and origin):
                 return None
         return None
@@ -244,8 +268,12 @@ class _Line:
     after: int
     head: Oid | None
     newest: Deploy | None
+    ours: Deploy | None  # that of `parent`
+    base: Deploy | None  # of the newest commit that it had
+    is_met: bool = False  # whether a new commit has the content of `ours`
     added: list[NewDeploy] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)  # of the commits of `added`
+    # Of the versions looked at, by the number of the commit: what was the newest of `added` then.
+    newest_at: dict[int, Oid] = field(default_factory=dict)
     there: Oid | None = None  # the head that the store has by this name
     renames: list[tuple[str, str, Oid]] = field(default_factory=list)  # from, to, the deploy
     gone: dict[str, Oid | None] = field(default_factory=dict)  # former names, with such heads
@@ -257,10 +285,22 @@ class _Line:
         same = newest and newest.has(loaded.snapshot, loaded.definition.settings)
         return not same or found.path != self.path
 
+    def is_at_base(self, found: Version) -> bool:
+        """Say whether a version is as in the newest commit that the workflow had."""
+        loaded, base = found.loaded, self.base
+        same = base and base.has(loaded.snapshot, loaded.definition.settings)
+        return bool(same) and found.path == self.path
+
+    def is_apart(self) -> bool:
+        """Say whether what is new would take back something that no commit has."""
+        ours, base = self.ours, self.base
+        same = ours and base and base.has(ours.snapshot, ours.settings)
+        return bool(self.added and ours and not same and not self.is_met)
+
     def note(self, oid: str, number: int, commit: Commit) -> None:
         """Note which commit the newest deploy came from."""
         assert self.head is not None and self.newest is not None
-        self.numbers.append(number)
+        self.newest_at[number] = self.head
         self.added.append(
             NewDeploy(
                 commit=oid,
@@ -271,11 +311,6 @@ class _Line:
         )
         if commit.deploy is not None:
             self.exported[commit.deploy] = self.head, self.newest
-
-    def at(self, number: int) -> Oid | None:
-        """Return the deploy that this import added for a commit, or for the last change before."""
-        before = bisect(self.numbers, number)
-        return self.added[before - 1].deploy if before else None
 
 
 class _Lines:
@@ -297,11 +332,15 @@ class _Lines:
         self._lines: dict[str, _Line] = {}
         self._objects = Packed()
         self.skipped: list[Skipped] = []
+        self._skips: dict[int, list[int]] = {}  # of a file: the commits at which it was skipped
 
     def take(self, found: Version | Skipped, number: int) -> None:
         """Append a version to its workflow, if it is new there and may be kept."""
         if isinstance(found, Skipped):
             self.skipped.append(found)
+            file = self._versions.file_at(found.path, number)
+            assert file is not None
+            self._skips.setdefault(file, []).append(number)
             return
         commit = _commit(self._blobs, found.commit)
         name = found.loaded.definition.name
@@ -310,14 +349,23 @@ class _Lines:
         line = self._line(name, found.file, found.path)
         before = self._former(name, found.file, found.path)
         if line.file != found.file:
-            self._skip(found, f"it is named {line.workflow}, as {line.path} is")
+            self._skip(found, number, f"it is named {line.workflow}, as {line.path} is")
             return
-        is_new = number > line.after and (before or line.lacks(found))
-        if is_new and self._may_be_kept(found, commit):
+        if number <= line.after:
+            return
+        its = found.loaded.snapshot, found.loaded.definition.settings
+        if not (before or line.added or line.is_met) and line.is_at_base(found):
+            return  # whatever was deployed here since
+        line.is_met = line.is_met or (line.ours is not None and line.ours.has(*its))
+        if before or line.lacks(found):
+            if not self._may_be_kept(found, number, commit):
+                return
             if before:
                 self._rename(before, line, commit)
             self._append(line, found, commit)
             line.note(found.commit, number, commit)
+        elif line.added:
+            line.newest_at[number] = line.added[-1].deploy
 
     def rename(self, oid: str, number: int) -> None:
         """Give a workflow the name that `ork mv` gave it, where its file had the former name still.
@@ -334,9 +382,40 @@ class _Lines:
             self._rename(before, line, commit, Origin(commit=oid, dirty=False))
             line.note(oid, number, commit)
 
-    def write(self, stamp: Stamp, tags: Mapping[str, int]) -> tuple[ImportedWorkflow, ...]:
-        """Store everything, or nothing. A tag that a workflow has already stays where it is."""
+    def refuse_apart(self, repository: Path) -> None:
+        """Raise Conflict where a new version would take back what was deployed here meanwhile."""
+        apart = [line for line in self._lines.values() if line.is_apart()]
+        if not apart:
+            return
+        names = some([line.workflow for line in apart], ENDS_SHOWN_MAX)
+        told = [f"{names}: this store and {repository} went different ways; nothing was imported"]
+        for line in apart[:ENDS_SHOWN_MAX]:
+            ours, newest = line.ours, line.added[-1]
+            assert ours is not None
+            author = _commit(self._blobs, newest.commit).author
+            for end, oid, who, message in (
+                ("here", self._store.short(ours.snapshot), ours.author, ours.message),
+                (f"in {repository}", newest.commit[:12], author, newest.message),
+            ):
+                first = message.partition("\n")[0]
+                told.append(f"{line.workflow} {end}: {oid}  {name_of(who)}  {first}")
+        name, new = apart[0].workflow, len(apart[0].added)
+        raise Conflict(
+            "\n".join(told),
+            hint="to keep both, commit there what was deployed here; or --force puts what is there"
+            f" on top: `ork diff {name}~{new} {name}` shows then what that takes back, and"
+            " `ork undo` gives it back",
+        )
+
+    def write(
+        self, stamp: Stamp, tags: Mapping[str, int]
+    ) -> tuple[tuple[ImportedWorkflow, ...], set[str]]:
+        """Store everything, or nothing. A tag that a workflow has already stays where it is.
+
+        Return also the tags that are on a version which was skipped.
+        """
         given: dict[str, list[str]] = {name: [] for name in self._lines}
+        on_skipped = set[str]()
         with self._store.transaction(stamp) as tx:
             for line in self._lines.values():
                 if line.added:
@@ -354,14 +433,21 @@ class _Lines:
                 for ref, (before, after) in its.items():
                     if before != after or ref not in tx.moves:  # a name that another has by now
                         tx.move(ref, old=before, new=after)
+                at = dict.fromkeys(self._skips.get(line.file, ())) | line.newest_at
+                versions = sorted(at)
                 for label, number in tags.items():
-                    ref, oid = f"tags/{line.workflow}/{label}", line.at(number)
-                    if oid is not None and self._store.ref(ref) is None:
+                    ref, found = f"tags/{line.workflow}/{label}", bisect(versions, number)
+                    if not found or self._store.ref(ref) is not None:
+                        continue
+                    oid = at[versions[found - 1]]
+                    if oid is None:
+                        on_skipped.add(label)
+                    else:
                         tx.move(ref, old=None, new=oid)
                         given[line.workflow].append(label)
             if tx.moves:
                 tx.add_all(self._objects)
-        return tuple(
+        imported = tuple(
             ImportedWorkflow(
                 workflow=name,
                 path=line.path,
@@ -373,20 +459,24 @@ class _Lines:
             )
             for name, line in sorted(self._lines.items())
         )
+        return imported, on_skipped
 
     def _line(self, name: str, file: int, path: str) -> _Line:
         if name not in self._lines:
             there = self._store.ref(f"workflows/{name}")
             is_free = any(name in line.gone for line in self._lines.values())
             head = None if is_free else there
+            known = None if is_free else self._known.of_workflow(name)
             self._lines[name] = _Line(
                 workflow=name,
                 file=file,
                 path=self._versions.path_before(file) if head else path,
                 parent=head,
-                after=-1 if is_free else self._known.of_workflow(name),
+                after=known.number if known else -1,
                 head=head,
-                newest=self._store.get(Deploy, head) if head else None,
+                newest=(ours := self._store.get(Deploy, head) if head else None),
+                ours=ours,
+                base=known.deploy if known else None,
                 there=there,
             )
         return self._lines[name]
@@ -402,8 +492,9 @@ class _Lines:
         if before is None and (old := self._known.name_of(recorded)) and old not in self._lines:
             head = self._store.ref(f"workflows/{old}")
             assert head is not None
-            newest = self._store.get(Deploy, head)
-            before = _Line(old, file, path, head, -1, head, newest, there=head)
+            newest, known = self._store.get(Deploy, head), self._known.newest(old)
+            base = known.deploy if known else None
+            before = _Line(old, file, path, head, -1, head, newest, newest, base, there=head)
         return before
 
     def _rename(
@@ -416,19 +507,20 @@ class _Lines:
         )
         named = replace(named, origin=origin)
         line.parent, line.head, line.newest = before.parent, self._objects.add(named), named
-        line.added, line.numbers, line.exported = before.added, before.numbers, before.exported
+        line.ours, line.base, line.is_met = before.ours, before.base, before.is_met
+        line.added, line.newest_at, line.exported = before.added, before.newest_at, before.exported
         line.renames = [*before.renames, (before.workflow, line.workflow, line.head)]
         line.gone = {before.workflow: before.there, **before.gone}
         self._lines.pop(before.workflow, None)
 
-    def _may_be_kept(self, found: Version, commit: Commit) -> bool:
+    def _may_be_kept(self, found: Version, number: int, commit: Commit) -> bool:
         if self._allow_secret:
             return True
         if problems := self._versions.secrets(found.loaded):
             where = f"{problems[0].file}, line {problems[0].line}"
-            self._skip(found, f"{where}: {problems[0].message}", problems)
+            self._skip(found, number, f"{where}: {problems[0].message}", problems)
         elif secrets := find_secrets(commit.message):
-            self._skip(found, f"its message has what looks like {secrets[0].what}")
+            self._skip(found, number, f"its message has what looks like {secrets[0].what}")
         else:
             return True
         return False
@@ -480,7 +572,10 @@ class _Lines:
         self._objects |= fresh
         self._store.hold(fresh)
 
-    def _skip(self, found: Version, reason: str, problems: Sequence[Problem] = ()) -> None:
+    def _skip(
+        self, found: Version, number: int, reason: str, problems: Sequence[Problem] = ()
+    ) -> None:
+        self._skips.setdefault(found.file, []).append(number)
         self.skipped.append(
             Skipped(commit=found.commit, path=found.path, reason=reason, problems=tuple(problems))
         )
@@ -493,21 +588,21 @@ def _commit(blobs: Blobs, commit: str) -> Commit:
     return read_commit(data)
 
 
-def _tags(git: Git, numbers: Mapping[str, int]) -> tuple[dict[str, int], tuple[str, ...]]:
+def _tags(git: Git, numbers: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
     """Return the tags on these commits that ork has a name for: label -> number of the commit.
 
     And the names of all others.
     """
     form = "--format=%(refname:lstrip=2) %(objectname) %(*objectname)"  # the tag's, its commit's
     found: dict[str, int] = {}
-    left = []
+    left = set()
     for line in git.run("for-each-ref", form, "refs/tags").decode("utf-8", "replace").splitlines():
         label, *ids = line.split()
         if is_name(label) and ids[-1] in numbers:
             found[label] = numbers[ids[-1]]
         else:
-            left.append(label)
-    return found, tuple(sorted(left))
+            left.add(label)
+    return found, left
 
 
 def _tip(git: Git, branch: str | None) -> str:

@@ -34,6 +34,21 @@ def test_again(ork, repo, golden):
     golden("import/again.txt", again.out + again.err + more.out + more.err)
 
 
+def test_what_went_different_ways(ork, repo, golden):
+    load(ork, "flows/etl.yaml")
+    ork("restore", "etl", "--code")
+    file = ork.folder / "flows" / "etl.yaml"
+    file.write_text(file.read_text().replace("@daily", "0 5 * * *"))
+    assert ork("deploy", "flows/etl.yaml", "-m", "At five").code == 0
+    repo.commit("Code", {"flows/run.sh": "x"})
+    refused = load(ork, "flows/etl.yaml")
+    assert refused.code == 5
+    forced = load(ork, "flows/etl.yaml", "--force")
+    assert forced.code == 0
+    shown = ork("diff", "etl~1", "etl").out
+    golden("import/ways.txt", refused.err + forced.out + forced.err + shown)
+
+
 def test_json(ork, repo, golden):
     golden("import/json.json", load(ork, "flows/etl.yaml", "--json").out)
 

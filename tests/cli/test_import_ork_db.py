@@ -175,8 +175,8 @@ def test_a_dead_end_above_the_project_names_the_way_out(original, ork):
     [
         (["--rename", "x"], "say OLD=NEW"),
         (["--rename", "x=y"], "no workflow named 'x'"),
-        (["--path", "x"], "--path and --branch are for git"),
-        (["--force"], "--force and --runs for bundles"),
+        (["--path", "x"], "--path, --branch, --force and --runs are not for ork-db"),
+        (["--force"], "--force and --runs are not for ork-db"),
     ],
 )
 def test_options_that_make_no_sense_are_told(original, ork, words, told):

@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
-from ork.errors import InvalidInput, NotFound, OrkError
+from ork.errors import Conflict, InvalidInput, NotFound, OrkError
 from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
 from ork.heads.rename import rename
+from ork.heads.rollback import rollback
 from ork.heads.tags import tag, tags
 from ork.heads.undo import undo
 from ork.objects.kinds import Operation, Origin
@@ -73,6 +74,21 @@ def test_a_tag_comes_with_the_deploy_that_was_newest_at_its_commit(target, repo)
     assert labels(target) == {"etl@v1": first, "etl@v2": second}
     undo(target, stamp=stamp(9), now=NOON)
     assert labels(target) == {} and target.ref("workflows/etl") is None
+
+
+def test_a_tag_of_a_version_that_was_skipped_is_on_no_other(target, repo):
+    key = repo.commit("Key", {"etl.yaml": FLOW, "run.sh": f"TOKEN={TOKEN}\n"})
+    repo.commit("First", {"run.sh": "#!/bin/sh\n"})
+    repo.commit("Broken", {"etl.yaml": "x"})
+    repo("tag", "v2")
+    repo("tag", "v2.1", repo.commit("Other", {"notes.txt": "x"}))
+    repo("tag", "v3", repo.commit("As it was", {"etl.yaml": FLOW}))
+    repo("tag", "v4", repo.commit("Key again", {"run.sh": f"TOKEN={TOKEN}\n"}))
+    repo("tag", "v1", key)
+    done = load(target, repo)
+    assert {one.reason.split(":")[0] for one in done.skipped} == {"run.sh, line 1", "line 1"}
+    assert labels(target) == {"etl@v3": target.ref("workflows/etl")}
+    assert done.left == ("v1", "v2", "v2.1", "v4")
 
 
 def test_a_tag_comes_once_and_stays_where_the_workflow_has_it(target, repo):
@@ -269,14 +285,71 @@ def test_importing_again_adds_only_what_is_new(target, repo):
     assert len(deploys(target)) == 3
 
 
-def test_deploys_made_since_stay_below_what_is_new(target, repo, keep):
+@pytest.fixture
+def tried(target, repo, keep):
+    """What was imported, and then deployed here otherwise: the text of the script."""
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     load(target, repo)
-    (target.project / "run.sh").write_text("#!/bin/sh\n# tried\n")
+    script = "#!/bin/sh\n# tried\n"
+    (target.project / "run.sh").write_text(script)
+    (target.project / "run.sh").chmod(0o755)
     keep(FLOW, message="Tried")
+    return script
+
+
+def test_what_was_deployed_since_is_taken_back_by_force_alone(target, repo, tried):
+    repo.commit("Code", {"run.sh": "x"})
+    before = contents(target)
+    with pytest.raises(Conflict, match="went different ways") as refused:
+        load(target, repo)
+    assert "etl here: " in refused.value.message and "Tried" in refused.value.message
+    assert f"etl in {repo.folder}: {repo('rev-parse', 'HEAD')[:12]}" in refused.value.message
+    assert contents(target) == before
+    load(target, repo, force=True)
+    assert [one.message for one in deploys(target)] == ["First", "Tried", "Code"]
+    repo.commit("More", {"run.sh": "y"})
+    load(target, repo)  # from here on they go the same way
+    assert deploys(target)[-1].message == "More"
+
+
+def test_one_that_went_another_way_keeps_all_from_being_imported(target, repo, tried):
+    repo.commit("Code", {"run.sh": "x", "b.yaml": FLOW.replace("etl", "b")})
+    before = contents(target)
+    with pytest.raises(Conflict, match=r"^etl: "):
+        load(target, repo, "*.yaml")
+    assert contents(target) == before
+
+
+@pytest.mark.parametrize("before", ["", "# other\n"])
+def test_what_was_deployed_since_may_be_among_the_new_commits(target, repo, tried, before):
+    if before:
+        repo.commit("Other", {"run.sh": before})
+    repo.commit("As tried", {"run.sh": tried})
     repo.commit("Code", {"run.sh": "x"})
     load(target, repo)
-    assert [one.message for one in deploys(target)] == ["First", "Tried", "Code"]
+    assert deploys(target)[-1].message == "Code"
+
+
+def test_what_was_deployed_since_and_taken_back_is_in_nobodys_way(target, repo, tried):
+    rollback(target, "etl", "etl~1", stamp=stamp(9), now=NOON)
+    repo.commit("Code", {"run.sh": "x"})
+    load(target, repo)
+    assert deploys(target)[-1].message == "Code"
+
+
+def test_what_was_deployed_since_stays_where_git_has_nothing_new(target, repo, tried):
+    repo.commit("Notes", {"notes.txt": "x"})
+    (done,) = load(target, repo).workflows
+    assert done.added == ()
+    assert deploys(target)[-1].message == "Tried"
+
+
+def test_a_rename_there_is_held_back_by_what_was_deployed_since_as_well(target, repo, tried):
+    repo.commit("Other name", {"etl.yaml": FLOW.replace("etl", "load")})
+    before = contents(target)
+    with pytest.raises(Conflict, match=r"^load: "):
+        load(target, repo)
+    assert contents(target) == before
 
 
 def test_a_clean_deploy_of_a_commit_is_where_an_import_goes_on(target, repo):
