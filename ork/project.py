@@ -230,15 +230,16 @@ class Project:
     def workflows(
         self, *, limit: int | None = None, with_archived: bool = False
     ) -> Rows[WorkflowEntry]:
-        """Return the workflows by name: last run, next slot, number of tasks, schedules, tags.
+        """Return the workflows by name: last run, next slot or what is due, number of tasks, tags.
 
         >>> project.workflows()
         [<WorkflowEntry etl, #2 failed, ...>]
         """
-        found = workflow_list(
-            self.store, now=now_here(), limit=_at_most(limit), with_archived=with_archived
-        )
-        return Rows(found, WorkflowEntry, "workflows")
+        from ork.daemon.fires import with_due
+
+        now, most = now_here(), _at_most(limit)
+        found = workflow_list(self.store, now=now, limit=most, with_archived=with_archived)
+        return Rows(with_due(self.store, [*found], now), WorkflowEntry, "workflows")
 
     def move(self, old: AnyWorkflow, new: str, *, author: str | None = None) -> Renamed:
         """Give a workflow another name: its history, runs and tags go with it.

@@ -16,12 +16,13 @@ from itertools import islice, takewhile
 
 from ork.backends.base import Lease
 from ork.daemon import lines, queue
-from ork.daemon.lines import LeftOut, Line, fire_ref, key_of_refs, skipped_of
+from ork.daemon.lines import LeftOut, Line, Lines, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError, count
 from ork.failpoints import failpoint
 from ork.heads.decisions import Decided, decided, decided_ref
+from ork.heads.workflows import WorkflowEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
 from ork.objects.value import Value, extended, of_line, replace
@@ -231,6 +232,25 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     return sorted(found, key=lambda one: one.workflow)
 
 
+def with_due(store: Store, entries: Sequence[WorkflowEntry], now: datetime) -> list[WorkflowEntry]:
+    """Return workflows of a list with what is due of them, held back, or decided ahead."""
+    found: dict[str, list[Listed]] = {}
+    some = Lines(store, only={one.workflow for one in entries if one.next}).look()
+    for one in listed(store, some, now) if some else ():
+        found.setdefault(one.workflow, []).append(one)
+
+    def of(entry: WorkflowEntry) -> WorkflowEntry:
+        its = found.get(entry.workflow, ())
+        return replace(
+            entry,
+            due=min((one.due for one in its if one.due), default=None),
+            held_by=next((one.held_by for one in its if one.held_by), None),
+            ahead=max((one.ahead for one in its if one.ahead), default=None),
+        )
+
+    return [of(entry) for entry in entries]
+
+
 def late(
     store: Store, some: Sequence[Line], now: datetime, *, grace: timedelta, since: datetime
 ) -> list[Late]:
@@ -265,7 +285,9 @@ def late(
 def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, list[LeftOut]]:
     """Return what is left out of workflows later than that and has no run, newest first."""
     names = dict.fromkeys(one.line.workflow for one in some)
-    return skipped_of(store, names, ((one.line, one.state.behind) for one in some), since=since)
+    every = lines.with_decided(store, [one.line for one in some])
+    behind = ((line, lines.left_behind(line, known, since=since)) for line, known in every)
+    return skipped_of(store, names, behind, since=since)
 
 
 def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:

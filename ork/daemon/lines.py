@@ -9,6 +9,7 @@ what was due by the times before and is not decided then is left out. The operat
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -164,6 +165,35 @@ def gone(
                 yield line, skips
 
 
+def just_left_out(store: Store) -> dict[str, int]:
+    """Return how many slots the newest operation has left out of workflows, as they were due.
+
+    That is by another schedule that it gave them, or by taking theirs away.
+    """
+    _, newest = next(operations(store))
+    moves = {
+        ref.removeprefix("workflows/"): (_schedules(store, old), _schedules(store, new))
+        for ref, old, new in newest.moves
+        if ref.startswith("workflows/") and old and new
+    }
+    other = {
+        name
+        for name, (before, after) in moves.items()
+        if not {*map(times_of, before.values())} <= {*map(times_of, after.values())}
+    }
+    if not other:
+        return {}
+    some = Lines(store, only=other).look() + [
+        line for line, _ in gone(store, newest.parent, after=_EARLIEST)
+    ]
+    found: Counter[str] = Counter()
+    for line, known in with_decided(store, some):
+        if line.since == newest.time:
+            skips = left_behind(replace(line, former=line.former[:1]), known)
+            found[line.workflow] += sum(one.count for one in skips)
+    return +found
+
+
 def times_of(schedule: Schedule) -> str:
     """Return what is equal for schedules with the same parameters and times."""
     parts: list[list[Json]] = [
@@ -194,14 +224,19 @@ def out_of(known: Decided | None) -> tuple[Skip, ...]:
     return known.out if known else ()
 
 
-def left_behind(line: Line, known: Decided | None) -> tuple[Skip, ...]:
-    """Return the slots, oldest first, that came before a line had its times and are not decided."""
+def left_behind(
+    line: Line, known: Decided | None, *, since: datetime = _EARLIEST
+) -> tuple[Skip, ...]:
+    """Return the slots, oldest first, that came before a line had its times and are not decided.
+
+    Only those later than a moment.
+    """
     found = (
         left_out(one.schedule, after, until, CHANGED)
         for one in reversed(line.former)
         for after, until in policy.undecided(
             one.schedule,
-            max(one.after, known.slot) if known else one.after,
+            max(one.after, since, known.slot if known else since),
             one.until,
             out_of(known),
         )

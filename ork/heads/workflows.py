@@ -42,7 +42,11 @@ class LastRun(Value, frozen=True, kw_only=True):
 
 
 class WorkflowEntry(Value, frozen=True, kw_only=True):
-    """A workflow in a list; `next` is None if it has no schedule, or is paused or archived."""
+    """A workflow in a list; `next` is None if it has no schedule, or is paused or archived.
+
+    `due` is the first slot that has come and is not decided yet, `held_by` the run whose failure
+    holds a schedule back, `ahead` up to where slots are decided by a clock that was ahead.
+    """
 
     workflow: str
     deploy: Oid
@@ -53,6 +57,9 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
     tags: tuple[str, ...]  # of its head
     schedules: tuple[str, ...]  # in words
     next: datetime | None
+    due: datetime | None = None
+    held_by: str | None = None
+    ahead: datetime | None = None
     paused: bool
     archived: bool
     last: LastRun | None
@@ -67,7 +74,7 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
             "workflow": self.workflow,
             "last": self.last and f"{self.last_run} {self.last.state}",
             "partial": self.last and (self.last.remark or None),
-            "next": self.halted or self.next,
+            "next": self.halted or self._waits or self.next,
             "tags": ", ".join(self.tags),
         }
 
@@ -78,6 +85,13 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
             return ""
         number = f"#{last.number}"
         return number if last.name == self.workflow + number else last.name
+
+    @property
+    def _waits(self) -> str:
+        """What keeps its next slot from being the next that is fired; empty if nothing does."""
+        if self.held_by:
+            return f"held by {self.held_by}"
+        return f"due {self.due:%Y-%m-%d %H:%M}" if self.due else ""
 
     @property
     def halted(self) -> str:

@@ -391,3 +391,38 @@ def test_a_workflow_without_a_schedule_is_told(ork):
             said = ork("schedule", *words)
             assert (said.code, said.out, said.err) == (0, "", wanted)
     assert json.loads(ork("schedule", "next", "w", "--json").out)["data"]["slots"] == []
+
+
+def test_whoever_changes_a_schedule_is_told_of_the_slots_that_were_due(flow):
+    """Each time of those alone that this change leaves out."""
+    told = "note: the schedule of etl was changed: {} left out\n"
+    flow._seconds += 1800
+    file = flow.folder / "etl.yaml"
+    file.write_text(file.read_text().replace("*/10", "*/5"))
+    assert told.format("3 slots that were due are") in flow("deploy", "etl.yaml", "-q").err
+    flow._seconds += 300
+    assert told.format("1 slot that was due is") in flow("rollback", "etl", "etl~1").err
+    flow._seconds += 600
+    assert told.format("1 slot that was due is") in flow("undo").err
+    assert "left out" not in flow("undo", "--redo").err
+    flow._seconds += 1200
+    file.write_text(FLOW.format(name="etl", schedule="").replace("    schedule: \n", ""))
+    assert told.format("2 slots that were due are") in flow("run", "-q", "etl.yaml").err
+
+
+def test_what_was_left_out_in_the_last_week_is_counted_by_the_times_of_then(flow):
+    day = 24 * 3600
+    for schedule in ("0 4 * * *", "0 3 * * *"):
+        flow.write("etl.yaml", FLOW.format(name="etl", schedule=f'"{schedule}"'))
+        assert flow("deploy", "etl.yaml").code == 0
+        flow._seconds += 10 * day
+
+    def counted():
+        return re.search(r"(\d+) slots left out", flow("schedule", "list").out)[1]
+
+    flow._seconds -= 6 * day  # ten days of the first schedule, and four of the second
+    assert counted() == "3"
+    flow("rollback", "etl", "etl~1")
+    assert counted() == "7"
+    flow("undo")
+    assert counted() == "7"

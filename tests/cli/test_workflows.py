@@ -4,11 +4,14 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from ork.daemon import fires
+from ork.heads.workflows import workflow_list
 from tests.cli.screen import TERMINAL, on_terminal
-from tests.conftest import Ork, Steps
+from tests.conftest import START, Ork, Steps
 
 FLOW = """\
     name: {name}
@@ -188,3 +191,15 @@ def test_a_file_of_another_path_and_name_may_mean_two_things(flows, golden, monk
 def test_none(ork):
     ork("init")
     assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")
+
+
+def test_what_is_due_is_in_json_and_in_short_as_on_the_screen(flows, opened):
+    flows._seconds += 24 * 3600
+    assert "due 2026-11-01 18:00" in flows("workflows").out
+    rows = {row["workflow"]: row for row in json.loads(flows("workflows", "--json").out)["data"]}
+    assert rows["etl"]["due"] == "2026-11-01T18:00:00Z"
+    assert [rows[name]["due"] for name in ("report", "by_hand")] == [None, None]
+    now = START + timedelta(days=1)
+    found = fires.with_due(opened(), [*workflow_list(opened(), now=now)], now)
+    (short,) = (repr(one) for one in found if one.workflow == "etl")
+    assert "due 2026-11-01 18:00" in short

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.backends.address import Address, parse_url, public
+from ork.cli.heads.workflows import slots_left_out
 from ork.cli.options import AllowSecret, Files, Json, Move, Quiet, at_most_one, files_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, hint_line, next_line, note_line
@@ -302,6 +303,8 @@ def deploy(
         if store.ref(f"archived/{one.workflow}") and not one.left_out:
             told = f"{one.workflow} is archived, and no schedule of it fires"
             session.say(note_line(f"{told}: `ork archive --undo {one.workflow}` takes it out"))
+    if any(one.changed for one in done):
+        session.say(*slots_left_out(store))
     if quiet:
         return
     session.say(*without_message(done, message))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.heads.workflows import slots_left_out
 from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
@@ -88,6 +89,7 @@ def rollback(
         )
         session.say(note_line(f"{told}: `ork undo` brings it back"))
     if done.changed:
+        session.say(*slots_left_out(store))
         run = run_command(name, store.snapshot(done.snapshot).params)
         session.say(*_not_on_disk(session, name), next_line(f"`{run}`"))
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ork.cli.heads.workflows import slots_left_out
 from ork.cli.options import Author, Json, Limit, NotAfter, NotBefore, matching
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
@@ -118,6 +119,7 @@ def undo(
     session.print(_moves(done.moves, store, session.width))
     for command in dict.fromkeys(done.passed):
         session.say(note_line(f"`{command}` came later: what that took away stays away"))
+    session.say(*slots_left_out(store))
     session.say(*_still_there(session, done.moves), *_still_elsewhere(store, done.moves))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
     session.say(next_line(f"`ork ops` lists all operations; {again}"))

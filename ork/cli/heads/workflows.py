@@ -13,7 +13,6 @@ from ork.cli.session import Session
 from ork.store.store import Store
 
 if TYPE_CHECKING:
-    from ork.daemon.fires import Listed
     from ork.heads.workflows import WorkflowEntry
 
 
@@ -31,46 +30,39 @@ def workflows(
     Example:
         ork workflows
     """
-    from ork.daemon.fires import NOBODY_FIRES, is_up, listed
-    from ork.daemon.lines import Lines
+    from ork.daemon.fires import NOBODY_FIRES, is_up, with_due
     from ork.heads.workflows import workflow_list
 
     session: Session = ctx.obj
     now = session.now()
-    found = workflow_list(session.store, now=now, limit=limit, with_archived=with_archived)
+    entries = workflow_list(session.store, now=now, limit=limit, with_archived=with_archived)
+    rows = with_due(session.store, [*entries], now)
     if as_json:
-        session.print_json("workflow-list", list(found))
+        session.print_json("workflow-list", rows)
         return
-    first = next(found, None)
-    if first is None:
+    if not rows:
         some = limit != 0 and next(session.store.refs("workflows/"), None)
         session.say(
             note_line("all are archived: `ork workflows --all`") if some else ["no workflows"]
         )
         return
-    rows = [first, *found]
-    lines = Lines(session.store, only={one.workflow for one in rows if one.next}).look()
-    due = listed(session.store, lines, now) if lines else ()
-    session.print(_workflows(rows, due, session), page=True)
+    session.print(_workflows(rows, session), page=True)
     if any(one.next for one in rows) and is_up(session.store) is False:
         session.say(note_line(NOBODY_FIRES))
 
 
-def _workflows(
-    found: "Iterable[WorkflowEntry]", due: "Iterable[Listed]", session: Session
-) -> Iterator[Line]:
+def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[Line]:
     """Yield a line for each workflow, with a mark of those whose slots are not fired."""
     from ork.daemon.fires import LATE
 
     now, width = session.now(), session.width
-    marks: dict[str, str] = {}
-    for it in due:
-        if it.held_by:
-            marks[it.workflow] = f"held by {it.held_by}"
-        elif it.due and now - it.due >= LATE:
-            marks.setdefault(it.workflow, f"due {human.moment(it.due, now, width)}")
-        elif it.ahead:
-            marks.setdefault(it.workflow, "clock ahead")
+
+    def mark_of(one: "WorkflowEntry") -> str:
+        if one.halted or one.held_by:
+            return one.halted or f"held by {one.held_by}"
+        if one.due and now - one.due >= LATE:
+            return f"due {human.moment(one.due, now, width)}"
+        return "clock ahead" if one.ahead else ""
 
     def row(one: "WorkflowEntry") -> Row:
         last, when = ("no runs", "dim"), ""
@@ -81,7 +73,7 @@ def _workflows(
                 "partial" if how else one.last.state,
             )
             when = human.moment(one.last.created, now, width)
-        mark = one.halted or marks.get(one.workflow, "")
+        mark = mark_of(one)
         slot = human.moment(one.next, now, width) if one.next else "-"
         soon = mark or (f"next {slot}" if slot[0].isdigit() else slot)  # beside "in 2 hours"
         cells = [
@@ -139,6 +131,16 @@ def stale_name(store: Store, path: str, name: str) -> Iterator[Line]:
         if changes_only_name(store, name):
             told = f"{told.partition(': ')[0]}: `ork restore {name}` writes `name: {name}` there"
         yield next_line(f"{found.file}:{found.line} {told}")
+
+
+def slots_left_out(store: Store) -> Iterator[Line]:
+    """Yield how many slots that were due the newest operation has left out."""
+    from ork.daemon.lines import just_left_out
+
+    for name, number in just_left_out(store).items():
+        are = "slot that was due is" if number == 1 else "slots that were due are"
+        told = f"the schedule of {name} was changed: {number} {are} left out"
+        yield note_line(told)
 
 
 def archive(

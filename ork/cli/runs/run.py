@@ -13,6 +13,7 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
+from ork.cli.heads.workflows import slots_left_out
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
 from ork.cli.runs.queued import find_queued, take_all_back, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
@@ -406,6 +407,8 @@ def _deployed(session: Session, deployed: Deployed | None, message: str | None) 
         if not session.quiet:
             yield deploy_line(deployed, session.store)
         yield from warnings_of(deployed)
+        if deployed.changed:
+            yield from slots_left_out(session.store)
     if not session.quiet:
         yield from without_message([deployed] if deployed else [], message)
 
