@@ -177,9 +177,16 @@ def _target(
     buts = ["what a rollback has left"] if len(passed) > 1 else []
     buts += ["those of which a part was forgotten"] if forgotten else []
     but = f", but {' and '.join(buts)}" if buts else ""
+    ways = (
+        f"name the one to go back to: `ork rollback {workflow} {workflow}~{number}`"
+        for number, (_, deploy) in enumerate(history(store, workflow, parent))
+        if not before.has(deploy.snapshot, deploy.settings)
+        and not forgotten_part(store, deploy.snapshot)
+        and not lacks_code(store, deploy)
+    )
     raise NotFound(
         f"no earlier version of {workflow} has a good run{but}",
-        hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",
+        hint=next(ways, "no other one can run: change the files, then `ork deploy`"),
     )
 
 

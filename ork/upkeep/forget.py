@@ -13,7 +13,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -43,7 +43,7 @@ from ork.progress import counted
 from ork.store import location
 from ork.store.contents import outcomes
 from ork.store.location import DATA, UNFINISHED, Data
-from ork.store.resolve import resolve
+from ork.store.resolve import history, resolve
 from ork.store.runs import all_going_on, params_of
 from ork.store.store import Stamp, Store
 from ork.upkeep.repair import BESIDE, QUARANTINE, copy_data, files_of, swap
@@ -69,10 +69,15 @@ class Found(Value, frozen=True, kw_only=True):
 
 
 class Forgotten(Value, frozen=True, kw_only=True):
-    """What is found, and when it is `done`, what has become of it."""
+    """What is found, and when it is `done`, what has become of it.
+
+    `versions` are revisions that for want of it never run again, `runs` those that executed them.
+    """
 
     done: bool
     found: tuple[Found, ...]
+    versions: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
     @property
     def stays(self) -> bool:
@@ -119,12 +124,13 @@ def forget(
         beside = [path for path in _notes(data) if find(path.read_bytes())]
         found = (
             *search.found(),
-            *_in_files(folder, text, search.replaced, own),
+            *_in_files(store, folder, text, search.replaced, own),
             *(Found(where="note", name=str(path), action="overwritten") for path in beside),
             *search.outside(),
         )
+        versions, runs = search.not_run_again()
         if not yes:
-            return Forgotten(done=False, found=found)
+            return Forgotten(done=False, found=found, versions=versions, runs=runs)
         marks = search.marks(stamp, reason)
         with _unfinished(data) as made:
             # Also when no object has it: it may stand in a page that is free.
@@ -137,7 +143,7 @@ def forget(
                 assert text is not None  # which stands in there
                 with files.open_folder(path.parent) as at:
                     _overwrite(at, path.name, text)
-    return Forgotten(done=True, found=found)
+    return Forgotten(done=True, found=found, versions=versions, runs=runs)
 
 
 @dataclass(slots=True)
@@ -212,6 +218,33 @@ class _Search:
                     name = os.path.relpath(path, self.store.project)
                     why = "the file is yours: change it, then deploy"
                     yield Found(where="file", name=name, action="stays", why=why)
+
+    def not_run_again(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the revisions of which a part has to go that runs need, and runs of them."""
+        if not self.replaced:
+            return (), ()
+
+        @cache
+        def is_hit(snapshot: Oid) -> bool:
+            with suppress(Corrupt, NotFound):  # what is damaged does not run either
+                content = self.store.snapshot(snapshot)
+                blobs = (file.blob for file in content.files.values())
+                parts = snapshot, *content.tasks.values(), *blobs
+                return not self.replaced.keys().isdisjoint(parts)
+            return False
+
+        versions = []
+        for name, head in self.store.refs("workflows/"):
+            with suppress(Corrupt, NotFound):
+                for number, (_, deploy) in enumerate(history(self.store, name, head)):
+                    if is_hit(deploy.snapshot):
+                        versions.append(f"{name}~{number}" if number else name)
+        tags = self.store.get_all(Deploy, dict(self.store.refs("tags/")), keep=False)
+        versions += [
+            name.replace("/", "@") for name, deploy in tags.items() if is_hit(deploy.snapshot)
+        ]
+        found = (self.store.get(Run, oid, keep=False) for _, oid in self.store.refs("runs/"))
+        return tuple(versions), tuple(run.name for run in found if is_hit(run.snapshot))
 
     def marks(self, stamp: Stamp, reason: str) -> dict[Oid, Tombstone]:
         """Return the tombstones, by what they stand for; raise UsageError if they would have it."""
@@ -338,7 +371,11 @@ class _Search:
 
 
 def _in_files(
-    folder: Path, text: str | None, replaced: Mapping[Oid, Object], own: Collection[str]
+    store: Store,
+    folder: Path,
+    text: str | None,
+    replaced: Mapping[Oid, Object],
+    own: Collection[str],
 ) -> Iterator[Found]:
     """Yield the files below `.ork`, but `own`, that have a text, and what has to become of each."""
     others = (UNFINISHED, BESIDE, *(f"{one}/" for one in own))  # some are folders
@@ -355,7 +392,9 @@ def _in_files(
                 yield Found(where="checkout", name=path, action="removed")
         elif _has(at, name, text):
             if top == "logs":
-                yield Found(where="log", name=path, action="overwritten")
+                run = store.ref(path.replace("logs", "runs", 1).rpartition("/")[0])
+                what = f"of {store.get(Run, run).name}" if run else ""
+                yield Found(where="log", name=path, what=what, action="overwritten")
             elif top == DATA and path.endswith("gate"):
                 yield Found(where="note", name=path, action="overwritten")
             else:

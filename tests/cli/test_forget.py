@@ -69,6 +69,31 @@ def test_an_object_is_forgotten_by_its_name(ran, golden):
     assert ran("forget", "etl:tasks/etl.py").code == 3
 
 
+FLOW = "name: {0}\ntasks: {{t: {{executor: process, command: ./{0}.sh}}}}\n"
+
+
+def test_what_cannot_run_again_is_named_before_and_after(ork, monkeypatch):
+    for name, text in (("a", "echo a-new-secret"), ("b", "echo another")):
+        ork.write(f"{name}.sh", f"#!/bin/sh\n{text}\n", executable=True)
+        ork.write(f"{name}.yaml", FLOW.format(name))
+        assert ork("run", f"{name}.yaml", "-q").code == 0
+        assert ork("tag", f"{name}@prod", name).code == 0
+    ork.write("a.sh", "#!/bin/sh\nexit 0\n", executable=True)
+    assert ork("run", "a.yaml", "-q").code == 0
+    told = "a~1, a@prod can neither run again nor be rolled back to, nor can a#1 be repeated\n"
+    for words, begin in (((), "then "), (("--yes",), "")):
+        give(monkeypatch, "a-new-secret\n")
+        result = ork("forget", "--text", *words)
+        assert f"note: {begin}{told}" in result.err
+        (log,) = (line for line in result.out.splitlines() if line.startswith("log"))
+        assert log.endswith(".log  of a#1  overwritten with *")
+    for words in (("run", "a~1"), ("run", "a@prod"), ("run", "a#1"), ("rollback", "a", "a~1")):
+        assert ork(*words).code == 3, words
+    give(monkeypatch, "echo another\n")
+    found = json.loads(ork("forget", "--text", "--json").out)["data"]
+    assert (found["versions"], found["runs"]) == (["b", "b@prod"], ["b#1"])
+
+
 def test_what_names_others_is_not_forgotten(ran):
     assert ran("forget", "etl").code == 2
     assert ran("forget").code == 2

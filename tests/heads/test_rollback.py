@@ -114,6 +114,24 @@ def test_a_version_of_which_a_part_was_forgotten_is_passed_over(etl):
         etl.back()
 
 
+def test_the_version_that_is_proposed_is_one_that_can_run(etl):
+    def forgotten(number):
+        snapshot = etl.store.snapshot(etl.get(etl.deploys[number]).snapshot)
+        (other,) = plant(etl.store, Task(executor="process", command=f"[forgotten] {number}"))
+        forget(etl.store, snapshot.tasks["a"], other)
+
+    def proposed():
+        with pytest.raises(NotFound) as refused:
+            etl.back()
+        return refused.value.hint
+
+    forgotten(2)
+    forgotten(1)
+    assert proposed() == "name the one to go back to: `ork rollback etl etl~3`"
+    forgotten(0)
+    assert proposed() == "no other one can run: change the files, then `ork deploy`"
+
+
 def test_without_a_good_run_a_revision_must_be_named(project, keep):
     for number in range(3):
         keep(version(number))

@@ -10,13 +10,14 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, note_line
+from ork.cli.screen.line import Line, as_object, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, UsageError, some
 from ork.upkeep.forget import Forgotten, Found
 from ork.upkeep.forget import forget as take_away
 
+NAMED_MAX = 10  # versions, or runs, in a note
 _HAVE = ("has", "have")
 _DONE = {
     "replaced": "read as [forgotten]",
@@ -49,7 +50,8 @@ def forget(
     and blame go on; logs are overwritten; the data file is written anew. It cannot be undone.
     Nobody else may have the store open. The text is never an argument, which shells keep.
 
-    Backups, git exports and other machines are not reached: make the secret worthless first.
+    It says which versions never run again for want of it. Backups, git and other machines are not
+    reached: make the secret worthless first.
 
     Exit codes: 0 done, or nothing has it; 1 the store still has it, in a name.
 
@@ -73,8 +75,7 @@ def forget(
         yes=yes,
     )
     if as_json:
-        fields = {"done": found.done, "stays": found.stays, "found": found.found}
-        session.print_json("forget", fields)
+        session.print_json("forget", {"done": found.done, "stays": found.stays, **as_object(found)})
     else:
         session.print(map(_line, found.found), page=True)
         session.say(*_end(found))
@@ -116,8 +117,12 @@ def _end(found: Forgotten) -> Iterator[Line]:
         yield ["nothing in the store has it" if files else "nothing has it"]
     if files:
         yield [f"{human.count(files, 'file')} in the working folder {_HAVE[files > 1]} it"]
+    if found.versions:
+        told = f"{some(found.versions, NAMED_MAX)} can neither run again nor be rolled back to"
+        runs = f", nor can {some(found.runs, NAMED_MAX)} be repeated" if found.runs else ""
+        yield note_line(f"{told if found.done else f'then {told}'}{runs}")
     if found.found:
         yield note_line(
-            "backups, exports, other machines, the disk's free blocks and the shell's history may"
-            " have it still: make the secret worthless"
+            "backups, exports, the git history of the project, other machines, the disk's free"
+            " blocks and the shell's history may have it still: make the secret worthless"
         )
