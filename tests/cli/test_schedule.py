@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from ork.daemon import fires, lines
+from ork.heads.decisions import decided_ref
+from ork.objects.kinds import Blob
 from ork.runner.start import Caller
 from ork.store import location
 from ork.store.store import Stamp
@@ -426,3 +428,12 @@ def test_what_was_left_out_in_the_last_week_is_counted_by_the_times_of_then(flow
     assert counted() == "7"
     flow("undo")
     assert counted() == "7"
+
+
+def test_what_is_decided_may_be_damaged_where_the_schedule_is_changed(flow, opened):
+    with closing(opened()) as store, store.transaction(Stamp(time=START, author="nobody")) as tx:
+        ref = decided_ref("etl", lines.lines_of(store, "etl")[0].schedule)
+        tx.move(ref, old=store.ref(ref), new=tx.add(Blob(b"no slot")))
+    flow.write("etl.yaml", FLOW.format(name="etl", schedule='"0 * * * *"'))
+    done = flow("deploy", "etl.yaml")
+    assert (done.code, "error" in done.err) == (0, False), done.err

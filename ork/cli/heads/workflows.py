@@ -1,6 +1,7 @@
 """ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
+from ork.errors import OrkError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -137,7 +139,10 @@ def slots_left_out(store: Store) -> Iterator[Line]:
     """Yield how many slots that were due the newest operation has left out."""
     from ork.daemon.lines import just_left_out
 
-    for name, number in just_left_out(store).items():
+    found: dict[str, int] = {}
+    with suppress(OrkError):  # what is damaged is told by `ork schedule list`: this went well
+        found = just_left_out(store)
+    for name, number in found.items():
         are = "slot that was due is" if number == 1 else "slots that were due are"
         told = f"the schedule of {name} was changed: {number} {are} left out"
         yield note_line(told)
