@@ -105,14 +105,18 @@ class Heads:
             head = wanted.get(ref := f"workflows/{name}")
             if head and head == its.get(ref):
                 self.equal[name] = head
-            if head and ref not in its and name in renamed and self._stays(name, head):
+            stays = head and ref not in its and name in renamed and self._stays(name, head)
+            if stays:
                 wanted = {}
             if not tags:
                 wanted = {ref: oid for ref, oid in wanted.items() if not ref.startswith("tags/")}
             olds = stale.get(name, {})
-            self.moves[name] = self._compared(name, wanted, its, olds.values())
-            if head:
-                self._follow(name, head, olds, wanted, is_there=ref in its)
+            former = self._tags_of(name, olds)
+            self.moves[name] = self._compared(name, wanted, former | its, olds.values())
+            moves = self.moves[name].moves
+            moves |= {one: (its.get(one), moves[one][1]) for one in moves.keys() & former.keys()}
+            if head and not stays:
+                self._follow(name, head, olds, is_there=ref in its)
             is_further = head and name in self.further and ref in its
             if head and is_further and self._goes_back(remembered.get(name), head, its[ref]):
                 self.gone_back[name] = None
@@ -208,15 +212,15 @@ class Heads:
         known = set(ancestors(self._both, [one]))
         return next((oid for oid in ancestors(self._both, [other]) if oid in known), None)
 
-    def _follow(
-        self,
-        name: str,
-        head: Oid,
-        olds: Mapping[str, Oid],
-        coming: Collection[str],
-        *,
-        is_there: bool,
-    ) -> None:
+    def _tags_of(self, name: str, olds: Iterable[str]) -> dict[str, Oid]:
+        """Return the tags that the target has by other names of a workflow, as they will be."""
+        return {
+            f"tags/{name}/{label}": oid
+            for old in olds
+            for label, oid in self._to.store.refs(f"tags/{old}/")
+        }
+
+    def _follow(self, name: str, head: Oid, olds: Mapping[str, Oid], *, is_there: bool) -> None:
         """Let the target give up the names that a workflow had, as the source has.
 
         It keeps all as it is where it has gone on by such a name, or a run by one goes on or waits.
@@ -235,7 +239,7 @@ class Heads:
         elif all("@" in one.name for one in self.elsewhere.get(name, ())) and (  # the head moves
             olds or (f"workflows/{name}" in found.moves and not is_there)
         ):
-            its = given_up(there, [*olds], name, coming, is_there=is_there)
+            its = given_up(there, [*olds], name, found.moves.keys(), is_there=is_there)
             found.moves.update(its)
 
     def _compared(

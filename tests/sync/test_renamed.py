@@ -269,3 +269,46 @@ def test_a_history_that_comes_after_another_one_is_none(places):
         take(places.other(), places.bundle(Wish(revisions=("load",), tags=False)))
     with pytest.raises(Corrupt, match="of etl is in load"):
         move(places.store, places.other("third"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_was_renamed_again_since_is_further_and_stays(places, force):
+    other = places.other()
+    renamed(places)
+    move(places.store, other)
+    rename(places.store, "load", "third", stamp=stamp(2))
+    before = carried(places.store)
+    told = move(other, places.store, "pull", force=force)
+    assert (told.refused, told.further) == ((), ("load",))
+    assert carried(places.store) == before
+    move(places.store, other)
+    assert carried(other) == before
+    assert is_whole(other) and is_whole(places.store)
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_tag_that_is_elsewhere_stays_there_under_the_new_name(places, direction):
+    other = places.other()
+    move(places.store, other)
+    one, two = resolve(other, "etl~1", now=NOON).oid, resolve(other, "etl", now=NOON).oid
+    tag(other, "etl@prod", stamp=stamp(), now=NOON)
+    tag(places.store, "etl@prod", "etl~1", stamp=stamp(), now=NOON)
+    renamed(places)
+    (load,) = move(places.store, other, direction).refused
+    assert [(end.name, end.old, end.new) for end in load.heads] == [("load@prod", two, one)]
+    assert dict(other.refs("tags/")) == {"load/prod": two, "load/v1": one}
+    assert workflows(other) == ["load"]
+    move(places.store, other, direction, force=True)
+    assert dict(other.refs("tags/")) == {"load/prod": one, "load/v1": one}
+    assert is_whole(other)
+
+
+def test_a_tag_that_is_elsewhere_is_taken_with_its_new_name_by_force(places):
+    other = places.other()
+    move(places.store, other)
+    tag(other, "etl@prod", stamp=stamp(), now=NOON)
+    tag(places.store, "etl@prod", "etl~1", stamp=stamp(), now=NOON)
+    renamed(places)
+    move(places.store, other, force=True)
+    assert carried(other) == carried(places.store)
+    assert is_whole(other)
