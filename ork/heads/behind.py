@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import dropwhile, islice, pairwise
 from shlex import quote
 
 from ork.differences.definitions import Diff, summarize
+from ork.differences.files import FileChange
 from ork.differences.reverse import taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation, Origin
+from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import history
 from ork.store.store import Store, Transaction
@@ -171,7 +173,7 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
         return ""
     who, back = _back_to_undone(store, name, head, change, author)
     if not back:
-        who, back = _back_before(store, name, head, change, author)
+        who, back = _back_before(store, loaded, head, change, author)
     if not (back and who):
         return ""
     text = summarize(back)
@@ -195,9 +197,10 @@ def _back_to_undone(
 
 
 def _back_before(
-    store: Store, name: str, head: Oid, change: Diff, author: str
+    store: Store, loaded: Loaded, head: Oid, change: Diff, author: str
 ) -> tuple[list[str], Diff]:
     """Return who made the newest versions that a change takes back, and what of it does."""
+    name = loaded.definition.name
     if (found := _made_of(store, name, head, author)) is None:
         return [], Diff()
     base, since = found
@@ -205,7 +208,10 @@ def _back_before(
     line = [*islice(_since(store, name, head, base, author), LOOKED_AT_MAX)]
     for one, before in pairwise(line):
         diffs.append(compare_deploys(store, before, line[0]))
-        if (more := taken_back(diffs, change)) != back:
+        more = taken_back(diffs, change)
+        if files := _taken_back_in_part(store, diffs[-1], change, loaded, more):
+            more = replace(more, files=(*more.files, *files))
+        if more != back:
             entries.append(one)
             back = more
     who = [
@@ -215,6 +221,31 @@ def _back_before(
         if one.author != author
     ]
     return who or [f"`{one.command}` did" for one in [since] if one], back
+
+
+def _taken_back_in_part(
+    store: Store, earlier: Diff, later: Diff, loaded: Loaded, whole: Diff
+) -> list[FileChange]:
+    """Return the code files that a change edits and that lack what an earlier one did there.
+
+    Such a file has lines again that it took away, or, where it only added some, none of these.
+    """
+    theirs = {one.path: (one.old_blob, one.new_blob) for one in earlier.files}
+    found = []
+    for file in later.files:
+        old, new = theirs.get(file.path, (None, None))
+        if not (old and new and file.kind == "changed") or file in whole.files:
+            continue
+        before, now = (_lines(store.get(Blob, oid).data) for oid in (old, new))
+        own = _lines(loaded.captured.files[file.path].data)
+        gone, come = before - now, now - before
+        if gone & (own - now) or (not gone and come and come == come & (now - own)):
+            found.append(file)
+    return found
+
+
+def _lines(data: bytes) -> Counter[bytes]:
+    return Counter(line for line in data.splitlines() if line.strip())
 
 
 def _since(store: Store, name: str, head: Oid, base: Oid | None, author: str) -> Iterator[Deploy]:

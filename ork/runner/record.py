@@ -13,14 +13,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from ork.backends.base import Lease
-from ork.errors import Conflict, Corrupt, NotFound, OrkError, StoreError, UsageError
+from ork.errors import Conflict, Corrupt, NotFound, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.logs.bytes import TOGETHER_BYTES
@@ -422,24 +421,17 @@ def settling(
             ended = _settled(store, run_id, now, reason)
         except Conflict:  # its owner lives, or somebody else was faster to settle it
             continue
-        except (Corrupt, NotFound) as error:  # those behind it are settled all the same
-            told = f"{_name_of(store, run_id)}: {error.message}"
-            kind = Unsettled if isinstance(error, Unsettled) else Corrupt
-            damage.append(kind(told, hint=error.hint or "`ork fsck`"))
+        except Unsettled as error:  # those behind it are settled all the same
+            damage.append(error)
+            continue
+        except (Corrupt, NotFound) as error:
+            told = f"{owner.pin_ref(run_id)}: {error.message}"
+            damage.append(Corrupt(told, hint=error.hint or "`ork fsck`"))
             continue
         if ended is not None:
             yield ended
     if damage:
         raise next((one for one in damage if not isinstance(one, Unsettled)), damage[0])
-
-
-def _name_of(store: Store, run_id: str) -> str:
-    """Return the name of a run that goes on, or the ref to it where that cannot be read."""
-    ref = owner.pin_ref(run_id)
-    with suppress(OrkError):
-        if pin := store.ref(ref):
-            return store.get(Run, pin).name
-    return ref
 
 
 def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | None:
@@ -466,7 +458,7 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
     except BaseException as error:
         lease.release()  # else the run would seem to have an owner as long as we live
         if isinstance(error, Corrupt):
-            raise Unsettled(error.message, hint=error.hint) from error
+            raise Unsettled(f"{run.name}: {error.message}", hint=error.hint) from error
         raise
     record.release()
     return ended

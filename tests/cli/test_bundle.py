@@ -109,7 +109,6 @@ def test_runs_are_told_by_their_names(ran, elsewhere, golden):
         "bundle verify a.bundle --no-tags",
         "import bundle a.bundle --path etl.yaml",
         "import bundle a.bundle --runs 3",
-        "import git . --path etl.yaml --force",
         "import git .",
     ],
 )

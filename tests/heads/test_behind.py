@@ -439,3 +439,28 @@ def test_of_another_line_and_of_a_commit_that_is_not_known_nothing_is_behind(etl
     pushed("reflog", "expire", "--expire=now", "--all")
     pushed("gc", "-q", "--prune=now")
     assert left_out(etl, BOB) == ""
+
+
+@pytest.mark.parametrize(
+    ("of_bob", "takes_back", "has_all"),
+    [
+        ("one\ntwo\n3\n", "1\ntwo\nthree\n", "1\ntwo\n3\n"),
+        ("one\ntwo\nthree\nfour\n", "1\ntwo\nthree\n", "1\ntwo\nthree\nfour\n"),
+        ("two\nthree\n", "one\ntwo\n3\n", "two\n3\n"),
+    ],
+)
+def test_a_code_file_that_both_edited_takes_back_what_it_lacks(
+    etl, keep, of_bob, takes_back, has_all
+):
+    text = "name: etl\ntasks: {a: {executor: process, command: sh a.sh}}\n"
+    code = etl.store.project / "a.sh"
+    code.write_text("one\ntwo\nthree\n")
+    keep(text, hours=60)
+    code.write_text(of_bob)
+    deploy(etl.store, etl.store.project / "etl.yaml", stamp=by(BOB, 61))
+    code.write_text(has_all)
+    assert lost(etl, text) == ""
+    code.write_text(takes_back)
+    assert lost(etl, text) == f"takes back what {did(etl, 0, 'Bob')}: edit a.sh"
+    code.write_text(f"{takes_back}\n")
+    assert lost(etl, text, BOB) == "", "it is his own"
