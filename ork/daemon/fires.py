@@ -625,8 +625,7 @@ def _along(
         before = _undecided(store, line, min([slot, *(skip.first for skip in skips)]))
         for halting, how in _halting(workflow).items():
             if store.ref(halting) is not None:
-                raise Conflict(f"{workflow} was {how}")
-            tx.expect(halting, None)
+                raise Conflict(f"{workflow} was {how}")  # later it is an operation: see `begin`
         if store.ref(f"workflows/{workflow}") != newest:
             raise _HeadMoved(f"{workflow} was deployed anew")
         settings = store.get(Deploy, newest).settings

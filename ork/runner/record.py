@@ -268,7 +268,8 @@ def begin(
     owner.sweep(store)
     while True:
         begun = owner.begun_in(store, room)
-        # gc tells there of the runs, and so the numbers, that it will remove.
+        # gc tells there of the runs, and so the numbers, that it will remove; so does who pauses or
+        # archives the workflow that `along` fires.
         ops = store.ref("ops")
         number = next_number(store, pin.workflow)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
