@@ -456,10 +456,11 @@ def _settled(store: Store, run_id: str, now: datetime, reason: str) -> Run | Non
             failpoint("settle.taken")
             ended = _interrupt(record, now, reason)
         failpoint("settle.written")
-    except BaseException as error:
+    except Corrupt as error:
         lease.release()  # else the run would seem to have an owner as long as we live
-        if isinstance(error, Corrupt):
-            raise Unsettled(f"{run.name}: {error.message}", hint=error.hint) from error
+        raise Unsettled(f"{run.name}: {error.message}", hint=error.hint) from error
+    except BaseException:
+        lease.release()
         raise
     record.release()
     return ended
