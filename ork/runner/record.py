@@ -129,14 +129,26 @@ class Record:
             tx.move(first, old=refs[first], new=tx.add(Blob(part.data)))
             self._commit(tx, parts)
 
-    def fold(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
-        """Write the end of the run with all its task runs, in place of what said it goes on."""
+    def fold(
+        self,
+        run: Run,
+        states: Mapping[str, TaskRun],
+        objects: Mapping[Oid, bytes],
+        *,
+        lack: bool = False,
+    ) -> None:
+        """Write the end of the run with all its task runs, in place of what said it goes on.
+
+        With `lack` some of what it executed may be lost.
+        """
         store, stops = self.store, owner.stops_ref(run.id)
         counted = self._patiently(lambda: _counted(store, run, states))
         if self.behind:
             self._see_saved()
         while True:
             tx, parts = self._begin()
+            if lack:
+                tx.lack()
             tally, asked = self._patiently(lambda: (_tally_refs(store, run), store.ref(stops)))
             tx.add_all(objects)
             oid = tx.add(replace(run, tasks=tree.build(states, tx.add, TaskRun)))
@@ -163,6 +175,7 @@ class Record:
         """Let nobody else write to the run, and see what the last one who did has recorded."""
         taker = f"taken over by process {os.getpid()} of {host()} at {time.time_ns()}"
         with self.store.transaction() as tx:
+            tx.lack()
             pin = tx.add(replace(self.run, reason=taker))  # an object that nobody else has
             tx.move(owner.pin_ref(self.run.id), old=self.pin, new=pin)
         self.pin = pin
@@ -496,10 +509,14 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     store, run = record.store, record.run
     started = task_runs(store, run)
     beginnings = Beginnings(store, run)
-    states = {}
-    for name, task in store.snapshot(run.snapshot).tasks.items():
-        before = started.get(name) or TaskRun(task=task, state="pending")
-        states[name] = _as_left(beginnings, run, name, before, now, why)
+    states: dict[str, TaskRun] = {}
+    with suppress(Corrupt):  # of what is lost nobody knows the tasks that had not begun
+        for name, task in store.snapshot(run.snapshot).tasks.items():
+            states[name] = TaskRun(task=task, state="pending")
+    states = {
+        name: _as_left(beginnings, run, name, before, now, why)
+        for name, before in {**states, **started}.items()
+    }
     record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.ended for a in attempts), default=run.created)
@@ -513,7 +530,7 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
         reason=and_failed(why + meanwhile, record.failures(states)) if why_known else why,
         duration=micros(seconds_so_far(store, run, last)),
     )
-    record.fold(ended, states, {})
+    record.fold(ended, states, {}, lack=True)
     owner.remove_answers(store, run)
     return ended
 
@@ -567,7 +584,7 @@ def _tally_refs(store: Store, run: Run) -> list[tuple[str, Oid]]:
 
 def _count(tx: Transaction, run: Run, counted: Counter[str], found: list[tuple[str, Oid]]) -> None:
     """Add a run that ended to the tally of its deploy, of which these refs were found."""
-    if run.deploy is None:
+    if run.deploy is None or not tx.store.has(run.deploy):  # which may be lost
         return
     before = read_tally(text for text, _ in found)
     counts = Counter(before.counts)

@@ -485,6 +485,7 @@ class Transaction:
         self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}
         self.expected: set[str] = set()
         self.removed: set[Oid] = set()
+        self.lost: set[Oid] | None = None  # what may be lost, as far as it is known to be
 
     def add(self, value: Object) -> Oid:
         """Add an object and return its oid."""
@@ -510,6 +511,10 @@ class Transaction:
     def remove(self, oids: Iterable[Oid]) -> None:
         """Remove objects that nothing but a ref moved here can have needed."""
         self.removed.update(oids)
+
+    def lack(self) -> None:
+        """Write though objects are lost: it names none that the refs moved here did not lead to."""
+        self.lost = set()
 
     def commit(self) -> None:
         """Write everything, durably; what `with` does at its end."""
@@ -555,10 +560,10 @@ class Transaction:
         What refs are moved to, and what deploys, runs and snapshots name, is whole as well, or
         Corrupt is raised. The many objects that trees and task runs name are not read.
         """
-        forgotten = self._forgotten()
+        without = self._forgotten().keys() | self.store.forgotten.keys() | (self.lost or set())
 
         def brought(oid: Oid) -> bool:
-            return oid in self.objects or oid in forgotten or oid in self.store.forgotten
+            return oid in self.objects or oid in without
 
         targets = {new for old, new in self.moves.values() if new is not None and new != old}
         below: set[Oid] = set()
@@ -592,8 +597,13 @@ class Transaction:
 
     def _bring(self, oid: Oid) -> None:
         """Write an object anew that the store has lost; raise Corrupt when it is not at hand."""
-        held = self.store.held().get(oid)
-        self.objects[oid] = pack(self.store.raw(oid)) if held is None else held
+        try:
+            held = self.store.held().get(oid)
+            self.objects[oid] = pack(self.store.raw(oid)) if held is None else held
+        except Corrupt:
+            if self.lost is None:
+                raise
+            self.lost.add(oid)
 
     def _check_moves(self) -> None:
         for ref, (old, _) in self.moves.items():

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from ork.runner.record import END_LOST
 from tests.damage import data_file, flip
 
 
@@ -51,18 +52,48 @@ def test_it_looks_at_the_present_and_in_one_way(ran):
     assert ran("--at-op", "@{1}", "fsck").code == 2
 
 
-def test_a_run_that_no_repair_can_end_stops_no_other_command(ork):
+@pytest.fixture
+def lose(ork):
+    """Remove an object from a store of files, which two workflows are deployed into."""
     assert ork("init", "--store", "files:").code == 0
     for name in ("etl", "load"):
-        tasks = f"{{t: {{executor: process, command: echo {name}}}}}"
+        tasks = f"{{t: {{executor: process, command: test -e {name}}}}}"
         ork.write(f"{name}.yaml", f"name: {name}\ntasks: {tasks}\n")
+        ork.write(name, "")
         assert ork("run", f"{name}.yaml").code == 0
     ork.write("load.yaml", "name: load\ntasks: {u: {executor: process, command: 'true'}}\n")
-    for name in ("etl#1", "etl:t"):
-        oid = ork("rev-parse", name).out.strip()
+
+    def remove(oid):
         (ork.folder / ".ork/db/objects" / oid[:2] / oid[2:]).unlink()
+
+    return remove
+
+
+@pytest.mark.parametrize("lost", ["etl:t", "etl^{snapshot}", "etl"])
+def test_a_run_whose_end_is_lost_ends_though_what_it_executed_is_lost_as_well(ork, lose, lost):
+    for oid in [ork("rev-parse", name).out.strip() for name in ("etl#1", lost)]:
+        lose(oid)
     assert ork("fsck", "--repair").code == 1
-    for line in ("runs", "log load", "workflows", "show load#1", "run load.yaml", "retry load#1"):
+    told = ork("runs")
+    assert (told.code, told.err) == (0, "")
+    assert re.search(f"etl#1 +interrupted .*{END_LOST}", told.out)
+    for line in ("log load", "run load.yaml"):
+        assert (ork(*line.split()).code, line) == (0, line)
+    if lost == "etl":  # no history has it
+        assert "1 run of etl: #1\n" in ork("gc", "--damaged", "--prune").out
+        assert "E101" not in ork("fsck").out
+
+
+def test_a_run_that_no_repair_can_end_stops_no_other_command(ork, lose):
+    (ork.folder / "etl").unlink()
+    assert ork("run", "etl").code == 1
+    first = ork("rev-parse", "etl#2").out.strip()
+    ork.write("etl", "")
+    assert ork("retry", "etl#2").code == 0
+    lose(ork("rev-parse", "etl#2").out.strip())
+    lose(first)
+    assert ork("fsck", "--repair").code == 1
+    for line in ("log load", "workflows", "show load#1", "run load.yaml", "retry load#1"):
         result = ork(*line.split())
         assert result.code == (2 if line.startswith("retry") else 0), (line, result)
-        assert "though nobody executes it: etl#1: object" in result.err
+        assert "though nobody executes it: etl#2: object" in result.err
