@@ -207,6 +207,12 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     )
 
 
+def without_tasks(store: Store, oid: Oid, run: Run) -> RunDetails:
+    """Return a run of which nothing but its own record can be read."""
+    tasks = DetailsOfTasks(RunValues(store, run, {}), {})
+    return RunDetails(oid=oid, run=run, params=None, tasks=tasks)
+
+
 def run_with_outputs(store: Store, entry: RunEntry) -> RunWithOutputs:
     """Return a run of a list with all that its tasks gave."""
     gave = Outputs(store, entry.run, task_runs(store, entry.run))

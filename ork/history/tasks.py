@@ -29,6 +29,7 @@ from ork.store.resolve import history, only_workflow
 from ork.store.revision import split_part
 from ork.store.runs import RunEntry, outcome_of
 from ork.store.store import Store
+from ork.store.verdict import DAMAGED
 from ork.worktree.globs import excluded
 from ork.worktree.reached import reached
 
@@ -45,14 +46,16 @@ SHARE_MIN, SECONDS_MIN, SPREADS_MIN = 0.2, 0.1, 5.0
 class TaskRow(Value, frozen=True, kw_only=True):
     """A task in one run, in a list of these, newest first.
 
-    `taskrun` is None while the run has not come to it. `task` is the name that it had there, and
-    `changed` what is another than in the next one of the list: name, definition, code, output.
+    `taskrun` is None while the run has not come to it, and of a run that is `damaged`. `task` is
+    the name that it had there, and `changed` what is another than in the next one of the list:
+    name, definition, code, output.
     """
 
     run: Run
     taskrun: TaskRun | None
     task: str
     changed: tuple[str, ...] = ()
+    damaged: bool = False
 
     @property
     def name(self) -> str:
@@ -66,8 +69,8 @@ class TaskRow(Value, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """How it ended; pending as long as nothing is recorded of it."""
-        return self.taskrun.state if self.taskrun else "pending"
+        """How it ended; pending as long as nothing is recorded of it, damaged if that is lost."""
+        return DAMAGED if self.damaged else self.taskrun.state if self.taskrun else "pending"
 
     def cells(self) -> dict[str, object]:
         of_task = self.taskrun.cells() if self.taskrun else {"state": self.state}
@@ -173,8 +176,8 @@ def task_rows(
 ) -> Iterator[TaskRow]:
     """Yield a row for each of these runs of a workflow, newest first, that has a task. Lazy.
 
-    With `states` only those in which it ended so. A row is compared with the next one, so of as
-    many as are taken one more is read.
+    With `states` only those in which it ended so, or that are damaged. A row is compared with the
+    next one, so of as many as are taken one more is read.
     """
     for state in states:
         if state not in STATES:
@@ -183,11 +186,14 @@ def task_rows(
     names = _Names(store, [task], _newest(store, workflow))
     newer: TaskRow | None = None
     for run in (entry.run for entry in entries):
-        name = names.in_snapshot(run.snapshot).get(task)
-        if name is None:
-            continue
-        row = TaskRow(run=run, taskrun=outcome_of(store, run, name), task=name)
-        if states and row.state not in states:
+        try:
+            name = names.in_snapshot(run.snapshot).get(task)
+            if name is None:
+                continue
+            row = TaskRow(run=run, taskrun=outcome_of(store, run, name), task=name)
+        except Corrupt:
+            row = TaskRow(run=run, taskrun=None, task=names.there[task], damaged=True)
+        if states and row.state not in (*states, DAMAGED):
             continue
         if newer is not None:
             yield replace(newer, changed=tuple(_changed(store, row, newer)))
@@ -224,12 +230,18 @@ def refuse_unknown(store: Store, workflow: str, task: str, *, now: datetime) -> 
 
 
 def task_times(
-    store: Store, entries: Iterable[RunEntry], workflow: str, *, limit: int | None = TIMED_RUNS
+    store: Store,
+    entries: Iterable[RunEntry],
+    workflow: str,
+    *,
+    limit: int | None = TIMED_RUNS,
+    damaged: list[str] | None = None,
 ) -> list[TaskTimes]:
     """Return how long each task of a workflow's newest version takes, by so many of these runs.
 
     The runs come newest first; those of a bisection are passed over, for they run what is long
-    replaced. Without any there is nothing. First are the tasks that have become slower, by how
+    replaced, and so are damaged ones, whose names are added to `damaged`. Without any there is
+    nothing. First are the tasks that have become slower, by how
     much, then those that take longest.
     """
     found = islice((one.run for one in entries if one.run.trigger != "bisect"), limit)
@@ -241,8 +253,13 @@ def task_times(
     took: dict[str, list[tuple[str, float]]] = defaultdict(list)  # run, seconds
     failed: Counter[str] = Counter()
     for run in chain([first], found):
-        states = dict(outcomes(store, run))
-        for name, there in names.in_snapshot(run.snapshot).items():
+        try:
+            states, called = dict(outcomes(store, run)), names.in_snapshot(run.snapshot)
+        except Corrupt:
+            if damaged is not None:
+                damaged.append(run.name)
+            continue
+        for name, there in called.items():
             one = states.get(there)
             if one and one.state == "success" and one.attempts:
                 took[name].append((run.name, one.attempts[-1].seconds))
@@ -356,7 +373,9 @@ class _Names:
 
 
 def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
-    """Yield what of a task is another in the newer one of two rows."""
+    """Yield what of a task is another in the newer one of two rows; nothing where one is lost."""
+    if old.damaged or new.damaged:
+        return
     if old.task != new.task:
         yield "name"
     if old.run.snapshot != new.run.snapshot:

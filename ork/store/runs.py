@@ -76,7 +76,8 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
 
     `partial` says whether tasks were left out by a selection, `tainted` are the captured files that
     changed under its tasks, `tags` those of its deploy, `params` the values of its parameters,
-    `failed_hooks` such as "on_failure"; all where that was asked for.
+    `failed_hooks` such as "on_failure", `damaged` whether what became of its tasks was found to be
+    lost; all where that was asked for.
     """
 
     oid: Oid
@@ -86,6 +87,7 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     params: Json = None
     failed_hooks: tuple[Which, ...] = ()
+    damaged: bool = False
 
     def cells(self) -> dict[str, object]:
         from ork.store.verdict import taint_text
@@ -93,6 +95,7 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
         return {
             **self.run.cells(),
             "partial": "partial" if self.partial else None,
+            "damaged": "damaged" if self.damaged else None,
             "tainted": taint_text(self.tainted) if self.tainted else None,
             "hooks": ", ".join(f"hook {which} failed" for which in self.failed_hooks),
             "tags": " ".join(f"@{tag}" for tag in self.tags),

@@ -26,6 +26,7 @@ from ork.store.store import Store
 Verdict: TypeAlias = Literal["good", "bad"]
 NAMES_MAX = 5  # of the files that a line names
 _VERDICTS: dict[str, Verdict] = {"success": "good", "failed": "bad"}
+DAMAGED = "damaged"  # the word under which a run is counted whose tasks cannot be read
 _OF_FAILURES = ("failed", "tainted", "partial")  # words under which one may be counted
 _TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 
@@ -33,7 +34,8 @@ _TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 class Tally(Value, frozen=True, kw_only=True):
     """The runs of one deploy: how they count -> how many, and the number of the newest that ended.
 
-    Those that say nothing of the deploy count as tainted or partial, not as what they ended with.
+    Those that say nothing of the deploy count as tainted, partial or damaged, not as what they
+    ended with.
     """
 
     counts: Mapping[str, int]
@@ -152,8 +154,8 @@ def in_full(
 ) -> Iterator[RunEntry]:
     """Tell of listed runs all that an entry has of each. Lazy.
 
-    The tasks of a run with a verdict are only read where its deploy has counted a tainted one. The
-    tags are looked up unless they are given.
+    The tasks of a run with a verdict are only read where its deploy has counted a tainted one, or a
+    damaged one. The tags are looked up unless they are given.
     """
     if tags is None:
         tags = tags_of(store.refs("tags/"))
@@ -162,7 +164,8 @@ def in_full(
     while page := list(islice(waiting, PAGE_RUNS)):
         deploys = {entry.run.deploy for entry in page if entry.run.deploy} - counted.keys()
         found = tallies(store, sorted(deploys))
-        counted |= {oid: "tainted" in tally.counts for oid, tally in found.items()}
+        for oid, tally in found.items():
+            counted[oid] = not tally.counts.keys().isdisjoint(("tainted", DAMAGED))
         params = _values(store, {entry.run.params for entry in page if entry.run.params})
         hooks = failed_hooks(store, (entry.run for entry in page))
         for entry in page:
@@ -176,8 +179,11 @@ def in_full(
             )
             if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
                 yield told
-            else:
+                continue
+            try:
                 yield replace(told, tainted=changed_files(store, run))
+            except Corrupt:
+                yield replace(told, damaged=True)
 
 
 def _values(store: Store, oids: Collection[Oid]) -> dict[Oid, Json]:

@@ -17,7 +17,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import former_in, number_ref
 from ork.store.runs import refs_of, slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
-from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.store.verdict import DAMAGED, Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
 
 T = TypeVar("T")
@@ -30,7 +30,10 @@ def count_run(store: Store, run: Run, counted: dict[Oid, Tally]) -> None:
             run = store.get(Run, run.previous, keep=False)
         if run.ended is None or run.deploy is None:
             return
-        word = counts_as(store, run, task_runs(store, run))
+        try:
+            word = counts_as(store, run, task_runs(store, run))
+        except Corrupt:
+            word = DAMAGED
         before = counted.get(run.deploy, Tally(counts={}))
         counts = Counter(before.counts)
         counts[word] += 1

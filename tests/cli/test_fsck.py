@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -93,7 +94,34 @@ def test_a_run_that_no_repair_can_end_stops_no_other_command(ork, lose):
     lose(ork("rev-parse", "etl#2").out.strip())
     lose(first)
     assert ork("fsck", "--repair").code == 1
-    for line in ("log load", "workflows", "show load#1", "run load.yaml", "retry load#1"):
+    for line in ("runs", "log load", "workflows", "show load#1", "run load.yaml", "retry load#1"):
         result = ork(*line.split())
         assert result.code == (2 if line.startswith("retry") else 0), (line, result)
         assert "though nobody executes it: etl#2: object" in result.err
+
+
+def test_a_damaged_run_is_marked_as_such_and_the_others_are_shown(ork, lose):
+    for _ in range(2):
+        assert ork("run", "etl").code == 0
+    _, second, _ = json.loads(ork("runs", "etl", "--json").out)["data"]
+    lose(second["run"]["tasks"])
+    rows = ork("runs", "etl:t").out.splitlines()
+    assert [re.split(" +", row)[:2] for row in rows] == [
+        ["etl#3", "ok"],
+        ["etl#2", "damaged"],
+        ["etl#1", "ok"],
+    ]
+    failed = json.loads(ork("runs", "etl:t", "--status", "failed", "--json").out)["data"]["runs"]
+    assert [(one["name"], one["damaged"]) for one in failed] == [("etl#2:t", True)]
+    times = ork("runs", "etl", "--tasks")
+    assert "2 runs" in times.out and "damaged, and not counted: etl#2\n" in times.err
+    shown = ork("show", "etl#2")
+    assert shown.code == 4 and "error: etl#2 is damaged: object" in shown.err
+    for words in ("state    success\n", "author   ", "date     2026"):
+        assert words in shown.out
+    assert ork("fsck", "--repair").code == 1
+    assert "[2 succeeded, 1 damaged]" in ork("log", "etl", "--oneline").out
+    assert re.findall(r"(etl#\d) .* damaged$", ork("runs").out, re.M) == ["etl#2"]
+    assert ork("gc", "--damaged", "--prune").code == 0
+    assert "[2 succeeded]" in ork("log", "etl", "--oneline").out
+    assert ork("fsck").code == 0

@@ -14,7 +14,7 @@ from ork.cli.screen.line import Line, as_object, body_lines, next_line, note_lin
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
-from ork.errors import some
+from ork.errors import Corrupt, some
 from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
 from ork.objects.canonical import Oid
@@ -59,7 +59,7 @@ def show(
     if mark := store.tombstone(found.oid):
         session.say(note_line(contents.forgotten_in_words(mark)))
     if data is None:
-        fields, lines = _fields_and_lines(session, found)
+        fields, lines = _fields_and_lines(session, found, as_json=as_json)
     else:
         fields, lines = {"name": _name(found) or None, "text": data}, []
     if as_json:
@@ -105,7 +105,9 @@ def _show_some(session: Session, oid: Oid, names: Collection[str], *, as_json: b
         session.print(tasks_view(run, names, session), page=True)
 
 
-def _fields_and_lines(session: Session, found: Resolved) -> tuple[Any, Iterable[Line]]:
+def _fields_and_lines(
+    session: Session, found: Resolved, *, as_json: bool
+) -> tuple[Any, Iterable[Line]]:
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
     store = session.store
     value, name = store.read(found.oid), _name(found)
@@ -120,7 +122,7 @@ def _fields_and_lines(session: Session, found: Resolved) -> tuple[Any, Iterable[
         fields = {"definition": definition, "secrets": contents.secrets_of(definition)}
         return fields, snapshot_view(definition, session)
     if isinstance(value, (Run, TaskRun)):
-        return _run(session, found, value)
+        return _run(session, found, value, as_json=as_json)
     payload = kinds.to_json(value)
     fields = {"name": name, "payload": payload}
     if isinstance(value, Task):
@@ -129,14 +131,32 @@ def _fields_and_lines(session: Session, found: Resolved) -> tuple[Any, Iterable[
     return fields, (Verbatim([line]) for line in text.split("\n"))
 
 
-def _run(session: Session, found: Resolved, value: Run | TaskRun) -> tuple[Any, Iterable[Line]]:
-    """Return a run, or what became of one task, with the values that were passed on."""
+def _run(
+    session: Session, found: Resolved, value: Run | TaskRun, *, as_json: bool
+) -> tuple[Any, Iterable[Line]]:
+    """Return a run, or what became of one task, with the values that were passed on.
+
+    Of a damaged run the lines that are left are printed here, unless JSON is wanted.
+    """
     store = session.store
     from ork.cli.runs.list import run_view, taskrun_view
-    from ork.history.details import details_of, python_of, retried_at, run_details, waited
+    from ork.history.details import (
+        details_of,
+        python_of,
+        retried_at,
+        run_details,
+        waited,
+        without_tasks,
+    )
 
     if isinstance(value, Run):
-        run = run_details(store, found.oid, value)
+        try:
+            run = run_details(store, found.oid, value)
+        except Corrupt as error:
+            if not as_json:
+                session.print(run_view(without_tasks(store, found.oid, value), session), page=True)
+            damage = f"{value.name} is damaged: {error.message}"
+            raise Corrupt(damage, hint=error.hint) from error
         return run, run_view(run, session)
     name, details = _name(found), details_of(store, found)
     run_oid = run_of(found)

@@ -28,7 +28,7 @@ from ork.cli.screen.parts import (
     telling_first,
 )
 from ork.cli.session import Session
-from ork.errors import Corrupt, NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
+DAMAGED_SHOWN = 10  # names of runs
 VALUE_CHARS_MAX = 100
 VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
 BEFORE_MIN = 1.0  # seconds before its last attempt that are worth a word
@@ -190,7 +191,11 @@ def runs(
         from ork.history.tasks import TIMED_RUNS, task_times
 
         some_runs = TIMED_RUNS if limit is None and not since else limit
-        times = task_times(store, found, workflow, limit=some_runs)
+        damaged: list[str] = []
+        times = task_times(store, found, workflow, limit=some_runs, damaged=damaged)
+        if damaged:
+            told = f"damaged, and not counted: {some(damaged, DAMAGED_SHOWN)}"
+            session.say(note_line(told), hint_line("`ork fsck` says what they lack"))
         if as_json:
             session.print_json("task-times", times)
             return
@@ -200,11 +205,11 @@ def runs(
         from ork.history.tasks import refuse_unknown, task_history, task_rows
 
         of_task = task_rows(store, found, workflow, task, states=states)
-        some = islice(of_task, limit)
-        newest = next(some, None)
+        shown = islice(of_task, limit)
+        newest = next(shown, None)
         if newest is None:
             refuse_unknown(store, workflow, task, now=now)
-        rows = chain([newest] if newest else [], some)
+        rows = chain([newest] if newest else [], shown)
         if as_json:
             session.print_json("task", with_names(task_history(store, workflow, task, rows)))
             return
@@ -325,6 +330,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         if run.scheduled and run.created - run.scheduled >= LATE:
             rest += f"  for {human.slot(run.scheduled, now)}"
         rest += "  partial" if entry.partial else ""
+        rest += "  damaged" if entry.damaged else ""
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
@@ -461,8 +467,12 @@ def _of_deploy(store: Store, oid: Oid | None) -> Line:
 
 
 def _took(store: Store, run: Run, now: datetime) -> str:
-    """Return how long a run took, or has gone on by now."""
-    return human.took(run) if run.ended else human.duration(seconds_so_far(store, run, now))
+    """Return how long a run took, or has gone on by now, unless what it was before is lost."""
+    if run.ended:
+        return human.took(run)
+    with suppress(Corrupt):
+        return human.duration(seconds_so_far(store, run, now))
+    return human.duration(None)
 
 
 def suspended(store: Store, run: Run) -> str:

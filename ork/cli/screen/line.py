@@ -28,7 +28,7 @@ Line: TypeAlias = "list[str | tuple[str, str]]"
 _LOOKS = {
     "bold": "name heading file",
     "dim": "time label dim pending skipped",
-    "red": "removed failed",
+    "red": "removed failed damaged",
     "green": "added success string",
     "yellow": "oid changed cancelled interrupted upstream_failed tainted partial",
     "magenta": "renamed",
@@ -66,6 +66,7 @@ MARKS = {
     "upstream_failed": "skipped",
     "pending": "pending",
     "running": "running",
+    "damaged": "damaged",
 }
 _MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
 _PERHAPS_MARKS = f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}"
