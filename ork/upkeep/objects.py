@@ -135,7 +135,7 @@ class Objects:
         if stored is None:
             if oid in self._store.forgotten:
                 return self._in_place_of(oid)
-            return _finding("E101", oid, f"a {one.kind or 'thing'} is missing")
+            return _finding("E101", oid, missing(one.kind or "thing"))
         try:
             data = unpacked(oid, stored)
         except Corrupt as error:
@@ -242,6 +242,11 @@ class Objects:
             return [link for link in value.links() if link]
         others = ("deploy", "run", "operation")
         return [one.oid for one in named(value) if one.kind not in others or one.oid in self.bad]
+
+
+def missing(kind: str) -> str:
+    """Return what is told of an object that is gone."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} is missing"
 
 
 def _finding(code: str, oid: Oid, message: str) -> Finding:

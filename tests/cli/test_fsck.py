@@ -122,6 +122,18 @@ def test_a_damaged_run_is_marked_as_such_and_the_others_are_shown(ork, lose):
     assert ork("fsck", "--repair").code == 1
     assert "[2 succeeded, 1 damaged]" in ork("log", "etl", "--oneline").out
     assert re.findall(r"(etl#\d) .* damaged$", ork("runs").out, re.M) == ["etl#2"]
+    err = ork("fsck").err
+    assert "hint: no repair has what is missing: make a store" in err and "--repair" not in err
     assert ork("gc", "--damaged", "--prune").code == 0
     assert "[2 succeeded]" in ork("log", "etl", "--oneline").out
     assert ork("fsck").code == 0
+
+
+def test_what_is_missing_has_its_article_and_a_hint_that_helps(ork, lose):
+    lose(json.loads(ork("ops", "--json").out)["data"][-1]["oid"])
+    lose(ork("hash-object", "etl.yaml").out.strip())
+    found = ork("fsck")
+    assert re.findall("  (an? [a-z ]+) is missing", found.out) == ["a blob", "an operation"]
+    assert "hint: `ork fsck --repair` makes whole" in found.err, "the file has those bytes"
+    assert "have their bytes: 1\n" in ork("fsck", "--repair").out
+    assert "--repair" not in ork("fsck").err

@@ -15,11 +15,14 @@ from ork.store import location
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Depth, Examined
 from ork.upkeep.fsck import fsck as check
+from ork.upkeep.objects import missing
 
 _REPAIR = "`ork fsck --repair` makes whole what can be proven, and deletes nothing"
+_BESIDE = "make a store beside this one: `ork init --from BACKUP FOLDER`, `ork clone OTHER FOLDER`"
+_GONE = f"no repair has what is missing: {_BESIDE}"
 _ELSEWHERE = (
     "what is still missing is nowhere here: put a file back to where it was and repair again, or"
-    " make a store beside this one: `ork init --from BACKUP FOLDER`, `ork clone OTHER FOLDER`"
+    f" {_BESIDE}"
 )
 _LOST = (
     "`ork init --from BACKUP FOLDER` makes a store of a backup, which may have it, beside this one"
@@ -76,7 +79,7 @@ def fsck(
     else:
         session.print(_lines(found), page=True)
         if found.errors:
-            session.say(hint_line(_mended(session)))
+            session.say(hint_line(_mended(session, found)))
             _say_of_runs(session, found)
     if found.errors:
         raise typer.Exit(1)
@@ -92,7 +95,11 @@ def _say_of_runs(session: Session, found: Examined) -> None:
         session.say(hint_line(_RUNS))
 
 
-def _mended(session: Session) -> str:
+def _mended(session: Session, found: Examined) -> str:
+    """Return what to do; to repair a store where all is lost but texts and code brings nothing."""
+    errors = [one for one in found.findings if one.level == "error"]
+    if all(one.code == "E101" and one.message != missing("blob") for one in errors):
+        return _GONE
     try:
         location.home(session.folder, environ=session.world.environ)
     except StoreError as error:  # it is on a server
