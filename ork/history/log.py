@@ -7,11 +7,19 @@ from datetime import datetime
 from itertools import chain, groupby, islice, zip_longest
 from typing import TYPE_CHECKING
 
+from ork.errors import Corrupt
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
-from ork.store.resolve import REMOTES, deploy_of, heads, histories, history
+from ork.store.resolve import (
+    REMOTES,
+    as_far_as_whole,
+    deploy_of,
+    heads,
+    histories,
+    history,
+)
 from ork.store.runs import tags_of
 from ork.store.store import Store
 from ork.store.verdict import Tally, read_tally, tallies
@@ -84,6 +92,7 @@ def log(
     with_diff: bool = False,
     names: Sequence[str] = (),
     follow: bool = False,
+    damage: list[Corrupt] | None = None,
 ) -> Iterator[LogEntry]:
     """Yield the deploys of a workflow, newest first, that all filters let through.
 
@@ -92,7 +101,11 @@ def log(
     `text` only deploys that have it more often, or less, than the one before. With
     `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
     has nothing else: see `ork.history.filters`.
+
+    Where a history breaks off, all that is left comes before Corrupt is raised, or added to
+    `damage`.
     """
+    broken = [] if damage is None else damage
     patterns = []
     if author is not None or grep is not None or text is not None:
         from ork.search.grep import pattern_of
@@ -101,7 +114,7 @@ def log(
         wanted = {"author": author, "message": grep}
         patterns = [(pattern_of(it), name) for name, it in wanted.items() if it is not None]
     revision, part = grammar.split_part(revision) if revision else (None, None)
-    deploys = _walk(store, revision, now)
+    deploys = _walk(store, revision, now, broken)
     parts = None
     if names or part is not None:
         from ork.history.filters import Parts, existing, refuse_unknown
@@ -139,6 +152,8 @@ def log(
             head=newest.get(f"workflows/{deploy.workflow}") == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
+    if damage is None and broken:
+        raise broken[0]
 
 
 def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None) -> LogEntry:
@@ -243,19 +258,23 @@ def deploys_between(
     yield from between
 
 
-def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
+def _walk(
+    store: Store, revision: str | None, now: datetime, damage: list[Corrupt] | None = None
+) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys that a revision means, all without one; `damage` as `histories` does."""
     if revision is None:
         there = heads(store)
         if not there:
             from ork.store.suggestions import nothing_deployed  # what only an error needs
 
             raise nothing_deployed(store)
-        return histories(store, there)
-    ends = grammar.parse_range(revision)
-    if ends:
-        return deploys_between(store, ends[0], ends[1], now=now)
-    start = deploy_of(store, look_up(store, revision, now=now))
-    return history(store, start.workflow, start.oid)
+        return histories(store, there, damage)
+    if ends := grammar.parse_range(revision):
+        found = deploys_between(store, ends[0], ends[1], now=now)
+    else:
+        start = deploy_of(store, look_up(store, revision, now=now))
+        found = history(store, start.workflow, start.oid)
+    return found if damage is None else as_far_as_whole(found, damage)
 
 
 def _all_of(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, takewhile
@@ -297,7 +298,11 @@ def _back(
     after: Deploy | None = None
     while oid is not None:
         # A long history would drive everything else out of the cache.
-        deploy = store.get(Deploy, oid, keep=False)
+        try:
+            deploy = store.get(Deploy, oid, keep=False)
+        except Corrupt as error:
+            told = f"the history of {workflow} breaks off: {error.message}"
+            raise Corrupt(told, hint=error.hint) from error
         first = not is_head or deploy.workflow == workflow
         if not (first if after is None else after.follows(deploy)):
             raise _foreign(workflow, oid, deploy)
@@ -308,13 +313,31 @@ def _back(
         after, oid = deploy, deploy.parents[0] if deploy.parents else None
 
 
-def histories(store: Store, heads: Mapping[str, Oid]) -> Iterator[tuple[Oid, Deploy]]:
-    """Yield the deploys of several workflows, given their heads, merged by time, newest first."""
+def histories(
+    store: Store, heads: Mapping[str, Oid], damage: list[Corrupt] | None = None
+) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys of several workflows, given their heads, merged by time, newest first.
+
+    With `damage` the others go on where one breaks off, which is added to it.
+    """
     from heapq import merge
 
-    store.get_all(Deploy, heads)  # together
+    with suppress(Corrupt):  # which is raised where it is reached
+        store.get_all(Deploy, heads)  # together
     lines = (_back(store, name, oid, is_head=True) for name, oid in heads.items())
+    if damage is not None:
+        lines = (as_far_as_whole(line, damage) for line in lines)
     return merge(*lines, key=lambda entry: entry[1].time, reverse=True)
+
+
+def as_far_as_whole(
+    deploys: Iterator[tuple[Oid, Deploy]], damage: list[Corrupt]
+) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the same until one cannot be read, which is added to `damage`."""
+    try:
+        yield from deploys
+    except Corrupt as error:
+        damage.append(error)
 
 
 def _foreign(workflow: str, oid: Oid, deploy: Deploy) -> Corrupt:

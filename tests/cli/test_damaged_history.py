@@ -6,6 +6,7 @@ or a lost object can leave are parents that are missing, of another kind, or of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -217,6 +218,18 @@ def test_every_walk_into_damage_is_one_clear_error(damaged: Ork) -> None:
         result = damaged(*line.split())
         assert (result.code, "Traceback" in result.err) == (4, False), (line, result)
         assert result.err.count("error: ") + result.err.count('"ork.error.v1"') == 1, (line, result)
+
+
+def test_a_log_has_all_that_is_left_of_a_history_that_breaks_off(damaged: Ork) -> None:
+    line = re.compile("number [0-9]")
+    for words, left in (
+        ("log etl --oneline", ["number 2", "number 1", "number 0"]),
+        ("log etl", ["number 2", "number 1", "number 0"]),
+        ("log --reverse --oneline", ["number 0", "number 1", "number 1", "number 2"]),
+        ("log --oneline -n 9", ["number 2", "number 1", "number 1", "number 0"]),
+    ):
+        result = damaged(*words.split())
+        assert (result.code, line.findall(result.out)) == (4, left), (words, result)
 
 
 def test_what_need_not_walk_into_damage_works(damaged: Ork) -> None:

@@ -12,7 +12,7 @@ from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
 from ork.cli.screen.line import MARKS, Line, body_lines, hint_line, plain
 from ork.cli.screen.parts import clip, column, is_narrow
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import Corrupt, UsageError
 from ork.history import log as history
 from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
@@ -113,6 +113,7 @@ def log(
     if len(all_names) == 1:
         revision = all_names[0]
     begin, end = parse_span(since or None, until or None, now)
+    damage: list[Corrupt] = []
     entries = history.log(
         store,
         revision,
@@ -127,17 +128,18 @@ def log(
         with_diff=stat or patch,
         names=names,
         follow=follow,
+        damage=None if as_json else damage,
     )
     if as_json:
         session.print_json("log", list(entries))
         return
     first = next(entries, None)
-    if first is None:
+    if first is None and not damage:
         session.say([f"no deploy changed {' or '.join(names)}" if names else "no deploys"])
         if text:
             session.say(hint_line("values are searched as `ork grep` prints them: 60 for `1m`"))
         return
-    entries = chain([first], entries)
+    entries = chain([first] if first else [], entries)
     oldest: list[LogEntry] = []
     entries = _noting_oldest(entries, oldest, reverse=reverse)
     if oneline or session.width:
@@ -153,6 +155,8 @@ def log(
     )
     lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
     session.print(lines, page=True)
+    if damage:
+        raise damage[0]
     part = split_part(revision)[1] if revision else None
     parts = (*names, part) if part else names
     if parts and oldest and not follow:
