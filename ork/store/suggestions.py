@@ -32,8 +32,10 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(f"{name} was renamed to {now}", hint=f"`ork log {now}` has its history")
     if next(iter(store.refs(f"numbers/{name}/")), None):
         why = "was never deployed; its runs are unattached"
-        if next(head_moves(store, name), None):
+        if moved := next(head_moves(store, name), None):
             why = "is not deployed any more: its first deploy was undone"
+            if moved[1] is not None:
+                why = f"has lost its newest deploy, {moved[1]}, when the store was damaged"
         hint = f"`ork runs {name}` lists its runs, `ork deploy FILE` deploys it"
         return NotFound(f"{name} {why}", hint=hint)
     if error := _in_remote(store, name):

@@ -81,6 +81,7 @@ def test_a_run_whose_end_is_lost_ends_though_what_it_executed_is_lost_as_well(or
     for line in ("log load", "run load.yaml"):
         assert (ork(*line.split()).code, line) == (0, line)
     if lost == "etl":  # no history has it
+        assert "error: etl has lost its newest deploy, " in ork("log", "etl").err
         assert "1 run of etl: #1\n" in ork("gc", "--damaged", "--prune").out
         assert "E101" not in ork("fsck").out
 
