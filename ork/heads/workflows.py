@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -100,9 +100,19 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
 
 
 def workflow_list(
-    store: Store, *, now: datetime, limit: int | None = None, with_archived: bool = False
+    store: Store,
+    *,
+    now: datetime,
+    limit: int | None = None,
+    with_archived: bool = False,
+    damage: list[Corrupt] | None = None,
 ) -> Iterator[WorkflowEntry]:
-    """Yield the workflows, sorted by name. Reads a few objects of each, many of them together."""
+    """Yield the workflows, sorted by name. Reads a few objects of each, many of them together.
+
+    Corrupt for those whose newest version is lost is raised behind all others, or added to
+    `damage`.
+    """
+    broken = [] if damage is None else damage
     paused, put_away = {name for name, _ in store.refs("paused/")}, archived(store)
     tags: dict[tuple[str, Oid], list[str]] = {}
     for name, oid in store.refs("tags/"):
@@ -111,10 +121,8 @@ def workflow_list(
     shown = (one for one in store.refs("workflows/") if with_archived or one[0] not in put_away)
     heads = islice(shown, limit)
     while page := dict(islice(heads, PAGE)):
-        deploys = store.get_all(Deploy, page)
-        snapshots = store.get_all(Snapshot, {name: d.snapshot for name, d in deploys.items()})
         last = _last_runs(store, page)
-        for name, deploy in deploys.items():
+        for name, (deploy, snapshot) in _versions(store, page, broken).items():
             try:
                 schedules = schedules_of(deploy.settings)
             except OrkError:  # `ork schedule list` tells of it
@@ -127,7 +135,7 @@ def workflow_list(
                 snapshot=deploy.snapshot,
                 path=deploy.source.path,
                 deployed=deploy.time,
-                task_count=snapshots[name].task_count,
+                task_count=snapshot.task_count,
                 tags=tuple(tags.get((name, page[name]), ())),
                 schedules=tuple(map(in_words, schedules)),
                 next=min(filter(None, coming), default=None),
@@ -135,6 +143,27 @@ def workflow_list(
                 archived=name in put_away,
                 last=last.get(name),
             )
+    if damage is None and broken:
+        raise broken[0]
+
+
+def _versions(
+    store: Store, heads: Mapping[str, Oid], damage: list[Corrupt]
+) -> dict[str, tuple[Deploy, Snapshot]]:
+    """Return these deploys with their snapshots, but for what is lost, which is told of."""
+    try:
+        deploys = store.get_all(Deploy, heads)
+        snapshots = store.get_all(Snapshot, {name: d.snapshot for name, d in deploys.items()})
+        return {name: (deploy, snapshots[name]) for name, deploy in deploys.items()}
+    except Corrupt as error:
+        if len(heads) == 1:
+            (name,) = heads
+            damage.append(Corrupt(f"{name} is damaged: {error.message}", hint=error.hint))
+            return {}
+        found: dict[str, tuple[Deploy, Snapshot]] = {}
+        for name, oid in heads.items():
+            found |= _versions(store, {name: oid}, damage)
+        return found
 
 
 def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:

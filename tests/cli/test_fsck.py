@@ -80,6 +80,11 @@ def test_a_run_whose_end_is_lost_ends_though_what_it_executed_is_lost_as_well(or
     assert re.search(f"etl#1 +interrupted .*{END_LOST}", told.out)
     for line in ("log load", "run load.yaml"):
         assert (ork(*line.split()).code, line) == (0, line)
+    listed = ork("workflows")
+    assert listed.code == (4 if "snapshot" in lost else 0)
+    assert re.search("^load ", listed.out, re.M)
+    if listed.code:
+        assert "error: etl is damaged: object" in listed.err
     if lost == "etl":  # no history has it
         assert "error: etl has lost its newest deploy, " in ork("log", "etl").err
         assert "1 run of etl: #1\n" in ork("gc", "--damaged", "--prune").out

@@ -11,7 +11,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned
 from ork.cli.session import Session
-from ork.errors import OrkError
+from ork.errors import Corrupt, OrkError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -37,18 +37,27 @@ def workflows(
 
     session: Session = ctx.obj
     now = session.now()
-    entries = workflow_list(session.store, now=now, limit=limit, with_archived=with_archived)
+    damage: list[Corrupt] = []
+    entries = workflow_list(
+        session.store,
+        now=now,
+        limit=limit,
+        with_archived=with_archived,
+        damage=None if as_json else damage,
+    )
     rows = with_due(session.store, [*entries], now)
     if as_json:
         session.print_json("workflow-list", rows)
         return
-    if not rows:
+    if not rows and not damage:
         some = limit != 0 and next(session.store.refs("workflows/"), None)
         session.say(
             note_line("all are archived: `ork workflows --all`") if some else ["no workflows"]
         )
         return
     session.print(_workflows(rows, session), page=True)
+    if damage:
+        raise damage[0]
     if any(one.next for one in rows) and is_up(session.store) is False:
         session.say(note_line(NOBODY_FIRES))
 
