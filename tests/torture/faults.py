@@ -1086,8 +1086,8 @@ FAULTS = (
     Fault(
         "a write needs what it forgets",
         "ork/store/store.py",
-        "oid in self.objects or oid in forgotten or oid in self.store.forgotten",
-        "oid in self.objects or oid in self.store.forgotten",
+        "without = self._forgotten().keys() | self.store.forgotten.keys()",
+        "without = self.store.forgotten.keys()",
         ("sync/test_bundle.py::test_a_head_that_the_sender_forgot_is_forgotten_here",),
     ),
     Fault(
