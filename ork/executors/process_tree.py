@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ork.executors.subreaper import adopt_orphans
 
@@ -77,6 +77,9 @@ class Tree:
             _sources.add(self)
         finally:
             _starting.discard(self)
+        self._birth = 0  # before which nobody of the tree has begun
+        with suppress(OSError):
+            self._birth = _birth(_stat(self.pid))
         self.pidfd = -1  # else a descriptor that is readable once the first process has ended
         if hasattr(os, "pidfd_open"):
             try:
@@ -201,6 +204,8 @@ class Tree:
                 return False
             if parent == os.getpid():
                 return self._inherits(at)
+            if at == pid and _birth(fields) < self._birth:
+                return False
             if parent <= 1:
                 return None
             at = parent
@@ -433,7 +438,7 @@ def _is_zombie(pid: int) -> bool:
 
 def _stat(pid: int) -> list[bytes]:
     """Return the state of a process and the fields that follow it in its `stat`."""
-    with open(f"{PROC}/{pid}/stat", "rb") as file:
+    with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as file:
         return file.read().rpartition(b")")[2].split()
 
 

@@ -179,6 +179,20 @@ def test_other_processes_are_no_members(start):
         stranger.wait()
 
 
+def test_the_environment_of_what_began_before_the_tree_is_not_read(start, tmp_path, monkeypatch):
+    older = start("setsid sh -c 'echo $$ > pid; exec sleep 300' &")
+    stranger = read_pid(tmp_path / "pid")
+    os.waitpid(older.pid, 0)
+    time.sleep(0.05)  # the kernel tells the begin of a process in hundredths of a second
+    tree = start("sleep 300")
+    read, environ = set(), process_tree._environ
+    monkeypatch.setattr(process_tree, "_environ", lambda pid: read.add(pid) or environ(pid))
+    assert stranger not in tree.members()
+    assert stranger not in read
+    assert stranger in older.members()
+    assert stranger in read
+
+
 def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeypatch):
     outer = start("sleep 300")
     monkeypatch.setenv(COOKIE, outer.cookie)
