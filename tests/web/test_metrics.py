@@ -12,10 +12,13 @@ import pytest
 from ork import __version__
 from ork.cli.web.metrics import RECENT_RUNS, Metric, text
 from ork.daemon import pauses
-from ork.objects.kinds import Deploy
+from ork.heads.deploy import deploy
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, RunState, micros
+from ork.objects.value import replace
 from ork.store import location
 from ork.store.resolve import head
-from tests.runs import outcome, write_run
+from tests.runs import begin_run, outcome, write_run
 from tests.stores import stamp
 from tests.web.server import TOKEN, Served, make_project, serving
 
@@ -147,6 +150,41 @@ def test_metrics_tell_of_slots_that_nobody_fires_and_of_an_old_success(tmp_path:
         assert found["ork_schedule_overdue_seconds", etl] == 0
         assert found["ork_schedule_paused", etl] == 1
         assert ("ork_schedule_next_timestamp_seconds", etl) not in found
+    store.close()
+
+
+@pytest.mark.slow
+def test_metrics_leave_out_what_says_nothing_of_the_newest_version(tmp_path: Path):
+    store = make_project(tmp_path)
+    old, file = head(store, "etl"), tmp_path / "etl.yaml"
+    file.write_text(file.read_text().replace("echo loaded", "echo other"))
+    new = deploy(store, file, stamp=stamp(5), message=None).deploy
+    tasks = store.snapshot(store.get(Deploy, new).snapshot).tasks
+    good = {name: outcome(oid) for name, oid in tasks.items()}
+    partial = good | {"extract": outcome(tasks["extract"], "skipped")}
+
+    def ran(hours: float, version: Oid, state: RunState, states=good, **fields: object) -> float:
+        begun = begin_run(store, version, created=stamp(hours).time, **fields)
+        ended = stamp(hours + 0.1).time
+        begun.end(replace(begun.run, state=state, ended=ended, duration=micros(1)), states, {})
+        return ended.timestamp()
+
+    succeeded = ran(6, new, "success")
+    failed = ran(7, new, "failed", {**good, "load": outcome(tasks["load"], "failed")})
+    ran(8, old, "success")
+    ran(9, new, "success", partial, selected=("load",))
+    ran(10, new, "success", good, trigger="bisect")
+    etl = frozenset({("workflow", "etl")})
+    lost = store.get(Deploy, new).parents[0]
+    with serving(tmp_path) as served:
+        found = metrics(served)
+        assert found["ork_last_success_timestamp_seconds", etl] == succeeded
+        assert found["ork_recent_runs", etl | {("state", "failed")}] == 2
+        assert found["ork_recent_runs", etl | {("state", "success")}] == 3
+        assert found["ork_last_end_timestamp_seconds", etl | {("state", "success")}] > failed
+    store.backend.sweep(lambda: [lost])
+    with serving(tmp_path) as served:
+        assert ("ork_last_success_timestamp_seconds", etl) in metrics(served)
     store.close()
 
 

@@ -22,12 +22,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ork import __version__
-from ork.errors import OrkError, StoreError
+from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.kinds import Run
 from ork.objects.value import Value, of_line
 from ork.store import location
 from ork.store.resolve import newest_number, workflows_with_runs
 from ork.store.runs import runs
+from ork.store.verdict import of_newest, verdict
 
 if TYPE_CHECKING:
     from ork.cli.web.app import Web
@@ -180,26 +181,28 @@ def _of_store(store: Store) -> Iterator[Metric]:
     for name in workflows_with_runs(store)[:WORKFLOWS_MAX]:
         labels = {"workflow": name}
         counts.append((labels, newest_number(store, name)))
-        found = [entry.run for entry in runs(store, name, limit=RECENT_RUNS)]
+        found = _that_count(store, name, RECENT_RUNS)
+        last = _last_good(store, found)
+        if last is None:
+            found = _that_count(store, name, OLD_RUNS)
+            last = _last_good(store, found)
+        if last is not None:
+            good.append((labels, last.timestamp()))
+        del found[RECENT_RUNS:]
         states: Counter[str] = Counter(run.state for run in found)
         recent += [({**labels, "state": state}, states[state]) for state in STATES]
         durations += _quantiles(labels, found)
         newest = next((run for run in found if run.ended), None)
         if newest is not None and newest.ended is not None:
             ends.append(({**labels, "state": newest.state}, newest.ended.timestamp()))
-        if not states["success"]:
-            found = [entry.run for entry in runs(store, name, limit=OLD_RUNS)]
-        last = next((run.ended for run in found if run.state == "success" and run.ended), None)
-        if last is not None:
-            good.append((labels, last.timestamp()))
     yield Metric("ork_runs_total", "counter", "Runs that have begun, ever.", counts)
-    help = f"How the newest {RECENT_RUNS} runs of each workflow went."
+    help = f"How the newest {RECENT_RUNS} runs of each workflow went that ran its newest version."
     yield Metric("ork_recent_runs", "gauge", help, recent)
-    help = f"How long those of the newest {RECENT_RUNS} runs took that have ended."
+    help = "How long those took that have ended."
     yield Metric("ork_recent_run_duration_seconds", "gauge", help, durations)
-    help = "When the newest run has ended that does not go on, and how."
+    help = "When the newest of them has ended that does not go on, and how."
     yield Metric("ork_last_end_timestamp_seconds", "gauge", help, ends)
-    help = f"When the newest run that succeeded has ended, if it is among the newest {OLD_RUNS}."
+    help = f"When the newest good run has ended, if it is among the newest {OLD_RUNS}."
     yield Metric("ork_last_success_timestamp_seconds", "gauge", help, good)
     active = sum(1 for _ in store.folders("active/"))
     yield _one("ork_active_runs", "gauge", "Runs that go on, whoever has started them.", active)
@@ -207,6 +210,27 @@ def _of_store(store: Store) -> Iterator[Metric]:
     yield _one("ork_queued_runs", "gauge", "Runs that wait for an ork up.", waiting)
     if (size := _size(store)) is not None:
         yield _one("ork_store_bytes", "gauge", "What the data of the store take on disk.", size)
+
+
+def _that_count(store: Store, workflow: str, limit: int) -> list[Run]:
+    """Return the newest runs, but for those in a bisection, or of another version than the newest.
+
+    Where a version is lost, nobody can tell which the newest was: then those count as well.
+    """
+    entries = runs(store, workflow, limit=limit, having=lambda run: run.trigger != "bisect")
+    found = [entry.run for entry in entries]
+    with suppress(Corrupt):
+        return list(of_newest(store, workflow, found))
+    return found
+
+
+def _last_good(store: Store, found: Iterable[Run]) -> datetime | None:
+    """Return when the newest good run of these has ended; of a damaged one nobody can tell."""
+    for run in found:
+        with suppress(Corrupt):
+            if run.state == "success" and verdict(store, run) == "good":
+                return run.ended
+    return None
 
 
 def _of_schedules(store: Store, now: datetime) -> Iterator[Metric]:
