@@ -336,6 +336,25 @@ def test_a_pattern_shows_several_tasks_of_a_run(ran):
     of_run = {"kind": "tasks", "oid": whole["oid"], "name": "etl#1"}
     assert some == {**of_run, "tasks": {"load": load}}
     assert "has no task or code file 'x*'" in ran("show", "etl#1:x*").err
+
+
+def test_a_pattern_shows_several_tasks_of_a_definition(ran):
+    lines = ran("show", "etl").out.partition(" tasks\n")[2].splitlines()[:2]
+    (load,) = (line for line in lines if line.startswith("  load "))
+    oid = ran("rev-parse", "etl^{snapshot}").out.strip()
+    for definition in ("etl", "@", "file:etl.yaml", oid):
+        assert ran("show", f"{definition}:*").out.splitlines() == lines
+        assert ran("show", f"{definition}:lo*").out.split() == load.split()
+        assert "has no task or code file 'x*'" in ran("show", f"{definition}:x*").err
+    whole = json.loads(ran("show", "etl", "--json").out)["data"]
+    some = json.loads(ran("show", "etl:[l]*", "--json").out)["data"]
+    tasks = {"load": whole["definition"]["tasks"]["load"]}
+    assert some == {"kind": "tasks", "oid": whole["oid"], "name": "etl", "tasks": tasks}
+    blob = ran("rev-parse", "etl:").out.strip()
+    assert "a workflow, deploy or run is wanted here" in ran("show", f"{blob}:x*").err
+
+
+def test_no_pattern_means_one_task(ran):
     for words, hint in {
         "etl#1:lo*": "`ork show 'etl#1:lo*'` lists them as they were in this run",
         "etl~1:lo*": "`ork runs etl --tasks` has a line for each",

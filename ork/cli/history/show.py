@@ -17,11 +17,10 @@ from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
 from ork.errors import Corrupt, some
 from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
-from ork.objects.canonical import Oid
 from ork.objects.kinds import STOPPED, Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject, ResolvedRun, run_of
+from ork.store.resolve import Resolved, ResolvedObject, run_of, snapshot_of
 from ork.store.revision import split_part
 from ork.store.verdict import failed_tasks
 from ork.worktree.lookup import as_revision, bytes_of, look_up
@@ -41,7 +40,7 @@ def show(
     """Show any object: a deploy, run, task or file.
 
     etl shows the newest deploy, etl#57 a run with all its tasks, etl:extract one task,
-    etl#57:extract its outcome in that run, 'etl#57:load_*' the outcomes of several,
+    etl#57:extract its outcome in that run, 'etl:load_*' and 'etl#57:load_*' several,
     etl:tasks/etl.py a code file, and `etl:` the YAML text, byte for byte.
 
     \b
@@ -51,8 +50,8 @@ def show(
     session: Session = ctx.obj
     store = session.store
     revision = as_revision(revision)
-    if of_run := _some_of_run(session, revision):
-        _show_some(session, *of_run, as_json=as_json)
+    if some_tasks := _some_tasks(session, revision):
+        _show_some(session, *some_tasks, as_json=as_json)
         return
     found = look_up(store, revision, now=session.now())
     data = bytes_of(store, found)
@@ -79,30 +78,35 @@ def show(
         session.print_bytes(data)
 
 
-def _some_of_run(session: Session, text: str) -> tuple[Oid, tuple[str, ...]] | None:
-    """Return a run, and those of its tasks that the pattern behind it means, if there are any."""
+def _some_tasks(session: Session, text: str) -> tuple[Resolved, tuple[str, ...]] | None:
+    """Return a definition or run, and those of its tasks that the pattern behind it means."""
     whole, part = split_part(text)
     if not part or not contents.is_pattern(part):
         return None
     found = look_up(session.store, whole, now=session.now())
-    if not isinstance(found, ResolvedRun):
-        return None
-    names = contents.fitting(part, session.store.snapshot(found.snapshot).tasks)
-    return (found.oid, names) if names else None
+    names = contents.fitting(part, session.store.snapshot(snapshot_of(found)).tasks)
+    return (found, names) if names else None
 
 
-def _show_some(session: Session, oid: Oid, names: Collection[str], *, as_json: bool) -> None:
-    """Print what became of some tasks of a run, a line for each."""
+def _show_some(session: Session, found: Resolved, names: Collection[str], *, as_json: bool) -> None:
+    """Print some tasks of a definition, or what became of them in a run, a line for each."""
     from ork.cli.runs.list import tasks_view
     from ork.history.details import run_details
 
-    run = run_details(session.store, oid, session.store.get(Run, oid))
+    store, name = session.store, found.text
+    every: Mapping[str, Any]
+    if found.kind == "run":
+        run = run_details(store, found.oid, store.get(Run, found.oid))
+        every, name, lines = run.tasks, run.run.name, tasks_view(run, names, session)
+    else:
+        every = contents.snapshot_details(store, found).tasks
+        lines = _tasks({one: every[one] for one in every if one in names}, session)
     if as_json:
-        tasks = {name: run.tasks[name] for name in run.tasks if name in names}
-        told = {"kind": "tasks", "oid": oid, "name": run.run.name, "tasks": tasks}
+        tasks = {one: every[one] for one in every if one in names}
+        told = {"kind": "tasks", "oid": found.oid, "name": name, "tasks": tasks}
         session.print_json("show", told)
     else:
-        session.print(tasks_view(run, names, session), page=True)
+        session.print(lines, page=True)
 
 
 def _fields_and_lines(
@@ -216,8 +220,18 @@ def _definition(definition: SnapshotDetails, session: Session) -> Iterator[Line]
         needed = some(users, SECRET_TASKS_MAX)
         yield ["  ", (f"{name:<{column(secrets)}}", "name"), ("  for ", "dim"), needed]
     yield [(count(len(definition.tasks), "task"), "heading")]
-    width = column(definition.tasks)
-    for name, task in definition.tasks.items():
+    yield from _tasks(definition.tasks, session)
+    if definition.files:
+        yield [(count(len(definition.files), "code file"), "heading")]
+    for file in definition.files:
+        oid = (shown_oid(file.oid, session), "oid")
+        yield ["  ", oid, "  ", file.name, ("*" if file.executable else "", "dim")]
+
+
+def _tasks(tasks: Mapping[str, Task], session: Session) -> Iterator[Line]:
+    """Yield a line for each task: its name, what it calls, and what it needs."""
+    width = column(tasks)
+    for name, task in tasks.items():
         needs: Line = []
         if task.depends_on:
             needs = [("  after ", "dim"), ", ".join(task.depends_on)]
@@ -225,11 +239,6 @@ def _definition(definition: SnapshotDetails, session: Session) -> Iterator[Line]
         # Where that is too little, what it needs goes to the next line.
         gist = clip(_gist(task), room and max(room, GIST_MIN))
         yield ["  ", (f"{name:<{width}}", "name"), "  ", gist, *needs]
-    if definition.files:
-        yield [(count(len(definition.files), "code file"), "heading")]
-    for file in definition.files:
-        oid = (shown_oid(file.oid, session), "oid")
-        yield ["  ", oid, "  ", file.name, ("*" if file.executable else "", "dim")]
 
 
 def _params(params: Mapping[str, Param]) -> Iterator[Line]:
