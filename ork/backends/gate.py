@@ -181,6 +181,7 @@ class Handle(OneByOne):
         other = copy(self)
         other._gate, other._users = None, -1
         other.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
+        handles.add(other)
         return other
 
     def _check_open(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from copy import copy
 from functools import partial
 from itertools import islice, takewhile
@@ -203,12 +203,17 @@ class Lmdb(OneByOne):
 
     @contextmanager
     def frozen(self) -> Iterator[Lmdb]:
-        with self._begun() as txn:
+        with ExitStack() as end:
+            txn = end.enter_context(self._begun())
             still = copy(self)
             still._readonly = True
             still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
-            still._begin = lambda **_: nullcontext(txn)  # type: ignore[assignment]
-            yield still
+            still._begin = lambda **_: self._environment.within(txn)  # type: ignore[assignment]
+            try:
+                yield still
+            finally:
+                if self._environment.forked:
+                    _of_the_parent.append(end.pop_all())
 
     def lease(self, name: str) -> Lease | None:
         self._gate()  # a lease, too, is for those who write
@@ -365,6 +370,9 @@ class Lmdb(OneByOne):
 def _first_commit(folder: Path) -> None:
     with _mapped(folder, MAP_BYTES, lib_version=0) as env, env.begin(write=True) as txn:
         txn.put(_MARK, _FORMAT)
+
+
+_of_the_parent: list[object] = []  # ended by nobody in a child: that would end the parent's
 
 
 @_explain

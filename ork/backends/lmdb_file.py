@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -104,6 +104,12 @@ class Environment:
             self.check_at = now + CHECK_SECONDS
             self.engine.reader_check()
         return self.engine.begin(write=write)
+
+    def within(self, txn: Any) -> AbstractContextManager[Any]:
+        """Use a transaction once more that goes on; raise StoreError in a forked child."""
+        if self.forked:
+            raise forked()
+        return nullcontext(txn)
 
 
 _open: dict[tuple[int, int], Environment] = {}

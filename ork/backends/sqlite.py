@@ -265,7 +265,7 @@ class Sqlite(Handle):
             still.sequence()
             yield still
         finally:
-            still._connection.close()
+            still._leave()
 
     def _leave(self) -> None:
         # After the gate is closed: who is inside of it waits for this lock.

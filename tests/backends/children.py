@@ -15,6 +15,7 @@ import time
 import urllib.parse  # noqa: F401 (of pathlib, which reads it late: from a folder that may be closed by then)
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,38 @@ def fork(folder: Path) -> None:
     os.wait()
     assert backend.write({}, {"head": (as_oid(1), as_oid(2))})
     say(f"parent: {as_number(backend.ref('head'))}")
+    backend.close()
+
+
+def fork_within(folder: Path) -> None:
+    """Fork while what there is at a moment is read; say what each process reads of it then."""
+    backend = opened(folder)
+    backend.write(batch(1), {"head": (None, as_oid(1))})
+    with backend.frozen() as still:
+        if (child := os.fork()) == 0:
+            uses = [
+                lambda: still.get(as_oid(1)),
+                lambda: still.get_many([as_oid(1)]),
+                lambda: still.ref("head"),
+                lambda: list(still.refs()),
+                lambda: list(still.oids("0")),
+                lambda: still.sequence(),
+            ]
+            for use in uses:
+                try:
+                    say(f"worked: {use()}")
+                except OrkError as error:
+                    say(type(error).__name__ + ": " + error.message)
+        else:
+            os.wait()
+            for number in range(1, 20):  # enough to write over what nobody reads any more
+                other = batch(number + 1)
+                assert backend.write(other, {"head": (as_oid(number), as_oid(number + 1))})
+                backend.sweep(partial(batch, number))
+            found = still.get_many(batch(1))
+            say(f"parent: {as_number(still.ref('head'))}, {found == batch(1)}")
+    if child == 0:
+        sys.exit()
     backend.close()
 
 

@@ -177,6 +177,12 @@ def test_a_forked_child_is_refused_and_its_parent_goes_on(start: Start, kind: An
     assert parent == "parent: 2"
 
 
+def test_a_moment_is_the_parents_alone_and_outlasts_a_child(start: Start, kind: Any) -> None:
+    *child, parent = output(start("fork_within"))
+    assert child == ["StoreError: the store was opened before this process was forked"] * 6
+    assert parent == "parent: 1, True"
+
+
 def test_a_forked_child_keeps_nobody_out(start: Start, folder: Path, kind: Any) -> None:
     parent = start("die_at_the_gate")
     assert line(parent) == "alive"

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ork.backends.base import Moves, Remain, Room, key_of, name_of
-from ork.backends.gate import Gate, Handle, alone, handles, outcome
+from ork.backends.gate import Gate, Handle, alone, outcome
 from ork.backends.plain import folder as disk
 from ork.backends.plain.folder import FORMAT, GONE, NEW, OBJECTS, REFS, REMOVED, explain
 from ork.backends.plain.listing import TITLE, Listing, damaged, named_in, text_of
@@ -152,6 +152,7 @@ class Files(Handle):
         return self._path / name
 
     def get(self, oid: Oid) -> bytes | None:
+        self._check_open()
         if self._moment and not _has_key(self._moment[1], bytes.fromhex(oid)):
             return None
         return self._get(oid)
@@ -169,6 +170,7 @@ class Files(Handle):
         return found
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
+        self._check_open()
         if self._moment is not None:
             keys = self._moment[1]
             every = (Oid(keys[at : at + 32].hex()) for at in range(0, len(keys), 32))
@@ -229,7 +231,6 @@ class Files(Handle):
             yield self
             return
         still = self._reading()
-        handles.add(still)
         with self._nothing_deleted():
             still._moment = self._now()
             yield still
@@ -247,7 +248,6 @@ class Files(Handle):
 
     @explain
     def _get(self, oid: Oid) -> bytes | None:
-        self._check_open()
         path = disk.path_of(self._path, oid)
         # One that is removed and written again is where it was.
         for place in (path, self._path / REMOVED / oid, path) if self._moment else (path,):
