@@ -13,7 +13,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -47,26 +47,23 @@ from ork.daemon.queue import Queued
 from ork.daemon.told import (
     Began,
     Ended,
-    LeftOut,
     Listening,
     Lost,
-    Note,
-    Scheduled,
+    Teller,
     Told,
-    Trouble,
     Up,
 )
-from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, count, some
+from ork.errors import Conflict, Corrupt, OrkError, StoreError, count
 from ork.heads.decisions import decided_ref
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
-from ork.objects.value import Value, extended, replace
+from ork.objects.value import Value, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
-from ork.schedule.schedule import Schedule, key_of
-from ork.schedule.times import slots
+from ork.schedule.schedule import key_of
+from ork.schedule.times import next_slot
 from ork.store import location
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
@@ -75,7 +72,6 @@ LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
 SURE_SECONDS = 30.0  # between two looks for killed owners of runs, where a server has to be asked
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 HOOK_SECONDS = 60.0  # that a hook may take without a word
-NAMES_MAX = 10  # of workflows in a message
 JUMP_SECONDS = 2.0  # by which the clock may be set, and a store be slow, without a word
 GONE_MAX = timedelta(days=30)  # for how long it is told of a schedule that it went
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
@@ -154,7 +150,6 @@ class Daemon:
         self._lines, self._secrets = Lines(self._store), Secrets(self._store)
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
-        self._schedules: dict[str, list[Schedule]] | None = None  # None: none were told yet
         self._ops: Oid | None = None  # the newest operation that was seen
         self._decided: dict[str, Oid | None] = {}  # by its ref, what was decided of a line
         self._ready: list[Ready] = []
@@ -166,9 +161,7 @@ class Daemon:
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
         self._taken: set[str] = set()  # entries of the queue that are ready, or begin
-        self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
-        self._lacking: set[tuple[str, str]] = set()  # secrets that were told, and for whom
-        self._told: list[Told] = []
+        self._teller = Teller()
         self._sequence = -1
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
         self._other: Oid | None = None  # who that is, as it was told last
@@ -180,9 +173,8 @@ class Daemon:
         self._beat_ok = True  # whether the page was told last that all is well
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
-        self._fires = self._skips = 0
+        self._fires = 0
         self._hooked: Counter[str] = Counter()  # state -> hooks that have ended so
-        self._ended: Counter[str] = Counter()  # state -> runs that have ended so for good
         self._lag_s: float | None = None
         self._selector = DefaultSelector()
         self._bell, self._button = socketpair()
@@ -203,23 +195,17 @@ class Daemon:
                     rereads = self._control.rereads
                     self._begin()
                 self._turn()
-                yield from self._tell()
+                yield from self._teller.take()
             for _ in self._end():
-                yield from self._tell()
+                yield from self._teller.take()
         finally:
             self._close()
-
-    def _tell(self) -> Iterator[Told]:
-        told, self._told = self._told, []
-        ends = (one for one in told if isinstance(one, Ended) and not one.retries)
-        self._ended.update(one.state for one in ends)
-        yield from told
 
     def _begin(self) -> None:
         """Read everything, and tell what there is."""
         now = self._clock()
         self._reread()
-        self._troubles, self._lacking = {}, set()
+        self._teller.tell_again()
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
         if self._page is None:
@@ -232,7 +218,7 @@ class Daemon:
             (slot, one.line.workflow)
             for one in awake
             if (look_at := one.look_at or (now if one.failed else None)) is not None
-            if (slot := _coming(one.line.schedule, look_at - timedelta.resolution)) is not None
+            if (slot := next_slot(one.line.schedule, look_at - timedelta.resolution)) is not None
         ]
         ready = [(r[0], r[2]) for r in self._ready if isinstance(r[2], Watched)]
         coming += [(since, one.line.workflow) for since, one in ready if one.failed is None]
@@ -246,12 +232,12 @@ class Daemon:
             next=soonest,
             workflow=workflow,
         )
-        self._told.insert(0, up)
+        self._teller.tell(up, first=True)
 
     def _reread(self) -> None:
         """Take nothing of what was read of the store for known."""
         self._lines, self._secrets = Lines(self._store), Secrets(self._store)
-        self._sequence, self._schedules = -1, None
+        self._sequence, self._teller.schedules = -1, None
 
     def _turn(self) -> None:
         """Wait for something to happen, or to be due, and do what follows from it."""
@@ -285,7 +271,9 @@ class Daemon:
         self._now, self._moment = now, moment
         if abs(jump_s) > JUMP_SECONDS:
             way = "forward" if jump_s > 0 else "back"
-            self._note(f"the clock went {way} by {timedelta(seconds=round(abs(jump_s)))}", now)
+            self._teller.note(
+                f"the clock went {way} by {timedelta(seconds=round(abs(jump_s)))}", now
+            )
             self._sure_at = self._look_at = 0.0
             for one in self._watched.values():
                 one.look_at = one.look_at and now
@@ -332,7 +320,7 @@ class Daemon:
             if not fires.retries_of(self._store, run):
                 self._let_be(run, "its schedule is gone", now)
         for workflow, error in self._lines.wrong.items():
-            self._complain(workflow, error, now)
+            self._teller.complain(workflow, error, now)
         # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
         # as well when a person has fired, or another daemon.
         before_ops, ops = self._ops, self._store.ref("ops")
@@ -347,18 +335,27 @@ class Daemon:
             if ops != before_ops or one.goes_on or moved:
                 one.look_at = one.look_at and now
         self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
-        self._note_schedules(lines, now)
+        self._teller.note_schedules(lines, self._paused, now)
         try:
             waiting = queue.waiting(self._store)
         except Corrupt as error:
-            self._complain("", error, now)
+            self._teller.complain("", error, now)
             return
         names = {line.workflow for line in lines} | {entry.workflow for entry in waiting}
-        self._note_secrets(names, now)
+        self._teller.note_secrets(self._lacking(names), now)
         for entry in waiting:
             if entry.id not in self._taken:
                 self._taken.add(entry.id)
                 self._push(entry.entry.time, entry)
+
+    def _lacking(self, workflows: Container[str]) -> set[tuple[str, str]]:
+        """Return the secrets that are not set here, each with a workflow that needs it."""
+        return {
+            (secret, workflow)
+            for secret, its in self._secrets.look().items()
+            for workflow in its
+            if secret not in self._environ and workflow in workflows
+        }
 
     def _leave_out_gone(self, now: datetime) -> None:
         """Record what was due of schedules that went since we looked last, and is not decided."""
@@ -366,9 +363,9 @@ class Daemon:
             for line, skips in gone(self._store, self._ops, after=now - GONE_MAX):
                 with suppress(Conflict):  # another process has done so
                     fires.leave_out(self._store, line.workflow, line.schedule, skips)
-                    self._left_out(line.workflow, skips, now)
+                    self._teller.left_out(line.workflow, skips, now)
         except Corrupt as error:
-            self._complain("", error, now)
+            self._teller.complain("", error, now)
 
     def _waited_in_vain(self, gone: list[Watched], now: datetime) -> list[Run]:
         """Return the runs that schedules which are gone were to retry: as they are by now.
@@ -395,11 +392,11 @@ class Daemon:
                 one.look_at, one.goes_on = now + timedelta(days=1), False
                 return None
             if due.ahead is not None:
-                self._complain(line.workflow, _ahead(line.workflow, due.ahead), now)
+                self._teller.complain(line.workflow, _ahead(line.workflow, due.ahead), now)
             decision = self._truly(one, decision)
             if decision.fire is None and decision.skips:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
-                self._left_out(line.workflow, decision.skips, now)
+                self._teller.left_out(line.workflow, decision.skips, now)
                 one.waited = None
                 self._written(now)
         except Conflict:  # another process has decided
@@ -408,7 +405,7 @@ class Daemon:
         except OrkError as error:
             if isinstance(error, StoreError) and not isinstance(error, Corrupt):
                 raise
-            self._complain(line.workflow, error, now)
+            self._teller.complain(line.workflow, error, now)
             one.look_at = now + timedelta(seconds=AGAIN_SECONDS)
             return None
         run = due.state.run
@@ -526,17 +523,17 @@ class Daemon:
         except Conflict:
             return
         except Corrupt as error:
-            self._complain(queued.workflow, error, now)
+            self._teller.complain(queued.workflow, error, now)
             return
         which = f"a run of {queued.workflow} is taken out of the queue"
         slot = f"{run.scheduled:%Y-%m-%d %H:%M:%S} UTC"
-        self._note(f"{which}: {run.name} was started for its slot, {slot}", now)
+        self._teller.note(f"{which}: {run.name} was started for its slot, {slot}", now)
 
     def _note_held(self, run: Run, now: datetime) -> None:
         name, workflow = run.name, run.workflow
         how = run.state if run.state == "failed" else f"was {run.state}"
         goes = f"`ork retry {name}`, or `ork schedule resume {workflow}`, lets it go on"
-        self._note(f"{workflow} is held back: {name} {how}; {goes}", now)
+        self._teller.note(f"{workflow} is held back: {name} {how}; {goes}", now)
 
     def _held_back(self) -> set[tuple[str, str]]:
         """Return the schedules that a run which failed holds back: workflow, and key in refs."""
@@ -570,7 +567,9 @@ class Daemon:
             whose.waited = work.slot, f"{names(others)} went on"
         if self._waits.get(work.workflow) != why:
             self._waits[work.workflow] = why
-            self._note(f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}", now)
+            self._teller.note(
+                f"{work.workflow} waits: {why}, and `max_active_runs` is {room.most}", now
+            )
         return True
 
     # -- what children tell
@@ -588,8 +587,8 @@ class Daemon:
                 case Hooked():
                     self._hooks[child] = answer, time.monotonic() + HOOK_SECONDS
                 case Over() if child.pinned is not None:
-                    self._troubles.pop(child.work.workflow, None)
-                    self._told.append(_ended(child.work.workflow, child.pinned, answer, now))
+                    self._teller.troubles.pop(child.work.workflow, None)
+                    self._teller.tell(_ended(child.work.workflow, child.pinned, answer, now))
                     child.told = True
                 case Failed():
                     child.told = True
@@ -604,7 +603,7 @@ class Daemon:
             slot = work.slot
             self._fires += 1
             self._lag_s = (now - slot).total_seconds()
-            self._left_out(work.workflow, work.decision.skips, now)
+            self._teller.left_out(work.workflow, work.decision.skips, now)
         whose = self._asked[child]
         if isinstance(whose, Watched):
             whose.waited = None
@@ -618,7 +617,7 @@ class Daemon:
             slot=slot,
             folder=pinned.folder,
         )
-        self._told.append(began)
+        self._teller.tell(began)
         self._look_again(child, now)
 
     def _look_again(self, child: Child, at: datetime) -> None:
@@ -631,18 +630,18 @@ class Daemon:
         """Tell why a child could not do its work, and let it not be tried again and again."""
         workflow = child.work.workflow
         if failed.lost and child.pinned is None:
-            self._told.append(Lost(time=now, workflow=workflow, reason=failed.message))
+            self._teller.tell(Lost(time=now, workflow=workflow, reason=failed.message))
             self._look_again(child, now)
             return
         message, hint = failed.message, failed.hint
         if failed.away:
             self._unwritten = True
-            self._complain(None, StoreError(message, hint=hint), now)
+            self._teller.complain(None, StoreError(message, hint=hint), now)
             whose = self._asked[child]
             if isinstance(whose, Watched) and isinstance(child.work, Fire) and not whose.waited:
                 whose.waited = child.work.slot, UNWRITTEN
         else:
-            self._warn(message, hint, now, workflow)
+            self._teller.warn(message, hint, now, workflow)
         if child.pinned is not None:
             return
         if isinstance(child.work, Finish):
@@ -658,7 +657,7 @@ class Daemon:
         except Conflict:
             pass  # another process has decided
         except OrkError as error:
-            self._complain(workflow, error, now)
+            self._teller.complain(workflow, error, now)
 
     def _give_up(self, child: Child, reason: str, now: datetime) -> None:
         """Record that what a child was to do is not done."""
@@ -667,7 +666,7 @@ class Daemon:
             skip = Skip(count=1, first=work.slot, last=work.slot, reason=reason)
             skips = (*work.decision.skips, skip)
             fires.leave_out(self._store, work.workflow, whose.line.schedule, skips)
-            self._left_out(work.workflow, skips, now)
+            self._teller.left_out(work.workflow, skips, now)
             self._look_again(child, now)
         elif isinstance(whose, Queued):
             queue.remove(self._store, whose)
@@ -685,7 +684,7 @@ class Daemon:
             self._sure_at = self._look_at = 0.0  # its run, if it has begun, has no owner now
             if child.pinned is None:
                 message = "the process of its run was killed before the run began"
-                self._warn(message, None, now, child.work.workflow)
+                self._teller.warn(message, None, now, child.work.workflow)
         if self._left is not None and child.pinned is not None:
             self._left.append(f"runs/{child.work.workflow}/{child.pinned.run}")
         if isinstance(whose, Finish) and child.pid is None:
@@ -708,7 +707,7 @@ class Daemon:
             for run in record.settling(self._store, now=now):
                 self._settled(run, now)
         except Corrupt as error:
-            self._complain(None, error, now)
+            self._teller.complain(None, error, now)
         for run in hooks.lacking(self._store, self._left, now):
             self._finish(run, now)
         self._left = []
@@ -722,7 +721,7 @@ class Daemon:
             if one.line.workflow == run.workflow:
                 one.look_at = one.look_at and now
         how = over(self._store, run, fires.retries_of(self._store, run))
-        self._told.append(_ended(run.workflow, pinned, how, now))
+        self._teller.tell(_ended(run.workflow, pinned, how, now))
 
     def _note_other(self, now: datetime) -> None:
         """Tell once of the `ork up` that works here as well: nobody may have meant two."""
@@ -731,12 +730,12 @@ class Daemon:
         if other is not None and other.since != self._since:  # else it is what we were ourselves
             self._other = oid
             who = f"process {other.pid} on {other.host} is another `ork up` of this store"
-            self._note(f"{who}: each slot is fired by one of them", now)
+            self._teller.note(f"{who}: each slot is fired by one of them", now)
 
     def _let_be(self, run: Run, why: str, now: datetime) -> None:
         """Tell why a run that failed is not retried any more, and let it have its hook."""
-        self._note(f"{run.name} is not retried: {why}", now)
-        self._ended[run.state] += 1
+        self._teller.note(f"{run.name} is not retried: {why}", now)
+        self._teller.ended[run.state] += 1
         self._finish(run, now)
 
     def _finish(self, run: Run, now: datetime) -> None:
@@ -750,53 +749,8 @@ class Daemon:
         """Take note of it that something could be written."""
         if self._unwritten:
             self._unwritten = False
-            self._troubles.pop(None, None)
-            self._note("the store can be written again", now)
-
-    # -- what is told
-
-    def _note(self, message: str, now: datetime) -> None:
-        self._told.append(Note(time=now, message=message))
-
-    def _warn(
-        self, message: str, hint: str | None, now: datetime, workflow: str | None = None
-    ) -> None:
-        self._told.append(Trouble(time=now, message=message, hint=hint, workflow=workflow))
-
-    def _note_schedules(self, lines: Iterable[Line], now: datetime) -> None:
-        """Tell which workflows have other schedules than before."""
-        found: dict[str, list[Schedule]] = {}
-        for line in lines:
-            found.setdefault(line.workflow, []).append(line.schedule)
-        before, self._schedules = self._schedules, found
-        if before is None:
-            return
-        for workflow in sorted(before.keys() | found.keys()):
-            its = found.get(workflow, [])
-            if its != before.get(workflow, []):
-                awake = () if workflow in self._paused else its
-                soonest = min(filter(None, (_coming(one, now) for one in awake)), default=None)
-                self._told.append(
-                    Scheduled(time=now, workflow=workflow, schedules=len(its), next=soonest)
-                )
-
-    def _note_secrets(self, workflows: Container[str], now: datetime) -> None:
-        """Tell which secrets of workflows that are to be run here are not set, of each once."""
-        found = {
-            (secret, workflow)
-            for secret, its in self._secrets.look().items()
-            for workflow in its
-            if secret not in self._environ and workflow in workflows
-        }
-        new: dict[str, list[str]] = {}
-        for secret, workflow in sorted(found - self._lacking):
-            new.setdefault(secret, []).append(workflow)
-        self._lacking = found
-        for secret, whose in new.items():
-            need = f"{some(whose, NAMES_MAX)} need{'s' if len(whose) == 1 else ''}"
-            message = f"the secret {secret}, which {need}, is not set in the environment of ork up"
-            hint = "start ork up again with it; a service has it from its EnvironmentFile"
-            self._warn(message, hint, now)
+            self._teller.troubles.pop(None, None)
+            self._teller.note("the store can be written again", now)
 
     def _note_hooks(self) -> None:
         """Tell once of each hook that it goes on and on."""
@@ -805,18 +759,7 @@ class Daemon:
             del self._hooks[child]
             message = f"the hook {hook.which} of {hook.name} has gone on for {HOOK_SECONDS:.0f} s"
             hint = f"it is killed after {hooks.TIMEOUT_S:.0f} s; `ork show {hook.name}`"
-            self._warn(message, hint, self._clock(), child.work.workflow)
-
-    def _left_out(self, workflow: str, skips: Iterable[Skip], now: datetime) -> None:
-        for skip in skips:
-            self._skips += skip.count
-            self._told.append(extended(LeftOut, skip, time=now, workflow=workflow))
-
-    def _complain(self, workflow: str | None, error: OrkError, now: datetime) -> None:
-        """Tell what is wrong, of each workflow once until something else is."""
-        if self._troubles.get(workflow) != error.message:
-            self._troubles[workflow] = error.message
-            self._warn(error.message, error.hint, now, workflow or None)
+            self._teller.warn(message, hint, self._clock(), child.work.workflow)
 
     def _patiently(self, act: Callable[[], None]) -> None:
         """Do something with the store; when that cannot be used, wait for it and open it anew."""
@@ -835,14 +778,14 @@ class Daemon:
             if not self._away:
                 self._away, self._away_since = True, self._well_at
             self._away_until = moment + AGAIN_SECONDS
-            self._complain(None, error, self._clock())
+            self._teller.complain(None, error, self._clock())
             return
         self._has_waited(moment)
         self._well_at = began
         if self._away:
             self._away = self._unwritten = False
-            self._troubles.pop(None, None)
-            self._note("the store can be used again", self._clock())
+            self._teller.troubles.pop(None, None)
+            self._teller.note("the store can be used again", self._clock())
 
     def _has_waited(self, moment: float) -> bool:
         """Say whether the store was waited for since then: its server is started again."""
@@ -865,8 +808,8 @@ class Daemon:
                 {
                     "time": self._clock().isoformat(),
                     "fires": self._fires,
-                    "skips": self._skips,
-                    "ended": self._ended,
+                    "skips": self._teller.skips,
+                    "ended": self._teller.ended,
                     "hooks": self._hooked,
                     "places": self._options.jobs if self._options.schedule else 0,
                     "lag_s": self._lag_s,
@@ -887,14 +830,14 @@ class Daemon:
     def _hear_page(self, page: Page, descriptor: int) -> None:
         url = page.hear()
         if url is not None:
-            self._told.append(Listening(time=self._clock(), url=url))
+            self._teller.tell(Listening(time=self._clock(), url=url))
             self._beat_at = 0.0
             self._prepare()  # not before: the page takes the longest to begin
         elif not page.runs:
             self._selector.unregister(descriptor)
             wait_s = page.start_at - time.monotonic()
             message = f"the page has ended by itself; it is started again in {wait_s:.0f} s"
-            self._warn(message, None, self._clock())
+            self._teller.warn(message, None, self._clock())
 
     def _close_page(self, page: Page) -> None:
         if page.runs:
@@ -929,7 +872,7 @@ class Daemon:
             if self._page is not None:
                 self._tend(self._page)
             yield
-        self._note("ork up has ended", self._clock())
+        self._teller.note("ork up has ended", self._clock())
         yield
 
     def _note_end(self) -> None:
@@ -938,7 +881,7 @@ class Daemon:
             hooks = [count(living - number, "hook")] if number < living else []
             runs = " and ".join(([count(number, "run")] if number else []) + hooks)
             words = f"{runs} may take {self._options.grace_s:g} s to end"
-            self._note(f"ending: {words}; asked again, they are killed", self._clock())
+            self._teller.note(f"ending: {words}; asked again, they are killed", self._clock())
 
     def _wake(self) -> None:
         """Let the loop look around; called by signals."""
@@ -972,13 +915,6 @@ def _line_of(queued: Queued) -> tuple[str, str]:
     """Return whose slot a run makes up for: the workflow, and the key of its schedule in refs."""
     slot = (queued.entry.fire or "").rpartition("/")[2]
     return queued.workflow, slot.partition(".")[2]
-
-
-def _coming(schedule: Schedule, after: datetime) -> datetime | None:
-    """Return the next slot; None in a zone that this machine lacks, of which `_decide` tells."""
-    with suppress(InvalidInput):
-        return next(slots(schedule, after))
-    return None
 
 
 def _ahead(workflow: str, ahead: datetime) -> OrkError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from heapq import merge
@@ -40,6 +41,13 @@ def slots(schedule: Schedule, after: datetime) -> Iterator[datetime]:
         if slot > latest:
             latest = slot
             yield slot
+
+
+def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
+    """Return the first slot later than a moment; None in a zone that this machine lacks."""
+    with suppress(InvalidInput):
+        return next(slots(schedule, after))
+    return None
 
 
 def newest(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
