@@ -1588,8 +1588,8 @@ class Project:
     ) -> Transferred:
         """Bring to another store, a remote, folder or URL, what it lacks of this one.
 
-        `runs` is how many of the newest of each workflow move; None is all of them. What would lose
-        something stays, and is `refused`.
+        `runs` is how many of the newest of each workflow move; None is all of them. "etl@v1" is a
+        tag alone. What would lose something stays, and is `refused`.
 
         >>> [moved.workflow for moved in project.push("team").workflows]
         ['etl']

@@ -236,6 +236,11 @@ def remote_ref(remote: str, workflow: str) -> str:
     return f"{REMOTES}{remote}/{workflow}"
 
 
+def agreed_ref(remote: str, tag: str) -> str:
+    """Return the ref that remembers where a tag, etl/v1, was when another store had it alike."""
+    return f"agreed/{remote}/{tag}"
+
+
 def former_names(store: Store, workflow: str) -> dict[str, Deploy]:
     """Return the names that a workflow had before, each with the deploy that gave it the next."""
     found: dict[str, Deploy] = {}

@@ -82,6 +82,7 @@ _KINDS_OF_REFS = {
     "archived": "deploy",  # WORKFLOW: the head when it was archived
     "former": "deploy",  # WORKFLOW/NAME: the one by which NAME became WORKFLOW
     "remotes": "deploy",  # REMOTE/WORKFLOW: the head in another store, as last seen
+    "agreed": "deploy",  # REMOTE/WORKFLOW/LABEL: a tag when another store had it alike last
     "queue": "blob",  # WORKFLOW/ID: a run that waits for `ork up`
     "up": "blob",  # now: which `ork up` fires, while it has the lease
     "hooks": "blob",  # WORKFLOW/RUN-ID/HOOK: how a hook of a run went

@@ -1,7 +1,8 @@
 """Compares heads and tags of two stores: how those of the target would move, and which stay.
 
 Writes nothing. What has a name for the source also remembers where the heads are there, in
-`remotes/REMOTE/NAME`, be it that its own stay.
+`remotes/REMOTE/NAME`, be it that its own stay, and in `agreed/REMOTE/NAME/LABEL` which tags both
+have alike: that tells later which of the two has moved one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ork.heads.rename import along, at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
-from ork.store.resolve import former_in, former_names, present_name, remote_ref
+from ork.store.resolve import agreed_ref, former_in, former_names, present_name, remote_ref
 from ork.store.store import Store
 from ork.sync.carrier import Side
 
@@ -64,21 +65,25 @@ class Heads:
         remote: str | None = None,
         runs_differ: Callable[[str], bool] = lambda _: False,
         seen: Mapping[str, Oid] = {},
+        agreed: Mapping[str, Oid] = {},
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
         `runs_differ` says of a workflow that runs of it are to move as well; `seen` is where the
-        source saw the heads of the target last.
+        source saw the heads of the target last, `agreed` which tags both had alike.
         """
         self._from, self._to, self._both = source, target, both
         self._remote, self._force, self._runs_differ = remote, force, runs_differ
-        self._seen = seen
+        self._seen, self._agreed = seen, agreed
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
         self.at_work: dict[str, Conflict] = {}  # by a run that keeps the target from a new name
         self.further: dict[str, None] = {}  # workflows of which the target has more, in order
         self.gone_back: dict[str, None] = {}  # of these, what the source had itself before
         self.equal: dict[str, Oid] = {}  # heads that are the same on both sides
+        self.alike: dict[str, Oid] = {}  # tags that are, then: etl/v1
+        self.retagged: dict[str, list[Elsewhere]] = {}  # tags that leave what they were on
+        self.moved_there: list[str] = []  # tags that the target alone has moved: etl@v1
 
     def look(self, names: Sequence[str]) -> None:
         """Let the target remember where the heads of these workflows are, and no more."""
@@ -91,8 +96,10 @@ class Heads:
             if head and old and not is_before(self._both, old, head):
                 self.moves[name] = self.moves[name]._replace(forced=True)
 
-    def compare(self, names: Sequence[str], *, tags: bool) -> None:
-        """Find how the heads of these workflows move, and their tags."""
+    def compare(
+        self, names: Sequence[str], *, tags: bool, alone: Mapping[str, Collection[str]] = {}
+    ) -> None:
+        """Find how the heads of these workflows move, and their tags; `alone` some labels."""
         here, there = (_heads_of(side.store, names) for side in (self._from, self._to))
         renamed = {ref.split("/")[2] for ref in self._former_there}
         stale = self._stale(here)
@@ -103,6 +110,12 @@ class Heads:
             its = {ref: oid for ref, oid in self._former_there.items() if ref in wanted}
             its |= {} if name in taken_over else there[name]
             head = wanted.get(ref := f"workflows/{name}")
+            if labels := alone.get(name):
+                only = {f"tags/{name}/{label}" for label in labels}
+                wanted = {r: o for r, o in wanted.items() if r in only or r.startswith(FORMER)}
+                self.moves[name] = self._compared(name, wanted, its, ())
+                self._agree(name, wanted, its)
+                continue
             if head and head == its.get(ref):
                 self.equal[name] = head
             stays = head and ref not in its and name in renamed and self._stays(name, head)
@@ -117,6 +130,7 @@ class Heads:
             moves |= {one: (its.get(one), moves[one][1]) for one in moves.keys() & former.keys()}
             if head and not stays:
                 self._follow(name, head, olds, is_there=ref in its)
+            self._agree(name, wanted, former | its)
             is_further = head and name in self.further and ref in its
             if head and is_further and self._goes_back(remembered.get(name), head, its[ref]):
                 self.gone_back[name] = None
@@ -252,7 +266,16 @@ class Heads:
         found = HeadMoves({}, {}, set(), set(), forced=False)
         changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
         tags = [ref for ref in changed if ref.startswith("tags/") and ref in there]
-        apart = {} if self._force else {ref: changed.pop(ref) for ref in tags}
+        apart: dict[str, Oid] = {}
+        for ref in [] if self._force else tags:
+            base = self._base_of(ref, former_in(wanted, name))
+            if base == there[ref] and self._remote is not None:  # the source alone has moved it
+                continue
+            new = changed.pop(ref)
+            if base == new:
+                self.moved_there.append(_told(ref))
+            else:
+                apart[ref] = new
         if not (changed or apart) and not self._runs_differ(name):
             return found
         found.before.update(ancestors(self._both, [*there.values(), *also_there]))
@@ -263,7 +286,7 @@ class Heads:
             parts = ref.split("/")[1:]
             if not all(map(is_name, parts)):
                 raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
-            forward = old is None
+            forward = old is None or ref in tags
             if old is not None and ref.startswith(FORMER):  # it goes with the head
                 if f"workflows/{name}" not in found.moves:
                     continue
@@ -285,10 +308,29 @@ class Heads:
                 break
             found.moves[ref] = (old, new)
         for ref, new in apart.items():
-            label = ref.rpartition("/")[2]
-            ends = self._ends(f"{name}@{label}", there[ref], new)
+            ends = self._ends(_told(ref), there[ref], new)
             self.elsewhere.setdefault(name, []).append(ends)
+        self.retagged[name] = [
+            self._ends(_told(ref), there[ref], changed[ref]) for ref in tags if ref in found.moves
+        ]
         return found._replace(forced=forced and bool(found.moves))
+
+    def _base_of(self, ref: str, formers: Iterable[str]) -> Oid | None:
+        """Return where a tag was when both sides had it alike last, be it by a former name."""
+        _, name, label = ref.split("/", 2)
+        tags = (f"{one}/{label}" for one in (name, *formers))
+        return next((self._agreed[tag] for tag in tags if tag in self._agreed), None)
+
+    def _agree(self, name: str, wanted: Mapping[str, Oid], its: Mapping[str, Oid]) -> None:
+        """Let the target remember which tags of a workflow both sides have alike then."""
+        moves = self.moves[name].moves
+        for ref, oid in wanted.items():
+            tag = ref.removeprefix("tags/")
+            if tag == ref or moves.get(ref, (None, its.get(ref)))[1] != oid:
+                continue
+            self.alike[tag] = oid
+            if self._remote is not None and (old := self._agreed.get(tag)) != oid:
+                moves[agreed_ref(self._remote, tag)] = (old, oid)
 
     def _goes_back(self, seen: Oid | None, now: Oid, other: Oid) -> bool:
         """Say whether a head went back from what it was seen at, and another head still has."""
@@ -342,6 +384,16 @@ class Heads:
             return self._both.get_all(Deploy, {oid: oid for oid in oids})
         except OrkError as error:
             raise self._from.wrong(error.message) from None
+
+
+def _told(ref: str) -> str:
+    """Return a tag as it is written: "etl@v1"."""
+    return "@".join(ref.split("/")[1:])
+
+
+def known_tags(store: Store, remote: str | None) -> dict[str, Oid]:
+    """Return the tags that a remote and a store had alike last: etl/v1."""
+    return {} if remote is None else dict(store.refs(agreed_ref(remote, "")))
 
 
 def known_heads(store: Store, remote: str | None) -> dict[str, Oid]:

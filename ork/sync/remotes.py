@@ -19,7 +19,7 @@ from ork.files import replace_file
 from ork.objects.kinds import is_name
 from ork.store import location
 from ork.store.location import remotes
-from ork.store.resolve import remote_ref
+from ork.store.resolve import agreed_ref, remote_ref
 from ork.store.store import Stamp, Store
 from ork.sync.carrier import Side
 from ork.sync.transfer import Choice, Direction, Transferred, transfer
@@ -72,8 +72,9 @@ def remove(store: Store, folder: Path, name: str) -> str:
     if name not in known:
         raise _unknown(name, known)
     with store.transaction() as tx:
-        for workflow, oid in store.refs(remote_ref(name, "")):
-            tx.move(remote_ref(name, workflow), old=oid, new=None)
+        for space in (remote_ref(name, ""), agreed_ref(name, "")):
+            for rest, oid in store.refs(space):
+                tx.move(space + rest, old=oid, new=None)
     _write(folder, {one: place for one, place in known.items() if one != name})
     return known[name]
 
@@ -159,10 +160,11 @@ def exchange(
     try:
         place = place_of(folder, named, start=start)
     except NotFound as error:
-        if named is None or store.ref(f"workflows/{named}") is None:
+        if named is None or store.ref(f"workflows/{named.partition('@')[0]}") is None:
             raise
         name = next(iter(remotes(folder)), "REMOTE")
-        hint = f"{named} is a workflow: `ork {direction} {name} {named}`"
+        kind = "tag" if "@" in named else "workflow"
+        hint = f"{named} is a {kind}: `ork {direction} {name} {named}`"
         raise NotFound(error.message, hint=hint) from None
     if direction == "fetch" and place.remote is None:
         raise UsageError(

@@ -9,19 +9,20 @@ again. A workflow that was renamed is so at the target as well, unless that has 
 former name: then the two went different ways.
 
 What has a name for the other store remembers where the heads are there, in `remotes/REMOTE/NAME`,
-also where its own stay. A fetch does this and nothing else.
+also where its own stay. A fetch does this and nothing else. What moves also remembers which tags
+both have alike, in `agreed/REMOTE/NAME/LABEL`: a pull takes along what was moved there alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from functools import cached_property, partial
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from ork.errors import Conflict, NotFound, OrkError, count, some
+from ork.errors import Conflict, NotFound, OrkError, UsageError, count, some
 from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
@@ -32,6 +33,7 @@ from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import (
     REMOTES,
+    agreed_ref,
     former_names,
     newest_number,
     number_ref,
@@ -39,10 +41,10 @@ from ork.store.resolve import (
     remote_ref,
 )
 from ork.store.runs import refs_beside, refs_of
-from ork.store.store import Stamp, named_by
+from ork.store.store import RECORDED, Stamp, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
-from ork.sync.heads import Elsewhere, Heads, Moves, known_heads
+from ork.sync.heads import Elsewhere, Heads, Moves, known_heads, known_tags
 from ork.sync.receive import (
     by_run,
     check_ref,
@@ -57,6 +59,7 @@ from ork.sync.select import logs_of, read_naming, reading
 
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
+TAGS_TOLD_MAX = 8
 
 Direction: TypeAlias = Literal["fetch", "pull", "push", "clone"]
 T = TypeVar("T")
@@ -65,12 +68,28 @@ T = TypeVar("T")
 class Choice(Value, frozen=True, kw_only=True):
     """What is to move: these workflows, all if none is named; with tags; with so many runs.
 
-    `runs` is how many of the newest of each workflow; None is all of them.
+    A workflow may be named by a tag, etl@v1, which moves alone then. `runs` is how many of the
+    newest of each workflow; None is all of them.
     """
 
     workflows: tuple[str, ...] = ()
     tags: bool = True
     runs: int | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """The workflows that are named, as a whole or by a tag."""
+        return {text.partition("@")[0] for text in self.workflows}
+
+    @property
+    def alone(self) -> dict[str, set[str]]:
+        """The labels that move alone, by workflow."""
+        found: dict[str, set[str]] = {}
+        for text in self.workflows:
+            name, at, label = text.partition("@")
+            if at and name not in self.workflows:
+                found.setdefault(name, set()).add(label)
+        return found
 
 
 class Moved(Value, frozen=True, kw_only=True):
@@ -83,6 +102,7 @@ class Moved(Value, frozen=True, kw_only=True):
     new_snapshot: Oid | None = None
     deploys: int = 0
     tags: tuple[str, ...] = ()
+    moved_tags: tuple[Elsewhere, ...] = ()  # of these, the ones that were elsewhere before
     runs: int = 0
     was: tuple[str, ...] = ()  # names that it had, which the receiver gives up
     forced: bool = False  # the old head is not in the history of the new one
@@ -115,6 +135,7 @@ class Transferred(Value, frozen=True, kw_only=True):
     refused: tuple[Refused, ...] = ()
     further: tuple[str, ...] = ()  # workflows of which the receiver has more
     gone_back: tuple[str, ...] = ()  # of these, where the sender went back since it was seen last
+    moved_there: tuple[str, ...] = ()  # tags that the receiver alone has moved: etl@v1
     going_on: tuple[str, ...] = ()  # runs that have not ended
     removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
     missing_logs: tuple[str, ...] = ()  # runs that say that they have some
@@ -182,6 +203,7 @@ class _Transfer:
             force=force,
             runs_differ=lambda name: name in self._with_new_runs,
             seen=known_heads(source.store, remote) if direction == "push" else {},
+            agreed=known_tags(near.store, remote),
         )
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
@@ -199,7 +221,8 @@ class _Transfer:
         if fetched:
             self._heads.look(self._names)
         else:
-            self._heads.compare(self._names, tags=self._choice.tags)
+            alone = self._choice.alone
+            self._heads.compare(self._names, tags=self._choice.tags, alone=alone)
         if not self._choice.workflows:
             self._names += self._heads.forget_others(self._names)
         if self._choice.runs != 0 and not fetched:
@@ -220,12 +243,34 @@ class _Transfer:
         for name in known:
             if not is_name(name):
                 raise self._from.wrong(f"{name!r} is no name of a workflow")
-        for name in self._choice.workflows:
+        chosen = self._choice.names
+        for name in chosen:
             if name not in known:
                 raise NotFound(f"there is no workflow {name!r} in {self._from.name}")
-        chosen = set(self._choice.workflows)
-        before = {name for one in chosen for name in former_names(source, one)}
+        for name, labels in self._choice.alone.items():
+            self._refuse_alone(name, labels)
+        whole = chosen - self._choice.alone.keys()
+        before = {name for one in whole for name in former_names(source, one)}
         return sorted(chosen | before or known)
+
+    def _refuse_alone(self, name: str, labels: Set[str]) -> None:
+        """Raise an error unless these tags of a workflow can move alone."""
+        if self._direction == "fetch":
+            raise UsageError(
+                "a fetch looks at heads alone, and a pull brings tags", hint=f"write {name}"
+            )
+        source, target = self._from, self._to
+        there = dict(source.store.refs(f"tags/{name}/"))
+        if missing := sorted(labels - there.keys()):
+            hint = f"its tags: {some([*there], TAGS_TOLD_MAX)}" if there else "it has none"
+            raise NotFound(f"there is no tag {name}@{missing[0]} in {source.name}", hint=hint)
+        formers = [f"former/{name}/{old}" for old, _ in source.store.refs(f"former/{name}/")]
+        needs = [f"workflows/{name}", *formers]
+        if len(dict(target.store.refs_at(needs))) < len(needs):
+            raise NotFound(
+                f"{target.name} has no {name} that a tag alone could be of",
+                hint=f"{name} without a tag moves as a whole",
+            )
 
     # -- heads and tags
 
@@ -264,6 +309,10 @@ class _Transfer:
                 head = head or self._heads.equal.get(name)
                 if head is not None and (old := self._from.store.ref(ref)) != head:
                     tx.move(ref, old=old, new=head)
+            known = known_tags(self._from.store, self._remote)
+            for tag, oid in self._heads.alike.items():
+                if (old := known.get(tag)) != oid:
+                    tx.move(agreed_ref(self._remote, tag), old=old, new=oid)
 
     def _know_contents(self, deploys: Iterable[Oid]) -> None:
         """Add what these deploys consist of to what the target has, since its refs lead to it."""
@@ -344,7 +393,8 @@ class _Transfer:
         if self._choice.runs == 0:
             return set()
         if self._choice.workflows:
-            places = (f"runs/{name}/" for name in self._names)
+            whole = (name for name in self._names if name not in self._choice.alone)
+            places = (f"runs/{name}/" for name in whole)
             return {place.split("/")[1] for place in places if any(self._differing(place))}
         return {ref.partition("/")[0] for ref, _, _ in self._differing("runs/")}  # in long pages
 
@@ -520,6 +570,11 @@ class _Transfer:
                         new_snapshot=self._snapshot(new),
                         deploys=len(found.deploys),
                         tags=tags,
+                        moved_tags=tuple(
+                            one
+                            for one in self._heads.retagged.get(name, ())
+                            if one.name.rpartition("@")[2] in tags
+                        ),
                         runs=runs,
                         was=tuple(sorted({ref.partition("/")[2] for ref in was} - {name})),
                         forced=found.forced,
@@ -543,13 +598,15 @@ class _Transfer:
             forgotten=tuple(sorted(self._carrier.still_there)),
             further=tuple(self._heads.further),
             gone_back=tuple(self._heads.gone_back),
+            moved_there=tuple(self._heads.moved_there),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
 
     def _told_of(self, moves: Moves) -> Moves:
         """Return the moves of heads and tags; of a fetch what it remembers, as if those moved."""
         fetched = self._direction == "fetch"
-        heads = {ref: move for ref, move in moves.items() if ref.startswith(REMOTES) == fetched}
+        told = REMOTES if fetched else RECORDED
+        heads = {ref: move for ref, move in moves.items() if ref.startswith(told)}
         return {f"workflows/{r.split('/')[2]}": m for r, m in heads.items()} if fetched else heads
 
     def _snapshot(self, deploy: Oid | None) -> Oid | None:

@@ -175,8 +175,29 @@ def test_a_tag_that_is_elsewhere_is_told(ran, team, golden):
     assert refused.code == 5
     golden("push/tag-clash.txt", refused.out + refused.err)
     assert ran("push", "origin", "etl", "--no-tags").code == 0
-    assert ran("push", "origin", "etl", "--force").code == 0
+    pulled = ran("pull")
+    golden("push/tag-moved-here.txt", pulled.out + pulled.err)
+    (forced, _) = re.findall("`ork ([^`]*)`", refused.err)
+    assert ran(*forced.split()).code == 0
     assert ran("push").out == "nothing new\n"
+
+
+def test_a_tag_that_was_moved_there_is_told(ran, team, golden):
+    assert ran("tag", "etl@v1", "etl~1").code == 0
+    assert ran("push").code == 0
+    assert ran("--store", team + "/.ork", "tag", "-f", "etl@v1", "etl").code == 0
+    pushed, pulled = ran("push"), ran("pull")
+    assert pushed.code == pulled.code == 0
+    golden("push/tag-moved-there.txt", pushed.out + pushed.err + pulled.out + pulled.err)
+    assert ran("fsck").code == ran("remote", "rm", "origin").code == 0
+
+
+def test_a_tag_of_a_remote_that_was_removed_is_remembered_no_more(ran, team):
+    assert ran("tag", "etl@v1", "etl~1").code == ran("push").code == 0
+    assert ran("--store", team + "/.ork", "tag", "-f", "etl@v1", "etl").code == 0
+    assert ran("remote", "rm", "origin").code == 0
+    assert ran("remote", "add", "origin", "../team").code == 0
+    assert ran("pull").code == 5
 
 
 def test_who_is_further_is_told(ran, team, golden):

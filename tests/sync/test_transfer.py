@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from ork.errors import Corrupt, NotFound, StoreError
+from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.heads.deploy import deploy
+from ork.heads.rename import rename
 from ork.heads.tags import tag
 from ork.heads.undo import undo
 from ork.objects.canonical import hash_bytes
@@ -205,6 +206,100 @@ def test_a_tag_that_is_elsewhere_stays_and_the_head_moves(places, direction):
     assert is_whole(other)
     move(places.store, other, direction, force=True)
     assert heads(other) == here
+
+
+def retag(store: Store, revision: str) -> None:
+    tag(store, "etl@v1", revision, stamp=stamp(), now=NOON, force=True)
+
+
+def pull(team: Store, mine: Store, **options) -> Transferred:
+    return move(team, mine, "pull", remote="origin", **options)
+
+
+def push(mine: Store, team: Store, **options) -> Transferred:
+    return move(mine, team, "push", remote="origin", **options)
+
+
+def test_a_tag_that_was_moved_there_alone_is_moved_here_and_told(places):
+    team, mine = places.store, places.other()
+    pull(team, mine)
+    old, new = heads(mine)["tags/etl/v1"], heads(mine)["workflows/etl"]
+    retag(team, "etl")
+    pushed = push(mine, team)
+    assert (pushed.workflows, pushed.refused, pushed.moved_there) == ((), (), ("etl@v1",))
+    move(team, mine, "fetch", remote="origin")  # which moves no tag, and forgets nothing of it
+    (etl,) = pull(team, mine).workflows
+    assert [(one.name, one.old, one.new) for one in etl.moved_tags] == [("etl@v1", old, new)]
+    assert heads(mine) == heads(team)
+    assert pull(team, mine) == push(mine, team) == move(team, mine), "nothing is left to tell"
+    assert is_whole(mine)
+    undo(mine, stamp=stamp(10), now=NOON)
+    assert mine.ref("tags/etl/v1") == old
+    again = pull(team, mine)  # which does not take back the undo
+    assert (again.workflows, again.refused, again.moved_there) == ((), (), ("etl@v1",))
+
+
+def test_a_tag_that_both_have_moved_stays_until_it_is_forced_alone(places):
+    team, mine = places.store, places.other()
+    places.deploy(3)
+    pull(team, mine)
+    retag(team, "etl~1")
+    retag(mine, "etl")
+    places.deploy("theirs")
+    another_run(team, 1)
+    theirs = heads(team)
+    for _ in range(2):
+        done = pull(team, mine)
+        assert [[one.name for one in refused.heads] for refused in done.refused] == [["etl@v1"]]
+    assert heads(mine) == {**theirs, "tags/etl/v1": heads(mine)["tags/etl/v1"]}
+    places.deploy("mine", mine)
+    assert push(mine, team).refused
+    retag(mine, "etl")
+    another_run(mine, 2)
+    before = heads(team, "workflows/"), heads(team, "runs/")
+    (etl,) = push(mine, team, workflows=("etl@v1",), force=True).workflows
+    assert (etl.tags, etl.new, etl.runs, etl.deploys) == (("v1",), None, 0, 0)
+    assert (heads(team, "workflows/"), heads(team, "runs/")) == before
+    assert team.ref("tags/etl/v1") == mine.ref("tags/etl/v1")
+    assert is_whole(team)
+
+
+def test_a_tag_that_was_moved_here_alone_stays_here_and_is_pushed_by_force(places):
+    team, mine = places.store, places.other()
+    pull(team, mine)
+    retag(mine, "etl")
+    pulled = pull(team, mine)
+    assert (pulled.workflows, pulled.refused, pulled.moved_there) == ((), (), ("etl@v1",))
+    assert push(mine, team).refused and heads(team) != heads(mine)
+    push(mine, team, workflows=("etl@v1",), force=True)
+    assert heads(team) == heads(mine)
+    retag(team, "etl~1")  # and from there on as from any tag that both have alike
+    assert pull(team, mine).workflows and heads(team) == heads(mine)
+
+
+def test_a_tag_that_was_moved_there_follows_a_rename(places):
+    team, mine = places.store, places.other()
+    pull(team, mine)
+    rename(team, "etl", "load", stamp=stamp())
+    tag(team, "load@v1", "load~1", stamp=stamp(), now=NOON, force=True)
+    assert not pull(team, mine).refused
+    assert heads(mine, "tags/") == heads(team, "tags/") and is_whole(mine)
+
+
+@BOTH
+def test_a_tag_goes_alone_only_where_its_workflow_is(places, direction):
+    other = places.other()
+    before = contents(other)
+    for text, told in (("etl@v1", "has no etl"), ("etl@v2", "no tag etl@v2"), ("no@v1", "'no'")):
+        with pytest.raises(NotFound, match=told):
+            move(places.store, other, direction, workflows=(text,))
+    with pytest.raises(UsageError, match="heads alone"):
+        move(places.store, other, "fetch", workflows=("etl@v1",))
+    assert contents(other) == before
+    move(places.store, other, direction, tags=False)
+    assert "tags/etl/v1" not in heads(other)
+    (etl,) = move(places.store, other, direction, workflows=("etl@v1",)).workflows
+    assert (etl.tags, heads(other)) == (("v1",), heads(places.store))
 
 
 @BOTH

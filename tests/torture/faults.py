@@ -765,8 +765,8 @@ FAULTS = (
     Fault(
         "a push moves a tag that is elsewhere",
         "ork/sync/heads.py",
-        "apart = {} if self._force else {ref: changed.pop(ref) for ref in tags}",
-        "apart: dict[str, Oid] = {}",
+        "        for ref in [] if self._force else tags:",
+        "        for ref in list[str]():",
         ("sync/test_transfer.py::test_a_tag_that_is_elsewhere_stays_and_the_head_moves[push]",),
     ),
     Fault(
@@ -792,6 +792,13 @@ FAULTS = (
         "        if self._choice.runs != 0 and not fetched:",
         "        if self._choice.runs != 0:",
         ("cli/test_fetch.py::test_what_a_remote_has_is_seen_and_nothing_of_ours_moves",),
+    ),
+    Fault(
+        "a pull takes a tag along that was moved here as well",
+        "ork/sync/heads.py",
+        "if base == there[ref] and self._remote is not None:",
+        "if self._remote is not None:",
+        ("sync/test_transfer.py::test_a_tag_that_both_have_moved_stays_until_it_is_forced_alone",),
     ),
     Fault(
         "a push believes that a head is there that stayed",

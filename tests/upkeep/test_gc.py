@@ -184,6 +184,7 @@ LEADING = (
     "archived/etl",
     "former/etl/load",
     "remotes/origin/etl",
+    "agreed/origin/etl/v1",
     "queue/etl/1",
     "up/now",
     "hooks/etl/1/1",

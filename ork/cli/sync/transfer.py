@@ -39,6 +39,12 @@ Remote = Annotated[
 Workflows = Annotated[
     list[str] | None, typer.Argument(metavar="[WORKFLOW]...", help="Only these; else all.")
 ]
+Chosen = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[WORKFLOW]...", help="Only these, or tags of one, as etl@v1; else all."
+    ),
+]
 Runs = Annotated[
     str, typer.Option(metavar="N|all|none", help="So many of the newest runs of each workflow.")
 ]
@@ -60,7 +66,7 @@ class Asked(NamedTuple):
 def push(
     ctx: typer.Context,
     remote: Remote = None,
-    workflows: Workflows = None,
+    workflows: Chosen = None,
     runs: Runs = "all",
     tags: Tags = True,
     force: Annotated[
@@ -77,8 +83,9 @@ def push(
 
     Heads move forward only, as one operation there; runs follow with outputs and logs. What the two
     sides changed in different ways stays, and so does a run whose name another one has there: they
-    are listed, and all else moves. What was interrupted is typed again, and sends the rest. REMOTE
-    is `origin`, or the only one, when it is left out.
+    are listed, and all else moves. etl@v1 instead of a workflow is that tag alone: with --force one
+    that you moved is moved there, too. What was interrupted is typed again, and sends the rest.
+    REMOTE is `origin`, or the only one, when it is left out.
 
     Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
 
@@ -86,6 +93,7 @@ def push(
     Example:
         ork push
         ork push ../team etl --runs 10
+        ork push origin etl@v1 --force
     """
     asked = Asked(workflows, dry_run, as_json, runs, tags, force)
     _transfer(ctx.obj, "push", remote, asked)
@@ -94,7 +102,7 @@ def push(
 def pull(
     ctx: typer.Context,
     remote: Remote = None,
-    workflows: Workflows = None,
+    workflows: Chosen = None,
     runs: Runs = "all",
     tags: Tags = True,
     force: Annotated[
@@ -112,7 +120,8 @@ def pull(
     Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
     takes back; where this store is further, its own stays, with --force as well. Runs follow with
     outputs and logs. What the two sides changed in different ways stays, and so does a run whose
-    name another one has here: they are listed, and all else moves. Workflow files are not touched:
+    name another one has here: they are listed, and all else moves. A tag that was moved there and
+    not here is moved here as well; etl@v1 is that tag alone. Workflow files are not touched:
     those that are older now are named, `ork restore` writes them. REMOTE is `origin`, or the only
     one, when it is left out.
 
@@ -200,6 +209,9 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
     pad = column(names.values(), width)
     for one in done.workflows:
         yield [(f"{names[one.workflow]:<{pad}}", "name"), "  ", *ends_of(one), _counts(one)]
+        for tag in one.moved_tags:
+            old, new = (oid[:OID_DIGITS] for oid in (tag.old_snapshot, tag.new_snapshot))
+            yield ["  ", (tag.name, "tag"), "  ", (old, "oid"), " -> ", (new, "oid")]
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
@@ -240,6 +252,14 @@ def left_out_lines(
         else:
             back = f"`ork rollback {one} {name}/{one}` goes back to that of {name}, "
             yield note_line(f"{one}: {receiver} is further; {back if goes_back else ''}{other}")
+    if done.moved_there:
+        tags = " ".join(done.moved_there)
+        moved = "them" if len(done.moved_there) > 1 else "it"
+        other = f"`ork push {name} {tags} --force` moves {moved} there too"
+        if pushed:
+            other = f"`ork pull {name} {tags}` moves {moved} here too"
+        told = some(done.moved_there, NAMES_MAX)
+        yield note_line(f"{told} moved in {receiver} alone; {other}")
     for one in done.going_on:
         yield note_line(f"{one} was left out: it has not ended")
     for one in done.removed:
@@ -314,7 +334,8 @@ def _ways_out(
 
     typed = f"{shlex.quote(name)} {' '.join(one.workflow for one in split)}"
     if all("@" in head.name for one in split for head in one.heads):
-        yield f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
+        tags = f"{name} {' '.join(head.name for one in split for head in one.heads)} --force"
+        yield f"`ork push {tags}` puts yours in its place, `ork pull {tags}` takes that of {name}"
         return
     before = f"`ork fetch {remote}`, then " if direction == "push" else ""
     for one in split[:NAMES_MAX]:
