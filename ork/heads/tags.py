@@ -77,6 +77,17 @@ def tag(
         if workflow is None and is_name(revision) and store.ref(f"workflows/{label}"):
             error.hint = f"the label comes first: `ork tag {revision} {label}`"
         raise
+    except Ambiguous as error:
+        only, follows = (meant := in_workflow("@", revision))[:1], meant[1:]
+        if label in error.candidates:
+            hint = (
+                f"`ork tag LABEL {label}` gives it a tag, `ork tag -l {label}` lists those it has"
+            )
+            error.hint = hint
+        elif only == "@":  # several are there, and one is meant
+            typed = "ork tag -f" if force else "ork tag"
+            error.hint = f"`{typed} {label} {as_word(error.candidates[0] + follows)}`"
+        raise
     workflow = workflow or present_name(store, deploy.workflow)
     old = store.ref(f"tags/{workflow}/{label}")
     if old is not None and old != oid and not force:

@@ -61,6 +61,24 @@ def test_what_is_no_tag(history, golden, name, argv, code):
     assert history("tag").out.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("argv", "typed"),
+    [
+        (["prod"], "ork tag prod etl"),
+        (["-f", "prod", "~1"], "ork tag -f prod etl~1"),
+        (["prod", "@{2 days ago}"], "ork tag prod 'etl@{2 days ago}'"),
+        (["two"], "ork tag LABEL two"),
+    ],
+)
+def test_of_several_workflows_the_hint_names_one(history, argv, typed):
+    history.write("two.yaml", "name: two\ntasks: {a: {executor: process, command: ls}}\n")
+    assert history("deploy", "two.yaml").code == 0
+    told = history("tag", *argv)
+    assert told.code == 3
+    assert "there are several workflows: name one\n  etl\n  two\n" in told.err
+    assert f"hint: `{typed}`" in told.err
+
+
 def test_a_label_that_looks_like_an_oid_hides_none(history):
     oid = history("rev-parse", "etl~1").out.strip()
     assert history("tag", oid[:8]).code == 0
