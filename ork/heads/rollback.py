@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from shlex import quote
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
@@ -16,7 +15,7 @@ from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
 from ork.store.contents import forgotten_part, refuse_forgotten
 from ork.store.resolve import deploy_in, head, history
-from ork.store.revision import in_workflow, split_part, workflow_in
+from ork.store.revision import as_word, in_workflow, split_part, workflow_in
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tally
 from ork.worktree.reached import lacks_code, refuse_without_code
@@ -78,7 +77,7 @@ def rollback(
     _refuse_part(workflow, revision)
     if not is_name(workflow):
         begin = re.match(r"[\w.-]+", workflow, re.ASCII)
-        whole = f"{begin[0]} {workflow}" if begin else "etl etl~2"
+        whole = f"{begin[0]} {as_word(workflow)}" if begin else "etl etl~2"
         hint = f"write `ork rollback {whole}`: the workflow, then the revision"
         raise UsageError(f"{workflow!r} is no name of a workflow", hint=hint)
     if message is not None:
@@ -147,8 +146,8 @@ def _refuse_part(workflow: str, revision: str | None) -> None:
         whole = in_workflow(name, before)
         raise error(
             f"a rollback takes back all of {name}, and not {part} alone",
-            hint=f"`ork rollback {name} {whole}` does, `ork restore {whole}:{quote(part)}` writes"
-            " that alone",
+            hint=f"`ork rollback {name} {as_word(whole)}` does,"
+            f" `ork restore {as_word(f'{whole}:{part}')}` writes that alone",
         )
 
 

@@ -19,7 +19,14 @@ from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, heads, history, snapshot_of
-from ork.store.revision import in_workflow, parse_range, parse_since, split_part, workflow_in
+from ork.store.revision import (
+    as_word,
+    in_workflow,
+    parse_range,
+    parse_since,
+    split_part,
+    workflow_in,
+)
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, settings_of
@@ -160,7 +167,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             return workflow, text
         raise NotFound(
             f"{found.workflow} was never deployed: nothing is there to compare with",
-            hint=f"`ork deploy {revisions[0]}` deploys it",
+            hint=f"`ork deploy {as_word(revisions[0])}` deploys it",
         )
     deploy = store.get(Deploy, deploy_of(store, found).oid)
     path = store.project / deploy.source.path
@@ -193,7 +200,8 @@ def split_parts(
     if len(parts) > 1:
         raise UsageError(
             f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
-            hint=f"write `ork diff {' '.join(base for base, _ in split)} -- {' '.join(parts)}`",
+            hint=f"write `ork diff {' '.join(as_word(base) for base, _ in split)} --"
+            f" {' '.join(map(as_word, parts))}`",
         )
     are_texts = bool(split) and all(part == "" for _, part in split)
     whole = tuple(

@@ -123,7 +123,7 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
     if name == "":
         raise UsageError(
             f"{revision}: is the text of the workflow file, which has no log",
-            hint=f"`ork blame {revision}:` tells of its lines",
+            hint=f"`ork blame {grammar.as_word(f'{revision}:')}` tells of its lines",
         )
     try:
         look_up(store, f"{last}:{name}", now=now)
@@ -133,11 +133,13 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
         if found is None:
             raise
         back, became = found
-        hint = f"it was there until {last}~{back}: `ork log {last}~{back}:{name}`"
+        typed = grammar.as_word(f"{last}~{back}:{name}")
+        hint = f"it was there until {last}~{back}: `ork log {typed}`"
         if became is None:
-            hint += f", or `ork log {last} -- {name}`"
+            hint += f", or `ork log {grammar.as_word(last)} -- {grammar.as_word(name)}`"
         else:
-            hint += f"; since then it is called {became}: `ork log {last}:{became} --follow`"
+            typed = grammar.as_word(f"{last}:{became}")
+            hint += f"; since then it is called {became}: `ork log {typed} --follow`"
         raise NotFound(error.message, hint=hint) from None
     return name
 

@@ -28,7 +28,7 @@ from ork.store.resolve import (
     run_of,
     run_of_id,
 )
-from ork.store.revision import parse_range
+from ork.store.revision import as_word, parse_range
 from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
@@ -105,7 +105,7 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
         texts += [name for name, _ in store.refs("workflows/")]
     for text in texts:
         if ends := parse_range(text):
-            since, revision = ends[0] or "REVISION", ends[1] or "WORKFLOW"
+            since, revision = as_word(ends[0] or "REVISION"), as_word(ends[1] or "WORKFLOW")
             raise UsageError(
                 f"{text} is a range, and a bundle has a history up to a revision",
                 hint=f"`ork bundle create FILE {revision} --since {since}` leaves out the rest",

@@ -34,7 +34,7 @@ from ork.store.resolve import (
     present_name,
     resolve,
 )
-from ork.store.revision import ENDINGS
+from ork.store.revision import ENDINGS, as_word
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import Root, root_below
@@ -358,8 +358,8 @@ def _with_task(
         raise InvalidInput(
             f"nothing was written: {error.message}",
             problems=error.problems,
-            hint=f"`ork show {found.text}` prints the task as it was,"
-            f" `ork restore {whole}` writes the whole file",
+            hint=f"`ork show {as_word(found.text)}` prints the task as it was,"
+            f" `ork restore {as_word(whole)}` writes the whole file",
         ) from None
     is_kept = force or put.replaced.encode() in join_text(store, present.source)
     is_kept = is_kept or _is_kept(store, there, _renamed(store) | {present.workflow})

@@ -369,3 +369,42 @@ def test_a_rollback_takes_what_follows_a_name(history):
 def test_what_git_calls_otherwise_between_stores_is_told(history, words, hint):
     done = history(*words)
     assert (done.code, f"hint: {hint}" in done.err) == (2, True), done.err
+
+
+SPACED = "etl@{0 seconds ago}"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["log", "etl", f"etl~1..{SPACED}"], f"ork log 'etl~1..{SPACED}'"),
+        (["log", SPACED, "load"], f"ork log '{SPACED}' -- load"),
+        (["log", SPACED, "--follow"], f"ork log '{SPACED}':extract --follow"),
+        (["log", f"{SPACED}:"], f"ork blame '{SPACED}:'"),
+        (["log", f"{SPACED}:old"], f"ork log '{SPACED}~1:old'`, or `ork log '{SPACED}' -- old"),
+        (["diff", f"{SPACED}:load", "etl~1:old"], f"ork diff '{SPACED}' etl~1 -- load old"),
+        (["diff", "file:a b.yaml"], "ork deploy 'file:a b.yaml'"),
+        (["rollback", SPACED, "etl~1"], f"ork rollback etl '{SPACED}'"),
+        (["rollback", "etl", f"{SPACED}:a b"], f"ork rollback etl '{SPACED}'"),
+        (["rollback", "etl", f"{SPACED}:a b"], f"ork restore '{SPACED}:a b'"),
+        (["restore", f"{SPACED}~1:old"], f"ork show '{SPACED}~1:old'"),
+        (["restore", f"{SPACED}~1:old"], f"ork restore '{SPACED}~1'"),
+        (
+            ["bundle", "create", "b", f"{SPACED}..etl"],
+            f"ork bundle create FILE etl --since '{SPACED}'",
+        ),
+    ],
+)
+def test_a_line_to_type_has_each_revision_as_one_word(history, words, typed):
+    text = (history.folder / "etl.yaml").read_text()
+    task = "\n  old: {executor: process, command: ls, env: {A: b}}\n"
+    history.write("etl.yaml", text.replace("\ntasks:\n", f"\ntasks:{task}"))
+    assert history("deploy", "etl.yaml").code == 0
+    history.write("etl.yaml", text)
+    assert history("deploy", "etl.yaml").code == 0
+    history.write("a b.yaml", text.replace("name: etl", "name: another"))
+    if words[0] == "restore":  # so that it is none to write a task into
+        history.write("etl.yaml", "name: [")
+    told = history(*words)
+    assert told.code in (2, 3)
+    assert f"`{typed}`" in told.err

@@ -17,7 +17,7 @@ from ork.history import log as history
 from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
 from ork.store.resolve import workflows
-from ork.store.revision import parse_span, split_part
+from ork.store.revision import as_word, parse_span, split_part
 from ork.store.store import Store
 from ork.store.verdict import Tally
 
@@ -94,17 +94,18 @@ def log(
 
         revisions, names = split_words(session.argv, revisions)
     if len(revisions) > 1:
+        one, other = map(as_word, revisions[:2])
         raise UsageError(
             f"one revision is enough, and there are {len(revisions)}",
-            hint=f"a range says both ends itself: `ork log {revisions[1]}`"
-            if ".." in revisions[1]
-            else f"names of tasks come after --: `ork log {revisions[0]} -- {revisions[1]}`",
+            hint=f"a range says both ends itself: `ork log {other}`"
+            if ".." in other
+            else f"names of tasks come after --: `ork log {one} -- {other}`",
         )
     revision = revisions[0] if revisions else None
     if follow and not names and (revision is None or split_part(revision)[1] is None):
         raise UsageError(
             "--follow needs a task or code file to follow",
-            hint=f"as in `ork log {revision or 'etl'}:extract --follow`",
+            hint=f"as in `ork log {as_word(revision or 'etl')}:extract --follow`",
         )
     if graph and reverse:
         raise UsageError("--graph draws from the newest on: leave --reverse out")
