@@ -288,7 +288,7 @@ class Project:
     def log(
         self,
         revision: AnyRevision | None = None,
-        *,
+        *others: AnyRevision,
         limit: int | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
@@ -303,7 +303,8 @@ class Project:
         """Return deploys, newest first, with how their runs went; see `ork.history.log.log`.
 
         Of "etl:extract", or with `names` of tasks and code files, only those that changed these;
-        with `text` those that brought it or took it away.
+        with `text` those that brought it or took it away. Of several revisions it is what any has,
+        of "A...B" what one of both alone has.
 
         >>> for entry in project.log("etl", limit=2):
         ...     print(entry.deploy.message)
@@ -314,6 +315,7 @@ class Project:
         found = log(
             self.store,
             _text(revision),
+            others=[as_revision(other) for other in others],
             now=now_here(),
             limit=_at_most(limit),
             since=begin,

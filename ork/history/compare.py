@@ -154,8 +154,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
         raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
     text = texts[0] if texts else "@"
     if since := parse_since(text):
-        one, other = (since[0] or "@"), (since[1] or workflow_in(since[0] or "@"))
-        return _common(store, one, other, now=now), other
+        return _common(store, *since, now=now), since[1]
     if between := parse_range(text):
         other = between[1] or (workflow_in(between[0]) if between[0] else "@")
         return as_revision(between[0] or "@"), as_revision(other)

@@ -118,7 +118,7 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
 
     `revision` may be a range, whose newer end counts.
     """
-    ends = grammar.parse_range(revision)
+    ends = grammar.parse_range(revision) or grammar.parse_since(revision)
     last = (ends[1] if ends else revision) or "@"
     if name == "":
         raise UsageError(

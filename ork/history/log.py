@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, groupby, islice, zip_longest
 from typing import TYPE_CHECKING
 
-from ork.errors import Corrupt
+from ork.errors import Corrupt, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
@@ -60,6 +61,7 @@ class LogEntry(Value, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     remotes: tuple[str, ...] = ()  # origin/etl: of which it was the head when that was looked at
     head: bool = False
+    reached_from: tuple[str, ...] = ()  # of several revisions, those that have it in their history
     diff: Diff | None = None
 
     @property
@@ -81,6 +83,7 @@ def log(
     store: Store,
     revision: str | None = None,
     *,
+    others: Sequence[str] = (),
     now: datetime,
     limit: int | None = None,
     since: datetime | None = None,
@@ -96,11 +99,13 @@ def log(
 ) -> Iterator[LogEntry]:
     """Yield the deploys of a workflow, newest first, that all filters let through.
 
-    `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not);
-    None means every workflow, merged by time. `author` and `grep` are regular expressions; with
-    `text` only deploys that have it more often, or less, than the one before. With
-    `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
-    has nothing else: see `ork.history.filters`.
+    `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not)
+    or A...B (what one of them alone has); None means every workflow, merged by time. With `others`
+    it is what any of these revisions has, each deploy before those that it comes after.
+
+    `author` and `grep` are regular expressions; with `text` only deploys that have it more often,
+    or less, than the one before. With `names` of tasks and code files, or REV:NAME, only deploys
+    that changed one of these, and a diff has nothing else: see `ork.history.filters`.
 
     Where a history breaks off, all that is left comes before Corrupt is raised, or added to
     `damage`.
@@ -114,12 +119,16 @@ def log(
         wanted = {"author": author, "message": grep}
         patterns = [(pattern_of(it), name) for name, it in wanted.items() if it is not None]
     revision, part = grammar.split_part(revision) if revision else (None, None)
-    deploys = _walk(store, revision, now, broken)
+    revisions = list(dict.fromkeys([*filter(None, [revision]), *others]))
+    if others and part is not None:
+        raise UsageError(f"{part!r} is a part of one revision, and there are several")
+    reached: dict[Oid, tuple[str, ...]] = {}
+    deploys = _walk(store, revisions, now, broken, reached)
     parts = None
     if names or part is not None:
         from ork.history.filters import Parts, existing, refuse_unknown
 
-        refuse_unknown(store, _all_of(store, revision, now), names)
+        refuse_unknown(store, _all_of(store, revisions, now), names)
         if revision and part is not None:
             names = (*names, existing(store, revision, part, now=now))
         parts = Parts(store, names, follow=follow)
@@ -150,6 +159,7 @@ def log(
             tags=tags.get(oid, ()),
             remotes=remotes.get(oid, ()),
             head=newest.get(f"workflows/{deploy.workflow}") == oid,
+            reached_from=reached.get(oid, ()),
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
     if damage is None and broken:
@@ -259,28 +269,77 @@ def deploys_between(
 
 
 def _walk(
-    store: Store, revision: str | None, now: datetime, damage: list[Corrupt] | None = None
+    store: Store,
+    revisions: Sequence[str],
+    now: datetime,
+    damage: list[Corrupt],
+    reached: dict[Oid, tuple[str, ...]],
 ) -> Iterator[tuple[Oid, Deploy]]:
-    """Yield the deploys that a revision means, all without one; `damage` as `histories` does."""
-    if revision is None:
+    """Yield the deploys that revisions mean, all without one; `damage` as `histories` does.
+
+    `reached` gets of several revisions, or of the ends of A...B, which have a deploy.
+    """
+    if not revisions:
         there = heads(store)
         if not there:
             from ork.store.suggestions import nothing_deployed  # what only an error needs
 
             raise nothing_deployed(store)
         return histories(store, there, damage)
+    if len(revisions) > 1:
+        return _together(store, revisions, now, damage, reached)
+    (revision,) = revisions
+    if ends := grammar.parse_since(revision):
+        both = _together(store, ends, now, damage, reached)
+        return (entry for entry in both if len(reached[entry[0]]) == 1)
     if ends := grammar.parse_range(revision):
         found = deploys_between(store, ends[0], ends[1], now=now)
     else:
         start = deploy_of(store, look_up(store, revision, now=now))
         found = history(store, start.workflow, start.oid)
-    return found if damage is None else as_far_as_whole(found, damage)
+    return as_far_as_whole(found, damage)
 
 
-def _all_of(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
+def _together(
+    store: Store,
+    revisions: Sequence[str],
+    now: datetime,
+    damage: list[Corrupt],
+    reached: dict[Oid, tuple[str, ...]],
+) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys of several histories, each once, newest first.
+
+    What both have comes after what either has alone, whatever clocks said.
+    """
+    ends = [look_up(store, text, now=now) for text in revisions]
+    workflow = next((end.workflow for end in ends if end.workflow), None)
+    found: dict[Oid, Deploy] = {}
+    for text, end in zip(revisions, ends, strict=True):
+        start = deploy_of(store, end, workflow)
+        for oid, deploy in as_far_as_whole(history(store, start.workflow, start.oid), damage):
+            found[oid] = deploy
+            reached[oid] = (*reached.get(oid, ()), text)
+    after = Counter(deploy.parents[0] for deploy in found.values() if deploy.parents)
+    ready = [oid for oid in found if oid not in after]
+    while ready:
+        newest = max(ready, key=lambda oid: found[oid].time)
+        ready.remove(newest)
+        yield newest, found[newest]
+        for parent in found[newest].parents[:1]:
+            after[parent] -= 1
+            ready += [parent] if parent in found and not after[parent] else []
+
+
+def _all_of(store: Store, revisions: Sequence[str], now: datetime) -> Iterator[tuple[Oid, Deploy]]:
     """Yield what `_walk` does; of a range also what was before it."""
-    ends = grammar.parse_range(revision) if revision else None
-    return _walk(store, (ends[1] or ends[0]) if ends else revision, now)
+    if len(revisions) == 1 and (ends := grammar.parse_range(revisions[0])):
+        revisions = [ends[1] or ends[0]]
+    elif len(revisions) == 1 and (ends := grammar.parse_since(revisions[0])):
+        revisions = ends
+    damage: list[Corrupt] = []
+    yield from _walk(store, revisions, now, damage, {})
+    if damage:
+        raise damage[0]
 
 
 def _against_parent(store: Store, deploy: Deploy) -> Diff:

@@ -17,7 +17,7 @@ STEPS_MAX = 1_000_000
 FORMS = "write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH"
 RANGES = (
     "`ork diff A...B` shows what B has since the two were one, `ork log A..B` lists what B has and"
-    " A has not"
+    " A has not, `ork log A...B` what one alone has"
 )
 ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 
@@ -112,11 +112,15 @@ def parse_range(text: str) -> tuple[str, str] | None:
 
 
 def parse_since(text: str) -> tuple[str, str] | None:
-    """Return the two ends of "A...B", what B has since it was one with A; None for other texts."""
+    """Return the two ends of "A...B", what they have since they were one; None for other texts.
+
+    Of an end that is left out, it is the newest deploy of the same workflow, or of the only one.
+    """
     start, dots, end = text.partition("...")
     if not dots or text.startswith("file:") or end.startswith(("/", ".")):
         return None
-    return start, in_workflow(workflow_in(start), end) if start else end
+    workflow = workflow_in(start)
+    return start or "@", in_workflow(workflow, end) if end else workflow
 
 
 def workflow_in(text: str) -> str:

@@ -407,8 +407,8 @@ def test_a_yaml_file_without_tasks_is_a_code_file(history, edit, name, text):
         assert (refused.code, "`tasks` is missing" in refused.err) == (3, True)
 
 
-def test_three_dots_are_for_a_diff(history):
-    told = history("log", "etl~1...etl")
+def test_three_dots_are_for_a_diff_and_a_log(history):
+    told = history("show", "etl~1...etl")
     assert told.code == 3
     assert "'etl~1...etl' names two revisions" in told.err
 

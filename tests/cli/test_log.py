@@ -8,6 +8,7 @@ import pytest
 
 from ork.objects.kinds import Deploy
 from tests.cli.screen import TERMINAL, on_terminal
+from tests.history.histories import another_line
 from tests.runs import outcome, write_run
 from tests.stores import NOON
 
@@ -231,6 +232,92 @@ def test_a_line_tells_less_of_the_runs_before_it_cuts_the_message(history, opene
     assert ends[90] == ends[100] == "[1 ok, 3 not]"
     assert ends[130] == "[1 ok, 1 cancelled, 1 failed, 1 interrupted]"
     assert ends[150] == "[1 succeeded, 1 cancelled, 1 failed, 1 interrupted]"
+
+
+@pytest.fixture
+def apart(history, edit, tmp_path):
+    """The world of `history`, and origin/etl: two deploys after the newest, and here another."""
+    team = str(tmp_path / "team/.ork")
+    assert history("clone", ".", "../team").code == 0
+    assert history("remote", "add", "origin", "../team").code == 0
+    for message in ("Theirs", "Theirs, too"):
+        back = "etl~1" if message == "Theirs" else "etl~3"
+        assert history("--store", team, "rollback", "etl", back, "-m", message).code == 0
+    edit("etl.yaml", "timeout: 600", "timeout: 900")
+    assert history("deploy", "etl.yaml", "-m", "Ours").code == 0
+    assert history("fetch").code == 0
+    return history
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("two_drawn", ["etl", "origin/etl", "--graph", "--oneline"]),
+        ("two_drawn_in_full", ["etl", "origin/etl", "--graph"]),
+        ("apart", ["etl...origin/etl", "--oneline"]),
+        ("apart_in_full", ["etl...origin/etl"]),
+        ("apart_drawn", ["etl...origin/etl", "--oneline", "--graph"]),
+    ],
+)
+def test_two_lines_of_history(apart, golden, name, words):
+    piped = apart("log", *words)
+    assert (piped.code, piped.err) == (0, "")
+    golden(f"log/{name}.txt", piped.out)
+    apart.environ |= TERMINAL | {"NO_COLOR": "1"}
+    for wide in (60, 100):
+        lines = on_terminal(apart, wide, "log", *words).text.splitlines()
+        assert all(len(line) <= wide for line in lines)
+        golden(f"log/{name}_{wide}.txt", "".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def test_three_lines_of_history_become_one(history, opened):
+    store = opened()
+    for remote, back, hour in (("a", "etl~1", 3), ("b", "etl~2", 2)):
+        another_line(store, store.find(history("rev-parse", back).out.strip()), remote, hour)
+    drawn = history("log", "etl", "a/etl", "b/etl", "--graph", "--oneline").out
+    assert re.sub(r"\w{8}  .* \+0000  (\w+).*", r"\1", drawn).splitlines() == [
+        "* a1",
+        "| * b1",
+        "| | * Change",
+        "|_|/",
+        "* | Wait",
+        "|/",
+        "* First",
+    ]
+
+
+def test_two_lines_of_history_in_json(apart):
+    def told(*words):
+        data = json.loads(apart("log", *words, "--json").out)["data"]
+        return [(one["deploy"]["message"].split()[0], one["reached_from"]) for one in data]
+
+    ours, theirs = ("Ours", ["etl"]), ("Theirs,", ["origin/etl"])
+    alone = [ours, theirs, ("Theirs", ["origin/etl"])]
+    assert sorted(told("etl...origin/etl")) == sorted(alone)
+    both = ["etl", "origin/etl"]
+    assert told("etl", "origin/etl")[3:] == [
+        ("Change", both),
+        ("Wait", both),
+        ("First", both),
+    ]
+    assert [message for message, _ in told("etl~2...")] == ["Ours", "Change"]
+    assert [message for message, _ in told("...etl~2")] == ["Ours", "Change"]
+    assert told("etl...etl") == []
+    assert told("etl", "~1", "-n", "1") == [("Ours", ["etl"])]
+
+
+def test_several_revisions_that_are_none(apart):
+    for words, told in (
+        (["etl", "load"], "names of tasks come after --: `ork log etl -- load`"),
+        (["etl~1..etl", "etl"], "a range says both ends itself: `ork log etl~1..etl`"),
+        (["etl", "etl...origin/etl"], "a range says both ends itself: `ork log etl...origin/etl`"),
+        (["etl...origin/etl:load", "--follow"], "--follow goes back in one history"),
+        (["etl:load", "origin/etl"], "'load' is a part of one revision"),
+    ):
+        refused = apart("log", *words)
+        assert refused.code in (2, 3) and told in refused.err and not refused.out
+    assert apart("log", "etl...origin/etl:load", "--oneline").code == 0
+    assert apart("log", "etl", "origin/etl", "--oneline", "--", "load").out.count("First") == 1
 
 
 def test_a_graph_goes_on_in_one_lane_before_a_rename(history, edit):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from ork.objects import snapshot
 from ork.objects.kinds import SECOND, Blob, Deploy, Source, Task
 from ork.objects.snapshot import CodeFile
+from ork.objects.value import replace
 from tests.stores import ADA, NOON, stamp
 
 
@@ -50,3 +51,13 @@ def task(command, *needs, timeout=300, **fields):
 
 def reading(name):
     return {"rows": {"ref": f"tasks.{name}.output.rows"}}
+
+
+def another_line(store, after, remote, *hours):
+    """Let a remote have some deploys of etl after that one, made at these times: a1, a2."""
+    before = store.get(Deploy, after)
+    with store.transaction() as tx:
+        for number, hour in enumerate(hours, 1):
+            time, message = NOON + timedelta(hours=hour), f"{remote}{number}"
+            after = tx.add(replace(before, parents=(after,), time=time, message=message))
+        tx.move(f"remotes/{remote}/etl", old=None, new=after)

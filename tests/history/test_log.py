@@ -9,6 +9,7 @@ from ork.history.log import LOOK_UPS_MAX, deploys_between, log
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
 from ork.store.verdict import Tally, tally
+from tests.history.histories import another_line
 from tests.runs import begin_run
 from tests.stores import NOON, stamp
 
@@ -30,6 +31,17 @@ def etl(project, keep):
 def messages(store, *arguments, **options):
     found = log(store, *arguments, now=NOW, **options)
     return [entry.deploy.message.partition("\n")[0] for entry in found]
+
+
+def test_what_several_have_comes_after_what_one_alone_has_whatever_clocks_said(etl):
+    second, third = (entry.oid for entry in list(log(etl, "etl", now=NOW))[1:3])
+    another_line(etl, third, "a", 1, 9)  # a1 is older than what it comes after
+    another_line(etl, second, "b", 4.5)
+    found = messages(etl, "etl", others=["a/etl", "b/etl"])
+    assert found == ["a2", "n5", "b1", "n4", "a1", "n3", "n2", "n1"]
+    assert messages(etl, "etl", others=["a/etl", "b/etl"], limit=2) == found[:2]
+    assert messages(etl, "a/etl...b/etl") == ["a2", "b1", "n4", "a1"]
+    assert messages(etl, "etl~1...etl") == ["n5"]
 
 
 def test_newest_first_or_oldest_first(etl):

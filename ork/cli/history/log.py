@@ -1,6 +1,7 @@
 """ork log, and how other commands show a deploy"""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +13,23 @@ from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
 from ork.cli.screen.line import MARKS, Line, body_lines, hint_line, plain
 from ork.cli.screen.parts import clip, column, is_narrow
 from ork.cli.session import Session
-from ork.errors import Corrupt, UsageError
+from ork.errors import Corrupt, NotFound, UsageError
 from ork.history import log as history
 from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
 from ork.store.resolve import workflows
-from ork.store.revision import as_word, parse_span, split_part
+from ork.store.revision import (
+    as_word,
+    in_workflow,
+    parse_range,
+    parse_since,
+    parse_span,
+    split_part,
+    workflow_in,
+)
 from ork.store.store import Store
 from ork.store.verdict import Tally
+from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
@@ -32,9 +42,10 @@ def log(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REVISION] [-- NAMES...]",
+            metavar="[REVISION]... [-- NAMES...]",
             help="A workflow, deploy or range A..B, with :TASK or :PATH only what changed that; "
-            "all workflows when left out. After --, tasks and code files of interest.",
+            "several: what any has; all workflows when left out. After --, tasks and code files of "
+            "interest.",
         ),
     ] = None,
     limit: Limit = None,
@@ -77,11 +88,15 @@ def log(
     most tasks alike. --stat and -p then show this part only.
     `-- NAMES` is for several parts, and for those that are gone by now.
 
+    A..B is what B has and A has not, A...B what one of both alone has: < marks that of A, > that
+    of B. `--graph etl origin/etl` draws where the two went different ways.
+
     \b
     Example:
         ork log etl -n 5 --oneline
         ork log etl:extract -p --follow
         ork log etl -S ORK_OUTPUT --oneline
+        ork log etl...origin/etl --oneline
     """
     session: Session = ctx.obj
     at_most_one({"--stat": stat, "-p": patch})
@@ -93,15 +108,11 @@ def log(
         from ork.cli.history.diff import split_words
 
         revisions, names = split_words(session.argv, revisions)
-    if len(revisions) > 1:
-        one, other = map(as_word, revisions[:2])
-        raise UsageError(
-            f"one revision is enough, and there are {len(revisions)}",
-            hint=f"a range says both ends itself: `ork log {other}`"
-            if ".." in other
-            else f"names of tasks come after --: `ork log {one} -- {other}`",
-        )
     revision = revisions[0] if revisions else None
+    others = _others(session, revisions)
+    sides = parse_since(split_part(revision)[0]) if revision else None
+    if follow and (others or sides):
+        raise UsageError("--follow goes back in one history, and there are several")
     if follow and not names and (revision is None or split_part(revision)[1] is None):
         raise UsageError(
             "--follow needs a task or code file to follow",
@@ -118,6 +129,7 @@ def log(
     entries = history.log(
         store,
         revision,
+        others=others,
         now=now,
         limit=limit,
         author=author,
@@ -148,13 +160,17 @@ def log(
     shown_names = [_shown_name(name, session) for name in all_names]
     named = max(1, column(shown_names)) if len(all_names) > 1 else 0
     width = None if stat or patch else session.width  # of one line for each
-    if graph and width:
-        width -= 2 * max(len(all_names), 1)
+    if width and (graph or sides):
+        width -= 2 * max(len(all_names), len(sides or revisions) if graph else 1, 1)
     shown = (
         (entry, _entry(entry, session, width, patch=patch, oneline=oneline, named=named))
         for entry in entries
     )
-    lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
+    marks = dict(zip(sides, "<>", strict=True)) if sides else {}
+    if graph:
+        lines = _graph(shown, session.width, marks)
+    else:
+        lines = _lines(shown, marks, apart=not oneline)
     session.print(lines, page=True)
     if damage:
         raise damage[0]
@@ -165,6 +181,28 @@ def log(
 
         for name, was in renamed_by(store, oldest[0].deploy, parts).items():
             session.say(hint_line(f"{name} was called {was} before: `--follow` goes on from there"))
+
+
+def _others(session: Session, revisions: tuple[str, ...]) -> list[str]:
+    """Return the revisions behind the first one, ~1 and @v1 as those of its workflow."""
+    others = [in_workflow(workflow_in(revisions[0]), text) for text in revisions[1:]]
+    for text in others:
+        if ranged := next((one for one in revisions if parse_range(one) or parse_since(one)), None):
+            raise UsageError(
+                f"{ranged} is a range, and one is enough",
+                hint=f"a range says both ends itself: `ork log {as_word(ranged)}`",
+            )
+        try:
+            look_up(session.store, text, now=session.now())
+        except NotFound as error:
+            with suppress(NotFound):
+                look_up(session.store, f"{revisions[0]}:{text}", now=session.now())
+                typed = f"`ork log {as_word(revisions[0])} -- {as_word(text)}`"
+                raise UsageError(
+                    error.message, hint=f"names of tasks come after --: {typed}"
+                ) from None
+            raise
+    return others
 
 
 def _noting_oldest(
@@ -193,20 +231,38 @@ def _entry(
             yield after(["  "], line)
 
 
-def _lines(entries: Iterable[tuple[LogEntry, Iterable[Line]]], *, apart: bool) -> Iterator[Line]:
-    for index, (_, lines) in enumerate(entries):
+def _lines(
+    entries: Iterable[tuple[LogEntry, Iterable[Line]]], marks: Mapping[str, str], *, apart: bool
+) -> Iterator[Line]:
+    for index, (entry, lines) in enumerate(entries):
         if apart and index:
             yield [""]
-        yield from lines
+        mark = marks.get("".join(entry.reached_from))
+        for line in lines:
+            yield after([(f"{mark} ", "dim")], line) if mark else line
+            mark = mark and " "
 
 
-def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None) -> Iterator[Line]:
-    """Yield the lines of deploys with a lane for each workflow, from its newest to its first."""
+def _graph(
+    entries: Iterable[tuple[LogEntry, Iterable[Line]]],
+    width: int | None,
+    marks: Mapping[str, str],
+) -> Iterator[Line]:
+    """Yield the lines of deploys with a lane for each history, from its newest to its first.
+
+    Where histories of several revisions become one, their lanes do.
+    """
     lanes: list[LogEntry | None] = []  # the deploy that was drawn last in each
     for entry, lines in entries:
         place = _lane(entry, lanes)
+        for joined in range(len(lanes) - 1, place, -1):
+            if (last := lanes[joined]) and {*last.reached_from} & {*entry.reached_from}:
+                yield [(_join(lanes, place, joined), "dim")]
+                lanes[joined] = None
+                while lanes[-1] is None:
+                    lanes.pop()
         lanes[place : place + 1] = [entry]
-        mark = "*"
+        mark = marks.get("".join(entry.reached_from), "*")
         for line in fitted_lines(lines, width and width - 2 * len(lanes)):
             drawn = (" " if one is None else mark if one is entry else "|" for one in lanes)
             yield after([(" ".join(drawn), "dim"), " "], line)
@@ -218,9 +274,13 @@ def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None
 def _lane(entry: LogEntry, lanes: list[LogEntry | None]) -> int:
     """Return the lane of a deploy: of the one after it, else of its workflow, else a new one.
 
-    The one after it has another name where the workflow was renamed.
+    The one after it has another name where the workflow was renamed. Of several revisions it is the
+    lane of the first that has it.
     """
     there = [(place, last) for place, last in enumerate(lanes) if last]
+    if starts := {*entry.reached_from}:
+        found = (place for place, last in there if starts & {*last.reached_from})
+        return next(found, lanes.index(None) if None in lanes else len(lanes))
     for place, last in there:
         if entry.oid in last.deploy.parents:
             return place
@@ -228,6 +288,14 @@ def _lane(entry: LogEntry, lanes: list[LogEntry | None]) -> int:
         if last.deploy.workflow == entry.deploy.workflow:
             return place
     return lanes.index(None) if None in lanes else len(lanes)
+
+
+def _join(lanes: Sequence[LogEntry | None], place: int, joined: int) -> str:
+    """Return the line that leads from one lane to another at its left, behind those between."""
+    cells = [" " if one is None else "|" for one in lanes]
+    left, between, right = cells[: place + 1], cells[place + 1 : joined], cells[joined + 1 :]
+    behind = "".join("_" + cell.replace(" ", "_") for cell in between)
+    return f"{' '.join(left)}{behind}/ {''.join(' ' + cell for cell in right)}".rstrip()
 
 
 def deploy_header(entry: LogEntry, session: Session, *, named: int = 0) -> Iterator[Line]:
