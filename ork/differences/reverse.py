@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from ork.differences.definitions import Diff
 from ork.differences.tasks import TaskChange
 from ork.differences.values import FieldChange, same
-from ork.objects.value import replace
 
 _OPPOSITE = {"added": "removed", "removed": "added"}
+_EDITED = ("changed", "renamed")
 
 
 def taken_back(earlier: Sequence[Diff], later: Diff) -> Diff:
@@ -40,16 +40,17 @@ def _tasks(earlier: Iterable[TaskChange], later: Iterable[TaskChange]) -> Iterat
         before.setdefault(one.name, []).append(one)
     for task in later:
         found = before.get(task.old_name or task.name, ())
-        if task.kind == "changed":
-            changed = [field for one in found if one.kind == "changed" for field in one.fields]
-            if fields := tuple(_fields(changed, task.fields)):
-                yield replace(task, fields=fields)
-        elif any(
+        if any(
             one.kind == _OPPOSITE.get(task.kind)
             or (one.kind == task.kind == "renamed" and one.old_name == task.name)
             for one in found
         ):
             yield task
+        elif task.kind in _EDITED:
+            edited = [field for one in found if one.kind in _EDITED for field in one.fields]
+            if fields := tuple(_fields(edited, task.fields)):
+                name = task.old_name or task.name
+                yield TaskChange(kind="changed", name=name, fields=fields)
 
 
 def _fields(earlier: Iterable[FieldChange], later: Iterable[FieldChange]) -> Iterator[FieldChange]:

@@ -171,6 +171,7 @@ def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
     told = lost(shared, half(1, 2))
     assert told == f'takes back what {did(shared, 0, "Bob")}: change a.command "echo 2" -> "echo 1"'
     assert lost(shared, half(1, 2, "@hourly")) == told
+    assert lost(shared, half(1, 2).replace("{a:", "{c:")) == told, "also under another name"
     assert lost(shared, half(2, 2)) == lost(shared, half(3, 2)) == ""
     assert lost(shared, version(9)) == "", "b, which is gone, was there before Bob as well"
     assert lost(shared, half(1, 2), BOB) == "", "it is his own"
