@@ -1043,7 +1043,8 @@ def test_operations_say_what_was_called(project, etl, edit):
     lines = [line.rpartition("  ")[2] for line in etl("ops").out.splitlines() if "()" in line]
     assert lines == ["project.undo()"]
     project.rollback("etl")
-    with pytest.raises(library.InvalidInput, match=r"before `project.rollback\('etl'\)`: nothing"):
+    assert next(iter(project.operations())).operation.command == "project.rollback('etl')"
+    with pytest.raises(library.InvalidInput, match=r"before a rollback by .*: nothing"):
         project.deploy("etl.yaml")
 
 

@@ -86,8 +86,9 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         if deploy.has(loaded.snapshot, settings):
             if _comes_after(loaded, newest):
                 return None
-            by = f"a deploy by {newest.author}"
-            then = by if _is_deploy(newest, operation) else f"`{operation.command}`"
+            then = f"`{operation.command}`"
+            if newest.action != "import" and newest.time == operation.time:
+                then = f"a {newest.action} by {newest.author}"
             return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
 
@@ -335,12 +336,8 @@ def _comes_after(loaded: Loaded, newest: Deploy) -> bool:
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
     """Say whether somebody has made this version the newest by deploying a file."""
-    return _is_deploy(deploy, operation) and deploy.author == author
-
-
-def _is_deploy(deploy: Deploy, operation: Operation) -> bool:
-    """Say whether an operation has made this version, of a file."""
-    return deploy.action == "deploy" and deploy.time == operation.time
+    is_made = deploy.time == operation.time
+    return is_made and (deploy.action, deploy.author) == ("deploy", author)
 
 
 def _moves(

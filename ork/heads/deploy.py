@@ -55,7 +55,8 @@ class Deployed(Value, frozen=True, kw_only=True):
 
     `moved` is the path that the workflow file had before, relative to the project, when it has
     another one now: then there is a new entry, which has the same snapshot if nothing else changed.
-    `left_out` says why the file was passed over: it is behind (see there), or of an archived one.
+    `left_out` says why the file was passed over, it is behind (see there), or of an archived one;
+    then `hint` says how it is deployed all the same.
     `warnings` say what in the new content seems to be a mistake.
     """
 
@@ -71,6 +72,7 @@ class Deployed(Value, frozen=True, kw_only=True):
     moved: str | None = None
     warnings: tuple[Problem, ...] = ()
     left_out: str = ""
+    hint: str = ""
 
     @property
     def revision(self) -> str:
@@ -198,7 +200,7 @@ def deploy_all(
         def add(file: tuple[Loaded, Behind | None]) -> Deployed:
             loaded, late = file
             if late:
-                return _unchanged(store, loaded, late.workflow, f"{late}: {late.way}")
+                return _unchanged(store, loaded, late.workflow, str(late), late.way)
             return _add(tx, store, loaded, stamp, message, move=move)
 
         added = each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add)
@@ -364,7 +366,9 @@ def _path(loaded: Loaded) -> Path:
     return loaded.path
 
 
-def _unchanged(store: Store, loaded: Loaded, workflow: str, left_out: str = "") -> Deployed:
+def _unchanged(
+    store: Store, loaded: Loaded, workflow: str, left_out: str = "", hint: str = ""
+) -> Deployed:
     """Return what is said of a file of which nothing is written; its workflow is there."""
     oid = head(store, workflow)
     newest = store.get(Deploy, oid)
@@ -378,14 +382,16 @@ def _unchanged(store: Store, loaded: Loaded, workflow: str, left_out: str = "") 
         task_count=loaded.built.snapshot.task_count,
         bytes_written=0,
         left_out=left_out,
+        hint=hint,
     )
 
 
 def _put_away(store: Store, loaded: Loaded, workflow: str) -> Deployed:
     """Return what is said of a file whose workflow is archived: it may be as it was deployed."""
-    same = _has(store.get(Deploy, head(store, workflow)), loaded)
-    told = f"of an archived workflow: `ork archive --undo {workflow}` takes it out"
-    return _unchanged(store, loaded, workflow, "" if same else told)
+    if _has(store.get(Deploy, head(store, workflow)), loaded):
+        return _unchanged(store, loaded, workflow)
+    hint = f"`ork archive --undo {workflow}` takes it out"
+    return _unchanged(store, loaded, workflow, "of an archived workflow", hint)
 
 
 def _add(

@@ -152,9 +152,12 @@ def test_of_a_folder_the_file_of_an_archived_workflow_is_left_alone(ork):
     assert ork("deploy", "flows").out.count("is up to date") == 2
     for name in "ab":
         ork.write(f"flows/{name}.yaml", FLOW.format(name, 2))
-    told = "a is left out: flows/a.yaml is of an archived workflow"
+    told = "a is left out: flows/a.yaml is of an archived workflow: "
     done = ork("deploy", "flows")
-    assert (done.code, told in done.out) == (0, True)
+    assert (done.code, told + "`ork archive --undo a` takes it out\n" in done.out) == (0, True)
+    apart = ork("-C", "flows", "deploy", ".").out
+    assert " is of an archived workflow: `ork -C flows archive --undo a` takes it out\n" in apart
+    os.chdir(ork.folder)
     assert [ork("show", f"{name}:").out.split()[-1] for name in "ab"] == ["1}}", "2}}"]
     for words in (["flows/a.yaml"], ["flows", "flows/a.yaml"]):
         refused = ork("deploy", *words)

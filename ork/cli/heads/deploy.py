@@ -294,7 +294,7 @@ def deploy(
         session.print_json("deploy", done)
         return
     session.print(
-        _left_out(one, loaded.path) if one.left_out else deploy_line(one, store)
+        _left_out(one, loaded.path, session) if one.left_out else deploy_line(one, store)
         for one, loaded in zip(done, checked, strict=True)
         if one.left_out or not quiet
     )
@@ -323,8 +323,9 @@ def deploy_line(done: "Deployed", store: "Store") -> Line:
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
 
 
-def _left_out(done: "Deployed", path: Path) -> Line:
-    return [(done.workflow, "name"), " is left out: ", (str(path), "file"), f" is {done.left_out}"]
+def _left_out(done: "Deployed", path: Path, session: Session) -> Line:
+    told = f" is {done.left_out}: {session.pasted(done.hint)}"
+    return [(done.workflow, "name"), " is left out: ", (str(path), "file"), told]
 
 
 def warnings_of(done: "Deployed") -> "Iterator[Line]":
