@@ -13,12 +13,13 @@ from ork.differences.files import FileChange
 from ork.differences.reverse import taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
+from ork.history.log import apart
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import history
+from ork.store.resolve import REMOTES, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
 from ork.worktree.origin import common_commit, later_commit
@@ -159,6 +160,20 @@ def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> No
     problems = [Problem(file=str(path), message=str(one)) for path, one in late]
     message = f"{len(late)} files are as in older versions: nothing was deployed"
     raise InvalidInput(message, problems=problems, hint=hint)
+
+
+def as_fetched(store: Store, loaded: Loaded) -> str:
+    """Return the version of a remote that a file has, of those that are new there, or ""."""
+    name, settings = loaded.definition.name, loaded.definition.settings
+    head = store.ref(f"workflows/{name}")
+    for remote in store.folders(REMOTES):
+        if (theirs := store.ref(remote_ref(remote, name))) is None:
+            continue
+        new = apart(store, name, head, theirs)[1] if head else None
+        for back, (_, deploy) in enumerate(islice(history(store, name, theirs), new)):
+            if deploy.has(loaded.snapshot, settings):
+                return f"{remote}/{name}~{back}".removesuffix("~0")
+    return ""
 
 
 def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:

@@ -16,6 +16,7 @@ from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Prob
 from ork.heads.behind import (
     NOTED,
     Behind,
+    as_fetched,
     behind,
     note_commits,
     outdated,
@@ -94,7 +95,8 @@ class FileStatus(Value, frozen=True, kw_only=True):
     state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
     (the file it was deployed from is gone), behind (as in the older version
     or git commit `other`, see `outdated`), duplicate (another file has this name), missing
-    (deployed, the file is gone), invalid.
+    (deployed, the file is gone), invalid. A modified or new one may be as in the version `other` of
+    a remote, see `as_fetched`.
     `tags` are the labels of the head, and `remotes` how it stands to those of other stores, where
     all files are looked at.
     """
@@ -421,7 +423,7 @@ def _add(
             message = "Add the code, which was never kept"
         if moved:
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
-    warnings = _lost_in(store, loaded, diff, stamp.author) if diff else ()
+    warnings = _seen_in(store, loaded, diff, stamp.author)
     objects = Packed()
     source = split_text(path, loaded.text, objects.add)
     before = len(tx.objects)
@@ -463,11 +465,17 @@ def _add(
     )
 
 
-def _lost_in(store: Store, loaded: Loaded, diff: Diff, author: str) -> tuple[Problem, ...]:
-    """Return a warning if a change takes back what others did."""
-    lost, name = takes_back(store, loaded, diff, author=author), loaded.definition.name
-    hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
-    return (Problem(file=str(loaded.path), message=f"this {lost}", hint=hint),) if lost else ()
+def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tuple[Problem, ...]:
+    """Return a warning if a remote has this content already, or it takes back what others did."""
+    name = loaded.definition.name
+    if there := as_fetched(store, loaded):
+        remote = there.partition("/")[0]
+        told, hint = f"is as in {there}", f"`ork pull {remote} {name}` takes that for this deploy"
+    elif told := takes_back(store, loaded, diff, author=author) if diff else "":
+        hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
+    else:
+        return ()
+    return (Problem(file=str(loaded.path), message=f"this {told}", hint=hint),)
 
 
 def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
@@ -596,7 +604,7 @@ def _file_status(
             workflow=name,
             state="renamed" if workflow else "new",
             snapshot=loaded.snapshot,
-            other=workflow,
+            other=workflow or as_fetched(store, loaded) or None,
         )
     deployed = store.get(Deploy, oid)
     other, lost = None, ""
@@ -607,7 +615,8 @@ def _file_status(
     else:
         diff = compare_with_loaded(store, deployed, loaded)
         state, summary = "modified", summarize(diff)
-        lost = takes_back(store, loaded, diff, author=author)
+        other = as_fetched(store, loaded) or None
+        lost = "" if other else takes_back(store, loaded, diff, author=author)
     return FileStatus(
         path=path,
         workflow=name,

@@ -213,14 +213,14 @@ def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Stand
             names = (deploy.workflow for _, deploy in history(store, there, theirs))
             workflow = next((name for name in names if name in heads), there)
         if ours := heads.get(workflow):
-            ahead, behind = _apart(store, workflow, ours, theirs)
+            ahead, behind = apart(store, workflow, ours, theirs)
             name = there if there != workflow else None
             one = Standing(remote=remote, ahead=ahead, behind=behind, name=name)
             found[workflow] = (*found.get(workflow, ()), one)
     return found
 
 
-def _apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int]:
+def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int]:
     """Return how many deploys each of two lines has since the newest that both have."""
     lines = [history(store, workflow, start) for start in (ours, theirs)]
     seen: list[dict[Oid, int]] = [{}, {}]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
 from ork.errors import Conflict, OrkError
@@ -40,6 +41,7 @@ class Elsewhere(Value, frozen=True, kw_only=True):
     new_message: str
     base: Oid | None  # the newest deploy that both sides have
     gone_back: bool = False  # the receiver had it, as the sender saw, and went back from it
+    same: bool = False  # the receiver has the content of it by another deploy
 
 
 class HeadMoves(NamedTuple):
@@ -50,6 +52,7 @@ class HeadMoves(NamedTuple):
     before: set[Oid]  # those that it has in its history
     meets: set[Oid]  # of these the ones that new deploys come after
     forced: bool
+    left: int = 0  # deploys of the target that are in its history no more
 
 
 class Heads:
@@ -66,15 +69,18 @@ class Heads:
         runs_differ: Callable[[str], bool] = lambda _: False,
         seen: Mapping[str, Oid] = {},
         agreed: Mapping[str, Oid] = {},
+        pulls: bool = False,
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
         `runs_differ` says of a workflow that runs of it are to move as well; `seen` is where the
-        source saw the heads of the target last, `agreed` which tags both had alike.
+        source saw the heads of the target last, `agreed` which tags both had alike. With `pulls` a
+        head of the source also takes the place of one of the target whose content it has: see
+        `_has_content`.
         """
         self._from, self._to, self._both = source, target, both
         self._remote, self._force, self._runs_differ = remote, force, runs_differ
-        self._seen, self._agreed = seen, agreed
+        self._seen, self._agreed, self._pulls = seen, agreed, pulls
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
         self.at_work: dict[str, Conflict] = {}  # by a run that keeps the target from a new name
@@ -255,6 +261,10 @@ class Heads:
         ):
             its = given_up(there, [*olds], name, found.moves.keys(), is_there=is_there)
             found.moves.update(its)
+            if apart:
+                lines = [self._since(self._base(olds[old], head), olds[old]) for old in apart]
+                left = sum(1 for line in lines for _ in line)
+                self.moves[name] = found._replace(forced=True, left=left)
 
     def _compared(
         self,
@@ -280,7 +290,8 @@ class Heads:
             return found
         found.before.update(ancestors(self._both, [*there.values(), *also_there]))
         self._add_deploys(name, found, changed)
-        forced = gone_back = False
+        forced = gone_back = same = False
+        left = 0
         for ref, new in changed.items():
             old = there.get(ref)
             parts = ref.split("/")[1:]
@@ -299,10 +310,15 @@ class Heads:
                 forward = (
                     not gone_back and new not in found.before and self._comes_after(old, found)
                 )
+                if not forward:
+                    left = sum(1 for _ in self._since(self._base(old, new), old))
+                    mine, other = (old, new) if self._pulls else (new, old)
+                    same = not gone_back and self._has_content(mine, other)
+                    forward = same and self._pulls
                 forced = not forward
             if old is not None and not forward and not self._force:
                 # The tags stay with the head, and so does what they need.
-                ends = replace(self._ends(name, old, new), gone_back=gone_back)
+                ends = replace(self._ends(name, old, new), gone_back=gone_back, same=same)
                 self.elsewhere.setdefault(name, []).append(ends)
                 found = found._replace(moves={}, deploys={}, meets=set())
                 break
@@ -313,7 +329,22 @@ class Heads:
         self.retagged[name] = [
             self._ends(_told(ref), there[ref], changed[ref]) for ref in tags if ref in found.moves
         ]
-        return found._replace(forced=forced and bool(found.moves))
+        return found._replace(forced=forced and bool(found.moves), left=left)
+
+    def _since(self, base: Oid | None, head: Oid) -> Iterator[Oid]:
+        return takewhile(lambda oid: oid != base, ancestors(self._both, [head]))
+
+    def _has_content(self, mine: Oid, other: Oid) -> bool:
+        """Say whether another line has the content of a head since the two went different ways.
+
+        Then nothing is lost where its own deploys give way, if they are of one content, or came
+        after one that both lines have.
+        """
+        base, wanted = self._base(mine, other), self._both.get(Deploy, mine)
+        if base is None and wanted.parents:
+            return False
+        line = (self._both.get(Deploy, oid) for oid in self._since(base, other))
+        return any(one.has(wanted.snapshot, wanted.settings) for one in line)
 
     def _base_of(self, ref: str, formers: Iterable[str]) -> Oid | None:
         """Return where a tag was when both sides had it alike last, be it by a former name."""

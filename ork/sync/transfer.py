@@ -105,7 +105,8 @@ class Moved(Value, frozen=True, kw_only=True):
     moved_tags: tuple[Elsewhere, ...] = ()  # of these, the ones that were elsewhere before
     runs: int = 0
     was: tuple[str, ...] = ()  # names that it had, which the receiver gives up
-    forced: bool = False  # the old head is not in the history of the new one
+    forced: bool = False  # the old head went another way than the new one
+    left: int = 0  # deploys that were in the history, and are so no more
 
 
 class Refused(Value, frozen=True, kw_only=True):
@@ -204,6 +205,7 @@ class _Transfer:
             runs_differ=lambda name: name in self._with_new_runs,
             seen=known_heads(source.store, remote) if direction == "push" else {},
             agreed=known_tags(near.store, remote),
+            pulls=direction == "pull",
         )
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
@@ -578,6 +580,7 @@ class _Transfer:
                         runs=runs,
                         was=tuple(sorted({ref.partition("/")[2] for ref in was} - {name})),
                         forced=found.forced,
+                        left=found.left if new else 0,
                     )
                 )
         return Transferred(

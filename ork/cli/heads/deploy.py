@@ -368,7 +368,8 @@ def status(
     B behind: as in another version, while a rollback, an undo, a pull or somebody else made the
     newest, or of a git commit before that of the newest.
     A warning tells what others did that an edited file lacks, and a deploy of it would take back.
-    How many deploys a head is ahead or behind is by what `ork fetch` saw last.
+    How many deploys a head is ahead or behind is by what `ork fetch` saw last. A file that is as in
+    what is new there, such as origin/etl, needs no deploy: `ork pull` takes that.
 
     \b
     Example:
@@ -393,11 +394,19 @@ def status(
     session.print(_status_lines(found, session.store))
     first = {one.state: one for one in reversed(found)}
     modified = next((one for one in found if one.state in ("modified", "moved")), None)
+    edited = (one for one in found if one.state in ("modified", "new"))
+    fetched = next((one for one in edited if one.other), None)
     if duplicate := first.get("duplicate"):
         session.say(hint_line(f"{duplicate.path} needs a name of its own"))
     if renamed := first.get("renamed"):
         names = str(renamed.other), str(renamed.workflow)
         session.say(next_line(naming_hint(session.store, *names, renamed.path)))
+    elif fetched:
+        remote = str(fetched.other).partition("/")[0]
+        apart = any(one.ahead for one in fetched.remotes if one.remote == remote)
+        force = " --force" if apart else ""
+        pull = f"`ork pull {remote} {fetched.workflow}{force}`"
+        session.say(next_line(f"{pull} takes what {remote} has"))
     elif modified and modified.state == "moved":
         move = "--move " if modified.summary else ""
         kept = f"`ork deploy {move}{shlex.quote(modified.path)}` keeps its new path"
@@ -432,9 +441,8 @@ def status(
 def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
     """Return a status with its paths as one would type them in the working directory."""
     path, other = (p and os.path.relpath(store.project / p) for p in (one.path, one.other))
-    if one.state in ("renamed", "behind"):
-        other = one.other
-    return replace(one, path=path, other=other)
+    is_path = one.state in ("moved", "duplicate")
+    return replace(one, path=path, other=other if is_path else one.other)
 
 
 def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Line]:

@@ -118,10 +118,11 @@ def pull(
     """Take from another store what this one lacks.
 
     Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
-    takes back; where this store is further, its own stays, with --force as well. Runs follow with
-    outputs and logs. What the two sides changed in different ways stays, and so does a run whose
-    name another one has here: they are listed, and all else moves. A tag that was moved there and
-    not here is moved here as well; etl@v1 is that tag alone. Workflow files are not touched:
+    takes back; where this store is further, its own stays, with --force as well, and where both
+    have deployed the same content, the deploy of the other takes the place of its own. Runs follow
+    with outputs and logs. What the two sides changed in different ways stays, and so does a run
+    whose name another one has here: they are listed, and all else moves. A tag that was moved there
+    and not here is moved here as well; etl@v1 is that tag alone. Workflow files are not touched:
     those that are older now are named, `ork restore` writes them. REMOTE is `origin`, or the only
     one, when it is left out.
 
@@ -226,10 +227,10 @@ def ends_of(one: "Moved") -> Line:
     new = (one.new_snapshot[:OID_DIGITS], "oid")
     if one.old_snapshot is None:
         return [new, "  new: "]
-    if one.old_snapshot == one.new_snapshot:  # settings alone have changed
-        return [new, "  "]
-    dots = "..." if one.forced else ".."
     forced: Line = [("forced: ", "warning")] if one.forced else []
+    if one.old_snapshot == one.new_snapshot:  # as where settings alone have changed
+        return [new, "  ", *forced]
+    dots = "..." if one.forced else ".."
     return [(one.old_snapshot[:OID_DIGITS], "oid"), dots, new, "  ", *forced]
 
 
@@ -244,6 +245,14 @@ def left_out_lines(
     """Yield what was left out, and why; on request also what goes back to the other side."""
     pushed = direction == "push"
     receiver = name if pushed else "this store"
+    for moved in done.workflows:
+        if moved.left:
+            told = (
+                f"{count(moved.left, 'deploy')} of {receiver} left the history of {moved.workflow}"
+            )
+            has = "its content" if moved.left == 1 else "what they led to"
+            told += "" if moved.forced else f", {name} has {has}"
+            yield note_line(f"{told}: {'there ' if pushed else ''}`ork undo` takes that back")
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
         if one in done.gone_back:
@@ -281,10 +290,13 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     sides = (name, "this store") if direction == "push" else ("this store", name)
     error = ("error: ", "error")
     gone_back = {one.workflow for one in done.refused for head in one.heads if head.gone_back}
+    same = {one.workflow for one in done.refused for head in one.heads if head.same}
     split = [one for one in done.refused if one.heads]
     for one in split:
         if one.workflow in gone_back:
             yield [error, f"{one.workflow} stayed, {name} went back from what this store has:"]
+        elif one.workflow in same:
+            yield [error, f"{one.workflow} stayed, {name} has the same content by another deploy:"]
         elif all("@" in head.name for head in one.heads):
             yield [error, f"tags of {one.workflow} stayed, {sides[0]} has them elsewhere:"]
         else:
@@ -304,7 +316,12 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
             f"`ork fetch {name}`, then `ork rollback {workflow} {name}/{workflow}` takes it back"
             f" here too, `ork push {name} {workflow} --force` brings it there again"
         )
-    if split := [one for one in split if one.workflow not in gone_back]:
+    for workflow in sorted(same):
+        typed = f"{shlex.quote(name)} {workflow}"
+        yield hint_line(
+            f"`ork pull {typed}` takes that, `ork push {typed} --force` puts yours in its place"
+        )
+    if split := [one for one in split if one.workflow not in gone_back | same]:
         for told in _ways_out(split, place.remote, name, there, direction):
             yield hint_line(told)
     if clashing := [run for one in done.refused for run in one.newer]:
