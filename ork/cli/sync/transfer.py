@@ -263,10 +263,10 @@ def left_out_lines(
             yield note_line(f"{one}: {receiver} is further; {back if goes_back else ''}{other}")
     if done.moved_there:
         tags = " ".join(done.moved_there)
-        moved = "them" if len(done.moved_there) > 1 else "it"
-        other = f"`ork push {name} {tags} --force` moves {moved} there too"
+        which = "them" if len(done.moved_there) > 1 else "it"
+        other = f"`ork push {name} {tags} --force` moves {which} there too"
         if pushed:
-            other = f"`ork pull {name} {tags}` moves {moved} here too"
+            other = f"`ork pull {name} {tags}` moves {which} here too"
         told = some(done.moved_there, NAMES_MAX)
         yield note_line(f"{told} moved in {receiver} alone; {other}")
     for one in done.going_on:
