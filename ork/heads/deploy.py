@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Problem, count
 from ork.heads.behind import (
+    LOOKED_AT_MAX,
     NOTED,
     Behind,
     as_fetched,
@@ -31,7 +33,15 @@ from ork.objects.kinds import Deploy, Packed, Snapshot
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import all_heads, archived_ref, head, heads, present_name
+from ork.store.resolve import (
+    all_heads,
+    archived_ref,
+    former_names,
+    head,
+    heads,
+    history,
+    present_name,
+)
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.load import (
     Loaded,
@@ -92,7 +102,8 @@ class Deployed(Value, frozen=True, kw_only=True):
 class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
-    state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
+    state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`; where
+    it is as in an older version of that, `summary` says so), moved
     (the file it was deployed from is gone), behind (as in the older version
     or git commit `other`, see `outdated`), duplicate (another file has this name), missing
     (deployed, the file is gone), invalid. A modified or new one may be as in the version `other` of
@@ -574,6 +585,22 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
     return {oid: data for oid, data in objects.items() if oid not in kept}
 
 
+def former_file(store: Store, workflow: str) -> str | None:
+    """Return the file that a workflow was deployed from before, where that is still here."""
+    names = {workflow, *(former_names(store, workflow).keys() - heads(store).keys())}
+    deploys = islice(history(store, workflow, head(store, workflow)), LOOKED_AT_MAX)
+    for path in dict.fromkeys(deploy.source.path for _, deploy in deploys):
+        with suppress(OrkError):  # it is not there, or something else by now
+            if load(store, store.project / path).definition.name in names:
+                return path
+    return None
+
+
+def _by_name(loaded: Loaded, name: str) -> Loaded:
+    """Return a file as it were if it had this name."""
+    return replace(loaded, definition=dataclasses.replace(loaded.definition, name=name))
+
+
 def _file_status(
     store: Store,
     path: str,
@@ -599,11 +626,13 @@ def _file_status(
     name = loaded.definition.name
     oid = heads.get(name)
     if oid is None:
+        old = outdated(store, _by_name(loaded, workflow), author=author) if workflow else None
         return FileStatus(
             path=path,
             workflow=name,
             state="renamed" if workflow else "new",
             snapshot=loaded.snapshot,
+            summary=str(old) if old else "",
             other=workflow or as_fetched(store, loaded) or None,
         )
     deployed = store.get(Deploy, oid)

@@ -207,7 +207,16 @@ def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
     return wanted.read()
 
 
-def changes_only_name(store: Store, workflow: str) -> bool:
+def stale_name(store: Store, path: str, name: str) -> Iterator[str]:
+    """Yield what to write where a workflow file of the project does not have this name."""
+    if found := still_named(store, path, name):
+        told = found.message
+        if _changes_only_name(store, name):
+            told = f"{told.partition(': ')[0]}: `ork restore {name}` writes `name: {name}` there"
+        yield f"{found.file}:{found.line} {told}"
+
+
+def _changes_only_name(store: Store, workflow: str) -> bool:
     """Say whether to restore the file of a workflow writes its name there, and nothing else."""
     with suppress(OrkError):
         deploy = store.get(Deploy, head(store, workflow))

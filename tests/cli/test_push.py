@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,39 @@ def test_a_file_that_is_older_now_is_named(ran, team, edit, file, old, new):
     edit(file, "@monthly" if old == "@daily" else "6", old)
     assert ran("restore", "etl", "--code").code == 0
     assert ran("deploy").out.startswith("etl is up to date")
+
+
+def test_a_file_of_a_workflow_that_was_renamed_and_edited_is_named(ran, team, edit):
+    assert ran("push").code == 0
+    file = Path(team, "etl.yaml")
+
+    def there(*words):
+        done = ran("-C", team, *words)
+        os.chdir(ran.folder)
+        return done
+
+    assert there("restore", "etl", "--code").code == there("mv", "etl", "load").code == 0
+    only_name = "next: etl.yaml:1 still says etl: `ork restore load` writes `name: load` there\n"
+    assert only_name in ran("pull").err
+    assert ran("undo").code == 0
+    assert there("restore", "load").code == 0
+    file.write_text(file.read_text().replace("@daily", "@hourly"))
+    assert there("deploy").code == 0
+    told = "note: etl.yaml still says etl, and is as in load~2, before `ork pull`: "
+    assert f"{told}`ork restore load --code` writes the new one\n" in ran("pull").err
+    status = ran("status")
+    assert "deployed as load  as in load~2, before `ork pull`\n" in status.out
+    assert status.err == "next: `ork restore load --code` writes the newest version here\n"
+    assert ran("undo").code == 0
+    moved = file.rename(file.with_name("load.yaml"))
+    assert there("deploy", "--move", "load.yaml").code == 0
+    told = "note: etl.yaml was the file of load, which is load.yaml now: `ork restore load --code`"
+    assert f"{told} writes the new one, etl.yaml is not needed then\n" in ran("pull").err
+    assert ran("undo").code == 0
+    edit("etl.yaml", "name: etl", "name: other")
+    assert "etl.yaml" not in ran("pull").err, "it is none of that workflow"
+    assert ran("restore", "load", "--code").code == 0
+    assert (ran.folder / "load.yaml").read_text() == moved.read_text()
 
 
 def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):

@@ -398,9 +398,11 @@ def status(
     fetched = next((one for one in edited if one.other), None)
     if duplicate := first.get("duplicate"):
         session.say(hint_line(f"{duplicate.path} needs a name of its own"))
+    newest = "`ork restore {} --code` writes the newest version here"
     if renamed := first.get("renamed"):
         names = str(renamed.other), str(renamed.workflow)
-        session.say(next_line(naming_hint(session.store, *names, renamed.path)))
+        told = naming_hint(session.store, *names, renamed.path)
+        session.say(next_line(newest.format(renamed.other) if renamed.summary else told))
     elif fetched:
         remote = str(fetched.other).partition("/")[0]
         apart = any(one.ahead for one in fetched.remotes if one.remote == remote)
@@ -417,8 +419,7 @@ def status(
         kept += ", `ork deploy .` all that is here" if several else ""
         session.say(next_line(f"`ork diff {modified.workflow}` shows what changed, {kept}"))
     elif behind := first.get("behind"):
-        told = f"`ork restore {behind.workflow} --code` writes the newest version here"
-        session.say(next_line(told))
+        session.say(next_line(newest.format(behind.workflow)))
     elif fresh := first.get("new"):
         session.say(next_line(f"`ork deploy {shlex.quote(fresh.path)}`"))
     elif missing := first.get("missing"):

@@ -238,11 +238,11 @@ def _other_code(stale: Sequence[str], whose: str, words: str) -> Iterator[Line]:
 
 def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
     """Yield that a workflow file has the name from before a rename, or is a second one here."""
-    from ork.cli.heads.workflows import stale_name
+    from ork.worktree.restore import stale_name
 
     name, source = present_name(store, done.workflow), store.get(Deploy, done.deploy).source.path
     if to is None:
-        yield from stale_name(store, source, name)
+        yield from map(next_line, stale_name(store, source, name))
         return
     first = (store.project / source).resolve()
     for file in (Path(one.path) for one in done.files):

@@ -129,8 +129,8 @@ def _still_there(
     session: Session, moves: Iterable[tuple[str, Oid | None, Oid | None]]
 ) -> Iterator[Line]:
     """Yield a note for each workflow file that is not as its newest version is now."""
-    from ork.cli.heads.workflows import stale_name
     from ork.heads.deploy import head_status, runs_in_checkouts
+    from ork.worktree.restore import stale_name
 
     for ref, _, new in moves:
         space, _, name = ref.partition("/")
@@ -144,7 +144,7 @@ def _still_there(
             is_apart = runs_in_checkouts(session.store, file)
             yield note_line(f"{told}; {IN_CHECKOUTS}" if is_apart else told)
         elif file.state == "renamed":
-            yield from stale_name(session.store, file.path, name)
+            yield from map(next_line, stale_name(session.store, file.path, name))
 
 
 def _still_elsewhere(

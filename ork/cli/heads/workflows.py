@@ -119,6 +119,7 @@ def mv(
         ork mv etl load
     """
     from ork.heads.rename import rename
+    from ork.worktree.restore import stale_name
 
     session: Session = ctx.obj
     store = session.store
@@ -129,19 +130,7 @@ def mv(
     labels = human.count(len(done.tags), "tag")
     along = f", with {labels}" if done.tags else ""
     session.print([[(old, "name"), " is ", (new, "name"), f" now{along}"]])
-    session.say(*stale_name(store, done.path, new))
-
-
-def stale_name(store: Store, path: str, name: str) -> Iterator[Line]:
-    """Yield what to write where a workflow file of the project does not have this name."""
-    from ork.worktree.load import still_named
-    from ork.worktree.restore import changes_only_name
-
-    if found := still_named(store, path, name):
-        told = found.message
-        if changes_only_name(store, name):
-            told = f"{told.partition(': ')[0]}: `ork restore {name}` writes `name: {name}` there"
-        yield next_line(f"{found.file}:{found.line} {told}")
+    session.say(*map(next_line, stale_name(store, done.path, new)))
 
 
 def slots_left_out(store: Store) -> Iterator[Line]:

@@ -188,16 +188,27 @@ def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
 
     Of each file that is still as before, or in part and edited, it is told.
     """
-    from ork.heads.deploy import head_status, runs_in_checkouts
+    from ork.heads.deploy import former_file, head_status, runs_in_checkouts
+    from ork.worktree.restore import stale_name
+
+    def here(path: str) -> str:
+        return quoted(os.path.relpath(session.store.project / path))
 
     for workflow in workflows:
         file = head_status(session.store, workflow, author=session.author())
-        path = quoted(os.path.relpath(session.store.project / file.path))
+        path = here(file.path)
+        write = f"`ork restore {workflow} --code` writes the new one"
         if file.state == "behind":
-            write = f"`ork restore {workflow} --code` writes the new one"
             told = f"{path} is as in {file.other}: {write}"
             is_apart = runs_in_checkouts(session.store, file)
             yield note_line(f"{told}; {IN_CHECKOUTS}" if is_apart else told)
+        elif file.state == "renamed" and file.summary:
+            yield note_line(f"{path} still says {file.workflow}, and is {file.summary}: {write}")
+        elif file.state == "renamed":
+            yield from map(next_line, stale_name(session.store, file.path, workflow))
+        elif file.state == "missing" and (left := former_file(session.store, workflow)):
+            moved = f"{here(left)} was the file of {workflow}, which is {path} now"
+            yield note_line(f"{moved}: {write}, {here(left)} is not needed then")
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
     if workflows:
