@@ -97,6 +97,9 @@ class Session:
             return folder.resolve()
         if folder is not None:
             raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
+        from ork.store import location
+
+        location.refuse_data(Path.cwd())
         raise NotFound(
             f"no ork store here: no .ork in {Path.cwd()} or above",
             hint="`ork deploy FILE` makes one, so does `ork init`",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ork.alike import alike
@@ -216,7 +217,8 @@ def _common(store: Store, one: str, other: str, *, now: datetime) -> str:
     lines = [history(store, deploy.workflow, deploy.oid) for deploy in deploys]
     known = {oid for oid, _ in lines[0]}
     if (found := next((oid for oid, _ in lines[1] if oid in known), None)) is None:
-        raise NotFound(f"{one} and {other} have no deploy in common")
+        hint = f"`ork diff {quote(one)} {quote(other)}` compares the two as they are"
+        raise NotFound(f"{one} and {other} have no deploy in common", hint=hint)
     return store.short(found)
 
 

@@ -43,6 +43,7 @@ class Standing(Value, frozen=True, kw_only=True):
     ahead: int  # deploys that only this store has
     behind: int  # that only the remote had
     name: str | None = None  # what the workflow is called there, where that is another name
+    related: bool = True  # the two have a deploy in common
 
     @property
     def words(self) -> str:
@@ -213,15 +214,15 @@ def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Stand
             names = (deploy.workflow for _, deploy in history(store, there, theirs))
             workflow = next((name for name in names if name in heads), there)
         if ours := heads.get(workflow):
-            ahead, behind = apart(store, workflow, ours, theirs)
+            ahead, behind, related = apart(store, workflow, ours, theirs)
             name = there if there != workflow else None
-            one = Standing(remote=remote, ahead=ahead, behind=behind, name=name)
+            one = Standing(remote=remote, ahead=ahead, behind=behind, name=name, related=related)
             found[workflow] = (*found.get(workflow, ()), one)
     return found
 
 
-def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int]:
-    """Return how many deploys each of two lines has since the newest that both have."""
+def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int, bool]:
+    """Return how many deploys each of two lines has since the newest that both have, if any."""
     lines = [history(store, workflow, start) for start in (ours, theirs)]
     seen: list[dict[Oid, int]] = [{}, {}]
     for pair in zip_longest(*lines):
@@ -230,8 +231,8 @@ def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int
                 continue
             own[entry[0]] = len(own)
             if entry[0] in other:
-                return seen[0][entry[0]], seen[1][entry[0]]
-    return len(seen[0]), len(seen[1])
+                return seen[0][entry[0]], seen[1][entry[0]], True
+    return len(seen[0]), len(seen[1]), False
 
 
 def _all_tallies(store: Store) -> dict[Oid, Tally]:

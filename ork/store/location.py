@@ -227,6 +227,7 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
     one that it remembers. Without any the data are in the folder, of the kind that `ORK_STORE`
     says, if that is all that it says.
     """
+    refuse_data(folder.parent)
     known = elsewhere(folder, environ=environ)
     named = address if address and address.at else known or address or _address(environ)
     if named is None or named.is_inside:
@@ -358,6 +359,7 @@ def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
     After the block it is gone, if it was not renamed. What a process that was killed has left of
     one is removed. An OSError in the block is told as a StoreError.
     """
+    refuse_data(folder.parent)
     try:
         with open_folder(folder.parent) as at:
             remove_abandoned(_UNFINISHED, at=at, is_ours=_CONTENT.issuperset)
@@ -724,8 +726,20 @@ def _scheme(folder: Path) -> str:
     return scheme
 
 
+def refuse_data(folder: Path) -> None:
+    """Raise UsageError for a folder that is itself the data of a store, which a URL names."""
+    for scheme in BACKENDS:
+        if all(path.exists() for path in on_disk_class(scheme).files(folder)):
+            named = quote(str(_owner_of(folder) or f"{scheme}:{folder}"))
+            raise UsageError(
+                f"{folder} is the data of a store, and no project",
+                hint=f"write {named} for that store, as in `ork --store {named} log`",
+            )
+
+
 def _no_store(folder: Path) -> StoreError:
     """Return the error for a folder that is no store: of a project, or what is left of a store."""
+    refuse_data(folder)
     if (folder / DATA).is_dir():
         words, hint = f"it has no {CONFIG}", f"if it was one, {_RENEW}"
     elif folder.name == NAME:

@@ -53,6 +53,8 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
     _refuse_class(place)
     if is_url(place):
         location.refuse_bytes(place)
+    else:
+        location.refuse_data(Path(place))
     known = remotes(folder)
     if known.get(name, place) != place and not force:
         raise InvalidInput(

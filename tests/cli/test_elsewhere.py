@@ -369,6 +369,37 @@ def test_a_folder_that_is_no_store_is_told_what_it_lacks(ork: Ork) -> None:
     assert "hint: if it was one, `ork fsck --repair` writes it anew\n" in ork("log").err
 
 
+@pytest.mark.parametrize("scheme", ["files", "lmdb"])
+def test_a_folder_that_is_the_data_of_a_store_is_told_by_its_url(etl: Ork, scheme: str) -> None:
+    data = etl.folder.parent / "team"
+    assert etl("init", "--store", f"{scheme}:../team", "../admin").code == 0
+    assert etl("deploy", "etl.yaml").code == 0
+    before = sorted(data.iterdir())
+    lines = [
+        "remote add team ../team",
+        "push ../team",
+        "clone ../team ../copy",
+        "clone . ../team",
+        "init --from ../team ../copy",
+        "--store ../team log",
+        "-C ../team log",
+        "-C ../team init",
+        "-C ../team init --store sqlite:../x.db",
+    ]
+    for line in lines:
+        os.chdir(etl.folder)
+        told = etl(*line.split())
+        assert told.code == 2, line
+        assert told.err.startswith(f"error: {data} is the data of a store, and no project\n"), line
+        assert f"hint: write {scheme}:{data} for that store, as in `ork " in told.err
+    assert sorted(data.iterdir()) == before
+    assert not list(data.parent.glob("x.db*")) and not (data.parent / "copy").exists()
+    os.chdir(etl.folder)
+    assert etl("push", f"{scheme}:{data}").code == 0
+    named = etl("--store", ".ork/db", "log").err
+    assert f"hint: write {etl.folder}/.ork for that store" in named
+
+
 @pytest.mark.slow
 def test_who_joins_a_store_with_a_history_is_told_of_it(etl: Ork, tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path}/team.db"

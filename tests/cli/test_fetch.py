@@ -73,7 +73,9 @@ def test_what_a_remote_has_is_seen_and_nothing_of_ours_moves(ran, team, golden):
     golden("fetch/apart.txt", fetched.out + fetched.err)
     after = {ref: oid for ref, oid in refs(".ork").items() if not ref.startswith("remotes/")}
     assert after == before
-    assert ran("fetch").out == "nothing new\n"
+    again = ran("fetch")
+    assert again.out == "no new deploys\n"
+    assert again.err == "next: `ork pull origin --dry-run` tells of new tags and runs as well\n"
     golden("fetch/status.txt", ran("status").out)
     golden("fetch/log.txt", ran("log", "etl", "--oneline", "-n", "3").out)
     theirs = ran("log", "etl..origin/etl", "--oneline").out
@@ -89,9 +91,23 @@ def test_a_status_tells_in_json_how_heads_stand(ran, team):
     ran("--store", team, "rollback", "etl", "etl~1")
     ran("fetch")
     (etl,) = [f for f in json.loads(ran("status", "--json").out)["data"] if f["workflow"] == "etl"]
-    assert etl["remotes"] == [{"remote": "origin", "ahead": 0, "behind": 1, "name": None}]
+    (one,) = etl["remotes"]
+    assert one == {"remote": "origin", "ahead": 0, "behind": 1, "name": None, "related": True}
     (head, *_) = json.loads(ran("log", "origin/etl", "--json").out)["data"]
     assert (head["remotes"], head["head"]) == (["origin/etl"], False)
+
+
+def test_what_has_no_deploy_in_common_is_compared_as_it_is(ran, team):
+    for store, command in ((".ork", "true"), (team, "false")):
+        file = ran.write("two.yaml", TWO.replace('"true"', f'"{command}"'))
+        assert ran("--store", store, "deploy", str(file)).code == 0
+    told = ran("fetch").err
+    assert "next: `ork log two..origin/two`, `ork diff two origin/two`\n" in told
+    refused = ran("diff", "two...origin/two")
+    assert (refused.code, "two and origin/two have no deploy in common" in refused.err) == (3, True)
+    (way,) = re.findall("`ork ([^`]*)`", refused.err)
+    for words in (way, *re.findall("`ork ([^`]*)`", told)):
+        assert ran(*words.split()).code == 0
 
 
 @pytest.mark.slow
@@ -149,7 +165,7 @@ def test_a_workflow_that_is_gone_there_is_forgotten_here(ran, team, tmp_path):
     assert "origin/two" in fetched.out
     assert "next: `ork log origin/two`, `ork pull origin two` takes it\n" in fetched.err
     assert ran("--store", team, "undo").code == 0
-    assert ran("fetch", "origin", "etl").out == "nothing new\n"
+    assert ran("fetch", "origin", "etl").out == "no new deploys\n"
     assert "two" in remembered(".ork"), "it was not asked for"
     gone = ran("fetch")
     assert re.search("^origin/two +is not there any more$", gone.out, re.MULTILINE)

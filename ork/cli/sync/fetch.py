@@ -48,7 +48,7 @@ def fetch(
     moved = done.workflows
     session.print(aligned((_row(one, name) for one in moved), session.width))
     if not moved:
-        session.print([["nothing new"]])
+        session.print([["no new deploys"]])
     if dry_run:
         tell_dry_run(session, done)
         return
@@ -64,6 +64,9 @@ def fetch(
     }
     session.say(*_apart_lines(apart))
     session.say(*_next_lines(fresh, apart, name))
+    if not moved:
+        asked = " ".join((name, *(workflows or ())))
+        session.say(next_line(f"`ork pull {asked} --dry-run` tells of new tags and runs as well"))
 
 
 def _row(one: "Moved", remote: str) -> Row:
@@ -87,7 +90,8 @@ def _next_lines(
     for workflow, found in apart.items():
         if found.behind:
             there = f"{remote}/{found.name or workflow}"
-            yield next_line(f"`ork log {workflow}..{there}`, `ork diff {workflow}...{there}`")
+            dots = "..." if found.related else " "
+            yield next_line(f"`ork log {workflow}..{there}`, `ork diff {workflow}{dots}{there}`")
             return
     known = {found.name or workflow for workflow, found in apart.items()}
     if new := next((name for name in fresh if name not in known), None):
