@@ -1,12 +1,12 @@
 """Moves workflows, tags and runs from one store to another: what the other lacks, nothing else.
 
 A pull and a push are the same act. First refs are compared. A workflow whose head is elsewhere
-keeps it and its tags, a tag that is elsewhere stays, a name of another run keeps that, and this is
-told; nothing of it is in the way of the rest. Then heads and tags move, all in one write, which is
-one operation there; then runs follow in parts, the oldest first, each with all of its refs, outputs
-and logs. So what is there is whole after each write, and what was interrupted is done by doing it
-again. A workflow that was renamed is so at the target as well, unless that has gone on by the
-former name: then the two went different ways.
+keeps it and its tags, a tag that is elsewhere stays, a name of another run keeps that, a run that
+was retried on both sides stays, and this is told; nothing of it is in the way of the rest. Then
+heads and tags move, all in one write, which is one operation there; then runs follow in parts, the
+oldest first, each with all of its refs, outputs and logs. So what is there is whole after each
+write, and what was interrupted is done by doing it again. A workflow that was renamed is so at the
+target as well, unless that has gone on by the former name: then the two went different ways.
 
 What has a name for the other store remembers where the heads are there, in `remotes/REMOTE/NAME`,
 also where its own stay. A fetch does this and nothing else. What moves also remembers which tags
@@ -112,7 +112,8 @@ class Moved(Value, frozen=True, kw_only=True):
 class Refused(Value, frozen=True, kw_only=True):
     """What stays of a workflow where the target has something else by that name.
 
-    With a head all tags of the workflow stay. A tag or a run stays by itself.
+    With a head all tags of the workflow stay. A tag or a run stays by itself. All of it but other
+    runs of a name `asks` for a decision.
     """
 
     workflow: str
@@ -120,6 +121,12 @@ class Refused(Value, frozen=True, kw_only=True):
     at_work: str | None = None  # what keeps the receiver from the new name: "etl#4 goes on"
     runs: tuple[str, ...] = ()  # etl#4
     older: tuple[str, ...] = ()  # of these, the ones before a run that both sides have
+    retried: tuple[str, ...] = ()  # on both sides, each in its own way
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to decide what is to become of it."""
+        return bool(self.heads or self.at_work or self.retried)
 
     @property
     def newer(self) -> tuple[str, ...]:
@@ -138,6 +145,7 @@ class Transferred(Value, frozen=True, kw_only=True):
     gone_back: tuple[str, ...] = ()  # of these, where the sender went back since it was seen last
     moved_there: tuple[str, ...] = ()  # tags that the receiver alone has moved: etl@v1
     going_on: tuple[str, ...] = ()  # runs that have not ended
+    replaced: tuple[str, ...] = ()  # runs that the receiver has retried as well, by `force`
     removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
     missing_logs: tuple[str, ...] = ()  # runs that say that they have some
     forgotten: tuple[Oid, ...] = ()  # objects that the sender had to forget, and the receiver has
@@ -168,10 +176,10 @@ def transfer(
     `remote` is the name that one store has for the other, if it has one. A fetch moves nothing but
     what that has to remember, and tells this as if these were the heads.
 
-    What would lose something stays, and is told as refused: heads and tags of a workflow, unless
-    `force`, and runs of which the target has another by that name. Raise Conflict where somebody
-    else moves the same at this moment, NotFound for a workflow that is not there, Corrupt where the
-    source is not what it should be.
+    What would lose something stays, and is told as refused: unless `force` heads and tags of a
+    workflow, and runs that were retried on both sides; runs of which the target has another by that
+    name. Raise Conflict where somebody else moves the same at this moment, NotFound for a workflow
+    that is not there, Corrupt where the source is not what it should be.
     """
     return _Transfer(source, target, choice, direction, stamp, remote, force).move(dry_run)
 
@@ -210,10 +218,11 @@ class _Transfer:
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
+        self._retried: dict[str, list[str]] = {}  # workflow -> the runs of `Refused.retried`
         self._removed: set[str] | None = None
         self._clashes: dict[str, dict[str, bool]] = {}  # workflow -> run -> whether it is older
         self._told: dict[str, list[str]] = {
-            word: [] for word in ("going_on", "removed", "missing_logs")
+            word: [] for word in ("going_on", "replaced", "removed", "missing_logs")
         }
         self._logs = 0
 
@@ -342,7 +351,8 @@ class _Transfer:
                 run = self._run(pin)
                 if run.id >= first and run.id not in active:
                     common = self._newest_of_both(name) if common is None else common
-                    self._clash(name, run, is_older=run.number < common)
+                    self._staying.add(run.id)
+                    self._clashes.setdefault(name, {})[f"{name}#{run.number}"] = run.number < common
             self._runs[name] = 0
             for run_id, new, old in self._differing(f"runs/{name}/"):
                 if run_id < first or run_id in self._staying:
@@ -352,15 +362,19 @@ class _Transfer:
                     self._staying.add(run_id)
                 elif old is not None and is_earlier(self._both, new, old):
                     self._staying.add(run_id)
-                elif old is not None and not is_earlier(self._both, old, new):
-                    self._clash(name, self._run(new))
-                else:
+                elif old is None or is_earlier(self._both, old, new) or self._replaces(new, old):
                     self._runs[name] += 1
+                else:
+                    self._staying.add(run_id)
 
-    def _clash(self, name: str, run: Run, *, is_older: bool = False) -> None:
-        """Let a run stay, since the target has another one of its name, or another end of it."""
-        self._staying.add(run.id)
-        self._clashes.setdefault(name, {})[f"{name}#{run.number}"] = is_older
+    def _replaces(self, new: Oid, old: Oid) -> bool:
+        """Say, and note, whether a run that both sides have retried is to be as in the source."""
+        run, has_ended = self._run(new), self._both.get(Run, old).ended is not None
+        if not self._force:
+            self._retried.setdefault(run.workflow, []).append(run.name)
+        else:
+            self._told["replaced" if has_ended else "going_on"].append(run.name)
+        return self._force and has_ended
 
     def _newest_of_both(self, name: str) -> int:
         """Return the number of the newest run that both sides have; 0 if there is none."""
@@ -583,6 +597,7 @@ class _Transfer:
                         left=found.left if new else 0,
                     )
                 )
+        stays = self._heads.elsewhere, self._heads.at_work, self._clashes, self._retried
         return Transferred(
             workflows=tuple(moved),
             objects=self._carrier.objects,
@@ -594,9 +609,10 @@ class _Transfer:
                     at_work=busy.message if (busy := self._heads.at_work.get(name)) else None,
                     runs=tuple(self._clashes.get(name, ())),
                     older=tuple(run for run, old in self._clashes.get(name, {}).items() if old),
+                    retried=tuple(self._retried.get(name, ())),
                 )
                 for name in self._names
-                if name in {**self._heads.elsewhere, **self._heads.at_work, **self._clashes}
+                if any(name in stayed for stayed in stays)
             ),
             forgotten=tuple(sorted(self._carrier.still_there)),
             further=tuple(self._heads.further),

@@ -201,6 +201,39 @@ def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):
     assert ran("push", "--runs", "1").code == 0
 
 
+def retried_twice(ran, team):
+    """Retry etl#2 here and in the team, after it was pushed."""
+    assert ran("push").code == ran("-C", team, "restore", "etl", "--code").code == 0
+    for folder in (team, str(ran.folder)):
+        assert ran("-C", folder, "retry", "etl#2").code == 1
+
+
+@pytest.mark.parametrize("takes", ["pull", "push"])
+def test_a_run_that_was_retried_on_both_sides_has_a_way_out(ran, team, golden, takes):
+    retried_twice(ran, team)
+    for command in ("push", "pull"):
+        dry, refused = ran(command, "--dry-run"), ran(command)
+        assert (dry.code, refused.code) == (5, 5)
+        assert refused.err in dry.err
+        golden(f"push/{command}-retried.txt", refused.err.replace(team, "TEAM"))
+    look, pull, push = re.findall("`ork ([^`]*)`", refused.err)
+
+    def shown():
+        theirs = ran(*look.split(), "--json").out
+        os.chdir(ran.folder)
+        return ran("show", "etl#2", "--json").out, theirs
+
+    mine, theirs = shown()
+    assert mine != theirs
+    taken = ran(*(pull if takes == "pull" else push).split())
+    assert taken.code == 0
+    side = "this store" if takes == "pull" else "origin"
+    assert f"note: etl#2 was retried in {side} as well: nothing stays of that retry\n" in taken.err
+    kept = theirs if takes == "pull" else mine
+    assert shown() == (kept, kept)
+    assert ran("push").out == ran("pull").out == "nothing new\n"
+
+
 def test_a_tag_that_is_elsewhere_is_told(ran, team, golden):
     assert ran("tag", "etl@v1", "etl~1").code == 0
     assert ran("push").code == 0

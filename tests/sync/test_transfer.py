@@ -14,7 +14,7 @@ from ork.heads.rename import rename
 from ork.heads.tags import tag
 from ork.heads.undo import undo
 from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Deploy, Operation, Task, encode_object
+from ork.objects.kinds import Deploy, Operation, Run, Task, encode_object
 from ork.objects.value import replace
 from ork.runner import record
 from ork.store import location
@@ -70,6 +70,18 @@ def another_run(store: Store, hours: int, state: str = "success"):
         state,
         created=NOON + timedelta(hours=hours),
     )
+
+
+def retried_twice(places: Places, direction: str) -> Run:
+    """Bring etl#2 to the first of the other stores, and retry it in both, in different ways."""
+    (other,) = places.others
+    run = another_run(places.store, 1, "failed")
+    move(places.store, other, direction)
+    tasks = places.store.snapshot(run.snapshot).tasks
+    for store, number in ((places.store, 2), (other, 3)):
+        states = {"a": outcome(tasks["a"], "success" if number == 2 else "failed", number=number)}
+        write_retry(store, "etl", 2, states, states["a"].state)
+    return run
 
 
 @BOTH
@@ -331,19 +343,42 @@ def test_another_run_of_a_number_keeps_it_and_stops_no_other(places, direction):
 
 @BOTH
 def test_a_run_that_went_on_in_two_ways_stays(places, direction):
+    other, run = places.other(), retried_twice(places, direction)
+    another_run(places.store, 3)
+    kept = other.ref(f"runs/etl/{run.id}")
+    done = move(places.store, other, direction)
+    (refused,) = done.refused
+    assert (refused.retried, refused.runs, refused.asks) == (("etl#2",), (), True)
+    assert done.workflows[0].runs == 1
+    assert other.ref(f"runs/etl/{run.id}") == kept
+    assert is_whole(other)
+
+
+@BOTH
+def test_a_run_that_went_on_in_two_ways_goes_one_of_them_by_force(places, direction):
+    other, run = places.other(), retried_twice(places, direction)
+    said = move(places.store, other, direction, force=True, dry_run=True)
+    done = move(places.store, other, direction, force=True)
+    assert (done.refused, done.replaced) == ((), ("etl#2",)) == (said.refused, said.replaced)
+    assert done.workflows[0].runs == 1
+    assert heads(other) == heads(places.store)
+    assert tally(other, run.deploy) == tally(places.store, run.deploy)
+    assert is_whole(other)
+    assert move(places.store, other, direction).workflows == ()
+
+
+@BOTH
+def test_a_retry_that_goes_on_loses_its_place_to_no_other(places, direction):
     other = places.other()
     run = another_run(places.store, 1, "failed")
     move(places.store, other, direction)
     tasks = places.store.snapshot(run.snapshot).tasks
-    for store, number in ((places.store, 2), (other, 3)):
-        write_retry(store, "etl", 2, {"a": outcome(tasks["a"], number=number)}, "success")
-    another_run(places.store, 3)
-    kept = other.ref(f"runs/etl/{run.id}")
-    done = move(places.store, other, direction)
-    assert [one.runs for one in done.refused] == [("etl#2",)]
-    assert done.workflows[0].runs == 1
-    assert other.ref(f"runs/etl/{run.id}") == kept
-    assert is_whole(other)
+    write_retry(places.store, "etl", 2, {"a": outcome(tasks["a"], number=2)}, "success")
+    oid, before = run_of_number(other, "etl", 2)
+    going = record.resume(other, oid, before, before, {})
+    done = move(places.store, other, direction, force=True)
+    assert (done.going_on, done.replaced, done.workflows) == (("etl#2",), (), ())
+    assert other.ref(f"runs/etl/{run.id}") == going.oid
 
 
 @BOTH

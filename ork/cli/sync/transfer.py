@@ -73,7 +73,8 @@ def push(
         bool,
         typer.Option(
             "--force",
-            help="Move heads that went another way there, too, and tags that are elsewhere.",
+            help="Move heads that went another way there, too, tags that are elsewhere, and runs"
+            " that were retried on both sides.",
         ),
     ] = False,
     dry_run: DryRun = False,
@@ -82,12 +83,12 @@ def push(
     """Bring to another store what it lacks.
 
     Heads move forward only, as one operation there; runs follow with outputs and logs. What the two
-    sides changed in different ways stays, and so does a run whose name another one has there: they
-    are listed, and all else moves. etl@v1 instead of a workflow is that tag alone: with --force one
-    that you moved is moved there, too. What was interrupted is typed again, and sends the rest.
-    REMOTE is `origin`, or the only one, when it is left out.
+    sides changed in different ways stays, so does a run that both have retried, or whose name
+    another one has there: they are listed, and all else moves. etl@v1 instead of a workflow is that
+    tag alone: with --force one that you moved is moved there, too. What was interrupted is typed
+    again, and sends the rest. REMOTE is `origin`, or the only one, when it is left out.
 
-    Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
+    Exit codes: 0 done; 5 a head, a tag or a retry stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -109,7 +110,8 @@ def pull(
         bool,
         typer.Option(
             "--force",
-            help="Move heads that went another way here, too, and tags that are elsewhere.",
+            help="Move heads that went another way here, too, tags that are elsewhere, and runs"
+            " that were retried on both sides.",
         ),
     ] = False,
     dry_run: DryRun = False,
@@ -120,13 +122,13 @@ def pull(
     Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
     takes back; where this store is further, its own stays, with --force as well, and where both
     have deployed the same content, the deploy of the other takes the place of its own. Runs follow
-    with outputs and logs. What the two sides changed in different ways stays, and so does a run
-    whose name another one has here: they are listed, and all else moves. A tag that was moved there
-    and not here is moved here as well; etl@v1 is that tag alone. Workflow files are not touched:
-    those that are older now are named, `ork restore` writes them. REMOTE is `origin`, or the only
-    one, when it is left out.
+    with outputs and logs. What the two sides changed in different ways stays, so does a run that
+    both have retried, or whose name another one has here: they are listed, and all else moves. A
+    tag that was moved there and not here is moved here as well; etl@v1 is that tag alone. Workflow
+    files are not touched: those that are older now are named, `ork restore` writes them. REMOTE is
+    `origin`, or the only one, when it is left out.
 
-    Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
+    Exit codes: 0 done; 5 a head, a tag or a retry stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -148,7 +150,7 @@ def _transfer(session: Session, direction: "Direction", remote: str | None, aske
         session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not asked.dry_run:
             session.say(*arrived_lines(session, [m.workflow for m in done.workflows if m.new]))
-    if any(one.heads or one.at_work for one in done.refused):
+    if any(one.asks for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
 
@@ -227,7 +229,7 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
-        stayed = any(one.heads or one.at_work or one.newer for one in done.refused)
+        stayed = any(one.asks or one.newer for one in done.refused)
         yield ["nothing was moved" if stayed else "nothing new"]
 
 
@@ -282,6 +284,8 @@ def left_out_lines(
         yield note_line(f"{told} moved in {receiver} alone; {other}")
     for one in done.going_on:
         yield note_line(f"{one} was left out: it has not ended")
+    for one in done.replaced:
+        yield note_line(f"{one} was retried in {receiver} as well: nothing stays of that retry")
     for one in done.removed:
         yield note_line(f"{one} was left out: there `ork gc` has removed the run of this number")
     for one in done.missing_logs:
@@ -322,6 +326,14 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
             again = f"`ork {direction} {name} {one.workflow}`"
             yield hint_line(f"{again} renames it once that has ended")
     there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
+    for one in done.refused:
+        if one.retried:
+            many = f"{count(len(one.retried), 'run')} stayed ({some(one.retried, NAMES_MAX)})"
+            yield [error, f"{many}, retried here and in {name}: {sides[0]} keeps its own retry"]
+            yield hint_line(f"`{there} show {one.retried[0]}` shows that of {name}")
+            typed = f"{shlex.quote(name)} {one.workflow} --force"
+            ways = f"`ork pull {typed}` takes that, `ork push {typed}` puts yours in its place"
+            yield hint_line(f"{ways}; nothing stays of the other retry")
     for workflow in sorted(gone_back):
         yield hint_line(
             f"`ork fetch {name}`, then `ork rollback {workflow} {name}/{workflow}` takes it back"
