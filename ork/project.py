@@ -1533,7 +1533,9 @@ class Project:
         runs: bool = True,
         dry_run: bool = False,
     ) -> Received:
-        """Take in what a bundle holds: all of it or nothing; `dry_run` only says what is new.
+        """Take in what a bundle holds, at once; `dry_run` only says what is new.
+
+        Runs that would have taken the place of what is here are left out, and `refused`.
 
         >>> project.import_bundle("../etl.bundle").moves
         ()

@@ -12,7 +12,7 @@ from ork.cli.options import AllowSecret, Json
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.session import Session
-from ork.errors import UsageError, some
+from ork.errors import Conflict, UsageError, some
 
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
@@ -123,8 +123,8 @@ def import_(
         bool,
         typer.Option(
             "--force",
-            help="bundle: move heads and tags that are elsewhere, too;"
-            " git: put what is new there on what was deployed here.",
+            help="bundle: move heads and tags that are elsewhere, too, and take runs that were"
+            " retried here as well; git: put what is new there on what was deployed here.",
         ),
     ] = False,
     runs: Annotated[
@@ -152,9 +152,10 @@ def import_(
     code is run, and all deploys are written together or none. What was deployed here meanwhile, and
     is in none of the new commits, is not taken back, unless --force.
 
-    bundle: everything in it is checked first, then all of it becomes visible at once, or nothing
-    does. A head moves only forward and a tag not at all, unless --force; a run never takes the
-    place or the number of another. `ork undo` takes the moves back.
+    bundle: everything in it is checked first, then all of it becomes visible at once. A head moves
+    only forward and a tag not at all, unless --force: else nothing is taken. A run never takes the
+    number of another: such a one is left out and named, as is one that was retried here as well,
+    unless --force; the exit code is 5 then. `ork undo` takes the moves back.
 
     ork-db: all workflows of a database of the ork that was written in Rust, with their versions,
     runs, outputs, logs and schedules; the code of tasks was never in it. What does not come over is
@@ -210,9 +211,9 @@ def _import_bundle(
     session: Session, file: str, force: bool, runs: str, dry_run: bool, as_json: bool
 ) -> None:
     from ork.cli.sync.transfer import arrived_lines
-    from ork.cli.upkeep.bundle import received_lines
+    from ork.cli.upkeep.bundle import left_out_lines, received_lines
     from ork.sync.bundle import open_bundle
-    from ork.sync.receive import beside, check, receive
+    from ork.sync.receive import apart_from_here, beside, check, receive
 
     if runs not in ("all", "none"):
         raise UsageError(f"--runs {runs}: say all or none")
@@ -231,17 +232,16 @@ def _import_bundle(
         )
         if as_json:
             session.print_json("import-bundle", done)
-            return
-        session.print(received_lines(done, found.refs, beside(found, session.new_store)))
-    for name in done.missing_logs:
-        session.say(note_line(f"the bundle has no log of {name}"))
-    for name in done.removed:
-        told = f"{name} was left out: `ork gc` has removed the run of this number here"
-        session.say(note_line(told))
-    if not dry_run:
+        else:
+            arrived = beside(found, session.new_store)
+            session.print(received_lines(done, found.refs, arrived))
+            session.say(*left_out_lines(done, found.name, apart_from_here(found)))
+    if not (dry_run or as_json):
         refs = [ref.partition("/") for ref, _, _ in done.moves]
         heads = [name for space, _, name in refs if space == "workflows"]
         session.say(*arrived_lines(session, heads))
+    if done.refused:
+        raise typer.Exit(Conflict.exit_code)
 
 
 def _exported(done: "Exported") -> Line:

@@ -68,13 +68,25 @@ class Received(Value, frozen=True, kw_only=True):
     objects: int
     logs: int
     missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
-    removed: tuple[str, ...] = ()  # runs that are left out: `ork gc` has removed their numbers here
+    further: tuple[str, ...] = ()  # workflows of which the store has more
+    replaced: tuple[str, ...] = ()  # runs that were retried here as well, by `force`
+    # Runs that are left out, by what is here:
+    removed: tuple[str, ...] = ()  # `ork gc` has removed their numbers
+    other: tuple[str, ...] = ()  # other runs have these
+    retried: tuple[str, ...] = ()  # they were retried as well
+    going_on: tuple[str, ...] = ()  # they have not ended
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The runs that would have taken the place of what is here."""
+        return (*self.other, *self.retried, *self.going_on)
 
     def cells(self) -> dict[str, object]:
         return {
             "moves": count(len(self.moves), "ref"),
             "objects": count(self.objects, "object"),
             "logs": count(self.logs, "log"),
+            "refused": f"left out: {some(self.refused, NAMES_MAX)}" if self.refused else None,
         }
 
 
@@ -128,19 +140,20 @@ def receive(
     dry_run: bool = False,
     needs: set[Oid] | None = None,
 ) -> Received:
-    """Take a bundle in, all of it or nothing; with `dry_run` only say what that would do.
+    """Take a bundle in, all in one write; with `dry_run` only say what that would do.
 
     `needs` is what `check` has returned of a bundle that needs nothing of a store.
 
-    Raise InvalidInput where a head or a tag would have to leave what it has, unless `force`, and
-    where a run has the number of another one.
+    Runs that are in each other's way are left out, and told. Raise InvalidInput where a head or a
+    tag would have to leave what it has, unless `force`.
     """
     needs = check(bundle, store) if needs is None else needs
     arrived = beside(bundle, store)
     targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
-    moves = _heads_and_tags(bundle, arrived, store, force=force)
-    fresh, gone = _runs(arrived, store, targets)
-    targets = {ref: oid for ref, oid in targets.items() if ref not in gone}
+    heads = _heads_and_tags(bundle, arrived, store, force=force)
+    moves = heads.all_moves()
+    fresh, told, left_out = _runs(arrived, store, targets, force=force)
+    targets = {ref: oid for ref, oid in targets.items() if ref not in left_out}
     kept = {ref: oid for ref, oid in bundle.refs.items() if ref.startswith("forgotten/")} | targets
     if len(kept) < len(bundle.refs):
         needs = _needed(arrived, kept)
@@ -162,7 +175,8 @@ def receive(
         objects=len(brought),
         logs=len(logs),
         missing_logs=tuple(without_logs(said_by(arrived, fresh), bundle.logs)),
-        removed=tuple(dict.fromkeys(gone.values())),
+        further=tuple(heads.further),
+        **{why: tuple(names) for why, names in told.items()},
     )
     if dry_run or not moves:
         return received
@@ -383,8 +397,8 @@ class _Brought(Side):
         return self._bundle.wrong(what)
 
 
-def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool) -> Moves:
-    """Return how heads and tags move; raise an error where one would have to stay.
+def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool) -> Heads:
+    """Find how heads and tags move; raise an error where one would have to stay.
 
     As InvalidInput where that would lose something, as Conflict where a run keeps a former name.
     """
@@ -395,7 +409,7 @@ def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool
         raise _apart(bundle, [*chain.from_iterable(heads.elsewhere.values())])
     for busy in heads.at_work.values():
         raise busy
-    return heads.all_moves()
+    return heads
 
 
 def _apart(bundle: Bundle, ends: Sequence[Elsewhere]) -> InvalidInput:
@@ -418,23 +432,28 @@ def _apart(bundle: Bundle, ends: Sequence[Elsewhere]) -> InvalidInput:
             hint, yours = f"--force takes {head.name} in beside {head.receiver}", ""
         hint += f", `ork diff {head.receiver or head.name}{yours}...{head.name}` shows it then"
     hint += "; `ork undo` gives yours back"
-    if not bundle.needs:
-        taken = f"`ork --store look/.ork import bundle {quote(bundle.name)}`"
-        hint += f"; `ork init look` and {taken} let you look before"
+    if apart := apart_from_here(bundle):
+        hint += f"; {apart} let you look before"
     return InvalidInput("\n".join(told), hint=hint)
 
 
-def _runs(
-    arrived: Store, store: Store, targets: Mapping[str, Oid]
-) -> tuple[list[Run], dict[str, str]]:
-    """Return the runs that are new here, or went on since; raise InvalidInput for a clash.
+def apart_from_here(bundle: Bundle) -> str:
+    """Return what to type to have a bundle in a store of its own, or "" where that cannot be."""
+    if bundle.needs or not os.path.exists(bundle.name):
+        return ""
+    return f"`ork init look` and `ork --store look/.ork import bundle {quote(bundle.name)}`"
 
-    And the refs of those whose number was removed here, with their names: none comes back, nor does
-    another take its number.
+
+def _runs(
+    arrived: Store, store: Store, targets: Mapping[str, Oid], *, force: bool
+) -> tuple[list[Run], dict[str, list[str]], set[str]]:
+    """Return the runs that are new here, or went on since, and the refs of those left out.
+
+    And the names of those of which there is something to tell, by fields of `Received`.
     """
     fresh: list[Run] = []
-    clashes = []
-    gone: dict[str, str] = {}
+    told: dict[str, list[str]] = {}
+    left_out: set[str] = set()
     has_runs = any(ref.startswith("runs/") for ref in targets)
     removed_here = removed(store) if has_runs else set()
     besides = by_run(targets)
@@ -445,21 +464,22 @@ def _runs(
         old = store.ref(ref)
         if old is not None and is_earlier(arrived, oid, old):
             continue
-        if number_ref(run.workflow, run.number) in removed_here:
-            pin = targets[number_ref(run.workflow, run.number)]
-            all_refs = (*refs_of(run), *_beside(run, pin, besides))
-            gone |= dict.fromkeys(all_refs, run.name)
-            continue
-        others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
-        if others or not (old is None or is_earlier(arrived, old, oid)):
-            clashes.append(run.name)
-        fresh.append(run)
-    if clashes:
-        raise InvalidInput(
-            f"here there are other runs of the names {some(clashes, NAMES_MAX)}; nothing was taken",
-            hint="--runs none takes the definitions alone; numbers are never changed",
-        )
-    return fresh, gone
+        number = number_ref(run.workflow, run.number)
+        why = None
+        if number in removed_here:
+            why = "removed"
+        elif any(store.ref(one) not in (None, targets[one]) for one in refs_of(run)[1:]):
+            why = "other"
+        elif old is not None and not is_earlier(arrived, old, oid):
+            ended = store.get(Run, old, keep=False).ended
+            why = ("replaced" if ended else "going_on") if force else "retried"
+        if why:
+            told.setdefault(why, []).append(run.name)
+        if why in (None, "replaced"):
+            fresh.append(run)
+        else:
+            left_out.update(refs_of(run), _beside(run, targets[number], besides))
+    return fresh, told, left_out
 
 
 def is_earlier(store: Store, old: Oid, new: Oid) -> bool:

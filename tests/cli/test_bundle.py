@@ -1,5 +1,6 @@
 """ork bundle, ork import bundle"""
 
+import json
 import os
 import re
 import subprocess
@@ -95,6 +96,44 @@ def test_runs_are_told_by_their_names(ran, elsewhere, golden):
     assert ran("bundle", "create", file, "--all", "--runs", "all").code == 0
     golden("bundle/list_more.txt", steady(ran("bundle", "list", file).out))
     golden("bundle/import_more.txt", ran("-C", elsewhere, "import", "bundle", file).out)
+
+
+def test_a_run_in_the_way_is_left_out_and_the_rest_is_taken(ran, elsewhere, golden):
+    file = str(ran.folder / "all.bundle")
+    assert ran("bundle", "create", file, "etl", "--runs", "1").code == 0
+    assert ran("-C", elsewhere, "import", "bundle", file).code == 0
+    assert ran("-C", elsewhere, "restore", "etl", "--code").code == 0
+    for folder in (elsewhere, str(ran.folder)):
+        assert ran("-C", folder, "run", "etl").code == 1
+        assert ran("-C", folder, "retry", "etl#2").code == 1
+    assert ran("-C", str(ran.folder), "run", "etl").code == 1
+    assert ran("-C", str(ran.folder), "bundle", "create", file, "etl", "--runs", "3").code == 0
+    os.chdir(elsewhere)
+    Path("all.bundle").write_bytes(Path(file).read_bytes())
+    dry, taken = (ran("import", "bundle", "all.bundle", *more) for more in (["--dry-run"], []))
+    assert (dry.code, taken.code, dry.out) == (5, 5, taken.out)
+    golden("bundle/in_the_way.txt", taken.out + taken.err)
+    assert ran("show", "etl#4").code == 0
+    for words in re.findall("`ork ([^`]*)`", taken.err)[:3]:
+        assert ran(*words.split()).code == 0
+    theirs = ran("-C", str(ran.folder), "show", "etl#2", "--json").out
+    os.chdir(elsewhere)
+    forced = ran("import", "bundle", "all.bundle", "--force")
+    assert forced.code == 5, "the number is taken for ever"
+    assert "note: etl#2 was retried in this store as well: nothing stays of that" in forced.err
+    assert ran("show", "etl#2", "--json").out == theirs
+    piped = json.loads(ran("import", "bundle", "all.bundle", "--json").out)["data"]
+    assert (piped["other"], piped["retried"]) == (["etl#3"], [])
+    assert ran("fsck", "--full").code == 0
+
+
+def test_a_store_that_is_further_than_a_bundle_says_so(ran):
+    assert ran("bundle", "create", "old.bundle", "etl").code == 0
+    assert ran("import", "bundle", "old.bundle").err == "", "it is the same"
+    assert ran("rollback", "etl", "etl~1").code == 0
+    told = ran("import", "bundle", "old.bundle")
+    assert (told.code, told.out) == (0, "nothing new\n")
+    assert told.err == "note: etl: this store is further than old.bundle\n"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ork.errors import Corrupt, InvalidInput, OrkError
 from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import undo
-from ork.objects.canonical import encode, hash_bytes
+from ork.objects.canonical import Oid, encode, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Operation, Run, encode_object
 from ork.objects.value import replace
 from ork.store import location
@@ -29,7 +29,7 @@ from ork.store.verdict import tally
 from ork.sync.bundle import open_bundle
 from ork.sync.receive import check, receive
 from ork.sync.select import Wish, create
-from tests.runs import outcome, write_run
+from tests.runs import outcome, write_retry, write_run
 from tests.store.test_forgotten import forget
 from tests.stores import NOON, contents, plant, stamp
 from tests.sync import bundles
@@ -38,6 +38,7 @@ from tests.upkeep.looks import look_here
 
 FLOW = "name: etl\ntasks:\n  a: {{executor: process, command: echo {}}}\n"
 ALL = Wish(all=True, runs=None)
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -167,7 +168,8 @@ def test_a_head_moves_forward_only(places):
     take(other, file)
     places.deploy("here", other)
     further = other.ref("workflows/etl")
-    assert take(other, file).moves == ()
+    received = take(other, file)
+    assert (received.moves, received.further) == ((), ("etl",))
     assert other.ref("workflows/etl") == further
     places.deploy("there")
     diverged = places.bundle()
@@ -192,6 +194,10 @@ def test_a_tag_stays_where_it_is(places):
     assert other.ref("tags/etl/v1") == places.store.ref("tags/etl/v1")
 
 
+def head_of(places: Places) -> Oid:
+    return places.store.ref("workflows/etl")
+
+
 @pytest.mark.parametrize("hours", [0, 1], ids=["of its id", "of another id"])
 def test_a_run_never_takes_the_number_of_another(places, hours):
     other = Places(places.other(), places.folder)
@@ -201,13 +207,39 @@ def test_a_run_never_takes_the_number_of_another(places, hours):
     tasks = other.store.snapshot(other.store.get(Deploy, head).snapshot).tasks
     failed = {"a": outcome(tasks["a"], "failed")}
     write_run(other.store, head, failed, "failed", created=NOON + timedelta(hours=hours))
-    before = contents(other.store)
-    with pytest.raises(InvalidInput, match="etl#1"):
-        take(other.store, places.bundle(), force=True)
-    assert contents(other.store) == before
-    take(other.store, places.bundle(), runs=False, force=True)
-    assert other.store.ref("workflows/etl") == places.store.ref("workflows/etl")
+    before = heads(other.store, "runs/")
+    places.deploy(2)
+    tasks = places.store.snapshot(places.store.get(Deploy, head_of(places)).snapshot).tasks
+    more = {"a": outcome(tasks["a"])}
+    second = write_run(places.store, head_of(places), more, created=NOON + timedelta(hours=2))
+    said = take(other.store, places.bundle(), force=True, dry_run=True)
+    received = take(other.store, places.bundle(), force=True)
+    assert received == said
+    assert (received.other, received.refused, received.logs) == (("etl#1",), ("etl#1",), 0)
+    assert other.store.ref("workflows/etl") == head_of(places)
+    new = f"runs/etl/{second.id}"
+    assert heads(other.store, "runs/") == {**before, new: places.store.ref(new)}
     assert is_whole(other.store)
+    assert take(other.store, places.bundle()).refused == ("etl#1",)
+
+
+def test_a_run_that_was_retried_here_as_well_stays_but_by_force(places):
+    other = places.other()
+    tasks = places.store.snapshot(places.store.get(Deploy, head_of(places)).snapshot).tasks
+    failed = {"a": outcome(tasks["a"], "failed")}
+    run = write_run(places.store, head_of(places), failed, "failed", created=NOON + HOUR)
+    take(other, places.bundle())
+    for store, number in ((places.store, 2), (other, 3)):
+        write_retry(store, "etl", 2, {"a": outcome(tasks["a"], number=number)}, "success")
+    before = heads(other)
+    received = take(other, places.bundle())
+    assert (received.retried, received.refused, received.moves) == (("etl#2",), ("etl#2",), ())
+    assert heads(other) == before
+    received = take(other, places.bundle(), force=True)
+    assert (received.replaced, received.refused) == (("etl#2",), ())
+    assert heads(other) == heads(places.store)
+    assert tally(other, run.deploy) == tally(places.store, run.deploy)
+    assert is_whole(other)
 
 
 @pytest.mark.parametrize("of_another", [False, True])

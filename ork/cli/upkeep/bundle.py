@@ -13,10 +13,10 @@ import typer
 from ork.cli.options import Json, runs_of
 from ork.cli.screen import human
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, next_line, note_line
+from ork.cli.screen.line import Line, hint_line, next_line, note_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, UsageError, some
 from ork.objects.kinds import Deploy
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ork.sync.select import Wish
 
 OID_DIGITS = 12
+NAMES_MAX = 5  # of runs that were left out
 NUMBER = re.compile(r"\d{10}", re.ASCII)
 ACTIONS = ("create", "verify", "list")
 
@@ -180,6 +181,36 @@ def received_lines(done: "Received", refs: Mapping[str, str], arrived: "Store") 
     yield [_counted(spaces["workflows"], spaces["tags"], spaces["runs"], done.objects, done.logs)]
 
 
+def left_out_lines(done: "Received", name: str, apart: str) -> Iterator[Line]:
+    """Yield what an import has left out, or lost, and why.
+
+    `apart` is what to type to have the bundle in a store of its own, called `look`.
+    """
+    error = ("error: ", "error")
+    for workflow in done.further:
+        yield note_line(f"{workflow}: this store is further than {quoted(name)}")
+    for run in done.missing_logs:
+        yield note_line(f"the bundle has no log of {run}")
+    for run in done.removed:
+        yield note_line(f"{run} was left out: `ork gc` has removed the run of this number here")
+    for run in done.replaced:
+        yield note_line(f"{run} was retried in this store as well: nothing stays of that retry")
+    reasons = (
+        (done.other, "this store has its own by that name"),
+        (done.retried, "retried here as well"),
+        (done.going_on, "going on here"),
+    )
+    for runs, why in reasons:
+        if runs:
+            many = count(len(runs), "run")
+            yield [error, f"{many} left out ({some(runs, NAMES_MAX)}), {why}"]
+    if done.retried:
+        yield hint_line("--force takes the retry of the bundle, nothing stays of that here then")
+    if done.refused and apart:
+        show = f"`ork --store look/.ork show {done.refused[0]}`"
+        yield hint_line(f"{apart} take it in elsewhere, {show} shows that of the bundle then")
+
+
 def _from(ref: str, old: str) -> str:
     return "went on" if ref.startswith("runs/") else f"from {old[:OID_DIGITS]}"
 
@@ -198,9 +229,9 @@ def _refs_lines(moves: Iterable[tuple[str, str, str]], refs: Mapping[str, str]) 
         elif space in ("workflows", "tags", "runs"):
             shown = name.replace("/", "@", 1) if space == "tags" else name
             yield _ref_line(space[:-1], [(oid[:OID_DIGITS], "oid"), "  "], shown, word)
-    for (workflow, word), some in runs.items():
-        kind = "run" if len(some) == 1 else "runs"
-        yield _ref_line(kind, [], f"{workflow}{human.numbers(some)}", word)
+    for (workflow, word), known in runs.items():
+        kind = "run" if len(known) == 1 else "runs"
+        yield _ref_line(kind, [], f"{workflow}{human.numbers(known)}", word)
 
 
 def _ref_line(kind: str, oid: Line, name: str, word: str) -> Line:
