@@ -205,7 +205,7 @@ def left_out_lines(done: "Received", name: str, apart: str) -> Iterator[Line]:
             many = count(len(runs), "run")
             yield [error, f"{many} left out ({some(runs, NAMES_MAX)}), {why}"]
     if done.retried:
-        yield hint_line("--force takes the retry of the bundle, nothing stays of that here then")
+        yield hint_line("--force takes the retry of the bundle, and nothing stays of the one here")
     if done.refused and apart:
         show = f"`ork --store look/.ork show {done.refused[0]}`"
         yield hint_line(f"{apart} take it in elsewhere, {show} shows that of the bundle then")
