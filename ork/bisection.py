@@ -35,12 +35,11 @@ from ork.store.resolve import (
     ResolvedDeploy,
     deploy_of,
     history,
-    present_name,
     resolve,
     run_of,
 )
 from ork.store.revision import in_workflow
-from ork.store.runs import Executed, earlier, runs
+from ork.store.runs import Executed, Names, earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import changed_files, taint_text, tally, verdict
 
@@ -166,7 +165,9 @@ def bisect(
     texts = (text and in_workflow(named or "@", text) for text in (good, bad))
     ends = [resolve(store, text, now=now) if text else None for text in texts]
     head = deploy_of(store, ends[1] or resolve(store, workflow, now=now), named)
-    head = replace(head, workflow=present_name(store, str(head.workflow)))
+    time = store.get(Deploy, head.oid).time
+    now_called = Names(store).of_deploy(head.workflow, head.oid, head.snapshot, time)
+    head = replace(head, workflow=now_called)
     if named not in (None, head.workflow):
         raise UsageError(f"{bad} is of {head.workflow}, not of {named}")
     line = list(history(store, str(head.workflow), head.oid))

@@ -35,9 +35,9 @@ from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
 from ork.store.contents import find_run, newest_params, run_command
-from ork.store.resolve import archived, archived_ref, head, present_name, resolve
+from ork.store.resolve import archived, archived_ref, head, resolve
 from ork.store.revision import parse_moment
-from ork.store.runs import all_going_on
+from ork.store.runs import Names, all_going_on
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -399,7 +399,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
 
     None for a run after which another was started, and for one that no schedule has any more.
     """
-    workflow = present_name(store, run.workflow)
+    workflow = Names(store).of(run)
     newest = store.ref(f"workflows/{workflow}")
     if run.scheduled is None or newest is None or store.ref(archived_ref(workflow)):
         return None

@@ -35,8 +35,8 @@ from ork.runner.target import target_of
 from ork.runner.workplace import inherited, secrets_in
 from ork.schedule.policy import LATE_MAX
 from ork.store.contents import task_runs
-from ork.store.resolve import present_name, resolve, run_of_id, workflows_with_runs
-from ork.store.runs import HOOK_MAX, Hook, Which, id_time, params_of
+from ork.store.resolve import resolve, run_of_id, workflows_with_runs
+from ork.store.runs import HOOK_MAX, Hook, Names, Which, id_time, params_of
 from ork.store.store import Store
 from ork.worktree.origin import host
 from ork.worktree.place import interpreter
@@ -117,15 +117,17 @@ def unfinished(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterat
     Of this machine: they waited for a retry when its `ork up` ended.
     """
     there = {(line.workflow, key_of_refs(line.schedule)) for line in all_lines}
+    known_as = Names(store)
     for workflow in store.folders("fires/"):
         refs = store.refs(f"fires/{workflow}/", newest_first=True)
         newest: dict[str, Oid] = {}
         for name, pin in islice(refs, FIRES_LOOKED_AT):
             newest.setdefault(name.partition(".")[2], pin)
         for key, pin in newest.items():
-            if (present_name(store, workflow), key) in there:
+            begun = store.get(Run, pin, keep=False)
+            if (known_as.of(begun), key) in there:
                 continue
-            _, run = run_of_id(store, workflow, store.get(Run, pin, keep=False).id)
+            _, run = run_of_id(store, workflow, begun.id)
             if run.state in RETRIED and is_lacking(store, run, now):
                 yield run
 

@@ -25,8 +25,8 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
-from ork.store.resolve import archived, former_in, former_names, present_name
-from ork.store.runs import first_ids, records_of, slot_text
+from ork.store.resolve import archived, former_in
+from ork.store.runs import Names, records_of, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
@@ -259,17 +259,18 @@ def newest_runs(
     counts.
     """
     fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
-    untold = [workflow for workflow, _, known in some if not (known and known.fire)]
-    first = first_ids(store, untold) if untold else {}
+    known_as = Names(store)
     names: list[str] = []
     for (workflow, schedule, known), newest in zip(some, fires, strict=True):
         slot, key = known.fire if known else None, key_of_refs(schedule)
         if slot is None:
             looked_at = islice(newest, FIRES_LOOKED_AT)
-            its = next((one for one in looked_at if one[0].partition(".")[2] == key), None)
+            alike = (one for one in looked_at if one[0].partition(".")[2] == key)
             # Another may have had its name before, and what was fired then is of that one.
-            if its and store.get(Run, its[1], keep=False).id >= first[workflow]:
-                slot = its[0]
+            its = (
+                one for one, pin in alike if known_as.has(workflow, store.get(Run, pin, keep=False))
+            )
+            slot = next(its, None)
         names.append(f"fires/{workflow}/{slot}" if slot else "")
     there = dict(store.refs_at(filter(None, names)))
     for (workflow, *_), name in zip(some, names, strict=True):
@@ -312,12 +313,14 @@ def _over(store: Store, workflow: str, known: Decided | None, run: Run) -> datet
     passed = known.passed if known else None
     if passed is not None and (passed.run, passed.attempt) == (run.id, run.attempt):
         return passed.time
-    names = (workflow,) if workflow == run.workflow else (workflow, *former_names(store, workflow))
+    known_as = Names(store)
+    names = [workflow] if workflow == run.workflow else known_as.names(workflow)
     every = (store.refs(f"runs/{name}/", newest_first=True) for name in names)
     later = (takewhile(lambda ref: ref[0] > run.id, refs) for refs in every)
     for _, oid in chain.from_iterable(later):
         other = store.get(Run, oid, keep=False)
         alike = other.params == run.params and other.trigger != "bisect"
+        alike = alike and known_as.has(workflow, other)
         if alike and other.state == "success" and verdict(store, other) == "good":
             return other.ended
     return None
@@ -361,17 +364,16 @@ def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
 def fired(store: Store, workflow: str, refs: Iterable[str]) -> dict[str, Oid]:
     """Return the pins of the runs for slots that have one, by this name or one it had before.
 
-    Slots are given by their refs. Another may have a former name by now: what was fired since then
-    is of that one.
+    Slots are given by their refs. Another may have or have had a former name: what that fired is of
+    that one.
     """
-    former = former_names(store, workflow)
-    free = {name for name in former if present_name(store, name) == workflow}
-    names = (*former, workflow)
+    known_as = Names(store)
+    names = known_as.names(workflow)
     sought = {f"fires/{name}/{ref.rpartition('/')[2]}": ref for ref in refs for name in names}
     found = {}
     for ref, pin in store.refs_at(sought).items():
-        before = former.get(name := ref.split("/")[1])
-        if before is None or name in free or store.get(Run, pin).created <= before.time:
+        is_taken = ref.split("/")[1] == workflow  # be that by another: it is no slot to fire
+        if is_taken or known_as.has(workflow, store.get(Run, pin)):
             found[sought[ref]] = pin
     return found
 

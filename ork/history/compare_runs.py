@@ -37,10 +37,9 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
-    present_name,
     resolved_run,
 )
-from ork.store.runs import earlier, runs
+from ork.store.runs import Names, earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, of_newest, tainted, verdict
 
@@ -298,7 +297,7 @@ def first_bad(store: Store, good: Run, bad: Run) -> Run:
     """Return the first bad run after the last good one; with its parameters, if this has them."""
     first, alike = bad, good.params == bad.params
     since = takewhile(lambda run: run.id != good.id, earlier(store, bad))
-    for run in of_newest(store, present_name(store, bad.workflow), since):
+    for run in of_newest(store, Names(store).of(bad), since):
         if (not alike or run.params == bad.params) and verdict(store, run) == "bad":
             first = run
     return first
@@ -312,7 +311,7 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
     """
     other: Run | None = None
     before = islice(earlier(store, failed), within)
-    for back, run in enumerate(of_newest(store, present_name(store, failed.workflow), before)):
+    for back, run in enumerate(of_newest(store, Names(store).of(failed), before)):
         if other and back >= ALIKE_WITHIN:
             break
         alike = run.params == failed.params

@@ -58,14 +58,13 @@ from ork.store.resolve import (
     ResolvedObject,
     a_kind,
     only_workflow,
-    present_name,
     resolve,
     run_of,
     run_of_id,
     snapshot_of,
 )
 from ork.store.revision import as_word, split_part
-from ork.store.runs import all_going_on
+from ork.store.runs import Names, all_going_on
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up, resolved_file
@@ -347,7 +346,7 @@ def prepare_retry(
         oid, before = run_of_id(store, before.workflow, before.id)
     if before.ended is None:
         raise record.in_another_process(before)
-    meant = present_name(store, before.workflow) if latest else f"run:{before.id}"
+    meant = Names(store).of(before) if latest else f"run:{before.id}"
     found = resolve(store, meant, now=caller.now)
     target = target_of(store, found)
     needs = needs_of(store, store.snapshot(target.snapshot))

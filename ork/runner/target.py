@@ -12,7 +12,8 @@ from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, deploy_of, present_name, run_of, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
+from ork.store.runs import Names
 from ork.store.store import Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.lookup import ResolvedFile
@@ -76,8 +77,8 @@ def target_of(store: Store, found: Resolved) -> Target:
         if found.workflow is None:
             raise
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project)
-    oid, workflow = meant.oid, present_name(store, meant.workflow)
-    deploy = store.get(Deploy, oid)
+    oid, deploy = meant.oid, store.get(Deploy, meant.oid)
+    workflow = Names(store).of_deploy(meant.workflow, oid, deploy.snapshot, deploy.time)
     head = store.ref(f"workflows/{workflow}")
     newest = store.get(Deploy, head) if head else deploy
     # A file that moved since took its folder, and the data there, along.

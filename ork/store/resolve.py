@@ -359,15 +359,16 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
         return run_of_number(store, name, number)
     if pin is None:
         from ork.store.operations import removed_in_words  # what only an error needs
+        from ork.store.runs import runs
 
         now = present_name(store, workflow)
         names = (now, *former_names(store, now))
-        newest = max((_highest(store, "numbers", name), name) for name in names)
-        hint = f"the newest is {newest[1]}#{newest[0]}" if newest[0] else "it has no runs"
+        newest = next(runs(store, now, limit=1), None) if has_run(store, now) else None
+        hint = f"the newest is {newest.run.name}" if newest else "it has no runs"
         refs = (number_ref(name, number) for name in (workflow, *names))
         if removed := next(filter(None, (removed_in_words(store, ref) for ref in refs)), None):
             raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
-        if not newest[0] and store.ref(f"workflows/{now}") is None:
+        if newest is None and store.ref(f"workflows/{now}") is None:
             why = _unknown(store, workflow)
             raise NotFound(f"no run {workflow}#{number}: {why.message}", hint=why.hint)
         raise NotFound(f"no run {workflow}#{number}", hint=hint)
@@ -376,14 +377,12 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
 
 def _name_then(store: Store, workflow: str, number: int) -> str | None:
     """Return another name of a workflow, under which the run of this number ran."""
-    now = present_name(store, workflow)
-    for name, end in {now: None, **former_names(store, now)}.items():
+    from ork.store.runs import Names  # what only a run of a former name needs
+
+    known_as, now = Names(store), present_name(store, workflow)
+    for name in known_as.names(now):
         pin = store.ref(number_ref(name, number))
-        if pin is None:
-            continue
-        # Of a name that was given up elsewhere first, there may be runs from after that as well.
-        before = end is None or store.get(Run, pin).created <= end.time
-        if before or present_name(store, name) == now:
+        if pin is not None and known_as.has(now, store.get(Run, pin)):
             return name
     return None
 

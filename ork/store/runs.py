@@ -11,8 +11,9 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
 from itertools import chain, islice, takewhile
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from ork.alike import did_you_mean, meant_or_known
 from ork.backends.base import Span
@@ -26,9 +27,11 @@ from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     archived,
+    as_far_as_whole,
     former_in,
     has_run,
     head,
+    history,
     number_ref,
     run_ref,
     snapshot_of,
@@ -42,6 +45,9 @@ TRIGGERS = ("run", "retry", "schedule", "queue", "bisect")  # imported runs have
 SHOWN = 10  # names of runs in a message
 HOOK_MAX = timedelta(minutes=5)  # that a hook may take
 Which: TypeAlias = Literal["on_failure", "on_success"]
+
+
+_Place: TypeAlias = tuple[str, str]  # a name, and the prefix of refs that end with ids of its runs
 
 
 class OfRun:
@@ -128,24 +134,86 @@ class Executed(Value, frozen=True, kw_only=True):
     oid: Oid
 
 
-class _Span(Value, frozen=True, kw_only=True):
-    """A name under which runs ran, and bounds of their ids: from `first` on, below `end`."""
+class Names:
+    """The names that workflows have and had, and so of which workflow each run is.
 
-    name: str
-    first: str = ""
-    end: str | None = None
+    Several may have had the name by which one ran. By its deploy it is of the one whose history
+    has that, or what it came after; without one, its snapshot tells. Where neither does, it is of
+    the one that had the name at the time, or that has it still without having heard of the next.
+    """
 
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pairs = [tuple(names.split("/")) for names, _ in store.refs("former/")]  # new, old
+        refs = store.refs_at(f"workflows/{name}" for name in {*chain(*self._pairs)})
+        self._heads = {ref.partition("/")[2] for ref in refs}
+        self._sharing, self._line = cache(self._with_name), cache(self._history)
+        self._near = cache(self._by_history)
 
-class _Rename(NamedTuple):
-    """A workflow that took another name; `is_last` if none has had the old one since."""
+    def names(self, workflow: str) -> list[str]:
+        """Return the name of a workflow and all that it had, perhaps as others did."""
+        refs = ("/".join(("former", *pair)) for pair in self._pairs)
+        return [workflow, *sorted(former_in(refs, workflow))]
 
-    at: str  # the first id after it
-    old: str
-    new: str
-    is_last: bool
+    def has(self, workflow: str, run: Run) -> bool:
+        """Say whether a run by one of its names is of a workflow; each is, of one without a head.
 
+        Nothing is read where no other workflow has had the name.
+        """
+        return workflow not in self._sharing(run.workflow) or self.of(run) == workflow
 
-_Place: TypeAlias = tuple[_Span, str]  # and the prefix of refs that end with the ids of its runs
+    def is_shared(self, workflow: str) -> bool:
+        """Say whether others have or had a name of a workflow."""
+        return any(len(self._sharing(name)) > 1 for name in self.names(workflow))
+
+    def of(self, run: Run) -> str:
+        """Return what the workflow of a run is called now."""
+        return self.of_deploy(run.workflow, run.deploy, run.snapshot, run.created)
+
+    def of_deploy(self, name: str, deploy: Oid | None, snapshot: Oid, time: datetime) -> str:
+        """Return what the workflow is called now that had a name when there was this."""
+        found = self._sharing(name)
+        if len(found) > 1:
+            found = self._near(name, deploy, snapshot)
+        return next(iter(found)) if len(found) == 1 else self._by_time(name, time)
+
+    def _with_name(self, name: str) -> set[str]:
+        """Return the workflows there are that have or had a name."""
+        found = {name}
+        while more := {new for new, old in self._pairs if old in found} - found:
+            found |= more
+        return found & self._heads
+
+    def _history(self, workflow: str) -> set[Oid]:
+        """Return the deploys of a workflow, and their snapshots; of a damaged one what is left."""
+        line = as_far_as_whole(history(self._store, workflow), [])
+        return {one for oid, deploy in line for one in (oid, deploy.snapshot)}
+
+    def _by_history(self, name: str, deploy: Oid | None, snapshot: Oid) -> set[str]:
+        """Return the workflows with this name whose histories have what is nearest to a deploy."""
+        line = as_far_as_whole(history(self._store, name, deploy), []) if deploy else ()
+        every = (
+            {w for w in self._sharing(name) if one in self._line(w)}
+            for one in chain((oid for oid, _ in line), [snapshot])
+        )
+        return next(filter(None, every), set())
+
+    def _by_time(self, name: str, time: datetime) -> str:
+        seen: set[tuple[str, datetime]] = set()
+        while (name, time) not in seen:
+            seen.add((name, time))
+            given = sorted((it.time, it.workflow) for old, it in self._renames if old == name)
+            later = [one for one in given if one[0] >= time]
+            if not given or (not later and name in self._heads):
+                break
+            time, name = (later or given[-1:])[0]
+        return name
+
+    @cached_property
+    def _renames(self) -> list[tuple[str, Deploy]]:
+        """Each name that was given up, with the deploy that gave the next one."""
+        found = self._store.get_all(Deploy, dict(self._store.refs("former/")))
+        return [(names.partition("/")[2], deploy) for names, deploy in found.items()]
 
 
 class Hook(Value, frozen=True, kw_only=True):
@@ -286,14 +354,16 @@ def runs(
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
     lowest = "" if "retry" in triggers else first  # of runs from before, one may be retried since
-    spans = _spans(store, workflow) if workflow else _all_names(store, without)
+    known_as = Names(store)
+    names = known_as.names(workflow) if workflow else _all_names(store, without)
+    is_shared = workflow is not None and known_as.is_shared(workflow)
     named = _search(store, executed) if executed and executed.kind != "snapshot" else None
     if executed is None:
-        places = _of_names(spans)
+        places = _of_names(names)
     elif named is None:
-        places = list(_places(store, spans, [executed.oid]))
+        places = list(_places(store, names, [executed.oid]))
     else:
-        places = list(_places(store, spans, filter(named, map(Oid, store.folders("ran/")))))
+        places = list(_places(store, names, filter(named, map(Oid, store.folders("ran/")))))
 
     def is_meant(record: Run) -> bool:
         if record.trigger not in triggers:
@@ -308,7 +378,10 @@ def runs(
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, lowest)
     )
-    entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
+    few = limit is not None and not is_shared
+    entries = _entries(store, targets, min(limit or 0, PAGE_RUNS) if few else PAGE_RUNS)
+    if workflow and is_shared:
+        entries = (one for one in entries if known_as.has(workflow, one.run))
     entries = (
         one
         for one in entries
@@ -405,8 +478,11 @@ def all_going_on(store: Store, workflow: str | None = None) -> list[Run]:
     """Return the runs, of all workflows or one, that go on, or whose ork was killed unnoticed."""
     pins = store.refs_at(f"active/{run_id}/.run" for run_id in store.folders("active/"))
     going = list(store.get_all(Run, dict(sorted(pins.items(), reverse=True))).values())
-    spans = _spans(store, workflow) if workflow and going else ()
-    return [run for run in going if any(_is_in(run, span) for span in spans)] if workflow else going
+    if not (workflow and going):
+        return going
+    known_as = Names(store)
+    its = set(known_as.names(workflow))
+    return [run for run in going if run.workflow in its and known_as.has(workflow, run)]
 
 
 def going_on(store: Store, text: str) -> str:
@@ -433,22 +509,15 @@ def going_on(store: Store, text: str) -> str:
 
 def earlier(store: Store, run: Run) -> Iterator[Run]:
     """Yield the runs of a workflow before this one, newest first, each read when asked for."""
-    renames, name = sorted(_renames(store)), run.workflow
-    for one in renames:  # by which it was renamed elsewhere already when this run began
-        if one.old == name and one.at <= run.id and (one.is_last or name != run.workflow):
-            name = one.new
-    spans = _spans(store, name, run.id, renames=renames)
-    for _, _, oid in _merge(store, _of_names(spans)):
-        yield store.get(Run, oid)
+    known_as = Names(store)
+    workflow = known_as.of(run)
+    for _, _, oid in _merge(store, _of_names(known_as.names(workflow)), run.id):
+        other = store.get(Run, oid)
+        if known_as.has(workflow, other):
+            yield other
 
 
-def first_ids(store: Store, workflows: Iterable[str]) -> dict[str, str]:
-    """Return which ids runs of these names have, at least, that are not of others from before."""
-    renames = _renames(store)
-    return {name: _spans(store, name, renames=renames)[0].first for name in workflows}
-
-
-def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
+def _all_names(store: Store, without: Collection[str] | None) -> list[str]:
     """Return the names of all workflows that have runs, but for some, or those archived."""
     put_away = archived(store) if without is None else set(without)
     if put_away:
@@ -456,59 +525,7 @@ def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
         before = {old for name in put_away for old in former_in(renames, name)}
         taken = store.refs_at(f"workflows/{name}" for name in before)
         put_away |= {name for name in before if f"workflows/{name}" not in taken}
-    return [_Span(name=name) for name in workflows_with_runs(store) if name not in put_away]
-
-
-def _renames(store: Store) -> list[_Rename]:
-    """Return all that there were."""
-    found = [
-        (id_time(deploy.time, plus_ms=1), names.partition("/")[2], deploy.workflow)
-        for names, deploy in store.get_all(Deploy, dict(store.refs("former/"))).items()
-    ]
-    newest = {old: at for at, old, _ in sorted(found)}
-    taken = store.refs_at(f"workflows/{old}" for old in newest)
-    return [
-        _Rename(at, old, new, is_last=newest[old] == at and f"workflows/{old}" not in taken)
-        for at, old, new in found
-    ]
-
-
-def _spans(
-    store: Store,
-    workflow: str,
-    end: str | None = None,
-    *,
-    renames: list[_Rename] | None = None,
-) -> list[_Span]:
-    """Return under which names a workflow ran that has this one now, or had it for ids below `end`.
-
-    Another may have had a name before, or after: what ran under it then is of that one. If none had
-    it after, all is of this one: another store may have heard of the new name later.
-    """
-    if renames is None:
-        renames = _renames(store)
-    was_given = end is None and any(one.old == workflow for one in renames)
-    is_taken = not was_given or store.ref(f"workflows/{workflow}") is not None
-    found: list[_Span] = []
-    waiting = [(workflow, end, end)]
-    while waiting:
-        name, below, until = waiting.pop()
-        before = [one for one in renames if until is None or one.at < until]
-        given = [one.at for one in before if one.old == name and is_taken and not one.is_last]
-        span = _Span(name=name, first=max(given, default=""), end=below)
-        found.append(span)
-        waiting += [
-            (one.old, end if one.is_last else one.at, one.at)
-            for one in before
-            if one.new == name and one.at >= span.first
-        ]
-    return found
-
-
-def _is_in(run: Run, span: _Span) -> bool:
-    return (
-        run.workflow == span.name and span.first <= run.id and (not span.end or run.id < span.end)
-    )
+    return [name for name in workflows_with_runs(store) if name not in put_away]
 
 
 def _entries(store: Store, targets: Iterator[Oid], count: int = PAGE_RUNS) -> Iterator[RunEntry]:
@@ -565,8 +582,8 @@ def id_time(moment: datetime, *, plus_ms: int = 0) -> str:
     return f"{utc.year:04}{utc:%m%dT%H%M%S}.{utc.microsecond // 1000:03}"
 
 
-def _of_names(spans: Iterable[_Span]) -> list[_Place]:
-    return [(span, f"runs/{span.name}/") for span in spans]
+def _of_names(names: Iterable[str]) -> list[_Place]:
+    return [(name, f"runs/{name}/") for name in names]
 
 
 def _merge(
@@ -575,17 +592,11 @@ def _merge(
     """Yield (run id, workflow, target of the ref) of all places, greatest id first."""
     from heapq import merge
 
-    def ids(span: _Span, refs: Iterable[tuple[str, Oid]]) -> Iterator[tuple[str, str, Oid]]:
-        for run_id, oid in refs:
-            if run_id < span.first:
-                break
-            yield run_id, span.name, oid
+    def ids(name: str, refs: Iterable[tuple[str, Oid]]) -> Iterator[tuple[str, str, Oid]]:
+        return ((run_id, name, oid) for run_id, oid in refs)
 
-    spans = []
-    for span, prefix in places:
-        end = min(filter(None, (below, span.end)), default=None)
-        spans.append(Span(prefix, end and prefix + end))
-    streams = map(ids, (span for span, _ in places), store.abreast(spans))
+    spans = [Span(prefix, below and prefix + below) for _, prefix in places]
+    streams = map(ids, (name for name, _ in places), store.abreast(spans))
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 
@@ -616,14 +627,14 @@ def outcome_of(store: Store, run: Run, name: str) -> TaskRun | None:
     return one if isinstance(one, TaskRun) else None
 
 
-def _places(store: Store, spans: Sequence[_Span], snapshots: Iterable[Oid]) -> Iterator[_Place]:
-    """Yield spans, and the prefixes of the refs that end with the ids of their runs.
+def _places(store: Store, names: Sequence[str], snapshots: Iterable[Oid]) -> Iterator[_Place]:
+    """Yield names, and the prefixes of the refs that end with the ids of the runs by them.
 
     A snapshot at a time.
     """
     for oid in snapshots:
-        there = {spans[0].name} if len(spans) == 1 else set(store.folders(f"ran/{oid}/"))
-        yield from ((span, f"ran/{oid}/{span.name}/") for span in spans if span.name in there)
+        there = {*names} if len(names) == 1 else set(store.folders(f"ran/{oid}/"))
+        yield from ((name, f"ran/{oid}/{name}/") for name in names if name in there)
 
 
 def _search(store: Store, executed: Executed) -> Callable[[Oid], tuple[str, ...]]:

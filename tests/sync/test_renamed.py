@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ork.errors import Corrupt, InvalidInput
+from ork.errors import Corrupt, InvalidInput, NotFound
 from ork.heads.rename import rename
 from ork.heads.tags import tag
 from ork.heads.undo import undo
@@ -14,10 +14,13 @@ from ork.heads.workflows import workflow_list
 from ork.history.compare_runs import LastFailure, last_failure
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
+from ork.runner import record
+from ork.runner.target import target_of
 from ork.store.resolve import next_number, resolve, run_of_number, workflows
-from ork.store.runs import earlier, newest_of, runs
+from ork.store.runs import Executed, earlier, going_on, newest_of, runs
+from ork.store.store import Store
 from ork.sync.select import Wish
-from tests.runs import outcome, write_run
+from tests.runs import PIN, begin_run, end_run, outcome, write_run
 from tests.stores import NOON, plant, stamp
 from tests.sync.test_bundle import Places, heads, take
 from tests.sync.test_transfer import is_whole, move
@@ -185,6 +188,103 @@ def test_what_ran_by_the_old_name_until_it_heard_of_the_new_one_is_of_that(place
     own = "load#2" if numbers_twice else "etl#2"
     assert run_of_number(other, "load", 2)[1].name == own
     assert next_number(other, "load") == 5
+
+
+@pytest.fixture
+def apart(places):
+    """Another store with its own etl, and runs of that before and after it heard of the rename."""
+    other = places.other()
+    places.deploy(7, other)
+    head = other.ref("workflows/etl")
+    renamed(places)
+    for hours, state in ((0.5, "success"), (0.6, "failed")):
+        run_of(other, head, state, created=NOON + timedelta(hours=hours))
+    move(places.store, other, "pull")
+    run_of(other, head, "failed", created=NOON + timedelta(hours=2))
+    return other
+
+
+def run_of(store, head, state="success", **options):
+    task = store.snapshot(store.get(Deploy, head).snapshot).tasks["a"]
+    return write_run(store, head, {"a": outcome(task, state)}, state, **options)
+
+
+def listed(store, workflow):
+    return [one.run.name for one in runs(store, workflow)]
+
+
+def test_runs_by_a_name_that_two_workflows_had_are_of_the_one_that_has_their_deploy(places, apart):
+    told = ["etl#3", "etl#2", "etl#1"]
+    assert (listed(apart, "etl"), listed(apart, "load")) == (told, [])
+    found = resolve(apart, "etl", now=NOON).snapshot
+    executed = Executed(kind="snapshot", oid=found)
+    assert len(list(runs(apart, "etl", executed=executed))) == 3
+    assert not list(runs(apart, "load", executed=executed))
+    newest = run_of_number(apart, "etl", 3)[1]
+    assert [one.name for one in earlier(apart, newest)] == told[1:]
+    assert last_failure(apart, "etl") == LastFailure(good="etl#1", bad="etl#2")
+    assert newest_of(apart, ["etl", "load"], 1) == {"etl": [newest], "load": []}
+    assert [row.last_run for row in workflow_list(apart, now=NOON)] == ["#3", ""]
+    with pytest.raises(NotFound, match="no run load#1") as refused:
+        run_of_number(apart, "load", 1)
+    assert refused.value.hint == "it has no runs"
+    begin_run(apart, apart.ref("workflows/etl"))
+    assert going_on(apart, "etl").startswith("run:") and going_on(apart, "load") == "load"
+    assert target_of(apart, resolve(apart, "load~2", now=NOON)).workflow == "load"
+    first = resolve(apart, "load~1", now=NOON).oid  # a deploy by the name etl
+    assert target_of(apart, resolve(apart, first, now=NOON)).workflow == "load"
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_so_they_are_where_both_arrive_and_by_later_names(places, apart, direction):
+    store = places.store
+    assert listed(store, "load") == ["etl#1"]
+    move(apart, store, direction, workflows=("etl",))
+    assert listed(store, "load") == ["etl#1"]  # the other one of this name stayed
+    assert listed(store, "etl") == ["etl#3", "etl#2"]
+    rename(store, "etl", "third", stamp=stamp(3))
+    rename(store, "load", "etl", stamp=stamp(4))
+    assert listed(store, "etl") == ["etl#1"]
+    assert listed(store, "third") == ["etl#3", "etl#2"]
+    assert [one.name for one in earlier(store, run_of_number(store, "third", 3)[1])] == ["etl#2"]
+    assert is_whole(store)
+
+
+def test_a_run_without_a_deploy_is_of_the_one_that_has_its_snapshot_else_of_its_time(places, apart):
+    places.deploy(8, apart)
+    heads_of = {name: apart.ref(f"workflows/{name}") for name in workflows(apart)}
+    undo(apart, stamp=stamp(), now=NOON)
+    now_gone = apart.get(Deploy, heads_of["etl"]).snapshot
+    own = apart.get(Deploy, apart.ref("workflows/etl")).snapshot
+    its = apart.get(Deploy, heads_of["load"]).snapshot
+
+    for snapshot, hours, name in (
+        (own, 0.1, "etl"),
+        (its, 5, "load"),
+        (now_gone, 0.1, "load"),
+        (now_gone, 5, "etl"),
+    ):
+        pin = replace(PIN, snapshot=snapshot, created=NOON + timedelta(hours=hours))
+        run = end_run(record.begin(apart, pin, {}, random="000000"), {}, "success")
+        assert [one for one in workflows(apart) if run.name in listed(apart, one)] == [name]
+
+
+def test_a_run_of_what_was_undone_is_of_the_workflow_that_had_it(places, apart):
+    move(apart, places.store, "push", workflows=("etl",))
+    store = places.store
+    places.deploy(8)
+    head = store.ref("workflows/etl")
+    undo(store, stamp=stamp(), now=NOON)
+    run = run_of(store, head, created=NOON)
+    assert run.name in listed(store, "etl") and run.name not in listed(store, "load")
+
+
+def test_where_a_history_is_damaged_runs_are_listed_all_the_same(places, apart):
+    before = {*listed(apart, "etl"), *listed(apart, "load")}
+    lost = apart.get(Deploy, apart.ref("workflows/load")).parents[0]
+    apart.backend.sweep(lambda: [lost])
+    store = Store(apart.backend, folder=apart.folder)
+    assert {*listed(store, "etl"), *listed(store, "load")} == before
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])

@@ -1747,11 +1747,21 @@ FAULTS = (
     Fault(
         "what ran by a former name after a rename elsewhere is of nobody",
         "ork/store/runs.py",
-        "(one.old, end if one.is_last else one.at, one.at)",
-        "(one.old, one.at, one.at)",
+        "return [workflow, *sorted(former_in(refs, workflow))]",
+        "return [workflow]",
         (
             "sync/test_renamed.py::"
             "test_what_ran_by_the_old_name_until_it_heard_of_the_new_one_is_of_that[False]",
+        ),
+    ),
+    Fault(
+        "a run by a name that two workflows had is of the one that had it then",
+        "ork/store/runs.py",
+        "found = self._near(name, deploy, snapshot)",
+        "found = set()",
+        (
+            "sync/test_renamed.py::"
+            "test_runs_by_a_name_that_two_workflows_had_are_of_the_one_that_has_their_deploy",
         ),
     ),
     # Firing what is due.

@@ -30,7 +30,7 @@ from ork.history.compare_runs import (
 )
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
-from ork.store.resolve import present_name
+from ork.store.runs import Names
 from ork.store.store import Store
 from ork.store.verdict import of_newest, verdict
 
@@ -104,7 +104,7 @@ def since_good(store: Store, failed: Run) -> Line | None:
         if good := last_good(store, failed, within=RUNS_LOOKED_AT_MAX):
             name = good.name
             newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
-            workflow = present_name(store, failed.workflow)
+            workflow = Names(store).of(failed)
             is_newest = newest == failed.id and any(of_newest(store, workflow, [failed]))
             is_bad = is_newest and verdict(store, failed) == "bad"
             is_last = is_bad and first_bad(store, good, failed).id == failed.id

@@ -26,9 +26,9 @@ from ork.runner.brake import was_cut_off
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.contents import find_run
-from ork.store.resolve import present_name, resolve
+from ork.store.resolve import resolve
 from ork.store.revision import parse_span, split_part
-from ork.store.runs import runs
+from ork.store.runs import Names, runs
 from ork.store.verdict import Tally, has_failed
 from ork.worktree.load import Loaded, check
 
@@ -268,7 +268,7 @@ def _dry_run(session: Session, found: Sequence[_Again], how: _How, *, several: b
 
 def _older(session: Session, run: Run, *, latest: bool) -> Iterator[Line]:
     """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
-    workflow = present_name(session.store, run.workflow)
+    workflow = Names(session.store).of(run)
     if (head := session.store.ref(f"workflows/{workflow}")) is None:
         return
     again = f"`ork retry {run.name} --latest`"

@@ -33,9 +33,9 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.store.resolve import only_workflow, present_name
+from ork.store.resolve import only_workflow
 from ork.store.revision import parse_span
-from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, RunEntry, records_of
+from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, Names, RunEntry, records_of
 from ork.store.store import Store
 from ork.store.verdict import failed_tasks, in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up, look_up_or_read
@@ -291,7 +291,7 @@ def outputs(
     store = session.store
     values, value = outputs(store, revision, now=session.now())
     run = values.run
-    workflow = present_name(store, run.workflow)
+    workflow = Names(store).of(run)
     newest = store.ref(f"workflows/{workflow}") if "#" not in revision else None
     if newest and store.get(Deploy, newest).snapshot != run.snapshot:
         session.say(note_line(f"{run.name} executed another version than the newest of {workflow}"))

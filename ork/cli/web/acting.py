@@ -32,7 +32,8 @@ from ork.daemon.page import ROOT
 from ork.errors import Conflict, NotFound, UsageError, count
 from ork.objects.value import Value
 from ork.store.contents import find_run
-from ork.store.resolve import head, present_name, resolve
+from ork.store.resolve import head, resolve
+from ork.store.runs import Names
 from ork.store.store import Stamp, Store
 from ork.worktree.origin import author
 from ork.zone import now_here
@@ -123,7 +124,7 @@ def _retry(form: Form) -> Done:
         raise Conflict(f"{name} goes on")
     if run.state == "success":
         raise UsageError(f"{name} succeeded: there is nothing to go on with")
-    room = room_for(store, present_name(store, run.workflow), run.deploy)
+    room = room_for(store, Names(store).of(run), run.deploy)
     make_sure_of_room(store, room, but=run.id)  # nobody sees what that process says
     assert store.folder is not None
     subprocess.Popen(
