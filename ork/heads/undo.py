@@ -19,7 +19,7 @@ from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
 from ork.heads.decisions import decided_of
 from ork.heads.rename import at_work
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Operation, Run
+from ork.objects.kinds import Deploy, Operation, Run
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
 from ork.store.operations import find_operation, operations, workflow_of
@@ -332,7 +332,10 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation, *, redo: bool) 
 
 
 def _check_runs_follow(store: Store, oid: Oid, operation: Operation) -> None:
-    """Raise Conflict when something has run by the name that would go: runs keep their names."""
+    """Raise Conflict when something has run by the name that would go: runs keep their names.
+
+    What has come from elsewhere since counts where a schedule started it: no slot is fired twice.
+    """
     for ref, _, new in operation.moves:
         if not ref.startswith("former/"):
             continue
@@ -345,8 +348,24 @@ def _check_runs_follow(store: Store, oid: Oid, operation: Operation) -> None:
                 " would not list it; nothing was undone",
                 hint=f"`ork mv {now} {other}` gives the name back with all runs",
             )
+        if new and (fired := _fired(store, now, since=store.get(Deploy, new).time)):
+            raise Conflict(
+                f"{fired.name} was started for {fired.scheduled:%Y-%m-%d %H:%M} UTC, and {other}"
+                " would be started for it again; nothing was undone",
+                hint=f"`ork mv {now} {other}` gives the name back with all runs",
+            )
         if busy := at_work(store, now):
             raise busy
+
+
+def _fired(store: Store, workflow: str, *, since: datetime) -> Run | None:
+    """Return the newest run by a name and since a moment that a schedule started, here or not."""
+    for run_id, oid in store.refs(f"runs/{workflow}/", newest_first=True):
+        if run_id < id_time(since):
+            break
+        if (run := store.get(Run, oid, keep=False)).scheduled:
+            return run
+    return None
 
 
 def _from_to(old: Oid | None, new: Oid | None) -> str:

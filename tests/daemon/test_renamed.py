@@ -367,3 +367,21 @@ def test_after_any_order_of_renames_and_exchanges_no_store_fires_a_slot_twice(
     for _ in range(40):
         model.step(chance)
     assert any(model.fired)
+
+
+@WAYS
+def test_a_name_by_which_slots_came_fired_is_not_taken_back(flow, laptop, tmp_path, way):
+    move(flow, laptop)
+    rename(laptop, "etl", "load", stamp=stamp(0.25))
+    now = NOON + 21 * MINUTE
+    (its,) = lines.lines_of(laptop, "load")
+    (one,) = fires.due(laptop, [its], now)
+    list(fires.fire(laptop, "load", its.schedule, one.decision, caller(now)).events)
+    arrive(way, laptop, flow, tmp_path)
+    with pytest.raises(Conflict, match="load#2 was started for 2026-11-01 12:20 UTC") as refused:
+        undo(flow, stamp=stamp(9.5), now=NOON)
+    assert refused.value.hint.startswith("`ork mv load etl` gives the name back")
+    rename(flow, "load", "etl", stamp=stamp(9.6))
+    one = due(flow, now)
+    with pytest.raises(Conflict):
+        list(fires.fire(flow, "etl", one.line.schedule, one.decision, caller(now)).events)
