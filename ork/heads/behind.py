@@ -13,13 +13,12 @@ from ork.differences.files import FileChange
 from ork.differences.reverse import taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
-from ork.history.log import apart
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import REMOTES, history, remote_ref
+from ork.store.resolve import REMOTES, apart, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
 from ork.worktree.origin import common_commit, later_commit
@@ -169,7 +168,8 @@ def as_fetched(store: Store, loaded: Loaded) -> str:
     for remote in store.folders(REMOTES):
         if (theirs := store.ref(remote_ref(remote, name))) is None:
             continue
-        new = apart(store, name, head, theirs)[1] if head else None
+        ends = apart(store, name, head, theirs) if head else None
+        new = ends[1] if ends else None
         for back, (_, deploy) in enumerate(islice(history(store, name, theirs), new)):
             if deploy.has(loaded.snapshot, settings):
                 return f"{remote}/{name}~{back}".removesuffix("~0")

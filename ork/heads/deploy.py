@@ -337,11 +337,11 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
             one = replace(one, state="moved" if gone else "duplicate", other=other)
             moved |= {other} if gone else set()
         found.append(one)
-    deployed = {one.workflow: one.deploy for one in found if one.workflow and one.deploy}
-    labels, remotes = _labels(store, deployed), standings(store, deployed)
     left = _gone(store, known, besides={one.workflow for one in found if one.snapshot})
     renamed = {one.path: before for one in found if (before := _before(store, one, left))}
     moved.update(renamed.values())
+    deployed = {name: oid for name, oid in every.items() if name not in put_away}
+    labels, remotes = _labels(store, deployed), standings(store, deployed)
     for one in found:
         if one.path in moved or one.workflow in put_away:
             continue
@@ -352,7 +352,7 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
             continue
         if before := renamed.get(one.path):
             one = replace(one, state="renamed", other=known[before])
-        name = one.workflow if one.workflow and one.deploy else ""
+        name = str(one.other if one.state == "renamed" else one.workflow)
         yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
 
 

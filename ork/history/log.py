@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, groupby, islice, zip_longest
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from ork.errors import Corrupt, UsageError
@@ -15,13 +15,14 @@ from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.resolve import (
     REMOTES,
+    apart,
     as_far_as_whole,
     deploy_of,
     heads,
     histories,
     history,
 )
-from ork.store.runs import tags_of
+from ork.store.runs import Names, tags_of
 from ork.store.store import Store
 from ork.store.verdict import Tally, read_tally, tallies
 from ork.worktree.lookup import look_up
@@ -203,36 +204,27 @@ def _names(store: Store) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[st
 
 
 def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Standing, ...]]:
-    """Return how the heads of these workflows stand to those of each remote that has them, too."""
+    """Return how the heads of these workflows stand to those of each remote that has them, too.
+
+    By whatever name: it may have been renamed there, or here, or both.
+    """
     refs = store.refs_at(f"workflows/{name}" for name in workflows)
     heads = {ref.partition("/")[2]: oid for ref, oid in refs.items()}
     found: dict[str, tuple[Standing, ...]] = {}
+    known_as = Names(store)
     for ref, theirs in store.refs(REMOTES):
         remote, _, there = ref.partition("/")
-        workflow = there
-        if there not in heads and store.ref(f"workflows/{there}") is None:  # it may be renamed
-            names = (deploy.workflow for _, deploy in history(store, there, theirs))
-            workflow = next((name for name in names if name in heads), there)
+        ends = apart(store, there, heads[there], theirs) if there in heads else None
+        workflow = there if ends else known_as.called_here(there, theirs) or there
         if ours := heads.get(workflow):
-            ahead, behind, related = apart(store, workflow, ours, theirs)
+            lines = (history(store, workflow, end) for end in (ours, theirs))
+            ends = ends or apart(store, workflow, ours, theirs)
+            ahead, behind = ends or (sum(1 for _ in line) for line in lines)
+            related = ends is not None
             name = there if there != workflow else None
             one = Standing(remote=remote, ahead=ahead, behind=behind, name=name, related=related)
             found[workflow] = (*found.get(workflow, ()), one)
     return found
-
-
-def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int, bool]:
-    """Return how many deploys each of two lines has since the newest that both have, if any."""
-    lines = [history(store, workflow, start) for start in (ours, theirs)]
-    seen: list[dict[Oid, int]] = [{}, {}]
-    for pair in zip_longest(*lines):
-        for own, other, entry in zip(seen, reversed(seen), pair, strict=True):
-            if entry is None:
-                continue
-            own[entry[0]] = len(own)
-            if entry[0] in other:
-                return seen[0][entry[0]], seen[1][entry[0]], True
-    return len(seen[0]), len(seen[1]), False
 
 
 def _all_tallies(store: Store) -> dict[Oid, Tally]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from itertools import chain, islice, takewhile
+from itertools import chain, islice, takewhile, zip_longest
 from shlex import quote
 from typing import ClassVar, TypeAlias
 
@@ -316,6 +316,20 @@ def _back(
         seen.add(oid)
         yield oid, deploy
         after, oid = deploy, deploy.parents[0] if deploy.parents else None
+
+
+def apart(store: Store, workflow: str, ours: Oid, theirs: Oid) -> tuple[int, int] | None:
+    """Return how many deploys each of two lines has since the newest that both have, if one is."""
+    lines = [history(store, workflow, start) for start in (ours, theirs)]
+    seen: list[dict[Oid, int]] = [{}, {}]
+    for pair in zip_longest(*lines):
+        for own, other, entry in zip(seen, reversed(seen), pair, strict=True):
+            if entry is None:
+                continue
+            own[entry[0]] = len(own)
+            if entry[0] in other:
+                return seen[0][entry[0]], seen[1][entry[0]]
+    return None
 
 
 def histories(

@@ -26,6 +26,7 @@ from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
+    apart,
     archived,
     as_far_as_whole,
     former_in,
@@ -145,8 +146,6 @@ class Names:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pairs = [tuple(names.split("/")) for names, _ in store.refs("former/")]  # new, old
-        refs = store.refs_at(f"workflows/{name}" for name in {*chain(*self._pairs)})
-        self._heads = {ref.partition("/")[2] for ref in refs}
         self._sharing, self._line = cache(self._with_name), cache(self._history)
         self._near = cache(self._by_history)
 
@@ -177,12 +176,26 @@ class Names:
             found = self._near(name, deploy, snapshot)
         return next(iter(found)) if len(found) == 1 else self._by_time(name, time)
 
+    def called_here(self, name: str, head: Oid) -> str | None:
+        """Return the workflow here that has a part of its history in common with a head elsewhere.
+
+        Only if it has or had a name that is in that history. Without a rename little of it is read.
+        """
+        others = (deploy.workflow for _, deploy in history(self._store, name, head))
+        for one in chain([name], others):
+            for workflow in sorted(self._sharing(one), key=lambda it: it != one):
+                ours = self._store.ref(f"workflows/{workflow}")
+                if ours and apart(self._store, workflow, ours, head):
+                    return workflow
+        return None
+
     def _with_name(self, name: str) -> set[str]:
         """Return the workflows there are that have or had a name."""
         found = {name}
         while more := {new for new, old in self._pairs if old in found} - found:
             found |= more
-        return found & self._heads
+        refs = self._store.refs_at(f"workflows/{one}" for one in found)
+        return {ref.partition("/")[2] for ref in refs}
 
     def _history(self, workflow: str) -> set[Oid]:
         """Return the deploys of a workflow, and their snapshots; of a damaged one what is left."""
@@ -204,7 +217,7 @@ class Names:
             seen.add((name, time))
             given = sorted((it.time, it.workflow) for old, it in self._renames if old == name)
             later = [one for one in given if one[0] >= time]
-            if not given or (not later and name in self._heads):
+            if not given or (not later and self._store.ref(f"workflows/{name}")):
                 break
             time, name = (later or given[-1:])[0]
         return name

@@ -12,8 +12,9 @@ from ork.alike import alike, did_you_mean, file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import REMOTES, history, present_name
+from ork.store.resolve import REMOTES, apart, head, present_name
 from ork.store.revision import ENDINGS
+from ork.store.runs import Names
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _LOOKED_AT_MAX = 10_000  # workflows
@@ -62,13 +63,16 @@ def unknown(store: Store, name: str) -> NotFound:
 
 def _in_remote(store: Store, name: str) -> NotFound | None:
     """Return the error for a workflow that a remote has, or calls so, by what was fetched."""
-    for place, head in store.refs(REMOTES):
+    for place, theirs in store.refs(REMOTES):
         remote, _, there = place.partition("/")
         if there != name:
             continue
-        before = (deploy.workflow for _, deploy in history(store, name, head))
-        if mine := next((one for one in before if store.ref(f"workflows/{one}")), None):
-            hint = f"`ork pull {remote} {name}` renames it here as well"
+        if mine := Names(store).called_here(name, theirs):
+            ahead, _ = apart(store, mine, head(store, mine), theirs) or (0, 0)
+            hint = (
+                f"`ork pull {remote} {name}{' --force' if ahead else ''}` renames it here as well"
+            )
+            hint += ", `ork undo` gives yours back" if ahead else ""
             return NotFound(f"{name} is {mine} here: {remote} has renamed it", hint=hint)
         hint = f"`ork pull {remote} {name}` brings it, {place} is what was fetched"
         return NotFound(f"no workflow named {name!r} is here, but in {remote}", hint=hint)

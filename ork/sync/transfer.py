@@ -320,10 +320,15 @@ class _Transfer:
                 head = head or self._heads.equal.get(name)
                 if head is not None and (old := self._from.store.ref(ref)) != head:
                     tx.move(ref, old=old, new=head)
-            known = known_tags(self._from.store, self._remote)
+            tags = known_tags(self._from.store, self._remote)
             for tag, oid in self._heads.alike.items():
-                if (old := known.get(tag)) != oid:
+                if (old := tags.get(tag)) != oid:
                     tx.move(agreed_ref(self._remote, tag), old=old, new=oid)
+            for gone, (_, end) in self._heads.all_moves().items():  # what has another name there
+                ref = remote_ref(self._remote, gone.removeprefix("workflows/"))
+                known = self._from.store.ref(ref) if gone.startswith("workflows/") else None
+                if end is None and known:
+                    tx.move(ref, old=known, new=None)
 
     def _know_contents(self, deploys: Iterable[Oid]) -> None:
         """Add what these deploys consist of to what the target has, since its refs lead to it."""

@@ -246,6 +246,46 @@ def test_what_was_renamed_there_is_known_by_its_former_name(ran, team):
     assert "behind" not in ran("status").out
 
 
+def test_what_was_renamed_here_is_ahead_until_it_is_pushed(ran, team):
+    ran("fetch")
+    assert ran("mv", "etl", "load").code == 0
+    assert ran("status").out == "renamed   etl.yaml  etl  deployed as load  1 ahead of origin/etl\n"
+    ran("--store", team, "rollback", "etl", "etl~1")
+    assert "note: load is 1 ahead of, 1 behind origin/etl\n" in ran("fetch").err
+    assert ran("push", "origin", "load", "--force").code == 0
+    assert list(remembered(".ork")) == ["load"]
+    assert "origin" not in ran("status").out
+
+
+def test_what_was_renamed_here_and_there_is_told_in_steps_that_work(ran, team):
+    ran("fetch")
+    assert ran("--store", team, "mv", "etl", "load").code == 0
+    assert ran("mv", "etl", "take").code == 0
+    fetched = ran("fetch")
+    assert "note: take is 1 ahead of, 1 behind origin/load\n" in fetched.err
+    (told,) = re.findall("next: (.*)", fetched.err)
+    steps = re.findall("`ork ([^`]*)`", told)
+    assert steps == ["log take..origin/load", "diff take...origin/load"]
+    assert [ran(*step.split()).code for step in steps] == [0, 0]
+    apart = "renamed   etl.yaml  etl  deployed as take  1 ahead of, 1 behind origin/load\n"
+    assert ran("status").out == apart
+    (step,) = re.findall("`ork (pull [^`]*)` renames it here as well", ran("log", "load").err)
+    assert step == "pull origin load --force"
+    assert ran(*step.split()).code == 0
+    assert "origin" not in ran("status").out
+    assert ran("undo").code == 0
+    assert ran("status").out == apart
+
+
+def test_what_only_had_the_same_name_once_is_not_the_same(ran, team):
+    assert ran("--store", team, "mv", "etl", "load").code == 0
+    assert ran("mv", "etl", "take").code == ran("deploy", "--new", "etl.yaml").code == 0
+    ran("fetch")
+    status = ran("status")
+    assert status.out.startswith("unchanged etl.yaml  etl ") and "origin" not in status.out
+    assert ran("log", "load").err.startswith("error: load is take here: origin has renamed it\n")
+
+
 def test_a_clone_of_the_project_around_this_folder_needs_a_target(ran):
     told = ran("clone", ".")
     copy = f"../{ran.folder.name}-copy"

@@ -53,12 +53,12 @@ def fetch(
         tell_dry_run(session, done)
         return
     from ork.history.log import standings
-    from ork.store.resolve import workflows as workflows_of
 
+    heads = session.store.refs("workflows/")
     fresh = [one.workflow for one in moved if one.new]
     apart = {
         workflow: one
-        for workflow, found in standings(session.store, workflows_of(session.store)).items()
+        for workflow, found in standings(session.store, [name for name, _ in heads]).items()
         for one in found
         if one.remote == place.remote and (one.name or workflow) in fresh
     }
