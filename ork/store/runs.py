@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain, islice, takewhile
 from typing import Literal, TypeAlias
 
@@ -367,9 +367,14 @@ def runs(
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
     lowest = "" if "retry" in triggers else first  # of runs from before, one may be retried since
-    known_as = Names(store)
-    names = known_as.names(workflow) if workflow else _all_names(store, without)
-    is_shared = workflow is not None and known_as.is_shared(workflow)
+    is_its: Callable[[Run], bool] | None = None
+    if workflow:
+        known_as = Names(store)
+        names = known_as.names(workflow)
+        if known_as.is_shared(workflow):
+            is_its = partial(known_as.has, workflow)
+    else:
+        names = _all_names(store, without)
     named = _search(store, executed) if executed and executed.kind != "snapshot" else None
     if executed is None:
         places = _of_names(names)
@@ -391,14 +396,13 @@ def runs(
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, lowest)
     )
-    few = limit is not None and not is_shared
-    entries = _entries(store, targets, min(limit or 0, PAGE_RUNS) if few else PAGE_RUNS)
-    if workflow and is_shared:
-        entries = (one for one in entries if known_as.has(workflow, one.run))
+    page = PAGE_RUNS if limit is None or is_its else min(limit, PAGE_RUNS)
+    entries = _entries(store, targets, page)
     entries = (
         one
         for one in entries
-        if (
+        if (is_its is None or is_its(one.run))
+        and (
             not states
             or one.run.state in states
             or (by_failure and has_failed(store, one.run, known))
