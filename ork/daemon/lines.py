@@ -259,11 +259,11 @@ def newest_runs(
     counts.
     """
     fires = store.abreast([Span(f"fires/{workflow}/") for workflow, *_ in some])
-    known_as = None if all(known and known.fire for *_, known in some) else Names(store)
+    known_as = Names(store)
     names: list[str] = []
     for (workflow, schedule, known), newest in zip(some, fires, strict=True):
         slot, key = known.fire if known else None, key_of_refs(schedule)
-        if slot is None and known_as:
+        if slot is None:
             looked_at = islice(newest, FIRES_LOOKED_AT)
             alike = (one for one in looked_at if one[0].partition(".")[2] == key)
             # Another may have had its name before, and what was fired then is of that one.

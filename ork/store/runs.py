@@ -145,7 +145,6 @@ class Names:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pairs = [tuple(names.split("/")) for names, _ in store.refs("former/")]  # new, old
         self._sharing, self._line = cache(self._with_name), cache(self._history)
         self._near = cache(self._by_history)
 
@@ -190,10 +189,12 @@ class Names:
         return None
 
     def _with_name(self, name: str) -> set[str]:
-        """Return the workflows there are that have or had a name."""
+        """Return the workflows there are that have or had a name, and one that had no other."""
         found = {name}
         while more := {new for new, old in self._pairs if old in found} - found:
             found |= more
+        if len(found) == 1:  # then nobody shares it
+            return found
         refs = self._store.refs_at(f"workflows/{one}" for one in found)
         return {ref.partition("/")[2] for ref in refs}
 
@@ -221,6 +222,11 @@ class Names:
                 break
             time, name = (later or given[-1:])[0]
         return name
+
+    @cached_property
+    def _pairs(self) -> list[tuple[str, ...]]:
+        """The new and the old name of each rename."""
+        return [tuple(names.split("/")) for names, _ in self._store.refs("former/")]
 
     @cached_property
     def _renames(self) -> list[tuple[str, Deploy]]:
