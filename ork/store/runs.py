@@ -181,8 +181,10 @@ class Names:
         Only if it has or had a name that is in that history. Without a rename little of it is read.
         """
         others = (deploy.workflow for _, deploy in history(self._store, name, head))
+        seen: set[str] = set()
         for one in chain([name], others):
-            for workflow in sorted(self._sharing(one), key=lambda it: it != one):
+            for workflow in sorted(self._sharing(one) - seen, key=lambda it: it != one):
+                seen.add(workflow)
                 ours = self._store.ref(f"workflows/{workflow}")
                 if ours and apart(self._store, workflow, ours, head):
                     return workflow
