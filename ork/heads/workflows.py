@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -121,8 +121,9 @@ def workflow_list(
     shown = (one for one in store.refs("workflows/") if with_archived or one[0] not in put_away)
     heads = islice(shown, limit)
     while page := dict(islice(heads, PAGE)):
+        versions = _versions(store, page, broken)  # first: what was read together is known then
         last = _last_runs(store, page)
-        for name, (deploy, snapshot) in _versions(store, page, broken).items():
+        for name, (deploy, snapshot) in versions.items():
             try:
                 schedules = schedules_of(deploy.settings)
             except OrkError:  # `ork schedule list` tells of it
@@ -166,10 +167,10 @@ def _versions(
         return found
 
 
-def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
+def _last_runs(store: Store, heads: Mapping[str, Oid]) -> dict[str, LastRun]:
     """Return the newest run of each that has one, but for those of a bisection."""
     last = {}
-    for name, found in newest_of(store, names, 1).items():
+    for name, found in newest_of(store, heads, 1).items():
         for run in found:
             if run.trigger == "bisect":
                 others = (one.run for one in runs(store, name) if one.run.trigger != "bisect")
@@ -179,7 +180,7 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
                 number=run.number,
                 state=run.state,
                 partial=is_partial(store, run),
-                other_version=_ran_another(store, name, run),
+                other_version=_ran_another(store, name, heads[name], run),
                 created=run.created,
                 ended=run.ended,
                 reason=run.reason,
@@ -187,8 +188,8 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
     return last
 
 
-def _ran_another(store: Store, workflow: str, run: Run) -> bool:
+def _ran_another(store: Store, workflow: str, head: Oid, run: Run) -> bool:
     """Say whether a run was of another version than the newest then; not where one is damaged."""
     with suppress(Corrupt):
-        return not any(of_newest(store, workflow, [run]))
+        return not any(of_newest(store, workflow, [run], head=head))
     return False

@@ -67,12 +67,15 @@ def verdict(store: Store, run: Run) -> Verdict | None:
     return _VERDICTS.get(counts_as(store, run, task_runs(store, run)))
 
 
-def of_newest(store: Store, workflow: str, found: Iterable[Run]) -> Iterator[Run]:
+def of_newest(
+    store: Store, workflow: str, found: Iterable[Run], *, head: Oid | None = None
+) -> Iterator[Run]:
     """Yield those of a workflow's runs, newest first, that ran what was its newest version then.
 
+    `head` is its newest deploy, for whoever knows it: else it is looked up.
     A run of another version, or in a bisection, is no proof of what the newest one does.
     """
-    line = (deploy for _, deploy in history(store, workflow))
+    line = (deploy for _, deploy in history(store, workflow, head))
     newest = next(line, None)
     for run in found:
         while newest and newest.time > run.created:
