@@ -151,7 +151,8 @@ class Bench:
 
         `inputs` and `env` stand for what the file binds to these names: all must be given that
         comes from other tasks. Of the parameters, those must be that the task uses. Values are as
-        for a run, and a task gets them as in one: dates, numbers of numpy, and 1.0 as 1.
+        for a run, and a task gets them as in one: dates, numbers of numpy, and 1.0 as 1 where
+        nothing says `float`.
         """
         loaded, root = self._copied(path, files)
         loaded = alone(loaded, task, json_of(inputs, what="input"), params, env)

@@ -272,10 +272,13 @@ def _with_floats(inputs: dict[str, Any], function: Any) -> dict[str, Any]:
         said = dict(function.__annotations__)
     except Exception:  # it has none, or what they name is only there for type checkers
         return inputs
-    return {
-        name: float(value) if type(value) is int and said.get(name) in (float, "float") else value
-        for name, value in inputs.items()
-    }
+    fitted = dict(inputs)
+    for name in inputs.keys() & said.keys():
+        try:
+            fitted[name] = values.with_floats(inputs[name], said[name], function)
+        except Exception:  # this one cannot be evaluated
+            pass
+    return fitted
 
 
 def _called(function: Any, inputs: dict[str, Any]) -> Any:

@@ -1,14 +1,16 @@
 """Values on their way into and out of a Python function; runs in the worker, Python 3.9 or newer.
 
-Inputs arrive as JSON and become dates where a type says so. A returned value becomes JSON again, or
-an Unfit error that names each place.
+Inputs arrive as JSON and become dates where a type says so, and floats where an annotation does. A
+returned value becomes JSON again, or an Unfit error that names each place.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import sys
+from collections.abc import Iterable, Mapping
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
@@ -31,6 +33,7 @@ _CURES = {
     },
     "decimal.Decimal": "`str(...)`, or `float(...)`,",
 }
+BUILT_IN = {kind.__name__: kind for kind in (int, float, str, list, dict)}
 TEXTUAL = {"pathlib.PurePath", "uuid.UUID"}  # whose text is all that they are
 
 # What to do about NaN, and what else stands for nothing in a table.
@@ -87,6 +90,84 @@ def from_json(value: Any, declared: Any) -> Any:
     if isinstance(declared, list) and isinstance(value, list) and len(declared) == 1:
         return [from_json(item, declared[0]) for item in value]
     return value
+
+
+def with_floats(value: Any, annotation: Any, function: Any) -> Any:
+    """Return a value of which 1 is 1.0 where an annotation of a function says `float`."""
+    if type(value) not in (int, list, dict):
+        return value
+    fields = functools.lru_cache(maxsize=None)(_fields)
+    return _fitted(value, _said(annotation, function), fields)
+
+
+def _said(annotation: Any, function: Any) -> list[Any]:
+    """Return the kinds that an annotation of a function means, which may be a text."""
+    kind = BUILT_IN.get(annotation, annotation) if isinstance(annotation, str) else annotation
+    if kind in BUILT_IN.values():
+        return [kind]
+    import typing  # which takes 5 ms, and few tasks need it
+    from types import SimpleNamespace
+
+    alone = SimpleNamespace(__annotations__={"it": annotation}, __wrapped__=function)
+    return _kinds(typing.get_type_hints(alone)["it"])
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """Return the members of a union, or the one kind that a hint is."""
+    import types
+    import typing
+
+    if (named := getattr(hint, "__value__", getattr(hint, "__supertype__", None))) is not None:
+        return _kinds(named)
+    if typing.get_origin(hint) in (typing.Union, getattr(types, "UnionType", typing.Union)):
+        return [kind for member in typing.get_args(hint) for kind in _kinds(member)]
+    return [hint]
+
+
+def _fields(kind: Any) -> dict[str, list[Any]]:
+    """Return the kinds of the fields of a class, such as a dataclass or a TypedDict."""
+    import typing
+
+    return {name: _kinds(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+
+def _fitted(value: Any, kinds: list[Any], fields: Any) -> Any:
+    """Return a value in which an integer is a float where only that is among its kinds."""
+    if type(value) is int:
+        return float(value) if float in kinds and int not in kinds else value
+    if type(value) is list:
+        return _items_fitted(value, kinds, fields)
+    if type(value) is not dict:
+        return value
+    shared, named = [], []
+    for kind in kinds:
+        origin = getattr(kind, "__origin__", None)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            shared += _kinds(kind.__args__[-1])
+        elif origin is None and isinstance(kind, type) and kind is not dict:
+            named.append(fields(kind))
+    if not named:
+        return {key: _fitted(item, shared, fields) for key, item in value.items()}
+    return {
+        key: _fitted(item, [*shared, *(one for of in named for one in of.get(key, ()))], fields)
+        for key, item in value.items()
+    }
+
+
+def _items_fitted(value: list[Any], kinds: list[Any], fields: Any) -> list[Any]:
+    shared, placed = [], []
+    for kind in kinds:
+        origin, of = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
+        if origin is tuple and of[-1:] != (...,):
+            placed.append([_kinds(one) for one in of])
+        elif isinstance(origin, type) and issubclass(origin, Iterable) and of:
+            shared += [] if issubclass(origin, Mapping) else _kinds(of[0])
+    if not placed:
+        return [_fitted(item, shared, fields) for item in value] if shared else value
+    return [
+        _fitted(item, [*shared, *(k for of in placed if at < len(of) for k in of[at])], fields)
+        for at, item in enumerate(value)
+    ]
 
 
 def to_json(value: Any, depth: int = 1) -> Any:

@@ -234,6 +234,65 @@ def test_a_whole_number_is_a_float_where_the_function_says_so(ork: Ork, begin: s
     assert data(ork, "outputs", "rates#1:take") == {"take": "[1.0, 1, True, '1', 3.0, 2]"}
 
 
+NESTED = """\
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Dict, List, NewType, Optional, Tuple, TypedDict, Union
+if TYPE_CHECKING:
+    from nowhere import Frame
+
+Rate = NewType("Rate", float)
+Rates = List[Rate]
+@dataclass
+class Base:
+    rate: float
+@dataclass
+class Row(Base):
+    step: int
+    names: "list[str] | None"
+    after: "Row | None" = None
+class Move(TypedDict):
+    by: Tuple[float, int]
+def take(frame: "Frame", one: "float | None", row: Row, rows: Annotated[list[Row], 1],
+         move: Move, moves: Union[List[Move], None], plain: list, numbers: list[int], share: Rate,
+         either: int | float, mixed: list[int] | list[float], by_name: Dict[str, Rates],
+         some: Sequence["float"], fixed: tuple[float, int], every: tuple[float, ...],
+         matrix: Mapping[str, list[Optional[float]]], texts: dict[str, "str | float"]):
+    return {name: repr(value) for name, value in locals().items()}
+"""
+
+
+@pytest.mark.parametrize("begin", ["", "from __future__ import annotations\n"])
+def test_a_whole_number_is_a_float_within_what_the_function_says(ork: Ork, begin: str) -> None:
+    row = {"after": {"rate": 2.0, "step": 2}, "names": None, "rate": 1.0, "step": 1}
+    wanted = {
+        "frame": [1],
+        "one": 1.0,
+        "row": row,
+        "rows": [row, 1],
+        "move": {"by": [1.0, 1]},
+        "moves": [{"by": [1.0, 1, 1]}],
+        "plain": [1],
+        "numbers": [1],
+        "share": 1.0,
+        "either": 1,
+        "mixed": [1],
+        "by_name": {"a": [1.0, 2.0]},
+        "some": [1.0, True, "1", 0.5],
+        "fixed": [1.0, 1],
+        "every": [1.0, 1.0],
+        "matrix": {"a": [1.0, None]},
+        "texts": {"a": 1.0, "b": "1"},
+    }
+    inputs = {name: {"const": value} for name, value in wanted.items()}
+    take = {"executor": "python", "file": "w.py", "function": "take", "inputs": inputs}
+    ork.write("w.json", json.dumps({"name": "w", "tasks": {"take": take}}))
+    ork.write("w.py", begin + NESTED)
+    assert ork("run", "w.json").code == 0
+    shown = {name: repr(value) for name, value in wanted.items()}
+    assert data(ork, "outputs", "w#1:take") == {"take": shown}
+
+
 @pytest.mark.slow
 def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
     pytest.importorskip("pandas")
