@@ -307,9 +307,13 @@ class _Search:
 
         With a judge of its own a search takes none: it is asked about what lies in the middle.
         Where none is bad with the parameters so far, those of the newest failed run are taken.
+        Raises NotFound where that failed by other parameters than a good one of the newest deploy.
         """
-        found = self._look_up()
-        if BAD not in self.verdicts.values() and (failed := self._newest_failed()):
+        found, newest = self._look_up(), len(self.line) - 1
+        failed = self._newest_failed()
+        if failed and self.verdicts.get(newest) == GOOD and found[newest].id < failed.id:
+            self._refuse_same(found[newest], failed, newest)
+        if BAD not in self.verdicts.values() and failed:
             for index in found:
                 del self.verdicts[index]
             self.like, self.known = failed, {}
@@ -347,15 +351,19 @@ class _Search:
         good = next((run for run in before if verdict(self.store, run) == GOOD), None)
         if good is None:
             return None
-        if good.snapshot == line[bad]:
+        self._refuse_same(good, failed, bad)
+        index = max(index for index in range(bad) if line[index] == good.snapshot)
+        self.verdicts[index], found[index] = GOOD, good
+        return index
+
+    def _refuse_same(self, good: Run, failed: Run, index: int) -> None:
+        """Raise NotFound where a good and a failed run had the content of this one deploy."""
+        if good.snapshot == failed.snapshot == self.line[index][1].snapshot:
             names = [good.name, failed.name]
             raise NotFound(
                 f"no deploy made {names[1]} fail: {names[0]} was good with the same version",
                 hint=f"`ork diff {' '.join(names)}` shows what else differs",
             )
-        index = max(index for index in range(bad) if line[index] == good.snapshot)
-        self.verdicts[index], found[index] = GOOD, good
-        return index
 
     def next(self) -> int | None:
         """Return the entry to run next."""

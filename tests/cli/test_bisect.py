@@ -472,8 +472,23 @@ def test_no_way_back_is_advised_where_the_newest_version_is_good_again(line) -> 
     ork.write("load.py", LOAD % (3, 9))
     assert ork("run", "flow.yaml").code == 0
     told = ork("bisect", "flow").err
-    assert "the newest version is good again" in told
+    assert "the newest version has run well" in told
     assert "rollback" not in told
+
+
+def test_no_way_back_is_advised_where_the_newest_version_failed_by_its_parameters(line) -> None:
+    ork = line(2, bad=2, ran=(1, 2))
+    ork.write("load.py", "def main(level):\n    return 1 // (level - 7)\n")
+    assert ork("run", "flow.yaml").code == 0
+    assert ork("run", "flow.yaml", "-i", "level=7").code == 1
+    done = ork("bisect", "flow")
+    assert (done.code, done.out) == (3, "")
+    assert "no deploy made flow#4 fail: flow#3 was good with the same version" in done.err
+    assert "`ork diff flow#3 flow#4`" in done.err
+    done = ork("bisect", "flow", "--bad", "flow#2")
+    assert done.code == 0
+    assert "the newest version has run well" in done.err
+    assert "rollback" not in done.err
 
 
 def test_the_advice_passes_over_what_was_forgotten(line) -> None:

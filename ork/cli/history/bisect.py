@@ -17,7 +17,7 @@ from ork.objects.kinds import Deploy
 from ork.store.contents import forgotten_part
 from ork.store.resolve import head, history
 from ork.store.store import Store
-from ork.store.verdict import runs_well, tally
+from ork.store.verdict import tally
 
 VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
 
@@ -164,7 +164,7 @@ def bisected_view(found: Bisected, session: Session) -> Iterator[Line]:
 
 
 def _next(found: Bisected, store: Store, *, judged: bool) -> str:
-    """Return the likely next command: no way back where the newest version is good again.
+    """Return the likely next command: no way back where the newest version has run well.
 
     `judged` says that a command was asked: then no run tells that.
     """
@@ -173,8 +173,9 @@ def _next(found: Bisected, store: Store, *, judged: bool) -> str:
     if len(found.suspects) > 1:
         return f"`ork diff {good} {bad}` shows what they changed together"
     newest = head(store, found.workflow)
-    if not judged and newest != found.suspects[0].oid and runs_well(store, newest):
-        return f"`ork diff {good} {bad}` shows the change; the newest version is good again"
+    ran_well = not judged and tally(store, newest).counts.get("success")
+    if ran_well and newest != found.suspects[0].oid:
+        return f"`ork diff {good} {bad}` shows the change; the newest version has run well"
     back = f"`ork rollback {found.workflow}"
     for oid, deploy in history(store, found.workflow, found.good):
         ran_well = oid == found.good or tally(store, oid).counts.get("success")
