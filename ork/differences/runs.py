@@ -75,6 +75,8 @@ class Around(Value, frozen=True, kw_only=True):
     # The outputs that a task takes otherwise than as inputs: those before it, and where in them.
     taken: Callable[[TaskDiff], Iterable[tuple[str, tuple[str, ...]]]] = lambda _: ()
     reasons: tuple[str | None, str | None] = (None, None)  # why each of the runs did not succeed
+    # The difference of a task between the runs that executed it, where its output was kept.
+    executed: Callable[[TaskDiff], Divergence | None] = lambda _: None
 
 
 def judged(task: TaskDiff) -> TaskDiff:
@@ -177,7 +179,8 @@ def _divergence(task: TaskDiff, around: Around) -> Divergence:
     same = "same definition, code and inputs"
     if not around.code:
         same = "same definition and inputs, and code that was never kept"
-    words = [*(causes or [same]), *_endings(task, around)]
+    made = around.executed(task) if _stand_ins(task) else None
+    words = [made.why, *causes] if made else [*(causes or [same]), *_endings(task, around)]
     if not causes and not _was_stopped(task):
         words.append(_elsewhere(task, around))
     return Divergence(task=task.name, kinds=task.kinds, why="; ".join(words))
@@ -185,7 +188,7 @@ def _divergence(task: TaskDiff, around: Around) -> Divergence:
 
 def _causes(task: TaskDiff, around: Around) -> Iterator[str]:
     if stand_ins := _stand_ins(task):
-        yield f"it was not run: {stand_ins[-1].reason}"
+        yield f"it was not run: {', '.join(str(one.reason) for one in stand_ins)}"
         return
     if task.old is None or task.new is None:
         yield "it was added" if task.old is None else "it was removed"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice, takewhile
 
 from ork.definition.bindings import refs_of, split_param, split_ref
@@ -26,6 +27,7 @@ from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
+from ork.history.results import BASES_MAX
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
@@ -37,6 +39,7 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
+    resolve,
     resolved_run,
 )
 from ork.store.runs import Names, earlier, runs
@@ -156,6 +159,7 @@ def diff_runs(
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
         taken=lambda task: _taken_beside_inputs(store, task),
         reasons=(old.run.reason, new.run.reason),
+        executed=lambda task: _executed(store, task, old, new),
     )
     definition, count = comparison.diff, len(needs)
     if names:
@@ -178,6 +182,30 @@ def diff_runs(
         outcome=first_other_outcome(around, tasks),
         names=tuple(names),
     )
+
+
+def _executed(store: Store, task: TaskDiff, old: RunSide, new: RunSide) -> Divergence | None:
+    """Return how one task differs between the runs that executed it; None where that is unknown."""
+    sides = (old, task.old, task.old_name or task.name), (new, task.new, task.name)
+    was, now = (_maker(store, side, one, name) if one else None for side, one, name in sides)
+    return diff_runs(store, was, now, names=[task.name]).first if was and now else None
+
+
+def _maker(store: Store, side: RunSide, kept: TaskRun, name: str) -> Resolved | None:
+    """Return the run that executed a task and gave this output, which others may have kept."""
+    oid, run = side.oid, side.run
+    with suppress(NotFound):  # of what was taken away
+        for _ in range(BASES_MAX):
+            one = task_runs(store, run).get(name)
+            if one is None or one.output != kept.output:
+                break
+            if not one.is_kept:
+                return resolved_run(oid, run, run.name)
+            if run.base is None:
+                break
+            # By its id alone: the workflow may have had another name then.
+            oid, run = find_run(store, resolve(store, f"run:{run.base}", now=run.created))
+    return None
 
 
 def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:

@@ -267,8 +267,32 @@ def test_a_part_of_a_workflow_is_compared_as_far_as_it_ran(flow):
     run(flow)
     run(flow, selection=Selection(only=("load",)), base="etl#1")
     assert why(compared(flow, "etl#4", "etl#5").first) == (
-        "extract - it was not run: output of etl#1; it gave another output: rows 4 -> 3"
+        "extract - same definition, code and inputs; it gave another output: rows 4 -> 3; nothing "
+        "recorded explains it: time, chance or something outside; it was not run: output of etl#1"
     )
+
+
+def test_the_cause_is_looked_for_where_a_kept_output_was_made(flow):
+    run(flow)
+    run(flow, selection=Selection(only=("load",)))
+    run(flow, selection=Selection(only=("tell",)))
+    edit(flow, "extract.sh", "cat rows", "wc -c <rows")
+    run(flow, given={"day": "sunday"})
+    changed = "extract - its code changed: extract.sh; the parameter day changed; it gave another "
+    kept = "it was not run: output of etl#1"
+    told = why(compared(flow, "etl#3", "etl#4").first)
+    assert told == f"{changed}output: rows 3 -> 1; {kept}"
+    assert why(compared(flow, "etl#4", "etl#2").first) == f"{changed}output: rows 1 -> 3; {kept}"
+    with pytest.warns(ork.OrkWarning, match="of another definition"):
+        run(flow, selection=Selection(only=("load",)), base="etl#1")
+    told = why(compared(flow, "etl#5", "etl#4").first)
+    assert told == f"{changed}output: rows 3 -> 1; {kept}, of another definition"
+    ork.Project(flow).move("etl", "load")
+    edit(flow, "etl.yaml", "name: etl", "name: load")
+    with pytest.warns(ork.OrkWarning, match="of another definition"):
+        run(flow, selection=Selection(only=("load",)), base="etl#2")
+    told = why(compared(flow, "load#6", "load#4").first)
+    assert told == f"{changed}output: rows 3 -> 1; {kept}, of another definition"
 
 
 def test_a_run_that_goes_on_is_compared_as_far_as_it_is(flow):
