@@ -29,7 +29,7 @@ from ork.heads.undo import Undone, undo
 from ork.heads.workflows import WorkflowEntry, workflow_list
 from ork.history.blame import Blame, blame
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
-from ork.history.compare_runs import RunDiff, diff_runs, last_failure
+from ork.history.compare_runs import RunDiff, diff_runs, last_failure, other_params
 from ork.history.details import (
     RunDetails,
     TaskDetails,
@@ -450,16 +450,19 @@ class Project:
     def diff_last(self, workflow: AnyWorkflow = "@") -> RunDiff:
         """Compare the last good run of a workflow with the first bad one after it.
 
-        The good run has the parameters of the bad one if there is such a run shortly before.
-        `good_again` of the result names the first good run since then, if there is one. Runs of
-        another version than the newest then are passed over.
+        The good run has the parameters of the bad one if there is such a run shortly before; else a
+        warning says that they differ. `good_again` of the result names the first good run since
+        then, if there is one. Runs of another version than the newest then are passed over.
 
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>
         """
         name = only_workflow(self.store) if workflow == "@" else _workflow(workflow)
-        found = last_failure(self.store, name)
-        return replace(self.diff_runs(found.good, found.bad), good_again=found.good_again)
+        failure = last_failure(self.store, name)
+        found = self.diff_runs(failure.good, failure.bad)
+        if told := other_params(found):
+            _warn(told)
+        return self._shown(replace(found, good_again=failure.good_again))
 
     def runs(
         self,

@@ -960,6 +960,21 @@ def test_the_last_failure_is_compared_with_the_last_good_run(project, edit):
     project.run("etl.yaml")
     for found in (project.diff_last(), project.diff_last("etl")):
         assert (found.old.name, found.new.name, found.first.task) == ("etl#1", "etl#2", "load")
+    assert str(found) == str(project.diff_runs("etl#1", "etl#2"))
+    edit("load.sh", 'exit 1; echo "', 'echo "')
+    project.run("etl.yaml")
+    found = project.diff_last()
+    assert "\ngood again since etl#3\n" in str(found)
+    assert "good again " in found._repr_html_()
+
+
+def test_the_last_failure_says_that_the_good_run_had_other_parameters(project, edit):
+    edit("etl.yaml", "tasks:\n", "params: {n: {default: 1}}\ntasks:\n")
+    project.run("etl.yaml")
+    edit("load.sh", 'echo "', 'exit 1; echo "')
+    project.run("etl.yaml", params={"n": 2})
+    with pytest.warns(library.OrkWarning, match="no good run shortly before had those of etl#2"):
+        project.diff_last()
 
 
 def test_a_run_in_a_pickle_has_all_of_its_values(project):

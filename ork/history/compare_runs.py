@@ -314,6 +314,12 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
     )
 
 
+def other_params(found: RunDiff) -> str:
+    """Return in words that the last good run had other parameters than the first bad one, or ""."""
+    words = f"the parameters differ: no good run shortly before had those of {found.new.name}"
+    return words if found.params else ""
+
+
 def _good_after(store: Store, workflow: str, bad: Run) -> str | None:
     """Return the name of the first good run after a bad one."""
     found = (entry.run for entry in runs(store, workflow))

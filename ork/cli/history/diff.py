@@ -199,7 +199,7 @@ def _show_runs(
     failure: "LastFailure | None",
 ) -> bool:
     from ork.cli.diff.runs import show_runs
-    from ork.history.compare_runs import diff_runs
+    from ork.history.compare_runs import diff_runs, other_params
 
     if replace(asked, names=(), form="text") != Asked() or asked.form == "html":
         raise UsageError(
@@ -210,9 +210,7 @@ def _show_runs(
         )
     found = diff_runs(session.store, before, after, names=asked.names)
     found = replace(found, good_again=failure and failure.good_again)
-    note = ""
-    if failure and found.params:
-        note = f"the parameters differ: no good run shortly before had those of {failure.bad}"
+    note = other_params(found) if failure else ""
     return show_runs(session, found, form=asked.form, note=note)
 
 
