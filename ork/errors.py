@@ -159,11 +159,13 @@ class InvalidInput(OrkError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
+        told = [*self.args]
         for one in self.problems:
             place = f"{one.file}:{one.line}:{one.column}" if one.line else one.file
-            self.add_note(f"{place}: {in_python(one.message)}")
+            told.append(f"{place}: {in_python(one.message)}")
             if one.hint:
-                self.add_note(f"    hint: {as_calls(one.hint)}")
+                told.append(f"    hint: {as_calls(one.hint)}")
+        self.args = ("\n".join(told),)
 
 
 class StoreError(OrkError):

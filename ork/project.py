@@ -205,7 +205,8 @@ class Project:
         """Say all that is wrong in workflow files, in folders, or in this one; nothing is raised.
 
         `problems` of each are complaints, because of which it is not `ok`, `warnings` what seems to
-        be a mistake; `with_files` tells what of their code is captured. `ork.check` reads one file.
+        be a mistake; `with_files` tells what of their code is captured. `print` tells each with its
+        place and what to do, as the command does. `ork.check` reads one file.
 
         >>> project.check("etl.yaml")
         [<Checked etl.yaml, etl, good>]
@@ -215,7 +216,7 @@ class Project:
 
         paths = named_files(map(Path, files or (".",)))
         found = check_files(paths, now=now_here(), store=self.store, with_files=with_files)
-        return Rows(found, Checked, "workflow files")
+        return Rows(map(self._shown, found), Checked, "workflow files")
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
         """Return how the workflow files of the project stand to what is deployed.

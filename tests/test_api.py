@@ -327,6 +327,15 @@ def test_errors_say_what_happened_and_what_to_do(project, etl):
         project.deploy("bad.yaml")
     assert {(problem.line, problem.file) for problem in caught.value.problems} == {(3, "bad.yaml")}
     assert len(caught.value.problems) >= 2
+    first, *told = str(caught.value).split("\n")
+    assert (first, told[0].partition("; ")[0]) == (
+        caught.value.message,
+        "bad.yaml:3:17: executor must be one of python, process, library, shell, not 'pyhton'",
+    )
+    assert told[1] == "    hint: did you mean `python`?"
+    assert caught.value.__notes__ == ["hint: more may follow once these are mended"]
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert (str(again), again.message) == (str(caught.value), first)
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
     project.deploy("other.yaml")
     with pytest.raises(library.Ambiguous) as caught:
@@ -681,7 +690,8 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
     etl.write("two.yaml", (etl.folder / "etl.yaml").read_text())
     with pytest.raises(library.InvalidInput) as caught:
         project.deploy("two.yaml")
-    told, hint = caught.value.__notes__
+    first, told, hint = str(caught.value).split("\n")
+    assert first == caught.value.message
     assert told == "two.yaml:1:7: the workflow etl is deployed from etl.yaml"
     assert hint.startswith("    hint: give this one another name, or `move` if")
     assert "--move" in caught.value.problems[0].hint
@@ -907,6 +917,13 @@ def test_all_that_is_wrong_in_files_is_a_value(project, etl, edit):
     assert "in which nothing is replaced" in good.warnings[0].message
     assert repr(good) == "<Checked etl.yaml, etl, good, 1 warning>"
     assert project.check("below").to_pandas()["file"].tolist() == ["below/same.yaml"]
+    found = project.check("below", "bad.yaml")
+    assert f"{found}\n" == etl("check", "below", "bad.yaml").out
+    assert "'pyhton'" in str(bad) and "did you mean `python`?" in str(bad)
+    assert (
+        repr(found) == "[<Checked below/same.yaml, same, good>,\n <Checked bad.yaml, 2 problems>]"
+    )
+    assert found._repr_html_().count("<pre ") == 2 and "pyhton" in bad._repr_html_()
     (whole,) = project.check(Path("etl.yaml"), with_files=True)
     assert {file.path for file in whole.files} == {"tasks/etl.py", "load.sh"}
     assert "no workflow file is in this folder" in project.check("tasks")[0].problems[0].message
@@ -1132,7 +1149,7 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
     etl.write("load.sh", "echo unsaved\n")
     with pytest.raises(library.InvalidInput) as unsaved:
         project.restore("etl", code=True)
-    assert any(note.startswith("load.sh: has changes") for note in unsaved.value.__notes__)
+    assert "\nload.sh: has changes" in str(unsaved.value)
 
 
 TYPED = """

@@ -82,7 +82,7 @@ ROOMS: dict[str, str] = {
     "cli/diff": "pictures screen",
     "cli/report": "diff pictures screen",
     "cli/heads": "diff pictures screen",
-    "cli/history": "report diff pictures screen runs",
+    "cli/history": "report diff pictures screen heads runs",
     "cli/runs": "heads diff pictures screen",
     "cli/upkeep": "screen",
     "cli/sync": "screen",

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from ork.errors import InvalidInput, NotFound, Problem, count
 from ork.heads.deploy import refuse_move
 from ork.objects.canonical import Json
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import read
@@ -47,7 +48,7 @@ class CheckedSchedule(Value, frozen=True, kw_only=True):
     next: tuple[str, ...]
 
 
-class Checked(Value, frozen=True, kw_only=True):
+class Checked(Drawn, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
 
     With `more`, what is wrong may hide more of that. `warnings` tell what seems to be wrong, and
@@ -77,6 +78,13 @@ class Checked(Value, frozen=True, kw_only=True):
             return self
         every = (*self.problems, *self.warnings)
         return replace(self, snapshot=None, problems=every, warnings=())
+
+    def _columns(self) -> Iterable[str]:
+        return Problem._fields
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each complaint, the warnings last."""
+        return (one._asdict() for one in (*self.problems, *self.warnings))
 
     def cells(self) -> dict[str, object]:
         found = count(len(self.problems), "problem") if self.problems else "good"

@@ -87,9 +87,15 @@ class Rows(list[T], Framed):
         lines = ",\n ".join([*map(repr, self[:ROWS_MAX]), *more])
         return f"[{lines}]"
 
+    def __str__(self) -> str:
+        """Return what a command shows of them, where it does of each, else a line for each."""
+        return "\n".join(map(str, self)) if self and issubclass(self._kind, Framed) else repr(self)
+
     def _repr_html_(self) -> str:
         if not self:
             return f"<p>no {self._what}</p>"
+        if issubclass(self._kind, Framed):
+            return "".join(one._repr_html_() or "" for one in self)
         return table((value.cells() or fields_of(value) for value in self), len(self))
 
 

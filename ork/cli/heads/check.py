@@ -1,7 +1,7 @@
 """ork check: all that is wrong in workflow files, and what of their code is captured"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,15 +115,8 @@ def check(
     else:
         told = set[Problem]()  # what is wrong in code that several workflows call is told once
         for one in results:
-            if one.ok:
-                is_good = not (strict and one.warnings)
-                found = "good" if is_good else human.count(len(one.warnings), "warning")
-                session.print([[(str(one.workflow), "name"), f"  {one.file}: {found}"]])
-                session.print(_schedule_lines(one))
-                session.print(_captured_lines(one))
-            elif Path(one.file) not in gone:
-                fresh = (found for found in one.problems if found not in told)
-                session.print(problems_view(tuple(fresh)))
+            if Path(one.file) not in gone:
+                session.print(_found_lines(one, strict=strict, told=told))
             session.say(*warnings_view(found for found in one.warnings if found not in told))
             told.update(one.problems, one.warnings)
         if any(one.more for one in results):
@@ -147,6 +140,29 @@ def _files(session: Session, named: list[Path] | None) -> list[Path]:
     # Of what lies here, also the one that cannot be read.
     here = [*dict.fromkeys((*files_in(Path()), *workflow_files(Path())))]
     return files_of(session, named or here or [*workflow_files(whole)])
+
+
+def checked_view(one: "Checked", _: Session) -> Iterator[Line]:
+    """Yield all that is said of one file, its warnings last."""
+    yield from _found_lines(one)
+    yield from warnings_view(one.warnings)
+    if one.more:
+        from ork.worktree.load import MORE
+
+        yield [MORE]
+
+
+def _found_lines(
+    one: "Checked", *, strict: bool = False, told: Collection[Problem] = ()
+) -> Iterator[Line]:
+    if not one.ok:
+        yield from problems_view(tuple(found for found in one.problems if found not in told))
+        return
+    is_good = not (strict and one.warnings)
+    found = "good" if is_good else human.count(len(one.warnings), "warning")
+    yield [(str(one.workflow), "name"), f"  {one.file}: {found}"]
+    yield from _schedule_lines(one)
+    yield from _captured_lines(one)
 
 
 def _schedule_lines(one: "Checked") -> Iterator[Line]:
