@@ -1007,6 +1007,23 @@ def test_a_run_in_a_pickle_has_all_of_its_values(project):
     assert pickle.loads(pickle.dumps(again)) == again  # noqa: S301 - our own
 
 
+def test_a_task_takes_as_long_as_its_last_attempt(project, edit):
+    edit("etl.yaml", "command: ./load.sh", "command: ./load.sh\n    retries: 1\n    retry_delay: 0")
+    edit("load.sh", 'echo "', '[ -d tried ] || { mkdir tried; sleep 0.1; exit 1; }; echo "')
+    events = [*project.events("etl.yaml")]
+    load = project.task("etl#1:load").taskrun
+    first, last = load.attempts
+    assert load.seconds == last.seconds and first.seconds > 0
+    took = timedelta(seconds=last.seconds)
+    ended = next(
+        one for one in events if isinstance(one, library.TaskFinished) and one.task == "load"
+    )
+    history = project.task_history("etl:load")
+    assert load.cells()["took"] == ended.cells()["took"] == history[0].cells()["took"] == took
+    for frame in (project.show("etl#1").to_pandas()[1:], history.to_pandas()):
+        assert frame["seconds"].tolist() == [last.seconds]
+
+
 def test_outputs_are_those_that_the_command_prints(etl):
     etl("run", "etl.yaml")
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)

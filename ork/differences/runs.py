@@ -138,9 +138,9 @@ def _kinds(task: TaskDiff) -> tuple[str, ...]:
 
 
 def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
-    if old is None or new is None or old.last_seconds is None or new.last_seconds is None:
+    if old is None or new is None or old.seconds is None or new.seconds is None:
         return None
-    before, after = old.last_seconds, new.last_seconds
+    before, after = old.seconds, new.seconds
     low, high = sorted((before, after))
     notable = high - low >= NOTABLE_SECONDS and high >= NOTABLE_RATIO * low
     shorter = old if before < after else new  # what failed early says nothing of how long it takes

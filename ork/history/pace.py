@@ -71,7 +71,11 @@ def pace_of(store: Store, run: Run) -> Pace | None:
     if before is None or before.seconds is None:
         return None
     states = task_runs(store, before)
-    seconds = {name: one.seconds for name, one in states.items() if one.seconds is not None}
+    seconds = {
+        name: sum(attempt.seconds for attempt in one.attempts)
+        for name, one in states.items()
+        if one.attempts
+    }
     return Pace(before.seconds, seconds)
 
 

@@ -268,11 +268,6 @@ class TaskRun(Kind, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float | None:
-        """How long its attempts took together; None if there was none."""
-        return sum(attempt.seconds for attempt in self.attempts) if self.attempts else None
-
-    @property
-    def last_seconds(self) -> float | None:
         """How long its last attempt took; None if there was none."""
         return self.attempts[-1].seconds if self.attempts else None
 

@@ -594,8 +594,8 @@ def _of_whole(taskrun: TaskRun, waited: float) -> str:
 
     That is with all attempts, and what it waited between them.
     """
-    whole = (taskrun.seconds or 0.0) + waited
-    before = whole - (taskrun.last_seconds or 0.0)
+    before = sum(attempt.seconds for attempt in taskrun.attempts[:-1]) + waited
+    whole = before + (taskrun.seconds or 0.0)
     return "" if before < BEFORE_MIN else f" of {human.duration(whole)}"
 
 

@@ -161,9 +161,8 @@ def took(ended: Run | TaskRun | Attempt) -> str:
 
     Of what was killed only the last sign of life is known.
     """
-    seconds = ended.last_seconds if isinstance(ended, TaskRun) else ended.seconds
-    least = ended.state == "interrupted" and seconds is not None
-    return f">{duration(seconds)}" if least else duration(seconds)
+    least = ended.state == "interrupted" and ended.seconds is not None
+    return f">{duration(ended.seconds)}" if least else duration(ended.seconds)
 
 
 def about(seconds: float) -> str:

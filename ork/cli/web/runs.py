@@ -232,11 +232,9 @@ def task(asked: Asked) -> Page:
     head = store.ref(f"workflows/{name}")
     oid = store.snapshot(store.get(Deploy, head).snapshot).tasks.get(wanted) if head else None
     measured = [
-        Moment(
-            name=row.run.workflow, number=row.run.number, state=one.state, seconds=one.last_seconds
-        )
+        Moment(name=row.run.workflow, number=row.run.number, state=one.state, seconds=one.seconds)
         for row in reversed(rows)
-        if (one := row.taskrun) is not None and one.last_seconds is not None
+        if (one := row.taskrun) is not None and one.seconds is not None
     ]
     values = {
         "title": f"{wanted} of {name}",
