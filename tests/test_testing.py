@@ -48,6 +48,24 @@ tasks:
     command: echo "again $MODE" && cat data/all.txt
     depends_on: [say]
 """
+SAVE = """
+name: save
+tasks:
+  save: {executor: python, file: code/save.py, function: save}
+  table: {executor: python, file: code/save.py, function: table}
+  shell: {executor: process, command: echo 1 > out/csv/new/b.csv}
+"""
+SAVED_BY = """
+import os
+
+def save():
+    open("out/csv/a.csv", "w").close()
+
+def table():  # as pandas does
+    if not os.path.isdir("out"):
+        raise OSError("Cannot save file into a non-existent directory: 'out'")
+    raise ValueError("out, 'out', " + 300 * "x" + ".csv")
+"""
 CLEAN = """
 import os
 
@@ -101,6 +119,14 @@ def test_files_that_are_not_in_the_copy_are_named(run_task):
     assert run_task("etl.yaml", "read", files="data").lacks == ("secret.txt",)
     assert run_task("etl.yaml", "read", files=["data", "secret.txt"]).error is None
 
+def test_a_folder_to_write_into_that_is_not_in_the_copy_is_named(run_task):
+    result = run_task("save.yaml", "save")
+    assert result.lacks == ("out/csv",) and "files=['out/csv']" in result.error
+    assert run_task("save.yaml", "shell").lacks == ("out/csv",)
+    assert run_task("save.yaml", "table").lacks == ("out",)
+    assert run_task("save.yaml", "save", files="out/csv").ok
+    assert run_task("save.yaml", "table").lacks == ()
+
 @pytest.mark.parametrize(("task", "given", "says"), [
     ("claen", {}, "no task named 'claen'"),
     ("clean", {}, "clean needs rows, in place of tasks.extract.output.rows: give it as inputs="),
@@ -151,15 +177,18 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
         "etl.yaml": WORKFLOW,
         "modes.yaml": MODES,
         "code/clean.py": CLEAN,
+        "save.yaml": SAVE,
+        "code/save.py": SAVED_BY,
+        "out/csv/old.csv": "1",
         "data/all.txt": "all of it\n",
         "secret.txt": "beside it\n",
         "tests/test_etl.py": TESTS,
     }.items():
-        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).parent.mkdir(parents=True, exist_ok=True)
         (pytester.path / name).write_text(text)
     before = sorted(pytester.path.rglob("*"))
     # Not in this process, which pytester would leave with half of the modules.
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=22)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=23)
     made = set(pytester.path.rglob("*")) - set(before)
     # What pytester itself leaves, and the folders of those tests.
     apart = {"__pycache__", "stdout", "stderr", "runpytest-0", "runpytest-current"}

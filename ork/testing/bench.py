@@ -6,6 +6,7 @@ So a test changes nothing of the project that it tests, neither its data nor its
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -33,7 +34,8 @@ from ork.worktree.place import packaged_by
 Given = ParamSpec("Given")
 Got = TypeVar("Got")
 
-_PATH = r"(?<![\w./-])\w[\w/-]*[./][\w./-]*\w"  # relative to a root, with a suffix or a folder
+# Relative to a root, with a suffix or a folder, or where an error names a folder.
+_PATH = r"(?<![\w./-])\w[\w/-]*[./][\w./-]*\w|(?<=directory: ')\w[\w-]*(?=/?')"
 _ROOT = "`files` are relative to the root of the workflow, where its tasks run"
 
 
@@ -182,7 +184,7 @@ class Bench:
     def _ended(self, run: RunDetails, root: Path, task: str | None = None) -> Result:
         folder = self.project.store.project
         words = re.findall(_PATH, (error_of(run) or "").replace(f"{folder}/", ""))
-        lacks = (one for one in words if (root / one).exists() and not (folder / one).exists())
+        lacks = filter(None, (_lacking(word, root, folder) for word in words))
         return Result(
             run=run,
             logs=self.project.logs(run.name),
@@ -196,6 +198,14 @@ class Bench:
             if (folder / path).is_file():
                 return folder / path
         raise NotFound(f"no file {path} in {self._start} or above")
+
+
+def _lacking(path: str, root: Path, folder: Path) -> str | None:
+    """Return the file or, if there is no such, the folder around it that only the root has."""
+    for one in (path, *map(str, Path(path).parents)):
+        if os.path.exists(root / one):
+            return None if os.path.exists(folder / one) else one
+    return None
 
 
 def error_of(run: RunDetails) -> str | None:
