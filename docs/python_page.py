@@ -44,9 +44,9 @@ CLASSES = {"Returned": RETURNED, "Events": EVENTS, "Given": GIVEN, "Raised": ERR
 
 ABOUT = """
 Whatever is returned is a short line in a shell. `print` shows a change, a blame, a run, a
-definition or the end of a bisection as the command does, as long as the project is open, and a
-notebook shows that in colours, or a table or a picture. Lists and all that has rows in it have
-`.to_pandas()`. Paths of files are relative to the working directory.
+definition, what `check` found or the end of a bisection as the command does, as long as the
+project is open, and a notebook shows that in colours, or a table or a picture. Lists and all that
+has rows in it have `.to_pandas()`. Paths of files are relative to the working directory.
 
 Of an error, a notebook shows the place in your own code, what is wrong and what to do.
 
