@@ -30,6 +30,7 @@ RETURNED = (
     ork.Blame,
 )
 EVENTS = (
+    ork.Events,
     ork.RunStarted,
     ork.CheckedOut,
     ork.TaskStarted,
@@ -51,7 +52,8 @@ has rows in it have `.to_pandas()`. Paths of files are relative to the working d
 Of an error, a notebook shows the place in your own code, what is wrong and what to do.
 
 `project.run` returns at the end. A notebook shows a line below the cell until then, and Ctrl-C, or
-*interrupt the kernel*, stops the run as it stops `ork run`. To see more of it, take the events:
+*interrupt the kernel*, stops the run as it stops `ork run`. To see more of it, take the events. The
+run begins, and the file is deployed if need be, when the first is asked for:
 
 ```python
 for event in project.events("etl.yaml"):

@@ -20,7 +20,7 @@ from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls
-from ork.follow.run import follow
+from ork.follow.run import Events, follow
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, rename
 from ork.heads.rollback import RolledBack, rollback
@@ -62,7 +62,7 @@ from ork.runner.choices import Selection, as_names
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.record import cancel
-from ork.runner.start import Caller, Options, WouldRun
+from ork.runner.start import Caller, Options, Started, WouldRun
 from ork.search.grep import pattern_of
 from ork.store.contents import SnapshotDetails, find_run, snapshot_details
 from ork.store.operations import OperationEntry, selected
@@ -679,7 +679,7 @@ class Project:
             hooks=hooks,
             **how,
         )
-        return self._ended(follow(events, control), check=check)
+        return self._ended(follow(events.begin(), control), check=check)
 
     def events(
         self,
@@ -696,7 +696,7 @@ class Project:
         move: bool = False,
         hooks: bool = True,
         **how: Unpack[How],
-    ) -> Iterator[Event]:
+    ) -> Events:
         """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
         A file, or what `ork.check` has read of one, is deployed first if it differs from its head,
@@ -706,30 +706,34 @@ class Project:
         `ork run -i`. What else `options` has, `jobs` and such, and a selection, `only`, `start`,
         `until` or `without`, may be given here as well.
 
-        Closing the iterator, or `control.stop()` from another thread or a signal handler, stops the
-        run and records it as cancelled. Its hook is executed after the last event.
+        Nothing happens before the first event is asked for: what is wrong with the file is raised
+        there, too. Closing the iterator, or `control.stop()` from another thread or a signal
+        handler, stops the run and records it as cancelled. Its hook is executed after the last
+        event.
 
         >>> [type(event).__name__ for event in project.events("etl")]
         ['RunStarted', ..., 'RunFinished']
         """
-        source = _to_run(what)
-        caller = _caller(author, control, "run", _name_of(source))
-        self._warn_of_edits(source, caller)
-        started = start.start(
-            self.store,
-            source,
-            options=_chosen(options, params, how),
-            caller=caller,
-            message=message,
-            no_deploy=no_deploy,
-            with_code=_text(with_code),
-            allow_secret=allow_secret,
-            move=move,
-        )
-        _warn_of(started.deployed, message)
-        for note in started.notes:
-            _warn(note)
-        return self._with_hooks(started.events, caller) if hooks else started.events
+        source, chosen = _to_run(what), _chosen(options, params, how)
+
+        def begin() -> Iterator[Event]:
+            caller = _caller(author, control, "run", _name_of(source))
+            self._warn_of_edits(source, caller)
+            started = start.start(
+                self.store,
+                source,
+                options=chosen,
+                caller=caller,
+                message=message,
+                no_deploy=no_deploy,
+                with_code=_text(with_code),
+                allow_secret=allow_secret,
+                move=move,
+            )
+            _warn_of(started.deployed, message)
+            return self._events_of(started, caller, hooks=hooks)
+
+        return Events(_name_of(source), begin)
 
     def retry(
         self,
@@ -754,7 +758,7 @@ class Project:
         events = self.retry_events(
             what, options=options, latest=latest, author=author, control=control, hooks=hooks, **how
         )
-        return self._ended(follow(events, control), check=check)
+        return self._ended(follow(events.begin(), control), check=check)
 
     def retry_events(
         self,
@@ -766,24 +770,24 @@ class Project:
         control: Control | None = None,
         hooks: bool = True,
         **how: Unpack[How],
-    ) -> Iterator[Event]:
+    ) -> Events:
         """Go on with a run that has ended; yield what happens, as `events` does.
 
         >>> *_, finished = project.retry_events("etl#2")
         >>> finished.run.attempt
         3
         """
-        name = as_revision(what)
-        caller = _caller(author, control, "retry", name)
-        from ork.daemon.fires import retried
+        name, chosen = as_revision(what), _chosen(options, {}, how)
 
-        chosen = _chosen(options, {}, how)
-        if not latest:
-            chosen = retried(self.store, name, chosen, now=caller.now)
-        started = start.retry(self.store, name, options=chosen, latest=latest, caller=caller)
-        for note in started.notes:
-            _warn(note)
-        return self._with_hooks(started.events, caller) if hooks else started.events
+        def begin() -> Iterator[Event]:
+            from ork.daemon.fires import retried
+
+            caller = _caller(author, control, "retry", name)
+            full = chosen if latest else retried(self.store, name, chosen, now=caller.now)
+            started = start.retry(self.store, name, options=full, latest=latest, caller=caller)
+            return self._events_of(started, caller, hooks=hooks)
+
+        return Events(f"a retry of {name}", begin)
 
     def would_run(
         self,
@@ -888,10 +892,12 @@ class Project:
             )
             _warn(f"{told}; if it has moved, `project.deploy` tells where it is now")
 
-    def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+    def _events_of(self, started: Started, caller: Caller, *, hooks: bool) -> Iterator[Event]:
         from ork.daemon.hooks import with_hooks
 
-        return with_hooks(self.store, events, caller)
+        for note in started.notes:
+            _warn(note)
+        return with_hooks(self.store, started.events, caller) if hooks else started.events
 
     def logs(
         self,

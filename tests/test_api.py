@@ -846,6 +846,27 @@ def test_closing_the_events_stops_the_run(project, etl):
     assert entry.run.state == "cancelled"
 
 
+def test_nothing_happens_before_the_first_event_is_asked_for(project, edit):
+    head = project.store.ref("workflows/etl")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    events = project.events("etl.yaml")
+    assert repr(events) == "<Events of etl.yaml, not begun: iterate over it>"
+    assert (project.store.ref("workflows/etl"), project.runs()) == (head, [])
+    never = project.events("etl.yaml")
+    never.close()
+    assert [*never] == []
+    begun = next(events)
+    assert repr(events) == "<Events of etl.yaml, begun>"
+    assert project.store.ref("workflows/etl") != head
+    project.cancel(begun.run)
+    [*_, finished] = events
+    again = project.retry_events(finished.run)
+    assert repr(again) == "<Events of a retry of etl#1, not begun: iterate over it>"
+    missing = project.events("no.yaml")
+    with pytest.raises(library.OrkError, match=r"no\.yaml"):
+        next(missing)
+
+
 def test_a_closed_store_says_so(etl):
     opened = library.open(create=True)
     opened.close()
@@ -869,7 +890,7 @@ def test_the_folder_of_a_new_store_is_made(etl):
 def test_what_a_workflow_would_run_without_is_a_warning_where_it_was_asked(project, etl, edit):
     project.deploy("etl.yaml")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
-    for ask in (project.run, project.queue, project.events):
+    for ask in (project.run, project.queue, lambda name: next(project.events(name))):
         for name in ("etl", "@"):
             with pytest.warns(library.OrkWarning, match="etl runs without what you") as caught:
                 ask(name)

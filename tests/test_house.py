@@ -72,7 +72,7 @@ ROOMS: dict[str, str] = {
     " worktree history heads git orkdb executors params runner schedule daemon bisection zone"
     " upkeep sync logs search follow cli/pictures cli/report cli/history",
     "api": "errors files differences objects backends search store worktree git orkdb history heads"
-    " params runner daemon bisection zone upkeep sync project cli/pictures cli/report",
+    " params runner daemon bisection zone upkeep sync follow project cli/pictures cli/report",
     "testing": "errors alike objects definition history store worktree params runner project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use

@@ -19,6 +19,7 @@ from ork.daemon.queue import Queued as Queued
 from ork.differences.definitions import Diff as Diff
 from ork.differences.impact import Impact as Impact
 from ork.errors import Problem as Problem
+from ork.follow.run import Events as Events
 from ork.git.from_git import Imported as Imported
 from ork.git.to_git import Exported as Exported
 from ork.heads.check import Checked as Checked

@@ -1,9 +1,9 @@
-"""A run to its end: Ctrl-C stops it, and a notebook shows how far it is."""
+"""The events of a run, and a run to its end: Ctrl-C stops it, a notebook shows how far it is."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import Any
@@ -13,6 +13,33 @@ from ork.follow.progress import Progress, show_in_notebook
 from ork.objects.kinds import Run
 from ork.runner.events import Event, RunFinished, RunStarted
 from ork.runner.loop import Control
+
+
+class Events(Iterator[Event]):
+    """What happens in a run, one event after the other; it begins when the first is asked for."""
+
+    def __init__(self, of: str, begin: Callable[[], Iterator[Event]]) -> None:
+        self._of, self._begin = of, begin
+        self._events: Iterator[Event] | None = None
+
+    def __repr__(self) -> str:
+        state = "not begun: iterate over it" if self._events is None else "begun"
+        return f"<Events of {self._of}, {state}>"
+
+    def __next__(self) -> Event:
+        return next(self.begin())
+
+    def begin(self) -> Iterator[Event]:
+        """Do all that comes before the run, a deploy if need be, and return its events."""
+        if self._events is None:
+            self._events = self._begin()
+        return self._events
+
+    def close(self) -> None:
+        """Stop the run if it has begun; else it never does."""
+        if isinstance(self._events, Generator):
+            self._events.close()
+        self._events = iter(())
 
 
 def follow(events: Iterator[Event], control: Control) -> RunFinished:

@@ -646,7 +646,7 @@ def test_closing_the_events_stops_the_run(project: Project) -> None:
     events = api.Project(project.store).events(project.folder / "flow.yaml")
     assert isinstance(next(events), RunStarted)
     assert isinstance(next(events), TaskStarted)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     _, run = run_of_number(project.store, "flow", 1)
     assert run.state == "cancelled"
     assert project.states() == {"long": "cancelled"}
