@@ -64,7 +64,7 @@ from ork.runner.loop import Control
 from ork.runner.record import cancel
 from ork.runner.start import Caller, Options, Started, WouldRun
 from ork.search.grep import pattern_of
-from ork.store.contents import SnapshotDetails, find_run, snapshot_details
+from ork.store.contents import SnapshotDetails, find_run, run_and_tasks, snapshot_details
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_range, parse_span
@@ -909,7 +909,7 @@ class Project:
     ) -> str:
         """Return what the tasks of a run printed, or one of it, "etl#5:load", as one text.
 
-        A pattern means several: "etl#5:load_*".
+        A pattern means several: "etl#5:load_*". Several follow each other, each under its name.
 
         Of each it is what its last attempt printed, or that `attempt`; with `failed` only of those
         that failed, and of each log at most `tail` lines at its end.
@@ -919,16 +919,22 @@ class Project:
         ORK_OUTPUT:{"loaded": 3}
         <BLANKLINE>
         """
-        from ork.logs.reading import logs, pieces
+        from ork.logs.reading import logs, with_headings
         from ork.store.revision import split_part
 
         name = as_revision(what)
-        found = logs(self.store, name, now=now_here(), failed=failed, attempt=attempt)
+        now = now_here()
+        found = logs(self.store, name, now=now, failed=failed, attempt=attempt)
         if split_part(name)[1] and found and not any(one.attempt for one in found):
             raise NotFound(f"{name} has no log: {found[0].reason}")
         tail = _at_most(tail, "tail")
-        data = b"".join(piece for one in found for piece in pieces(self.store, one.log, tail=tail))
-        return Text(data.decode("utf-8", "replace"))
+        one = len(run_and_tasks(self.store, name, now=now)[1]) == 1
+        parts = []
+        for _, heading, pieces in with_headings(self.store, found, one=one, tail=tail):
+            text = b"".join(pieces).decode("utf-8", "replace")
+            end = "\n" if text and not text.endswith("\n") else ""
+            parts.append(f"{heading}\n{text}{end}" if heading else text)
+        return Text("".join(parts))
 
     def bisect(
         self,

@@ -1066,8 +1066,10 @@ def test_logs_are_of_an_attempt_and_of_what_failed(etl):
     with library.open() as project:
         assert project.logs("etl#1:load") == "attempt 2\nagain\n"
         assert project.logs("etl#1:load", attempt=1, tail=2) == "attempt 1\nagain\n"
-        assert project.logs("etl#1", failed=True, tail=1) == "again\n"
-        assert project.logs("etl#1").startswith("extracting\n")
+        assert project.logs("etl#1", failed=True, tail=1) == "==> load (attempt 2) <==\nagain\n"
+        for part in ("etl#1", "etl#1:*", "etl#1:l*"):
+            assert project.logs(part) == etl("logs", part).out
+        assert project.logs("etl#1").startswith("==> extract (attempt 1) <==\nextracting\n")
         with pytest.raises(library.NotFound, match="has no attempt 7"):
             project.logs("etl#1", attempt=7)
         with pytest.raises(library.UsageError, match="tail=-1: say how many at most"):

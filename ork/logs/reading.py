@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
@@ -20,6 +21,7 @@ from ork.objects.value import Value
 from ork.store.contents import run_and_tasks, task_runs
 from ork.store.resolve import number_ref
 from ork.store.store import Store
+from ork.store.verdict import taint_text
 
 PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
@@ -122,6 +124,22 @@ def logs(
         )
         for _, one, number, log, changed, reason in found
     ]
+
+
+def with_headings(
+    store: Store, found: Iterable[Log], *, one: bool, tail: int | None = None
+) -> Iterator[tuple[Log, str, Iterator[bytes]]]:
+    """Yield each log with the line that it stands under, and its pieces.
+
+    It is "" for the log of `one` task, and for one that is empty.
+    """
+    for log in found:
+        data = pieces(store, log.log, tail=tail)
+        begin = next(data, b"")
+        taint = f", {taint_text(log.tainted)}" if log.tainted else ""
+        shown = not one and log.attempt and (begin or taint)
+        heading = f"==> {log.task} (attempt {log.attempt}){taint} <==" if shown else ""
+        yield log, heading, chain([begin], data) if begin else data
 
 
 def why_none(taskrun: TaskRun) -> str:

@@ -4,7 +4,7 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -19,13 +19,12 @@ from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
 from ork.logs.drawn import LINE_BYTES_MAX, LastStates, last_part, last_states
-from ork.logs.reading import Log, pieces, refuse_removed
+from ork.logs.reading import Log, pieces, refuse_removed, with_headings
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.objects.value import replace
 from ork.store.contents import run_and_tasks, task_runs
 from ork.store.runs import going_on
-from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed, Quiet
@@ -107,15 +106,11 @@ def logs(
     for log in found[:1]:
         _say_which(session, revision, log.run)
     silent = 0
-    for log in found:
-        data = pieces(session.store, log.log, tail=tail)
-        begin = next(data, b"")
-        if not one and log.attempt and not begin and not log.tainted:
-            silent += log.reason is None and log.error is None  # which are told below
+    for log, heading, data in with_headings(session.store, found, one=one, tail=tail):
+        if heading:
+            session.print([[(heading, "heading")]])
         elif not one and log.attempt:
-            taint = f", {taint_text(log.tainted)}" if log.tainted else ""
-            session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
-        data = chain([begin], data) if begin else data
+            silent += log.reason is None and log.error is None  # which are told below
         if sys.stdout.isatty():
             session.print([(line, PRINTED)] for line in drawn_lines(data))
             _say_missing(session, log)
