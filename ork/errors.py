@@ -12,8 +12,8 @@
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
-`some` is how a message tells of many names, `count` how it counts, `pip_install` what installs a
-package beside ork; `own_lines` is what a notebook shows of an error.
+`some` is how a message tells of many names, `quoted` of one, `count` how it counts, `pip_install`
+what installs a package beside ork; `own_lines` is what a notebook shows of an error.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ _ARGUMENTS = {
     "i": "params",
     "o": "to",
 }  # of those that Python calls otherwise
+NAME_SHOWN_MAX = 80  # characters: what somebody takes for a name can be a whole page
 
 
 class OrkError(Exception):
@@ -258,6 +259,12 @@ def some(names: Collection[str], at_most: int) -> str:
     """Return names for a sentence: the first of them, and how many there are besides."""
     more = f" and {len(names) - at_most:,} more" if len(names) > at_most else ""
     return ", ".join(islice(names, at_most)) + more
+
+
+def quoted(name: str) -> str:
+    """Return a name as a message has it: in quotes, and of a long one its beginning."""
+    begin = name.partition("\n")[0][:NAME_SHOWN_MAX]
+    return repr(begin if begin == name else f"{begin}...")
 
 
 def count(number: int, noun: str) -> str:

@@ -72,7 +72,14 @@ from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_tr
 from ork.store.store import Stamp, Store
 from ork.store.verdict import failed_tasks, in_full
 from ork.worktree.load import Loaded
-from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up, look_up_or_read
+from ork.worktree.lookup import (
+    AnyRevision,
+    as_revision,
+    bytes_of,
+    look_up,
+    look_up_or_read,
+    refuse_page,
+)
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored, restore, restore_all
 from ork.zone import now_here
@@ -1725,6 +1732,7 @@ def _workflow(named: AnyWorkflow) -> str:
     if not isinstance(name, str):
         hint = "give its name, or an entry of `project.workflows()`"
         raise UsageError(f"a {type(named).__name__} names no workflow", hint=hint)
+    refuse_page(name)
     return name
 
 

@@ -1058,6 +1058,20 @@ def test_outputs_are_those_that_the_command_prints(etl):
             assert str(refused.value) in etl("outputs", part).err
 
 
+def test_a_name_that_is_a_page_is_told_by_its_beginning(project):
+    run = project.run("etl.yaml")
+    for ask in (project.task, project.logs, project.diff, project.runs, project.rollback):
+        with pytest.raises(library.NotFound, match=r"'run      etl#1 .*\.\.\.' is no name") as no:
+            ask(f"{run}:load")
+        assert "run.revision" in no.value.hint
+        assert no.value.message.endswith(f": it has {len(f'{run}'.splitlines())} lines")
+    for name in ("x" * 3000, f"etl:{'x' * 3000}", f"etl@{'x' * 3000}"):
+        for ask in (project.task, project.log, project.logs, project.diff, project.blame):
+            with pytest.raises(library.NotFound, match=r"'(etl@)?x{76,80}\.\.\.'") as no:
+                ask(name)
+            assert len(no.value.message) < 140
+
+
 def test_logs_are_of_an_attempt_and_of_what_failed(etl):
     etl.write("load.sh", '#!/bin/sh\necho "attempt $ORK_ATTEMPT"\necho again\nexit 3\n')
     (etl.folder / "load.sh").chmod(0o755)

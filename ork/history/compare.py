@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ork.alike import alike
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, UsageError, quoted
 from ork.history.lineage import tasks_of_both
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
@@ -290,7 +290,7 @@ def _tasks_of_both(
     if missing := sorted(set(wanted) - known):
         near = dict.fromkeys(one for name in missing for one in alike(name, known)[:1])
         raise NotFound(
-            f"neither side has a task or code file named {', '.join(map(repr, missing))}",
+            f"neither side has a task or code file named {', '.join(map(quoted, missing))}",
             hint=f"did you mean {' or '.join(near)}?" if near else None,
         )
     return found

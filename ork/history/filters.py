@@ -16,7 +16,7 @@ from typing import Any
 from ork.alike import alike
 from ork.definition.reach import named_files
 from ork.differences.definitions import Diff
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, UsageError, quoted
 from ork.history.lineage import file_steps, is_changed, task_steps
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
@@ -170,7 +170,7 @@ def refuse_unknown(
         elif not near:
             hint = f"`ork blame {newest} --keys` tells of parameters and settings"
         raise NotFound(
-            f"no deploy had a task or code file named {', '.join(map(repr, missing.values()))}",
+            f"no deploy had a task or code file named {', '.join(map(quoted, missing.values()))}",
             hint=hint,
         )
 

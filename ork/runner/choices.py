@@ -9,7 +9,7 @@ from datetime import datetime
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
 from ork.differences.impact import params_of
-from ork.errors import NotFound, UsageError, some
+from ork.errors import NotFound, UsageError, quoted, some
 from ork.graph import order as graph
 from ork.history.results import BASES_MAX, Made, base_of, made_by
 from ork.objects.canonical import Json, Oid
@@ -101,7 +101,7 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
                 hint = meant_or_known(text, needs)
                 if needs.keys() >= {*(several := text.split(","))}:
                     hint = f"one at a time: `{' '.join(f'{option} {one}' for one in several)}`"
-                raise NotFound(f"no task named {text!r}", hint=hint)
+                raise NotFound(f"no task named {quoted(text)}", hint=hint)
             found.update(meant)
         return found
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from ork.alike import meant_or_known
-from ork.errors import Corrupt, NotFound, StoreError, count, some
+from ork.errors import Corrupt, NotFound, StoreError, count, quoted, some
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Oid
@@ -255,7 +255,7 @@ def fitting(text: str, tasks: Collection[str]) -> tuple[str, ...]:
 def _no_task(store: Store, run: Run, task: str) -> NotFound:
     tasks = store.snapshot(run.snapshot).tasks
     hint = meant_or_known(task, sorted(tasks))
-    return NotFound(f"{run.name} has no task {task!r}", hint=hint)
+    return NotFound(f"{run.name} has no task {quoted(task)}", hint=hint)
 
 
 def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from typing import ClassVar, TypeAlias
 from ork.alike import meant_or_known
 from ork.backends.address import ELSEWHERE, is_url
 from ork.backends.base import Span
-from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, some
+from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, quoted, some
 from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Packed, Run, TaskRun, is_oid, kind_of, oid_of
@@ -737,7 +737,7 @@ def part_of(store: Store, found: Resolved, name: str) -> ResolvedObject:
         return part(oid=file.blob, kind="blob")
     hint = meant_or_known(name, [*snapshot.tasks, *snapshot.files])
     raise NotFound(
-        f"{found.text.removesuffix(f':{name}')} has no task or code file {name!r}", hint=hint
+        f"{found.text.removesuffix(f':{name}')} has no task or code file {quoted(name)}", hint=hint
     )
 
 

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from shlex import quote
 
-from ork.errors import NotFound, UsageError
+from ork.errors import NotFound, UsageError, quoted
 from ork.objects.value import Value, replace
 
 STEPS_MAX = 1_000_000
@@ -85,7 +85,7 @@ def parse(text: str) -> Revision:
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
     if parse_since(head) or parse_range(head):
-        raise NotFound(f"{text!r} names two revisions, and one is wanted here", hint=RANGES)
+        raise NotFound(f"{quoted(text)} names two revisions, and one is wanted here", hint=RANGES)
     # Of the only workflow, as git's @{1} is of the only branch that is checked out.
     head = in_workflow("@", head)
     found = re.match(_BASE, head)
@@ -258,4 +258,4 @@ def _unreadable(text: str) -> NotFound:
     hint = FORMS
     if re.match(r"\w+=", text):
         hint = f"a parameter is given as `-i {text}`"
-    return NotFound(f"{text!r} is not a revision", hint=hint)
+    return NotFound(f"{quoted(text)} is not a revision", hint=hint)

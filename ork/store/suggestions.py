@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from ork.alike import alike, did_you_mean, file_meant, meant_or_known
-from ork.errors import NotFound
+from ork.errors import NotFound, quoted
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import REMOTES, apart, head, present_name
@@ -41,7 +41,7 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(f"{name} {why}", hint=hint)
     if error := _in_remote(store, name):
         return error
-    message = f"no workflow or object named {name!r}"
+    message = f"no workflow or object named {quoted(name)}"
     if tagged := [one for one in store.folders("tags/") if store.ref(f"tags/{one}/{name}")]:
         tags = " or ".join(f"{workflow}@{name}" for workflow in tagged)
         only = f", or @{name} in a store with one workflow" if len(tagged) == 1 else ""
@@ -50,9 +50,9 @@ def unknown(store: Store, name: str) -> NotFound:
     names = [one for one, _ in store.refs("workflows/")]
     if here and (names or store.ref("ops") is None):  # else it was perhaps undone
         hint = f"`ork run {quote(here)}` deploys and runs the file of that name"
-        return NotFound(f"no workflow named {name!r} is deployed", hint=hint)
+        return NotFound(f"no workflow named {quoted(name)} is deployed", hint=hint)
     if not names:
-        return nothing_deployed(store, f"no workflow named {name!r}: ")
+        return nothing_deployed(store, f"no workflow named {quoted(name)}: ")
     hint = _as_part(store, name, names) or ""
     if not hint and len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
@@ -75,7 +75,7 @@ def _in_remote(store: Store, name: str) -> NotFound | None:
             hint += ", `ork undo` gives yours back" if ahead else ""
             return NotFound(f"{name} is {mine} here: {remote} has renamed it", hint=hint)
         hint = f"`ork pull {remote} {name}` brings it, {place} is what was fetched"
-        return NotFound(f"no workflow named {name!r} is here, but in {remote}", hint=hint)
+        return NotFound(f"no workflow named {quoted(name)} is here, but in {remote}", hint=hint)
     return None
 
 
@@ -103,7 +103,7 @@ def _file(store: Store, name: str) -> NotFound:
         elsewhere = [source for source in sources.values() if source.name == path.name]
         if len(elsewhere) == 1 and elsewhere[0].exists():
             hint = f"did you mean {os.path.relpath(elsewhere[0])}?"
-        return NotFound(f"no file and no workflow named {name!r}", hint=hint)
+        return NotFound(f"no file and no workflow named {quoted(name)}", hint=hint)
     of_it = [workflow for workflow, source in sources.items() if source == path.absolute()]
     hint = f"`ork deploy {quote(name)}` makes one"
     if of_it:

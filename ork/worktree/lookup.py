@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ork.errors import InvalidInput, NotFound, UsageError
+from ork.errors import InvalidInput, NotFound, UsageError, count, quoted
 from ork.objects.canonical import Json
 from ork.objects.kinds import Blob, Deploy, Packed
 from ork.store import revision as grammar
@@ -135,8 +135,19 @@ def as_revision(named: AnyRevision) -> str:
             hint="give a text, such as 'etl', 'etl~1', 'etl#57' or 'etl.yaml', or what ork has"
             " returned: a run, a deploy, a tag",
         )
+    refuse_page(text)
     is_file = text.endswith(ENDINGS) and ":" not in text
     return f"file:{text}" if is_file and Path(text).exists() else text
+
+
+def refuse_page(name: str) -> None:
+    """Raise NotFound for what begins with several lines, as str(run) does, and names nothing."""
+    if "\n" in name.partition(":")[0]:
+        raise NotFound(
+            f"{quoted(name)} is no name: it has {count(len(name.splitlines()), 'line')}",
+            hint="give what ork has returned as it is, or the name that its `revision` is:"
+            " f'{run.revision}:load'",
+        )
 
 
 def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path]:
