@@ -62,20 +62,25 @@ def given_of(value: Value) -> Iterator[tuple[str, object]]:
 def fields_of(value: Value) -> dict[str, object]:
     """Return the fields of a value, those of the records in it among them, as far as names differ.
 
-    What has a name has that as well, and what has a duration has `seconds` in its place.
+    What has a name has that as well, and what has a duration has `seconds` in its place. The name
+    of a record within what has none stands under that of its field.
     """
     own: dict[str, object] = {}
     found: dict[str, object] = {}
     for name in value.__struct_fields__:
         one = getattr(value, name)
         if isinstance(one, Value):
-            found |= fields_of(one)
+            found |= {_within(value, name, title): it for title, it in fields_of(one).items()}
         else:
             own[name] = one
     own |= {name: getattr(value, name) for name in DERIVED if hasattr(value, name)}
     if "seconds" in own:
         own.pop("duration", None)
     return found | own
+
+
+def _within(value: Value | type[Value], field: str, title: str) -> str:
+    return field if title == "name" and not hasattr(value, "name") else title
 
 
 def columns_of(kind: type[Value]) -> list[str]:
@@ -93,7 +98,7 @@ def columns_of(kind: type[Value]) -> list[str]:
             word, _, other = str(getattr(said, "__name__", said)).partition(" | ")
             inner = getattr(sys.modules[base.__module__], word, None)
             if isinstance(inner, type) and issubclass(inner, Value):
-                names |= dict.fromkeys(columns_of(inner))
+                names |= dict.fromkeys(_within(kind, name, title) for title in columns_of(inner))
                 if not other:
                     continue
             names[name] = None

@@ -163,6 +163,10 @@ def test_pandas_gets_the_fields_and_those_within(project):
     assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
     assert list(tasks.columns) == ["name", "state", "seconds", *TASK_COLUMNS]
     assert tasks.started.min() >= runs.created[0] and set(tasks.attempts) == {1}
+    workflows = project.workflows().to_pandas()
+    assert (list(workflows.workflow), list(workflows["last"])) == (["etl"], ["etl#1"])
+    assert "name" not in workflows.columns  # as if it were that of the workflow
+    assert set(project.workflows()[:0].to_pandas().columns) == set(workflows.columns)
     (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
     assert row == {"oid": "1", "state": "outer", "seconds": 0.5}
 
