@@ -416,7 +416,7 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
         snapshot=target.snapshot,
         deployed=deployed,
         deploys=ready.deployed is not None and not deployed,
-        params=terms.params,
+        params={name: canonical.settled(it) for name, it in terms.params.items()},
         tasks=tasks,
         why=why_again(store, before, needs, tasks, ready.asked, ready.why) if before else {},
         conditions={name: when.words for name in tasks if (when := defined[name].when)},

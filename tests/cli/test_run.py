@@ -133,6 +133,14 @@ def test_a_dry_run_refuses_what_the_run_would(ran):
     assert "deployed first" not in ran("run", "etl#3", "--dry-run").out
 
 
+def test_a_dry_run_has_parameters_as_the_record_will_have_them(etl, edit):
+    edit("etl.yaml", "tasks:\n", "params: {lr: {type: float, default: 2.0}}\ntasks:\n")
+    assert 'params {"lr": 2}\n' in etl("run", "etl.yaml", "--dry-run").out
+    assert '"lr": 2\n' in etl("run", "--dry-run", "--json").out
+    etl("run", "etl.yaml")
+    assert 'params   {"lr": 2}\n' in etl("show", "etl#1").out
+
+
 @pytest.mark.parametrize("command", ["run", "run --dry-run", "graph", "deploy"])
 def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, command):
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
