@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import TypedDict, Unpack
 
 from ork.definition.secrets import find_secrets
@@ -25,7 +26,7 @@ from ork.errors import (
     some,
 )
 from ork.failpoints import failpoint
-from ork.heads.deploy import Deployed, deploy_all, refuse_secrets
+from ork.heads.deploy import Deployed, deploy_all, head_status, refuse_secrets
 from ork.history.results import made_by, other_environments, still_valid
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -357,6 +358,8 @@ def prepare_retry(
     params = settle_params(declared, {}, recorded_params(store, before))
     why: dict[str, str] = {}
     if latest:
+        if before.state == "failed" and before.snapshot == target.snapshot:
+            _refuse_the_same(store, before, caller)
         python = interpreter(target.settings, target.root, caller.environ)
         same, why = still_valid(
             store,
@@ -588,6 +591,20 @@ def _nothing_to_do(before: Run, how: str = "", hint: str = "") -> UsageError:
         f"{before.name} succeeded{how}: there is nothing to go on with",
         hint=f"{hint}`ork run {before.name}` runs all of it again",
     )
+
+
+def _refuse_the_same(store: Store, before: Run, caller: Caller) -> None:
+    """Raise UsageError if what failed is still the newest definition, and its file another."""
+    workflow = Names(store).of(before)
+    one = head_status(store, workflow, author=caller.signed().author)
+    if one.state == "modified" and one.workflow == workflow:
+        path = quote(os.path.relpath(store.project / one.path))
+        raise UsageError(
+            f"{before.name} failed with the newest definition: what you changed is not deployed:"
+            f" {one.summary}",
+            hint=f"`ork deploy {path}`, then `ork retry {before.name} --latest` runs with that;"
+            f" `ork retry {before.name}` tries the same again",
+        )
 
 
 def _kept_values(

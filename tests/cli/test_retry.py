@@ -95,10 +95,17 @@ def test_a_retry_says_what_of_the_file_it_runs_without(etl, edit) -> None:
     edit("load.sh", "exit 1; echo", "echo")
     note = "note: etl runs without what you changed: Edit load.sh\n"
     note += "hint: `ork deploy etl.yaml`, then `ork retry etl#1 --latest` runs with that\n"
-    for words in (("etl#1",), ("etl#1", "--latest"), ("etl#1:load",)):
+    for words in (("etl#1",), ("etl#1:load",)):
         refused = etl("retry", *words)
         assert (refused.code, refused.err.startswith(note)) == (1, True), words
     assert "note" not in etl("retry", "etl#1", "--json").err
+    told = "error: etl#1 failed with the newest definition: what you changed is not deployed:"
+    told += " Edit load.sh\nhint: `ork deploy etl.yaml`, then `ork retry etl#1 --latest` runs with"
+    told += " that; `ork retry etl#1` tries the same again\n"
+    for words in (("etl#1",), ("--dry-run",)):
+        refused = etl("retry", "--latest", *words)
+        assert (refused.code, refused.out, refused.err) == (2, "", told)
+    assert len(etl("runs").out.splitlines()) == 1
     etl("deploy", "etl.yaml")
     done = etl("retry", "etl#1", "--latest")
     assert (done.code, "note" in done.err) == (0, False)
@@ -130,7 +137,7 @@ def test_a_dry_retry_says_what_would_run_again_and_why_and_writes_nothing(
     assert opened().backend.sequence() == before
     edit("load.sh", "exit 1; echo", "echo")
     said = etl("retry", "--latest", "--dry-run")
-    assert (said.code, "runs without what you changed" in said.err) == (0, True)
+    assert (said.code, "what you changed is not deployed" in said.err) == (2, True)
     etl("deploy", "etl.yaml")
     before = opened().backend.sequence()
     golden("retry/dry_latest.txt", etl("retry", "--latest", "--dry-run").out)

@@ -99,7 +99,8 @@ def retry(
     A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
     always runs again, and what follows it.
     With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
-    the same, as are the code that they execute and what they receive.
+    the same, as are the code that they execute and what they receive. It is refused where the
+    newest definition is the one that failed, and its file was edited since: deploy that first.
     --dry-run says which tasks would run again, and why, and which are kept.
 
     Several runs go on one after the other, the oldest first, whether or not those before them
