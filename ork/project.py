@@ -361,7 +361,8 @@ class Project:
     def blame(self, revision: AnyRevision, *, keys: bool = False) -> Blame:
         """Return which deploy last touched each task and code file, or with `keys` each field.
 
-        Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
+        Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line, also of those
+        that were moved from another file.
 
         >>> project.blame("etl")
         <Blame etl, ... parts>

@@ -1,5 +1,7 @@
 """The deploy that last touched each task, field, or line: by first parents, through renames.
 
+Lines are followed into files that have lost them, as by `git blame -C`.
+
 The walk goes from newest to oldest and ends when everything is attributed. Of a deploy that left
 alone what is asked for, only the deploy and its snapshot are read.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
@@ -23,7 +26,7 @@ from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, FileEntry, Task
-from ork.objects.snapshot import Contents
+from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, columns_of, fields_of, replace
 from ork.store import revision as grammar
 from ork.store.contents import Tasks, join_text
@@ -32,6 +35,10 @@ from ork.store.store import Store
 from ork.worktree.lookup import look_up
 
 T = TypeVar("T")
+_Places: TypeAlias = list[tuple[int, int]]  # of lines: in a text, and where the walk began
+
+BLOCK_LINES_MIN = 3  # of what is found again in another file
+BLOCK_CHARACTERS_MIN = 20  # in these lines, without blanks: three times "}" is everywhere
 
 
 class Part(Value, frozen=True, kw_only=True):
@@ -299,26 +306,71 @@ class _Lines:
         if text is None:
             raise InvalidInput(f"{path or start.source.path} is binary: it has no lines")
         self.text = self.lines = text  # where the walk began, and where it is
-        self.left = [(place, place) for place in range(len(text))]  # here, where it began
+        self.places = [(place, place) for place in range(len(text))]  # here, where it began
         self.found: dict[int, BlamedLine] = {}
+        self.others: list[_Lines] = []  # files from which lines of this one came
+
+    @property
+    def left(self) -> bool:
+        return bool(self.places) or any(one.left for one in self.others)
 
     def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
+        for one in self.others:
+            one.step(oid, deploy, before)
+        if not self.places:
+            return
         path = self.path and self._path_before(deploy, before)
         blob = self._blob(before, path)
-        touched: list[tuple[int, int]] = []
+        touched: _Places = []
         if blob != self.blob:
             self.blob, here = blob, self.lines
             self.lines = self._read(before) or []
-            self.left, touched = carried(self.lines, here, self.left)
+            self.places, touched = carried(self.lines, here, self.places)
+            if self.path and _is_block(here, touched):
+                touched = self._from_others(deploy, before, path, here, touched)
         self._keep(oid, deploy, touched, boundary=False)
         self.path = path
 
     def end(self, oid: Oid, *, boundary: bool) -> None:
-        self._keep(oid, self.store.get(Deploy, oid), self.left, boundary=boundary)
+        for one in self.others:
+            one.end(oid, boundary=boundary)
+        self._keep(oid, self.store.get(Deploy, oid), self.places, boundary=boundary)
 
-    def _keep(
-        self, oid: Oid, deploy: Deploy, places: list[tuple[int, int]], *, boundary: bool
-    ) -> None:
+    def _from_others(
+        self, deploy: Deploy, before: Deploy, own: str, here: list[str], touched: _Places
+    ) -> _Places:
+        """Follow the blocks that other files have lost to this one; return the lines that are new.
+
+        `own` is where this file was before, and `here` what its lines are now.
+        """
+        old, new = self.store.snapshot(before.snapshot), self.store.snapshot(deploy.snapshot)
+        for path, (was, now) in changes(old.files, new.files).items():
+            if path == own or was is None or (now and now.blob == was.blob):
+                continue
+            other = copy(self)
+            other.path, other.blob, other.places, other.others = path, was.blob, [], []
+            other.lines = other._read(before) or []
+            wanted = {here[place] for place, _ in touched}
+            known = [(n, n) for n, line in enumerate(other.lines) if line in wanted]
+            if not _is_block(other.lines, known):
+                continue
+            other.blob = now.blob if now else None
+            _, lost = carried(other._read(deploy) or [], other.lines, known)
+            other.blob = was.blob
+            for start, at, length in lines.matches(
+                [other.lines[place] for place, _ in lost], [here[place] for place, _ in touched]
+            ):
+                block = touched[at : at + length]
+                if _is_block(here, block):
+                    left = (place for place, _ in lost[start : start + length])
+                    other.places += zip(left, (began for _, began in block), strict=True)
+            if other.places:
+                self.others.append(other)
+                followed = {began for _, began in other.places}
+                touched = [one for one in touched if one[1] not in followed]
+        return touched
+
+    def _keep(self, oid: Oid, deploy: Deploy, places: _Places, *, boundary: bool) -> None:
         path = self.path or deploy.source.path
         for here, began in places:
             self.found[began] = BlamedLine(
@@ -351,6 +403,12 @@ class _Lines:
         data = self.store.blob(self.blob) if self.path else join_text(self.store, deploy.source)
         text = lines.as_text(data)
         return None if text is None else lines.split(text)
+
+
+def _is_block(text: Sequence[str], places: _Places) -> bool:
+    """Say whether lines are enough to be known again in another file."""
+    characters = sum(len("".join(text[place].split())) for place, _ in places)
+    return len(places) >= BLOCK_LINES_MIN and characters >= BLOCK_CHARACTERS_MIN
 
 
 Asked: TypeAlias = _Tasks | _Files | _Values | _Lines

@@ -216,6 +216,36 @@ def test_lines_are_followed_through_renames_of_their_file(etl):
     assert etl.parts("etl~1")["sub/mid.py"] == 0
 
 
+FUNCTION = "def train(rows):\n    model = fit(rows)\n    return model\n"
+
+
+def test_lines_are_followed_into_the_files_that_have_lost_them(etl):
+    tasks = {"a": task("true")}
+    other = "import numpy\n\n\ndef other():\n    pass\n"
+    etl.deploy(tasks, files={"steps.py": other})
+    etl.deploy(tasks, files={"steps.py": f"{other}\n\n{FUNCTION}"})
+    etl.deploy(tasks, files={"steps.py": f"# top\n{other}\n\n{FUNCTION}"})
+    etl.deploy(tasks, files={"steps.py": other, "shop/model.py": f"import pandas\n\n{FUNCTION}"})
+    renamed = FUNCTION.replace("return model", "return model, rows")
+    etl.deploy(tasks, files={"steps.py": other, "shop/model.py": f"import pandas\n\n{renamed}"})
+    assert etl.lines("etl:shop/model.py") == [3, 1, 1, 1, 4]
+    moved = etl.blame("etl~1:shop/model.py").lines[2]
+    assert (moved.path, moved.old_number) == ("steps.py", 8)
+    assert etl.lines("etl~3..etl~1:shop/model.py") == [3, 1, 1, 1, 1]
+    assert etl.lines("etl~2..etl~1:shop/model.py") == [3, 2, 2, 2, 2]  # the boundary
+
+
+def test_lines_that_stay_in_the_other_file_or_are_too_few_are_no_move(etl):
+    tasks = {"a": task("true")}
+    few = "}\n" * 5
+    etl.deploy(tasks, files={"steps.py": FUNCTION, "few.sh": few, "bin": "\0\n" * 30})
+    etl.deploy(
+        tasks, files={"steps.py": FUNCTION, "copy.py": FUNCTION, "few2.sh": f"set -e\n{few}"}
+    )
+    assert etl.lines("etl:copy.py") == [1, 1, 1]
+    assert etl.lines("etl:few2.sh") == [1] * 6
+
+
 def test_a_file_that_came_without_a_forebear(etl):
     etl.deploy({"t": task("x")}, {"old.py": LONG})
     etl.deploy({"t": task("x")}, {"old.py": LONG, "copy.py": LONG})

@@ -35,9 +35,10 @@ def blame(
 
     etl shows tasks and code files, etl:extract each field of a task, etl:tasks/etl.py each line of
     a code file, and `etl:` each line of the YAML text. First stands the deploy, as `ork log
-    --oneline` has it. Tasks and files are followed through their renames. What `env` of the
-    workflow changed in most tasks alike touched none of them: --keys has that, in one line. A range
-    A..B looks at nothing before A, and ^ marks what is still as it was in A.
+    --oneline` has it. Tasks and files are followed through their renames, and blocks of lines into
+    the files that have lost them. What `env` of the workflow changed in most tasks alike touched
+    none of them: --keys has that, in one line. A range A..B looks at nothing before A, and ^ marks
+    what is still as it was in A.
 
     \b
     Example:
