@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ork.code.python.reader import parse
 from ork.definition.bindings import Params, split_param
 from ork.definition.reach import code_file
+from ork.definition.types import describe
 from ork.definition.workflow import Definition
 from ork.errors import some
 from ork.objects.canonical import Json
@@ -31,7 +32,9 @@ NAMED = 3  # tasks in one that is about many
 _NAMED = ("function", "module", "file")  # where a task says what it calls, the first that it has
 
 # Classes of dates, and the types that are most likely meant by them.
-_DATES = {"date": "date", "datetime": "datetime_tz"}
+_DATES: Mapping[str, Json] = {"date": "date", "datetime": "datetime_tz"}
+_LISTS = ("list", "List", "Sequence", "Collection", "Iterable")
+_DICTS = ("dict", "Dict", "Mapping")
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -93,24 +96,58 @@ def warn_of_dates(definition: Definition, module_of: ModuleOf, warnings: Problem
         if (function := module.functions.get(task.function or "")) is None:
             continue
         for one in (*function.args.args, *function.args.kwonlyargs):
-            wanted = _class_named(one.annotation)
-            if wanted in _DATES and one.arg in task.inputs:
-                kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
-                takes = f"`{task.function}` in {path} takes a {wanted}"
+            form = _dates_in(one.annotation)
+            given = _param_type(task.inputs.get(one.arg, {}), definition.params)
+            fits = given is None or type(given) is type(form)
+            if form and fits and one.annotation and one.arg in task.inputs:
+                kind = describe(given if given and "date" in describe(given) else form)
+                whole = isinstance(form, str)
+                said = (
+                    f"a {_class_named(_not_none(one.annotation))}"
+                    if whole
+                    else ast.unparse(one.annotation)
+                )
+                takes = f"`{task.function}` in {path} takes {said}"
                 rest = ", ..." if len(task.inputs) > 1 else ""
-                hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
+                hint = (
+                    f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it {'one' if whole else 'so'}"
+                )
                 inputs: Any = _place(definition, name, "inputs")
                 at = inputs.value[one.arg][0]
-                warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
+                what = "arrives as text" if whole else "holds texts"
+                warnings.at(at, f"`{one.arg}` {what}, but {takes}", hint)
 
 
-def _class_named(annotation: ast.expr | None) -> str:
-    """Return the name of the class of an annotation such as `date`, `dt.date | None`, `"date"`."""
+def _dates_in(annotation: ast.expr | None) -> Json:
+    """Return the type that an annotation of dates asks for, also of those in a list or dictionary.
+
+    Such as `date`, `dt.date | None`, `"date"`, `list[dt.date]`; None for all others.
+    """
+    node = _not_none(annotation)
+    if not isinstance(node, ast.Subscript):
+        return _DATES.get(_class_named(node))
+    name, inner = _class_named(node.value), node.slice
+    if name in _LISTS:
+        form = _dates_in(inner)
+        return [form] if form else None
+    if name in _DICTS and isinstance(inner, ast.Tuple) and len(inner.elts) == 2:
+        form = _dates_in(inner.elts[1])
+        return {"KEY": form} if form else None
+    return None
+
+
+def _not_none(annotation: ast.expr | None) -> Any:
+    """Return an annotation without None as the other choice."""
     node: Any = annotation
-    if isinstance(node, ast.BinOp) and getattr(node.right, "value", node) is None:
+    while isinstance(node, ast.BinOp) and getattr(node.right, "value", node) is None:
         node = node.left
-    elif isinstance(node, ast.Subscript) and _word(node.value) == "Optional":
-        node = node.slice
+    if isinstance(node, ast.Subscript) and _class_named(node.value) == "Optional":
+        return node.slice
+    return node
+
+
+def _class_named(node: Any) -> str:
+    """Return the name of a class without its module: `date`, `dt.date`, `"date"`."""
     return _word(node).rpartition(".")[2]
 
 
@@ -119,11 +156,10 @@ def _word(node: Any) -> str:
     return word if isinstance(word, str) else ""
 
 
-def _declared(binding: Mapping[str, Json], params: Params) -> str | None:
-    """Return the type of the parameter that is given, if it is a kind of date."""
+def _param_type(binding: Mapping[str, Json], params: Params) -> Json:
+    """Return the type of the parameter that is given, if it is one as a whole and has a type."""
     name, path = split_param(str(binding.get("ref"))) or ("", ())
-    kind = params[name].type if name and not path else None
-    return kind if isinstance(kind, str) and kind.startswith("date") else None
+    return params[name].type if name and not path else None
 
 
 def modules_of(sources: Mapping[str, bytes]) -> ModuleOf:

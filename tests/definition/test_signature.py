@@ -236,3 +236,37 @@ def test_a_date_that_arrives_as_text_is_told(annotation: str, wanted: str | None
         assert found.hint == "`input_type: {day: date}` makes it one"
         assert found.source is not None and found.source[found.column - 1 :].startswith("day:")
     assert warned(text.replace("inputs:", "input_type: {day: date}, inputs:")) == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "form"),
+    [
+        ("list[date]", "[date]"),
+        ("list[dt.date] | None", "[date]"),
+        ("Optional[List['date']]", "[date]"),
+        ("Sequence[datetime | None]", "[datetime_tz]"),
+        ("list[list[date]]", "[[date]]"),
+        ("dict[str, dt.date]", "{KEY: date}"),
+        ("Mapping[str, list[date]]", "{KEY: [date]}"),
+        ("list[str]", None),
+        ("list", None),
+        ("dict[date]", None),
+        ("date[str]", None),
+    ],
+)
+def test_dates_within_that_arrive_as_texts_are_told(annotation: str, form: str | None) -> None:
+    module_of = modules_of({"a.py": f"def main(days: {annotation}): pass".encode()})
+    for types in ("", "type: [date], "):
+        text = (
+            f"name: n\nparams: {{days: {{{types}default: ['2026-11-01']}}}}\n"
+            "tasks: {t: {executor: python, file: a.py, inputs: {days: {ref: params.days}}}}\n"
+        )
+        definition, warnings = parse(text.encode(), file="flow.yaml"), Problems("flow.yaml", text)
+        warn_of_dates(definition, module_of, warnings)
+        fits = not types or str(form).startswith("[")  # else the type tells that it is wrong
+        assert len(warnings.found) == (form is not None and fits)
+        for found in warnings.found:
+            told = f"`days` holds texts, but `main` in a.py takes {annotation}"
+            assert found.message == told
+            wanted = "[date]" if types else form
+            assert found.hint == f"`input_type: {{days: {wanted}}}` makes it so"
