@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from functools import partial
@@ -20,7 +21,7 @@ from ork.differences.definitions import declared
 from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
 from ork.differences.values import leaves, same
-from ork.errors import InvalidInput, UsageError, count
+from ork.errors import Corrupt, InvalidInput, UsageError, count
 from ork.history.filters import existing
 from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
@@ -341,34 +342,44 @@ class _Lines:
     ) -> _Places:
         """Follow the blocks that other files have lost to this one; return the lines that are new.
 
-        `own` is where this file was before, and `here` what its lines are now.
+        `own` is where this file was before, and `here` what its lines are now. Into a file that is
+        damaged nothing is followed.
         """
         old, new = self.store.snapshot(before.snapshot), self.store.snapshot(deploy.snapshot)
         for path, (was, now) in changes(old.files, new.files).items():
             if path == own or was is None or (now and now.blob == was.blob):
                 continue
             other = copy(self)
-            other.path, other.blob, other.places, other.others = path, was.blob, [], []
-            other.lines = other._read(before) or []
-            wanted = {here[place] for place, _ in touched}
-            known = [(n, n) for n, line in enumerate(other.lines) if line in wanted]
-            if not _is_block(other.lines, known):
-                continue
-            other.blob = now.blob if now else None
-            _, lost = carried(other._read(deploy) or [], other.lines, known)
-            other.blob = was.blob
-            for start, at, length in lines.matches(
-                [other.lines[place] for place, _ in lost], [here[place] for place, _ in touched]
-            ):
-                block = touched[at : at + length]
-                if _is_block(here, block):
-                    left = (place for place, _ in lost[start : start + length])
-                    other.places += zip(left, (began for _, began in block), strict=True)
-            if other.places:
-                self.others.append(other)
+            other.path, other.blob, other.others = path, now.blob if now else None, []
+            with suppress(Corrupt):
+                other.places = other._lost(was.blob, deploy, before, here, touched)
                 followed = {began for _, began in other.places}
                 touched = [one for one in touched if one[1] not in followed]
+                self.others += [other] if followed else []
         return touched
+
+    def _lost(
+        self, blob: Oid, deploy: Deploy, before: Deploy, here: list[str], touched: _Places
+    ) -> _Places:
+        """Go back to this blob, and return where in it the blocks are that it has lost."""
+        after, self.blob = self.blob, blob
+        self.lines = self._read(before) or []
+        wanted = {here[place] for place, _ in touched}
+        known = [(n, n) for n, line in enumerate(self.lines) if line in wanted]
+        if not _is_block(self.lines, known):
+            return []  # as in most files: nothing is compared
+        self.blob = after
+        _, lost = carried(self._read(deploy) or [], self.lines, known)
+        self.blob = blob
+        found: _Places = []
+        for start, at, length in lines.matches(
+            [self.lines[place] for place, _ in lost], [here[place] for place, _ in touched]
+        ):
+            block = touched[at : at + length]
+            if _is_block(here, block):
+                there = (place for place, _ in lost[start : start + length])
+                found += zip(there, (began for _, began in block), strict=True)
+        return found
 
     def _keep(self, oid: Oid, deploy: Deploy, places: _Places, *, boundary: bool) -> None:
         path = self.path or deploy.source.path

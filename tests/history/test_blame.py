@@ -235,6 +235,18 @@ def test_lines_are_followed_into_the_files_that_have_lost_them(etl):
     assert etl.lines("etl~2..etl~1:shop/model.py") == [3, 2, 2, 2, 2]  # the boundary
 
 
+def test_into_a_file_that_is_damaged_no_line_is_followed():
+    backend = Memory()
+    etl = Blamed(Store(backend))
+    etl.deploy({"a": task("true")}, files={"steps.py": FUNCTION, "model.py": "import fit\n"})
+    etl.deploy({"a": task("true")}, files={"steps.py": "", "model.py": f"import fit\n{FUNCTION}"})
+    assert etl.lines("etl:model.py") == [0, 0, 0, 0]
+    lost = etl.store.snapshot(etl.store.get(Deploy, etl.oids[0]).snapshot).files["steps.py"].blob
+    del backend._objects[lost]
+    etl.store._cache.clear()
+    assert etl.lines("etl:model.py") == [0, 1, 1, 1]
+
+
 def test_lines_that_stay_in_the_other_file_or_are_too_few_are_no_move(etl):
     tasks = {"a": task("true")}
     few = "}\n" * 5
