@@ -285,13 +285,13 @@ def newest_runs(
 
 def going(store: Store, line: Line, known: Decided | None, run: Run) -> Going:
     """Return the newest run of a line as whoever decides about slots sees it."""
+    makes_up = run.scheduled is not None and run.created - run.scheduled > policy.IN_TIME
+    its = Going(name=run.name, created=run.created, ended=run.ended, makes_up=makes_up)
     if line.schedule.after_failure == "fire" or run.ended is None:
-        return Going(name=run.name, created=run.created, ended=run.ended)
+        return its
     *_, first = records_of(store, run)
     until = _over(store, line.workflow, known, run)
-    return Going(
-        name=run.name, created=run.created, ended=first.ended, until=until, holds=until is None
-    )
+    return replace(its, ended=first.ended, until=until, holds=until is None)
 
 
 def holding(store: Store, some: Sequence[Line]) -> Iterator[tuple[Line, Run]]:

@@ -18,6 +18,7 @@ from ork.schedule.times import count, newest, slots
 
 # How late a slot may be to be fired as the newest one.
 LATE_MAX = {"latest": timedelta(days=1), "none": timedelta(seconds=60)}
+IN_TIME = timedelta(seconds=2)  # after which whoever fires a slot makes up for it
 A_FEW = 3  # slots that are gone through: where more are due, the newest is found quicker
 NOT_UP = "ork was not up"
 
@@ -27,6 +28,7 @@ _SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
 class Going(Value, frozen=True, kw_only=True):
     """The newest run of a schedule: its name, such as `etl#5`, and how long it went on.
 
+    It `makes_up` for a slot that was missed, or waited, where it was not started in time for it.
     With `after_failure: hold`, one that failed is over for good at the moment `until`: it was tried
     again and succeeded, or somebody let the schedule go on. Before that it `holds` it back.
     """
@@ -34,6 +36,7 @@ class Going(Value, frozen=True, kw_only=True):
     name: str
     created: datetime
     ended: datetime | None = None  # the first time
+    makes_up: bool = False
     until: datetime | None = None
     holds: bool = False
 
@@ -99,9 +102,9 @@ def decide(
     missed = going if schedule.overlap == "skip" else None
     wake = now if newer else wake
     if schedule.catchup == "all":
-        # What comes while older slots are still waiting waits with them.
+        # What comes while older slots are made up for, or still waiting, waits with them.
         behind = last
-        if missed and _went_on(missed, first):
+        if missed and not missed.makes_up and _went_on(missed, first):
             behind = newest(schedule, last, _earlier(missed.ended, until)) or last
         fire = next(slots(schedule, behind))
         skips = _left_out(schedule, last, behind, going)

@@ -18,7 +18,7 @@ from ork.runner.events import RunFinished
 from ork.runner.start import Options, retry, start
 from ork.schedule.policy import Skip
 from ork.store.store import Store
-from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
+from tests.daemon.flow import FLOW, MINUTE, caller, decisions, due, fire
 from tests.stores import NOON, plant, stamp
 
 Keep = Callable[..., Deployed]
@@ -59,6 +59,18 @@ def test_what_was_missed_is_left_out_with_the_fire(project, flow):
     (skip,) = lines.skipped(project, "etl")
     assert (skip.count, skip.first, skip.last) == (2, NOON + 10 * MINUTE, NOON + 20 * MINUTE)
     assert skip.reason == "ork was not up"
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"), [(10.02, [(2, "etl#1 went on")]), (17, [20.0, 30.0])]
+)
+def test_what_comes_while_the_last_slot_is_made_up_for_waits(project, flow, begun, expected):
+    flow("{every: 10m, catchup: all}")
+    run = fire(project, NOON + begun * MINUTE)
+    ref, ended = f"runs/etl/{run.id}", replace(run, ended=NOON + 31 * MINUTE)
+    with project.transaction() as tx:
+        tx.move(ref, old=project.ref(ref), new=tx.add(ended))
+    assert decisions(project, NOON + 32 * MINUTE) == expected
 
 
 def test_a_slot_that_somebody_has_decided_is_not_fired_again(project, flow):

@@ -37,13 +37,14 @@ def decided(
     now: str,
     run: tuple[str, str | None] | None = None,
     held: str | None = None,
+    makes_up: bool = False,
     **policy: Any,
 ) -> tuple[str | None, list[str]]:
     """Return what is fired, and what is left out as `count first last reason`."""
     going = None
     if run:
         ended = at(run[1]) if run[1] else None
-        going = Going(name="etl#5", created=at(run[0]), ended=ended)
+        going = Going(name="etl#5", created=at(run[0]), ended=ended, makes_up=makes_up)
         if held is not None:
             going = replace(going, until=at(held) if held else None, holds=not held)
     schedule = Schedule(**{"cron": HOURLY, **policy})
@@ -210,6 +211,18 @@ CASES: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         [f"2 07:00 08:00 {ON}"],
     ),
     (
+        "what came while the last one was made up for, waits",
+        {"catchup": "all", "run": ("06:40", "07:10"), "makes_up": True, "now": "07:10:01"},
+        "07:00",
+        [],
+    ),
+    (
+        "latest leaves that out",
+        {"run": ("06:40", "07:10"), "makes_up": True, "now": "07:10:01"},
+        None,
+        [f"1 07:00 07:00 {ON}"],
+    ),
+    (
         "what came while older ones wait, waits with them",
         {"catchup": "all", "run": ("08:20", "09:10"), "now": "09:10:01"},
         "07:00",
@@ -302,16 +315,23 @@ STEPS = st.integers(0, 2) | st.integers(0, 200_000) | st.integers(0, 40 * 86_400
     gap=STEPS,
     begin=STEPS,
     length=STEPS | st.none(),
+    makes_up=st.booleans(),
 )
 def test_each_due_slot_is_fired_left_out_or_waits(
-    times: dict[str, Any], policy: dict[str, Any], gap: int, begin: int, length: int | None
+    times: dict[str, Any],
+    policy: dict[str, Any],
+    gap: int,
+    begin: int,
+    length: int | None,
+    makes_up: bool,
 ) -> None:
     schedule = Schedule(**times, **policy)
     last = next(slots(schedule, datetime(2026, 10, 20, tzinfo=UTC)))
     now = last + gap * SECOND
     created = last + begin * SECOND
     ended = None if length is None else created + length * SECOND
-    going = Going(name="etl#5", created=created, ended=ended if ended and ended <= now else None)
+    ended = ended if ended and ended <= now else None
+    going = Going(name="etl#5", created=created, ended=ended, makes_up=makes_up)
     for run in (None, going) if created <= now else (None,):
         found = decide(schedule, last=last, now=now, going=run)
         check(schedule, found, last=last, now=now, going=run)

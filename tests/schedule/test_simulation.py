@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from ork.schedule.policy import Going, decide
+from ork.objects.value import replace
+from ork.schedule.policy import IN_TIME, Going, decide
 from ork.schedule.schedule import Schedule
 from ork.schedule.times import slots
 from tests.scale import size
@@ -89,10 +90,7 @@ def lived(schedule: Schedule, dice: random.Random) -> Iterator[tuple[datetime, i
     number = 0
     while (now := machine.on_again(now)) < end:
         if going and ends and ends <= now:
-            going, ends = (
-                Going(name=going.name, created=going.created, ended=machine.clock(ends)),
-                None,
-            )
+            going, ends = replace(going, ended=machine.clock(ends)), None
         clock = machine.clock(now)
         found = decide(schedule, last=last, now=clock, going=going)
         check(schedule, found, last=last, now=clock, going=going)
@@ -102,7 +100,10 @@ def lived(schedule: Schedule, dice: random.Random) -> Iterator[tuple[datetime, i
             number += 1
             yield found.fire, 1, "fired"
             length = dice.choice((SECOND, 60 * SECOND, HOUR, 7 * HOUR, 30 * HOUR))
-            going, ends = Going(name=f"etl#{number}", created=clock + SECOND), now + length + SECOND
+            created = clock + SECOND
+            makes_up = created - found.fire > IN_TIME
+            going = Going(name=f"etl#{number}", created=created, makes_up=makes_up)
+            ends = now + length + SECOND
         if found.decided is None:
             # It sleeps until the next slot or the end of the run; a clock that is set wakes it.
             wakes = (now + (found.wake - clock), machine.next_change(now), ends or end)
