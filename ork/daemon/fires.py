@@ -168,6 +168,8 @@ def states(store: Store, some: Sequence[Line]) -> Iterator[State]:
     halting = store.refs_at(ref for line in some for ref in _halting(line.workflow))
     wanted = [(line.workflow, line.schedule, known) for line, known in pairs]
     fired = lines.newest_runs(store, wanted)
+    # What retried runs were before tells when the retry began: it is at hand then.
+    store.get_all(Run, {run.id: run.previous for run in fired if run and run.previous})
     for (line, known), run in zip(pairs, fired, strict=True):
         yield State(
             last=lines.decided_until(line, known),

@@ -26,7 +26,7 @@ from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_from
 from ork.store.resolve import archived, former_in
-from ork.store.runs import Names, records_of, slot_text
+from ork.store.runs import Names, records_of, retry_began, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
 
@@ -287,8 +287,10 @@ def going(store: Store, line: Line, known: Decided | None, run: Run) -> Going:
     """Return the newest run of a line as whoever decides about slots sees it."""
     makes_up = run.scheduled is not None and run.created - run.scheduled > policy.IN_TIME
     its = Going(name=run.name, created=run.created, ended=run.ended, makes_up=makes_up)
-    if line.schedule.after_failure == "fire" or run.ended is None:
+    if run.ended is None:
         return its
+    if line.schedule.after_failure == "fire":
+        return replace(its, created=retry_began(store, run)) if run.previous else its
     *_, first = records_of(store, run)
     until = _over(store, line.workflow, known, run)
     return replace(its, ended=first.ended, until=until, holds=until is None)

@@ -394,6 +394,11 @@ class Daemon:
             if due.ahead is not None:
                 self._teller.complain(line.workflow, _ahead(line.workflow, due.ahead), now)
             decision = self._truly(one, decision)
+            run = due.state.run
+            at = None if run is None else _retry_at(one, run, now)
+            # What is late by then is not made up for with `none`, so it does not wait for a retry.
+            if at is not None and at <= now and line.schedule.catchup != "none":
+                decision = replace(decision, fire=None)
             if decision.fire is None and decision.skips:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
                 self._teller.left_out(line.workflow, decision.skips, now)
@@ -408,10 +413,8 @@ class Daemon:
             self._teller.complain(line.workflow, error, now)
             one.look_at = now + timedelta(seconds=AGAIN_SECONDS)
             return None
-        run = due.state.run
         held = due.state.going is not None and due.state.going.holds
         one.goes_on = run is not None and (run.ended is None or held)
-        at = None if run is None else _retry_at(one, run, now)
         failed, one.failed = one.failed, run if at is not None else None
         if failed is not None and run is not None and run.id != failed.id:
             self._let_be(failed, f"{run.name} was started", now)
@@ -563,8 +566,9 @@ class Daemon:
             self._waits.pop(work.workflow, None)
             return False
         why = going_on(others)
-        if isinstance(whose, Watched) and isinstance(work, Fire) and whose.waited is None:
-            whose.waited = work.slot, f"{names(others)} went on"
+        if isinstance(whose, Watched) and whose.waited is None:
+            since = work.slot if isinstance(work, Fire) else now
+            whose.waited = since, f"{names(others)} went on"
         if self._waits.get(work.workflow) != why:
             self._waits[work.workflow] = why
             self._teller.note(

@@ -28,7 +28,8 @@ _SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
 class Going(Value, frozen=True, kw_only=True):
     """The newest run of a schedule: its name, such as `etl#5`, and how long it went on.
 
-    It `makes_up` for a slot that was missed, or waited, where it was not started in time for it.
+    It was `created` when it began or, unless it may hold the schedule back, when its last retry
+    did. It `makes_up` for a slot that was missed, or waited, where it was not started in time.
     With `after_failure: hold`, one that failed is over for good at the moment `until`: it was tried
     again and succeeded, or somebody let the schedule go on. Before that it `holds` it back.
     """

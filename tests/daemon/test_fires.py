@@ -73,6 +73,18 @@ def test_what_comes_while_the_last_slot_is_made_up_for_waits(project, flow, begu
     assert decisions(project, NOON + 32 * MINUTE) == expected
 
 
+def test_what_came_between_a_run_and_its_retry_came_while_none_went_on(project, flow):
+    flow()
+    run = fire(project, NOON + 10.02 * MINUTE)
+    took = 4 * MINUTE / timedelta(microseconds=1)
+    retried = replace(run, ended=NOON + 35 * MINUTE, duration=run.duration + int(took))
+    with project.transaction() as tx:
+        ref = f"runs/etl/{run.id}"
+        before = project.ref(ref)
+        tx.move(ref, old=before, new=tx.add(replace(retried, attempt=2, previous=before)))
+    assert decisions(project, NOON + 36 * MINUTE) == [(1, "ork was not up"), 30.0]
+
+
 def test_a_slot_that_somebody_has_decided_is_not_fired_again(project, flow):
     flow()
     now = NOON + 11 * MINUTE

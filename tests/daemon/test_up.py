@@ -273,6 +273,34 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
     assert "<dt>trigger</dt><dd>schedule, round 3</dd>" in page
 
 
+@pytest.mark.parametrize("catchup", ["latest", "all"])
+def test_a_retry_that_is_due_goes_before_a_slot_that_came_meanwhile(
+    ork: Ork, opened: Opened, catchup: str
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: test -e go}}"
+    set_to(ork, 30)
+    # By the true clock, which tells when a run has ended: after the first slot, before the last.
+    deploy(ork, "w", f"{{every: 1h, catchup: {catchup}, retries: 1, retry_delay: 2h}}", tasks)
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Ended", state="failed")
+        assert up.end() == 0
+    (ork.folder / "go").touch()
+    for minute in (0, 0, 30):  # two slots come
+        set_to(ork, minute)
+    fired = 1 if catchup == "latest" else 2
+    with running(ork, clock=True) as up:
+        for number in range(1, fired + 2):
+            assert up.until("Began")["number"] == number
+            up.until("Ended", number=number, state="success")
+        assert up.end() == 0
+    first, *others = runs_of(opened(), "w")
+    assert first.attempt == 2 and len(others) == fired
+    left = [(skip.count, skip.reason) for skip in skipped(opened(), "w")]
+    assert left == ([(1, "ork was not up")] if catchup == "latest" else [])
+
+
 def test_what_is_told_to_come_next_is_a_slot(ork: Ork) -> None:
     set_to(ork, 30)
     tasks = "tasks: {t: {executor: process, command: exit 1}}"
