@@ -30,7 +30,15 @@ from ork.runner import record, start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
-from ork.schedule.policy import Decision, Going, Skip, decide, first_undecided, undecided
+from ork.schedule.policy import (
+    Decision,
+    Going,
+    Skip,
+    decide,
+    first_undecided,
+    is_left_out,
+    undecided,
+)
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.slot_values import values_at
 from ork.schedule.times import slots, zone
@@ -94,8 +102,9 @@ class Listed(Value, frozen=True, kw_only=True):
     """A schedule, how it stands, and what was left out of its workflow lately, newest first.
 
     `due` is the first slot that has come and is not decided yet, and `reason` why: nobody fires,
-    the failure of a run holds it back, no more runs may go on than those that it `waits_for`, or
-    all places are taken. `ahead` is up to where slots are decided by a clock that was ahead.
+    the failure of a run holds it back, runs go on that it `waits_for`, by its `overlap` or as no
+    more may, or all places are taken. `ahead` is up to where slots are decided by a clock that was
+    ahead.
     """
 
     workflow: str
@@ -203,7 +212,9 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
         line, run, decision = one.line, one.state.run, one.decision
         held = run if run and decision and one.state.going and one.state.going.holds else None
         others = _others(store, line.workflow) if decision and decision.fire else ()
-        is_due = held is not None or (decision is not None and decision.decided is not None)
+        if before := goes_before(one, now):
+            others = (before.name,)
+        is_due = bool(held or others or (decision and decision.decided))
         last, first = None, first_due(line, one.state, now) if is_due else None
         if (latest := latest or run) and latest.scheduled is not None:
             last = Fired(
@@ -332,6 +343,15 @@ def first_due(line: Line, its: State, now: datetime) -> datetime | None:
     """Return the first slot that nobody has decided about, if it has come."""
     first = first_undecided(line.schedule, its.last, its.out)
     return first if first <= now else None
+
+
+def goes_before(one: Due, now: datetime) -> Going | None:
+    """Return the run of a schedule for whose end a slot waits that is not left out then."""
+    going, schedule = one.state.going, one.line.schedule
+    if one.decision is None or one.decision.fire or going is None or going.ended is not None:
+        return None
+    first = first_due(one.line, one.state, now)
+    return going if first and not is_left_out(schedule, going, first) else None
 
 
 def is_up(store: Store) -> bool | None:

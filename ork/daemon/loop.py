@@ -118,6 +118,7 @@ class Watched:
         self.held: tuple[str, int] | None = None  # by which run, in which attempt, as it was told
         self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
         self.waited: tuple[datetime, str] | None = None  # a slot that could not be fired yet, why
+        self.behind: str | None = None  # the run that a slot waits for, as it was told
 
 
 # For whom something is to start: a schedule, which is looked at once more when there is a place, an
@@ -421,6 +422,7 @@ class Daemon:
         before, one.held = one.held, (run.id, run.attempt) if run and held and at is None else None
         if run is not None and one.held not in (None, before):
             self._note_held(run, now)
+        self._note_behind(one, due, now)
         # Whoever has recorded its end may have executed nothing, or was killed before it could.
         cut_off = run if run and at is None and run.state == "interrupted" else None
         if cut_off is not None and hooks.is_lacking(self._store, cut_off, now):
@@ -537,6 +539,15 @@ class Daemon:
         how = run.state if run.state == "failed" else f"was {run.state}"
         goes = f"`ork retry {name}`, or `ork schedule resume {workflow}`, lets it go on"
         self._teller.note(f"{workflow} is held back: {name} {how}; {goes}", now)
+
+    def _note_behind(self, one: Watched, due: fires.Due, now: datetime) -> None:
+        """Tell once that slots wait for the end of a run, as `overlap: queue` lets them."""
+        going = fires.goes_before(due, now)
+        name = going.name if going and one.line.schedule.overlap == "queue" else None
+        before, one.behind = one.behind, name
+        if name not in (None, before):
+            workflow = one.line.workflow
+            self._teller.note(f"{workflow} waits: {name} goes on, and `overlap` is queue", now)
 
     def _held_back(self) -> set[tuple[str, str]]:
         """Return the schedules that a run which failed holds back: workflow, and key in refs."""

@@ -100,22 +100,28 @@ def decide(
         going = None
     if going is not None and going.ended is None:
         return Decision(wake=wake)
-    missed = going if schedule.overlap == "skip" else None
     wake = now if newer else wake
     if schedule.catchup == "all":
         # What comes while older slots are made up for, or still waiting, waits with them.
         behind = last
-        if missed and not missed.makes_up and _went_on(missed, first):
-            behind = newest(schedule, last, _earlier(missed.ended, until)) or last
+        if going is not None and is_left_out(schedule, going, first):
+            behind = newest(schedule, last, _earlier(going.ended, until)) or last
         fire = next(slots(schedule, behind))
         skips = _left_out(schedule, last, behind, going)
         return Decision(fire=fire if fire <= until else None, skips=skips, wake=wake)
     late = now - latest >= LATE_MAX[schedule.catchup]
-    fires = not newer and not late and not (missed and _went_on(missed, latest))
+    fires = not newer and not late
+    fires = fires and not (going and is_left_out(schedule, going, latest))
     if fires and first == latest:
         return Decision(fire=latest, wake=wake)
     skips = _left_out(schedule, last, latest - _SECOND if fires else latest, going)
     return Decision(fire=latest if fires else None, skips=skips, wake=wake)
+
+
+def is_left_out(schedule: Schedule, going: Going, slot: datetime) -> bool:
+    """Say whether a slot is left out since it came while a run went on; else it waits for that."""
+    makes_up = schedule.catchup == "all" and going.makes_up
+    return schedule.overlap == "skip" and not makes_up and _went_on(going, slot)
 
 
 def undecided(

@@ -85,6 +85,30 @@ def test_what_came_between_a_run_and_its_retry_came_while_none_went_on(project, 
     assert decisions(project, NOON + 36 * MINUTE) == [(1, "ork was not up"), 30.0]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "begun", "waits"),
+    [
+        ("{every: 10m, overlap: queue}", 10.02, True),
+        ("{every: 10m}", 10.02, False),
+        ("{every: 10m, overlap: allow}", 10.02, False),
+        ("{every: 10m, catchup: all}", 17, True),
+    ],
+)
+def test_a_slot_that_waits_for_the_run_that_goes_on_is_told(project, flow, schedule, begun, waits):
+    flow(schedule)
+    now = NOON + begun * MINUTE
+    one = due(project, now)
+    events = fires.fire(project, "etl", one.line.schedule, one.decision, caller(now)).events
+    begin = iter(events)
+    next(begin)
+    now = NOON + 21 * MINUTE
+    (listed,) = fires.listed(project, lines.lines_of(project, "etl"), now)
+    assert listed.waits_for == (("etl#1",) if waits else ())
+    if waits:
+        assert (listed.due, listed.reason) == (NOON + 20 * MINUTE, "etl#1 goes on")
+    list(begin)
+
+
 def test_a_slot_that_somebody_has_decided_is_not_fired_again(project, flow):
     flow()
     now = NOON + 11 * MINUTE

@@ -745,7 +745,7 @@ def test_what_is_due_when_a_schedule_changes_or_goes_is_left_out(ork: Ork, opene
         up.until("Began", workflow="waits")
         set_to(ork, 30)
         set_to(ork, 0)  # its next slot waits for the run
-        up.until("Note")
+        up.until("Note", message="waits waits: waits#1 goes on, and `overlap` is queue")
         deploy(ork, "waits", "", SLOW)
         assert up.until("LeftOut", workflow="waits", reason=why)["count"] == 1
         assert ork("cancel", "waits").code == 0
