@@ -214,7 +214,10 @@ class _Reading:
             message = f"schedule must be a text, a mapping or a list of these, not {_shown(value)}"
             self.complain(None, message, cron.FORM)
             return Schedule()
-        given = self.given = {key: below for key, below in value.items() if below is not None}
+        nothing = {"timeout": (None, "none")}  # what is as if the key had been left out
+        given = self.given = {
+            key: below for key, below in value.items() if below not in nothing.get(key, (None,))
+        }
         for key in [key for key in given if key not in KEYS]:
             message = f"unknown key `{key[:60]}` in a schedule"
             hint = _OTHER_KEYS.get(key)

@@ -291,7 +291,10 @@ def _schedule() -> dict[str, Schema]:
         "params": {"type": "object", "description": "The parameters of its runs."},
         "retries": {"type": "integer", "minimum": 0, "description": "Of a whole run that failed."},
         "retry_delay": _ref("duration"),
-        "timeout": {**_ref("duration"), "description": "Of a whole run; from 1s on."},
+        "timeout": {
+            "description": "Of a whole run; from 1s on. Else none.",
+            "anyOf": [_ref("duration"), {"const": "none"}],
+        },
     }
 
 
