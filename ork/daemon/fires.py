@@ -22,6 +22,7 @@ from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError, count
 from ork.failpoints import failpoint
 from ork.heads.decisions import Decided, decided, decided_ref
+from ork.heads.deploy import refuse_archived
 from ork.heads.workflows import WorkflowEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
@@ -530,6 +531,7 @@ def fire_now(
     slot says which, all that they give has to be given: it is a run of none of them.
     """
     newest, ref = head(store, workflow), None
+    refuse_archived(store, workflow)
     scheduled = caller.now.replace(microsecond=0)
     found = [line.schedule for line in lines.lines_of(store, workflow)]
     if not found:
@@ -568,6 +570,7 @@ def backfill(
     Raise UsageError where there is no slot, or more than BACKFILL_MAX.
     """
     newest, end = head(store, workflow), min(until, caller.now)
+    refuse_archived(store, workflow)
     if since >= end:
         raise UsageError(
             f"the time to make up for ends at {end:%Y-%m-%d %H:%M %Z}, before it begins",

@@ -294,12 +294,13 @@ def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
     return f"`ork mv {deployed} {name}` renames it, {back}, {another}"
 
 
-def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:
+def refuse_archived(store: Store, workflow: str, tx: Transaction | None = None) -> None:
     """Raise InvalidInput, or Conflict when this is written, if a workflow is archived."""
     if store.ref(archived_ref(workflow)):
         hint = f"`ork archive --undo {workflow}` takes it out first"
         raise InvalidInput(f"{workflow} is archived", hint=hint)
-    tx.expect(archived_ref(workflow), None)
+    if tx is not None:
+        tx.expect(archived_ref(workflow), None)
 
 
 def refuse_move(store: Store, loaded: Loaded) -> None:

@@ -22,7 +22,7 @@ from ork.sync.clone import clone
 from ork.upkeep.fsck import fsck
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
-from tests.daemon.flow import FLOW, MINUTE, fire
+from tests.daemon.flow import FLOW, MINUTE, caller, fire
 from tests.stores import NOON, stamp
 
 SCHEDULE = '{cron: "*/10 * * * *", overlap: allow}'
@@ -46,6 +46,20 @@ def due(store, now):
 
 def archive(store):
     return pauses.archive(store, "etl", stamp=stamp(0.3))
+
+
+def test_it_is_not_fired_by_hand_either(flow):
+    archive(flow)
+    now = caller(NOON + 35 * MINUTE)
+    for by_hand in (
+        lambda: fires.fire_now(flow, "etl", now),
+        lambda: fires.fire_now(flow, "etl", now, slot=NOON + 20 * MINUTE),
+        lambda: fires.backfill(flow, "etl", now, since=NOON, until=now.now),
+    ):
+        with pytest.raises(InvalidInput, match="etl is archived") as caught:
+            by_hand()
+        assert "`ork archive --undo etl`" in str(caught.value.hint)
+    assert list(flow.refs("queue/")) == []
 
 
 def test_only_its_name_leads_to_it(flow):
