@@ -20,6 +20,7 @@ from ork.errors import NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.schedule.policy import Skip
+from ork.store.resolve import resolve
 from ork.store.store import Store
 from tests.conftest import START, Ork, Steps
 from tests.web.server import serving
@@ -247,6 +248,31 @@ def test_a_page_never_reads_a_file_of_the_disk(ask: Ask) -> None:
         ask(pages.compare, old="file:etl.yaml", new="etl")
     with pytest.raises(NotFound):
         ask(runs.code, {"revision": "etl", "path": "../../etc/passwd"})
+
+
+def test_a_code_file_whose_name_ends_as_documents_do_has_its_document(
+    ork: Ork, opened: Callable[[], Store]
+) -> None:
+    for name in ("rules.json", "data", "load.sh"):
+        ork.write(name, f"{name}\n")
+    tasks = "tasks: {a: {executor: process, command: sh load.sh}}"
+    ork.write("w.yaml", f"name: w\ninclude: [rules.json, data]\n{tasks}\n")
+    assert ork("deploy", "w.yaml").code == 0
+    store = opened()
+
+    def document(address: str) -> object:
+        path = {"revision": "w", "path": address.removesuffix(".json")}
+        return runs.code(
+            Asked(store=store, now=START, path=path, url=f"/code/w/{address}")
+        ).document
+
+    for address in ("rules.json", "rules.json.json", "data.json"):
+        name = "data" if address == "data.json" else "rules.json"
+        oid = resolve(store, f"w:{name}", now=START).oid
+        expected = {"kind": "blob", "oid": oid, "name": name, "text": f"{name}\n".encode()}
+        assert document(address) == expected
+    with pytest.raises(NotFound):
+        document("rules")
 
 
 def test_a_log_is_shown_from_its_end_in_parts(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

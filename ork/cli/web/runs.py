@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
 from ork.cli.screen.line import as_object, with_name, with_names
-from ork.cli.web.page import Asked, Page
+from ork.cli.web.page import JSON_END, Asked, Page
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
 from ork.history.details import python_of, task_details
@@ -193,10 +194,18 @@ def _details(store: Store, found: Run, name: str) -> Any:
 
 
 def code(asked: Asked) -> Page:
-    """Show a code file of a deploy or run as it was captured; without a path the workflow file."""
+    """Show a code file of a deploy or run as it was captured; without a path the workflow file.
+
+    A file whose name ends in `.json` has its document under that name, too.
+    """
     store, path = asked.store, asked.path["path"]
     whole = resolve(store, asked.path["revision"], now=asked.now)
-    found = part_of(store, whole, path)
+    found = None
+    if asked.url.partition("?")[0].endswith(JSON_END):
+        with suppress(NotFound):
+            found = part_of(store, whole, path + JSON_END)
+            path += JSON_END
+    found = found or part_of(store, whole, path)
     if path == "" and found.deploy is not None:
         source = store.get(Deploy, found.deploy).source
         data, kind, title = join_text(store, source), "text", source.path
