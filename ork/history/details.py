@@ -21,7 +21,7 @@ from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskState
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
-from ork.objects.value import Value, extended
+from ork.objects.value import Value, extended, replace
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, records_of, tags_of
@@ -367,6 +367,20 @@ class RunValues:
         """Return as many characters of the value that a task gave, which is not decoded."""
         output = self.states[name].output
         return self.store.gist(output, chars) if output else ""
+
+    def received(self, name: str) -> dict[str, Json]:
+        """Return the inputs of a task and the variables that refer to a value; of no start none."""
+        found = self._executed(name)
+        if found is None:
+            return {}
+        task = found.store.get(Task, found.states[name].task)
+        variables = {
+            k: one for k, one in task.env.items() if isinstance(one, dict) and "ref" in one
+        }
+        with suppress(NotReady):
+            task = replace(task, inputs=variables | {**task.inputs})
+            return unchecked(task, found.outputs, found.params)
+        return {}
 
     def inputs(self, name: str) -> Json:
         """Return what a task received last, or was not to have; None when it has not started."""

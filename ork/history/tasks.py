@@ -15,11 +15,12 @@ from itertools import chain, islice
 from shlex import quote
 
 from ork.alike import did_you_mean
-from ork.errors import Corrupt, NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError, some
+from ork.history.details import RunValues
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
@@ -36,6 +37,7 @@ from ork.worktree.reached import reached
 STATES = ("pending", *RUN_STATES[1:], "skipped", "upstream_failed")
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
+INPUTS_NAMED_MAX = 3  # of those that are new in a run
 TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
 # A task takes another time since a run if so many before it, and so many since, differ by at least
 # a fifth, a tenth of a second, and so many times what one usually is off the others.
@@ -48,13 +50,14 @@ class TaskRow(Value, frozen=True, kw_only=True):
 
     `taskrun` is None while the run has not come to it, and of a run that is `damaged`. `task` is
     the name that it had there, and `changed` what is another than in the next one of the list:
-    name, definition, code, output.
+    name, definition, code, inputs, output. `inputs` names the inputs, and variables, that are.
     """
 
     run: Run
     taskrun: TaskRun | None
     task: str
     changed: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     damaged: bool = False
 
     @property
@@ -72,10 +75,17 @@ class TaskRow(Value, frozen=True, kw_only=True):
         """How it ended; pending as long as nothing is recorded of it, damaged if that is lost."""
         return DAMAGED if self.damaged else self.taskrun.state if self.taskrun else "pending"
 
+    @property
+    def new(self) -> str:
+        """What is another, in words: "new inputs (rate), output"; "" where nothing is."""
+        names = f" ({some(self.inputs, INPUTS_NAMED_MAX)})"
+        told = [f"{one}{names}" if one == "inputs" else one for one in self.changed]
+        return f"new {', '.join(told)}" if told else ""
+
     def cells(self) -> dict[str, object]:
         of_task = self.taskrun.cells() if self.taskrun else {"state": self.state}
-        new = f"new {', '.join(self.changed)}" if self.changed else None
-        return {"task": self.name, "began": self.run.created, **of_task, "changed": new}
+        changed = self.new or None
+        return {"task": self.name, "began": self.run.created, **of_task, "changed": changed}
 
     def _row(self) -> dict[str, object]:
         found = self.taskrun
@@ -90,6 +100,7 @@ class TaskRow(Value, frozen=True, kw_only=True):
             "attempts": len(found.attempts) if found else 0,
             "reason": found.reason if found else None,
             "changed": self.changed,
+            "inputs": self.inputs,
         }
 
 
@@ -196,7 +207,9 @@ def task_rows(
         if states and row.state not in (*states, DAMAGED):
             continue
         if newer is not None:
-            yield replace(newer, changed=tuple(_changed(store, row, newer)))
+            inputs = tuple(_other_inputs(store, row, newer))
+            changed = tuple(_changed(store, row, newer, inputs))
+            yield replace(newer, changed=changed, inputs=inputs)
         newer = row
     if newer is not None:
         yield newer
@@ -372,7 +385,7 @@ class _Names:
                 self.without[name].add(older.oid)
 
 
-def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
+def _changed(store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str]) -> Iterator[str]:
     """Yield what of a task is another in the newer one of two rows; nothing where one is lost."""
     if old.damaged or new.damaged:
         return
@@ -386,8 +399,36 @@ def _changed(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
         changed = changes(before.files, after.files)
         if changed and any(_executes(store, row, changed) for row in (old, new)):
             yield "code"
+    if inputs:
+        yield "inputs"
     if _gave_another(store, old, new):
         yield "output"
+
+
+def _other_inputs(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
+    """Yield the inputs and variables that a task got with other values, where both can be read.
+
+    They differ by more than the id of each run.
+    """
+    with suppress(Corrupt):
+        was, now = (_values_around(store, row) for row in (old, new))
+        if was.origins(old.task) == now.origins(new.task):
+            return
+        before, after = was.received(old.task), now.received(new.task)
+        for name in sorted(before.keys() & after.keys()):
+            text = encode(before[name]).replace(old.run.id.encode(), new.run.id.encode())
+            if text != encode(after[name]):
+                yield name
+
+
+def _values_around(store: Store, row: TaskRow) -> RunValues:
+    """Return the values of a run, of which no more is read than a task and what it depends on."""
+    if row.taskrun is None:
+        return RunValues(store, row.run, {})
+    above = store.get(Task, row.taskrun.task).depends_on
+    found = {name: outcome_of(store, row.run, name) for name in above}
+    states = {name: one for name, one in found.items() if one is not None}
+    return RunValues(store, row.run, states | {row.task: row.taskrun})
 
 
 def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:

@@ -284,6 +284,38 @@ def test_a_task_over_time_is_marked_where_something_of_it_is_new(ork, edit):
     assert new() == ([], "load", 6)
 
 
+def test_the_inputs_and_variables_that_are_new_are_named(ork, edit):
+    ork.write(
+        "w.yaml",
+        """
+        name: w
+        params: {rate: {type: float, default: 0.1}, other: {type: int, default: 1}}
+        tasks:
+          count: {executor: process, command: "echo ORK_OUTPUT:3"}
+          train:
+            executor: process
+            command: 'echo "ORK_OUTPUT:[$ORK_IN_lr]"'
+            depends_on: [count]
+            inputs: {lr: {ref: params.rate}, rows: {ref: tasks.count.output}, fixed: {const: 1}}
+            env: {SEED: {ref: params.other}, PLAIN: text}
+        """,
+    )
+
+    def new(*words):
+        assert ork("run", "w.yaml", *words).code == 0
+        row = json.loads(ork("runs", "w:train", "--json").out)["data"]["runs"][0]
+        line = ork("runs", "w:train").out.splitlines()[0]
+        return row["changed"], row["inputs"], line.partition("  new ")[2]
+
+    assert new() == ([], [], "")
+    assert new() == ([], [], "")
+    told = "inputs (lr), output  [0.2]"
+    assert new("-i", "rate=0.2") == (["inputs", "output"], ["lr"], told)
+    assert new("-i", "rate=0.2", "-i", "other=2") == (["inputs"], ["SEED"], "inputs (SEED)  [0.2]")
+    edit("w.yaml", "ORK_OUTPUT:3", "ORK_OUTPUT:4")
+    assert new("-i", "rate=0.2", "-i", "other=2")[1] == ["rows"], "what another task gave"
+
+
 def test_a_task_over_time_is_followed_through_its_renames(ran, edit):
     edit("etl.yaml", "load:", "store:")
     ran("deploy", "etl.yaml")

@@ -37,8 +37,8 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
             rest.append(f"  {human.count(len(found.attempts), 'attempt')}")
         if found and (changed := taint(found)):
             rest += ["  ", (taint_text(changed), "warning")]
-        if row.changed:
-            rest += ["  ", (f"new {', '.join(row.changed)}", "changed")]
+        if row.new:
+            rest += ["  ", (row.new, "changed")]
         if found and found.output:  # which another run gave, where there is a reason
             rest += ["  ", reason] if reason else []
             return cells, [*rest, "  ", (store.gist(found.output, VALUE_CHARS_MAX), "dim")], ""
