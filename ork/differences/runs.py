@@ -71,6 +71,8 @@ class Around(Value, frozen=True, kw_only=True):
     environment: Callable[[TaskDiff], Sequence[FieldChange]] = lambda _: ()
     code: bool = True  # whether that of both runs was kept
     slots: str = ""  # how the slots differ for which a schedule started them, in words
+    # What of these, before a task, another run had executed anew when the task began, in words.
+    since: Callable[[TaskDiff, Collection[str]], Sequence[str]] = lambda _, __: ()
     beside: Callable[[], Sequence[str]] = list  # runs that went on while one of them did
     # The outputs that a task takes otherwise than as inputs: those before it, and where in them.
     taken: Callable[[TaskDiff], Iterable[tuple[str, tuple[str, ...]]]] = lambda _: ()
@@ -236,6 +238,8 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
     changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
     if changed:
         return f"what runs before it changed: {some(changed, NAMED_MAX)}"
+    if since := around.since(task, above):
+        return "; ".join(since)
     if around.slots:
         return around.slots
     if environment := around.environment(task):

@@ -28,6 +28,7 @@ from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
 from ork.history.results import BASES_MAX
+from ork.history.tasks import ran_since, written_since
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
@@ -149,13 +150,15 @@ def diff_runs(
         for side, state in zip((old, new), states, strict=True)
     )
     tasks, needs = _tasks(was, now, comparison, params)
-    environment, environment_of = environment_changes(was, now, _renamed(comparison))
+    renamed = _renamed(comparison)
+    environment, environment_of = environment_changes(was, now, renamed)
     around = Around(
         tasks=tasks,
         needs=needs,
         environment=lambda task: _around(store, old.run, task.old, new.run, task.new),
         code=not comparison.unkept,
         slots=_slots(old.run, new.run),
+        since=lambda task, above: _since(store, old.run, new.run, task, above, renamed),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
         taken=lambda task: _taken_beside_inputs(store, task),
         reasons=(old.run.reason, new.run.reason),
@@ -164,7 +167,6 @@ def diff_runs(
     definition, count = comparison.diff, len(needs)
     if names:
         definition = narrow(store, comparison, names).diff
-        renamed = _renamed(comparison)
         count = sum(1 for name in needs if {name, renamed.get(name)} & {*names})
         tasks = [task for task in tasks if {task.name, task.old_name} & {*names}]
         taken = {name for task in tasks for name in task.params}
@@ -226,6 +228,24 @@ def _slots(old: Run, new: Run) -> str:
     if old.scheduled and new.scheduled:
         return "a schedule started them for different slots"
     return "only one of them was started by a schedule"
+
+
+def _since(
+    store: Store,
+    old: Run,
+    new: Run,
+    task: TaskDiff,
+    above: Collection[str],
+    renamed: Mapping[str, str],
+) -> list[str]:
+    """Return what of the tasks `above` other runs had executed anew when a task began, in words."""
+    before = [renamed.get(name, name) for name in above]
+    told = (
+        written_since(ran_since(store, run, names, until=one.attempts[-1].started))
+        for run, one, names in ((old, task.old, before), (new, task.new, above))
+        if one and one.attempts
+    )
+    return [*dict.fromkeys(chain(*told))]
 
 
 def _beside(store: Store, run: Run) -> list[str]:

@@ -16,19 +16,20 @@ from shlex import quote
 
 from ork.alike import did_you_mean
 from ork.errors import Corrupt, NotFound, UsageError, some
-from ork.history.details import RunValues
+from ork.history.details import RunValues, where_executed
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
+from ork.history.results import BASES_MAX, base_of
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import is_pattern, outcomes
-from ork.store.resolve import history, only_workflow
+from ork.store.resolve import history, only_workflow, present_name
 from ork.store.revision import split_part
-from ork.store.runs import RunEntry, outcome_of
+from ork.store.runs import RunEntry, outcome_of, runs
 from ork.store.store import Store
 from ork.store.verdict import DAMAGED
 from ork.worktree.globs import excluded
@@ -38,6 +39,9 @@ STATES = ("pending", *RUN_STATES[1:], "skipped", "upstream_failed")
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
+SINCE_RUNS_MAX, SINCE_TASKS_MAX = 20, 200  # that are looked at for what ran since
+TASKS_NAMED_MAX = 5  # that a sentence names
+CAUSES = {"definition", "code", "inputs"}  # of other files that a task writes
 TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
 # A task takes another time since a run if so many before it, and so many since, differ by at least
 # a fifth, a tenth of a second, and so many times what one usually is off the others.
@@ -207,12 +211,58 @@ def task_rows(
         if states and row.state not in (*states, DAMAGED):
             continue
         if newer is not None:
-            inputs = tuple(_other_inputs(store, row, newer))
-            changed = tuple(_changed(store, row, newer, inputs))
-            yield replace(newer, changed=changed, inputs=inputs)
+            yield _compared(store, row, newer)
         newer = row
     if newer is not None:
         yield newer
+
+
+def ran_since(
+    store: Store, run: Run, names: Iterable[str], *, until: datetime | None = None
+) -> list[TaskRow]:
+    """Return where tasks whose outcomes a run has ran since, changed or with other inputs.
+
+    By another run, one of the newest; with `until` before then. Of many names the first are looked
+    at. Outputs are kept of each run, but files that a task wrote are of the last one alone.
+    """
+    known = islice(names, SINCE_TASKS_MAX)
+    made = {name: row for name in known if (row := _executed_last(store, run, name))}
+    if not made:
+        return []
+    first = min(_began(row) for row in made.values())
+    workflow = present_name(store, run.workflow)
+    newest: dict[str, TaskRow] = {}
+    for entry in runs(store, workflow, until=until, limit=SINCE_RUNS_MAX):
+        if entry.run.ended is not None and entry.run.ended < first:
+            continue
+        for name, row in made.items():
+            with suppress(Corrupt):
+                other = _executed(store, entry.run, name)
+                if other is None or (until and _began(other) > until):
+                    continue
+                if _host(other) != _host(row):  # as of a run that was pulled: other files
+                    continue
+                if _began(other) > _began(newest.get(name, row)):
+                    newest[name] = other
+    found = []
+    for name, other in newest.items():
+        with suppress(Corrupt):
+            row = _compared(store, made[name], other)
+            if CAUSES & {*row.changed} and row.run.id != made[name].run.id:
+                found.append(row)
+    return found
+
+
+def written_since(rows: Iterable[TaskRow]) -> list[str]:
+    """Return what to say of files that were perhaps written since an output was made."""
+    told: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        told[row.run.name, row.new].append(row.task)
+    return [
+        f"{some(names, TASKS_NAMED_MAX)} ran again in {run} since, with {new}:"
+        f" files that {'it' if len(names) == 1 else 'they'} wrote may be of that"
+        for (run, new), names in told.items()
+    ]
 
 
 def task_history(store: Store, workflow: str, task: str, rows: Iterable[TaskRow]) -> TaskHistory:
@@ -385,6 +435,12 @@ class _Names:
                 self.without[name].add(older.oid)
 
 
+def _compared(store: Store, old: TaskRow, new: TaskRow) -> TaskRow:
+    """Return the newer one of two rows with what is another in it."""
+    inputs = tuple(_other_inputs(store, old, new))
+    return replace(new, changed=tuple(_changed(store, old, new, inputs)), inputs=inputs)
+
+
 def _changed(store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str]) -> Iterator[str]:
     """Yield what of a task is another in the newer one of two rows; nothing where one is lost."""
     if old.damaged or new.damaged:
@@ -429,6 +485,37 @@ def _values_around(store: Store, row: TaskRow) -> RunValues:
     found = {name: outcome_of(store, row.run, name) for name in above}
     states = {name: one for name, one in found.items() if one is not None}
     return RunValues(store, row.run, states | {row.task: row.taskrun})
+
+
+def _executed(store: Store, run: Run, name: str) -> TaskRow | None:
+    """Return a task of a run if that executed it."""
+    one = outcome_of(store, run, name)
+    return TaskRow(run=run, taskrun=one, task=name) if one and one.attempts else None
+
+
+def _executed_last(store: Store, run: Run, name: str) -> TaskRow | None:
+    """Return a task in the run that executed it for this one, itself or one whose output it has."""
+    with suppress(Corrupt):
+        for _ in range(BASES_MAX):
+            if row := _executed(store, run, name):
+                return row
+            base = base_of(store, run)
+            if base is None:
+                break
+            run = base
+    return None
+
+
+def _began(row: TaskRow) -> datetime:
+    """Return when the last attempt at an executed task began."""
+    assert row.taskrun is not None
+    return row.taskrun.attempts[-1].started
+
+
+def _host(row: TaskRow) -> str | None:
+    """Return on which machine a task was executed last."""
+    where = where_executed(row.run, row.taskrun) if row.taskrun else None
+    return where.host if where else None
 
 
 def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:

@@ -26,8 +26,10 @@ from ork.errors import (
     some,
 )
 from ork.failpoints import failpoint
+from ork.graph import order as graph
 from ork.heads.deploy import Deployed, deploy_all, head_status, refuse_secrets
 from ork.history.results import made_by, other_environments, still_valid
+from ork.history.tasks import ran_since, written_since
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
@@ -296,6 +298,7 @@ def prepare(
     notes = (
         *_other_values(store, options.base, terms, caller.now),
         *_older(terms),
+        *_ran_since(store, target, terms, caller),
         *_fewer(store, target, terms, options),
     )
     if not elsewhere:  # it asks the interpreter of this machine
@@ -394,6 +397,7 @@ def prepare_retry(
         notes=(
             *_kept_values(store, before, declared, params),
             *_older(terms),
+            *_ran_since(store, target, terms, caller),
             *(() if latest else _other_environments(store, target, terms, caller)),
             *_fewer(store, target, terms, options),
         ),
@@ -671,8 +675,7 @@ def _other_environments(
     kept = [n for n, it in ended.items() if it.output and tasks[n].executor != "process"]
     if not kept:
         return
-    gave = terms.resume[1].id if terms.resume else terms.base
-    _, run = find_run(store, resolve(store, f"run:{gave}", now=caller.now))
+    run = _keeping(store, terms, caller)
     here = canonical.read(describe(interpreter(target.settings, target.root, caller.environ)))
     told: dict[str, list[str]] = {}
     for name, words in sorted(other_environments(store, run, kept, here).items()):
@@ -680,6 +683,27 @@ def _other_environments(
         why = f"{output}, of another environment: {some(words, NAMED_MAX)}"
         told.setdefault(why, []).append(name)
     yield from (f"{some(names, NAMES_MAX)}: {why}" for why, names in told.items())
+
+
+def _ran_since(store: Store, target: Target, terms: Terms, caller: Caller) -> list[str]:
+    """Return notes of tasks whose outputs are kept, and whose files another run may have written.
+
+    Of those before what is executed, the nearest first.
+    """
+    ended = _ended(terms)
+    near = {up for task in _to_run(store, target, terms).values() for up in task.depends_on}
+    if not any(ended[name].output or ended[name].attempts for name in near & ended.keys()):
+        return []
+    needs = needs_of(store, store.snapshot(target.snapshot))
+    before = dict.fromkeys([*sorted(near), *sorted(graph.ancestors(needs, near))])
+    kept = filter(ended.__contains__, before)
+    return written_since(ran_since(store, _keeping(store, terms, caller), kept))
+
+
+def _keeping(store: Store, terms: Terms, caller: Caller) -> Run:
+    """Return the run whose outputs are kept."""
+    gave = terms.resume[1].id if terms.resume else terms.base
+    return find_run(store, resolve(store, f"run:{gave}", now=caller.now))[1]
 
 
 def _refuse_unready(

@@ -389,7 +389,7 @@ def test_files_that_are_named_after_their_run_are_no_difference(ork):
     for rate in ("0.1", "0.1", "0.5"):
         assert ork("run", "-i", f"rate={rate}").code == 0
     assert ork("diff", "train#1", "train#2", "--exit-code").code == 0
-    for task, new in {"features": [[], [], []], "fit": [["output"], [], []]}.items():
+    for task, new in {"features": [[], [], []], "fit": [["inputs", "output"], [], []]}.items():
         rows = json.loads(ork("runs", f"train:{task}", "--json").out)["data"]["runs"]
         assert [row["changed"] for row in rows] == new
     told = ork("diff", "train#1", "train#3").out

@@ -26,6 +26,39 @@ def test_where_a_kept_task_wrote_files_the_way_to_write_them_anew_is_told(ork):
     assert ork("retry", "files#2", "--from", "fetch").code == 0
 
 
+def test_a_kept_task_whose_file_a_newer_run_wrote_is_named(ork):
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        params: {n: {type: int, default: 1}}
+        tasks:
+          make:
+            executor: process
+            command: 'echo $N > rows.txt; echo ORK_OUTPUT:1'
+            env: {N: {ref: params.n}}
+          between: {executor: process, command: 'echo ORK_OUTPUT:0', depends_on: [make]}
+          use:
+            executor: process
+            command: 'echo "ORK_OUTPUT:$(cat rows.txt)"'
+            depends_on: [between]
+        """,
+    )
+    told = "make ran again in w#2 since, with new inputs (N): files that it wrote may be of that"
+    assert ork("run", "-i", "n=1").code == 0
+    assert "since" not in ork("run", "w", "--only", "use", "--dry-run").err
+    assert ork("run", "-i", "n=8").code == 0
+    assert f"note: {told}\n" in ork("run", "w", "--only", "use", "--dry-run").err
+    assert f"note: {told}\n" in ork("retry", "w#1", "--from", "use", "--dry-run").err
+    assert f"note: {told}\n" in ork("run", "w", "--only", "use").err
+    first = ork("diff", "w#1", "w#3").out.splitlines()[0]
+    assert first.startswith("first difference: use - ") and first.endswith(told)
+    assert "since" not in ork("run", "w", "--only", "use", "--dry-run", "-i", "n=8").err
+    assert ork("run", "-i", "n=1").code == 0  # which wrote the file as it was
+    assert "since" not in ork("retry", "w#1", "--from", "use", "--dry-run").err
+    assert told in ork("diff", "w#1", "w#3").out.splitlines()[0]
+
+
 def test_a_retry_goes_on_and_keeps_what_succeeded(etl, edit, golden) -> None:
     etl.write(
         "load.sh",

@@ -100,6 +100,8 @@ def test_where_nothing_of_the_task_changed_it_says_where_to_look():
     assert first(task(new=FAILED), environment=lambda _: [numpy, python]) == same + (
         'the environment differs: python "3.11.2" -> "3.13.0", numpy "1.0" -> "2.0"'
     )
+    told = first(task(new=FAILED), since=lambda task, above: [f"x ran since {task.name}"])
+    assert told == same + "x ran since load"
     harmless = task("extract", code=("a.py",))
     found = outcome(harmless, task(new=FAILED), needs={"extract": (), "load": ("extract",)})
     assert found == same + "what runs before it changed: extract"
