@@ -21,14 +21,14 @@ from ork.cli.screen import human
 from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError
-from ork.objects.kinds import RUN_STATES
+from ork.objects.kinds import RUN_STATES, STOPPED, Run
 from ork.objects.snapshot import Contents
 from ork.store.store import Store
 
 if TYPE_CHECKING:
     from ork.definition.workflow import Definition
 
-RUNS_MAX = 30
+RUNS_MAX, LOOKED_AT_MAX = 30, 300  # that are offered, of so many of the newest
 TEXT_MAX = 40  # characters of a value
 _SPECIAL_QUOTED = re.compile(r"[\"\\$`]")  # and between double quotes
 _SPECIAL = re.compile(r"[\s\"'\\$`!&|;<>()*?\[\]]")  # to a shell, inside of a word
@@ -271,10 +271,37 @@ def _workflows(asked: Asked) -> Candidates:
     if asked.command == "runs" and ":" in asked.text:
         yield from (one for one in _parts(asked) if one.about == "task")
         return
-    more = archived(asked.store) if asked.command == "archive" else ()
-    names = sorted({*workflows(asked.store), *more})
-    for name, newest in newest_of(asked.store, names, 1).items():
-        yield Candidate(name, "".join(f"{run.name} {_how(asked, run)}" for run in newest))
+    if asked.command == "archive" and asked.params.get("undo"):
+        names = archived(asked.store)
+    else:
+        names = {*workflows(asked.store)}
+    if asked.command == "schedule":
+        names &= _scheduled(asked)
+    for name, newest in newest_of(asked.store, sorted(names), 1).items():
+        if not newest or _makes_sense(asked, newest[0]):
+            yield Candidate(name, "".join(f"{run.name} {_how(asked, run)}" for run in newest))
+
+
+def _scheduled(asked: Asked) -> set[str]:
+    """Return the workflows of which a schedule can be acted on: resumed, paused, or another."""
+    from ork.daemon.lines import Lines, holding
+    from ork.daemon.pauses import paused_ref
+
+    lines = Lines(asked.store).look()
+    there = {line.workflow for line in lines}
+    action = asked.params.get("action")
+    if action not in ("pause", "resume"):
+        return there
+    paused = {ref.partition("/")[2] for ref in asked.store.refs_at(map(paused_ref, there))}
+    if action == "pause":
+        return there - paused
+    return paused | {line.workflow for line, _ in holding(asked.store, lines)}
+
+
+def _makes_sense(asked: Asked, run: Run) -> bool:
+    """Say whether a run is of those that a command is for: a retry goes on with no success."""
+    again = any(asked.params.get(name) for name in ("failed", "latest", "only", "start_at"))
+    return asked.command != "retry" or again or run.state in ("failed", *STOPPED)
 
 
 def _going_on(asked: Asked) -> Candidates:
@@ -285,7 +312,7 @@ def _going_on(asked: Asked) -> Candidates:
         yield Candidate(run.name, _how(asked, run))
 
 
-def _how(asked: Asked, run: Any) -> str:
+def _how(asked: Asked, run: Run) -> str:
     return f"{run.state}, {human.near(run.created, asked.session.now().astimezone(UTC))}"
 
 
@@ -295,8 +322,9 @@ def _runs(asked: Asked) -> Candidates:
 
     workflow = asked.text.partition("#")[0] if "#" in asked.text else None
     yield from _workflows(asked) if workflow is None else ()
-    for entry in runs(asked.store, workflow, limit=RUNS_MAX):
-        yield Candidate(entry.run.name, _how(asked, entry.run))
+    found = (entry.run for entry in runs(asked.store, workflow, limit=LOOKED_AT_MAX))
+    for run in islice((one for one in found if _makes_sense(asked, one)), RUNS_MAX):
+        yield Candidate(run.name, _how(asked, run))
 
 
 def _parts(asked: Asked) -> Candidates:

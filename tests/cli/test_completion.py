@@ -178,6 +178,33 @@ def test_who_cancels_is_offered_what_goes_on(ready):
         assert words(ready, f"ork cancel {option} ") == ["etl", "look"]
 
 
+def test_who_retries_is_offered_what_did_not_succeed(ready):
+    ready.write("bad.yaml", "name: bad\ntasks: {a: {executor: process, command: test -e ok}}\n")
+    assert ready("run", "bad.yaml").code == 1
+    assert words(ready, "ork retry ") == ["bad", "bad#1", "etl@v1"]
+    assert words(ready, "ork retry etl#") == []
+    assert words(ready, "ork retry --only a etl#") == ["etl#1"], "a new run begins"
+    assert words(ready, "ork retry --failed ") == ["bad", "etl", "bad#1", "etl#1", "etl@v1"]
+    ready.write("ok", "")
+    assert ready("retry", "bad").code == 0
+    assert words(ready, "ork retry bad") == []
+
+
+def test_of_put_away_and_paused_workflows_those_are_offered_that_are(ready):
+    for name in ("day", "night"):
+        ready.write(f"{name}.yaml", f'name: {name}\nschedule: "@daily"\n{FLOW[10:]}')
+    assert ready("deploy", "day.yaml", "night.yaml").code == 0
+    assert words(ready, "ork archive --undo ") == []
+    assert words(ready, "ork schedule resume ") == []
+    assert words(ready, "ork schedule next ") == ["day", "etl", "night"]
+    assert ready("schedule", "pause", "night").code == 0
+    assert words(ready, "ork schedule resume ") == ["night"]
+    assert words(ready, "ork schedule pause ") == ["day", "etl"]
+    assert ready("archive", "day").code == 0
+    assert words(ready, "ork archive ") == ["etl", "night"]
+    assert words(ready, "ork archive --undo ") == ["day"]
+
+
 def test_without_a_store_there_are_files(ork):
     ork.write("new.yaml", FLOW)
     assert words(ork, "ork run ") == ["new.yaml"]

@@ -96,8 +96,11 @@ def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):
     golden("schedule/held.txt", flow("schedule").out)
     document = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]
     assert (document["held_by"], document["next"]) == ("etl#1", None)
+    offered = flow("completion", "fish", "--line", "ork schedule resume ").out
+    assert offered.startswith("etl\t"), "as what is paused"
     done = flow("schedule", "resume")
     golden("schedule/goes_on.txt", done.out + done.err)
+    assert flow("completion", "fish", "--line", "ork schedule resume ").out == ""
     assert "held" not in flow("schedule").out
 
 
