@@ -9,7 +9,7 @@ import typer
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import Row, aligned
+from ork.cli.screen.parts import Row, aligned, is_narrow
 from ork.cli.session import Session
 from ork.errors import Corrupt, OrkError
 from ork.store.store import Store
@@ -67,6 +67,7 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
     from ork.daemon.fires import LATE
 
     now, width = session.now(), session.width
+    narrow = is_narrow(width)
 
     def mark_of(one: "WorkflowEntry") -> str:
         if one.halted or one.held_by:
@@ -92,10 +93,10 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
             last,
             (when, "time"),
             (soon, "warning" if mark else "time"),
-            (human.count(one.task_count, "task"), ""),
+            *([] if narrow else [(human.count(one.task_count, "task"), "")]),
         ]
         rest: Line = [(f"  @{label}", "tag") for label in one.tags]
-        rest += [f"  {'; '.join(one.schedules)}"] if one.schedules else []
+        rest += [f"  {'; '.join(one.schedules)}"] if one.schedules and not narrow else []
         return cells, rest, ((one.last and one.last.reason) or "").partition("\n")[0]
 
     return aligned(map(row, found), width, below=False)
