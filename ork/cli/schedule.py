@@ -222,12 +222,14 @@ def _unscheduled(workflow: str | None) -> Line:
 
 
 def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> Iterator[Line]:
-    from ork.schedule.words import in_words
+    from ork.schedule.words import in_words, policies
 
     now, room, found = session.now(), name_room(session.width), list(found)
     names = clipped((one.workflow for one in found), room)
     for one in found:
         yield [(names[one.workflow], "name"), "  ", in_words(one.schedule)]
+        if rest := policies(one.schedule):
+            yield [f"{'':9}{rest}"]
         if one.paused:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
             when = human.near(one.paused.since, now)

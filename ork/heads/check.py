@@ -18,7 +18,7 @@ from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import read
 from ork.schedule.times import slots, zone
-from ork.schedule.words import in_words
+from ork.schedule.words import in_words, policies
 from ork.store.store import Store
 from ork.worktree.capture import Captured
 from ork.worktree.load import MORE, check, examine, problems_of, same_names
@@ -43,6 +43,7 @@ class CheckedSchedule(Value, frozen=True, kw_only=True):
     """One schedule of a file: in words, and the next times in its zone, as ISO 8601."""
 
     words: str
+    policies: str  # what else it says, such as "retries: 2; after_failure: hold"
     timezone: str
     params: dict[str, Any]
     next: tuple[str, ...]
@@ -176,6 +177,7 @@ def _schedules(setting: Json, now: datetime) -> Iterator[CheckedSchedule]:
         coming = islice(slots(schedule, now), TIMES_SHOWN)
         yield CheckedSchedule(
             words=in_words(schedule),
+            policies=policies(schedule),
             timezone=schedule.timezone,
             params=dict(schedule.params),
             next=tuple(slot.astimezone(there).isoformat() for slot in coming),

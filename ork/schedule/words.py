@@ -8,11 +8,12 @@ from itertools import pairwise
 
 from ork.schedule.cron import DAYS, MONTHS, Cron, CronError, read
 from ork.schedule.durations import duration_text
-from ork.schedule.schedule import Schedule
+from ork.schedule.schedule import Schedule, setting_of
 from ork.schedule.slot_values import is_of_slot
 
 LISTED_MAX = 6  # times, days or months that a sentence names one by one
 PARAMS_CHARS_MAX = 120
+POLICIES = ("catchup", "overlap", "retries", "retry_delay", "timeout", "after_failure")
 A_FEW = 3  # that it names one by one also where they follow each other
 
 _DAY_MINUTES = 24 * 60
@@ -34,6 +35,13 @@ def in_words(schedule: Schedule) -> str:
     )
     given = given if len(given) <= PARAMS_CHARS_MAX else given[: PARAMS_CHARS_MAX - 3] + "..."
     return f"{when}{';' if schedule.also else ','} with {given}"
+
+
+def policies(schedule: Schedule) -> str:
+    """Return what else it says, but for what is so anyway: `retries: 2; after_failure: hold`."""
+    found = setting_of([schedule])
+    said = found if isinstance(found, dict) else {}
+    return "; ".join(f"{key}: {said[key]}" for key in POLICIES if key in said)
 
 
 def _part(part: Schedule) -> str:

@@ -222,9 +222,16 @@ tasks: {a: {executor: process, command: "true"}}
 def test_schedules_are_told_in_words_with_their_next_times(ork, golden):
     ork.write("w.yaml", SCHEDULES)
     golden("check/schedules.txt", ork("check", "w.yaml").out)
+    told = "retries: 2; retry_delay: 5m; timeout: 1h; after_failure: hold"
+    patient = f"{{every: 7m, {told.replace(';', ',')}}}"
+    ork.write(
+        "patient.yaml", SCHEDULES.replace('"*/7 * * * *"', patient).replace("- every: 90s", "")
+    )
+    assert f"every 7 minutes\n            {told}\n" in ork("check", "patient.yaml").out
     (found,) = json.loads(ork("check", "w.yaml", "--json").out)["data"]
     assert found["schedules"][0] == {
         "words": 'every day at 02:30, Europe/Berlin, with region="eu"',
+        "policies": "",
         "timezone": "Europe/Berlin",
         "params": {"region": "eu"},
         "next": [f"2026-11-0{day}T02:30:00+01:00" for day in (2, 3, 4)],

@@ -168,6 +168,8 @@ def _found_lines(
 def _schedule_lines(one: "Checked") -> Iterator[Line]:
     for schedule in one.schedules:
         yield ["  ", ("schedule", "label"), f"  {schedule.words}"]
+        if schedule.policies:
+            yield [f"{'':12}{schedule.policies}"]
         shown = (time[:-6].replace("T", " ").removesuffix(":00") for time in schedule.next)
         yield ["  ", ("next", "label"), f"      {', '.join(shown)} ({schedule.timezone})"]
 
