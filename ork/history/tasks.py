@@ -15,6 +15,7 @@ from itertools import chain, islice
 from shlex import quote
 
 from ork.alike import did_you_mean
+from ork.differences.impact import same_work
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.history.details import RunValues, where_executed
 from ork.history.filters import Parts, existing
@@ -41,7 +42,6 @@ DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
 SINCE_RUNS_MAX, SINCE_TASKS_MAX = 20, 200  # that are looked at for what ran since
 TASKS_NAMED_MAX = 5  # that a sentence names
-CAUSES = {"definition", "code", "inputs"}  # of other files that a task writes
 TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
 # A task takes another time since a run if so many before it, and so many since, differ by at least
 # a fifth, a tenth of a second, and so many times what one usually is off the others.
@@ -248,7 +248,7 @@ def ran_since(
     for name, other in newest.items():
         with suppress(Corrupt):
             row = _compared(store, made[name], other)
-            if CAUSES & {*row.changed} and row.run.id != made[name].run.id:
+            if _works_otherwise(store, made[name], row) and row.run.id != made[name].run.id:
                 found.append(row)
     return found
 
@@ -510,6 +510,14 @@ def _began(row: TaskRow) -> datetime:
     """Return when the last attempt at an executed task began."""
     assert row.taskrun is not None
     return row.taskrun.attempts[-1].started
+
+
+def _works_otherwise(store: Store, old: TaskRow, new: TaskRow) -> bool:
+    """Say whether a task can have written other files in the newer one of two rows."""
+    if {"code", "inputs"} & {*new.changed}:
+        return True
+    tasks = (store.get(Task, row.taskrun.task) for row in (old, new) if row.taskrun)
+    return "definition" in new.changed and not same_work(*tasks)
 
 
 def _host(row: TaskRow) -> str | None:
