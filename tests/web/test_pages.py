@@ -19,9 +19,10 @@ from ork.daemon.lines import lines_of
 from ork.errors import NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
+from ork.runner.start import Caller
 from ork.schedule.policy import Skip
 from ork.store.resolve import resolve
-from ork.store.store import Store
+from ork.store.store import Stamp, Store
 from tests.conftest import START, Ork, Steps
 from tests.web.server import serving
 
@@ -112,6 +113,27 @@ def test_schedules_are_told_as_the_command_tells_them(ask: Ask, etl: Ork) -> Non
     )
     assert [row.keys() for row in told["schedules"]] == [row.keys() for row in printed["schedules"]]
     assert told["schedules"][0]["words"] == "every day at 02:00, UTC"
+
+
+def test_what_needs_somebody_comes_first(ask: Ask, etl: Ork, store: Store) -> None:
+    text = 'name: {}\nschedule: "@hourly"\ntasks: {{a: {{executor: process, command: ls}}}}\n'
+    for name in ("able", "zebra"):
+        etl.write(f"{name}.yaml", text.format(name))
+        assert etl("deploy", f"{name}.yaml").code == 0
+    assert [row.name for row in ask(pages.overview).values["rows"]] == ["etl", "able", "zebra"]
+    assert etl("archive", "etl").code == 0
+    hold = '{cron: "0 * * * *", after_failure: hold}'
+    bad = text.format("zz").replace("ls", "test -e ok").replace('"@hourly"', hold)
+    etl.write("zz.yaml", bad)
+    assert etl("deploy", "zz.yaml").code == 0
+    now = START.replace(hour=START.hour + 1)
+    (one,) = fires.due(store, lines_of(store, "zz"), now)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=etl.environ)
+    list(fires.fire(store, "zz", one.line.schedule, one.decision, caller).events)
+    assert [row.name for row in ask(pages.overview).values["rows"]] == ["zz", "able", "zebra"]
+    told = ask(pages.schedules).values["rows"]
+    assert [row.workflow for row in told] == ["zz", "able", "zebra"]
+    assert told[0].held_by == "zz#1"
 
 
 def test_lists_go_on_behind_what_was_shown(

@@ -22,7 +22,7 @@ from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
 from ork.daemon import queue
-from ork.daemon.fires import LATE, Listed, listed
+from ork.daemon.fires import LATE, Fired, Listed, listed
 from ork.daemon.lines import Lines
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
@@ -80,7 +80,7 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
 
 
 def overview(asked: Asked) -> Page:
-    """Show all workflows, by their names."""
+    """Show all workflows, by their names; of a page first those that are late or failed last."""
     store, after = asked.store, asked.query.get("after", "")
     names = sorted(known_names(store) - archived(store))
     rest = [name for name in names if name > after]
@@ -99,11 +99,15 @@ def overview(asked: Asked) -> Page:
     ]
     values = {
         "title": "Workflows",
-        "rows": rows,
+        "rows": sorted(rows, key=lambda row: not (row.due or _failed(row.last))),
         "total": len(names),
         "after": rows[-1].name if len(rest) > len(rows) else None,
     }
     return Page(template="workflows", values=values, schema="workflows", document=rows)
+
+
+def _failed(run: Run | Fired | None) -> bool:
+    return run is not None and run.state == "failed"
 
 
 def _row(
@@ -377,14 +381,21 @@ def _targets(store: Store, rows: list[dict[str, Any]]) -> dict[Oid, Deploy]:
 
 
 def schedules(asked: Asked) -> Page:
-    """Show what is due when, how the last fires went, what was left out, and what waits."""
+    """Show what is due when, how the last fires went, what was left out, and what waits.
+
+    First what is held back, is due already or failed last, then what is due next.
+    """
     store, lines = asked.store, Lines(asked.store)
     rows = listed(store, lines.look(), asked.now)
     waiting = queue.with_reasons(store, queue.waiting(store))
-    soonest = sorted(rows, key=lambda row: (row.next is None, row.next or asked.now, row.workflow))
+
+    def place(row: Listed) -> tuple[bool, bool, datetime, str]:
+        asks = bool(row.held_by or row.due or _failed(row.last)) and not row.paused
+        return not asks, row.next is None, row.next or asked.now, row.workflow
+
     values = {
         "title": "Schedules",
-        "rows": soonest[:SCHEDULES_MAX],
+        "rows": sorted(rows, key=place)[:SCHEDULES_MAX],
         "total": len(rows),
         "wrong": lines.wrong,
         "waiting": waiting[:SCHEDULES_MAX],
