@@ -39,6 +39,17 @@ def test_a_workflow_alone_is_compared_with_its_file(history, edit, golden):
     assert history("diff", "etl.yaml").out == expected
 
 
+def test_a_file_without_any_line_is_called_empty(ork):
+    flow = "name: w\ntasks: {a: {executor: process, command: ls}}\n"
+    ork.write("w.yaml", flow)
+    assert ork("deploy", "w.yaml").code == 0
+    ork.write("w.yaml", flow + "include: [p/*]\n")
+    ork.write("p/__init__.py", "")
+    assert "+ p/__init__.py  added, empty" in ork("diff").out
+    assert ork("deploy", "w.yaml").code == 0
+    assert "- p/__init__.py  removed, empty" in ork("diff", "w", "w~1").out
+
+
 def test_no_difference_is_said_on_standard_error(history):
     result = history("diff")
     assert (result.code, result.out) == (0, "")

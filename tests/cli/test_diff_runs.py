@@ -364,7 +364,8 @@ def test_what_was_edited_leads_where_each_run_has_other_parameters(ork):
     assert ork("run", "-i", "day=2026-11-02").code == 1
     first, second, _ = ork("diff", "--last").out.split("\n", 2)
     assert (
-        first == "first other end: load - its code changed: load.sh; it failed: exited with code 7"
+        first
+        == "first other outcome: load - its code changed: load.sh; it failed: exited with code 7"
     )
     assert second == "first difference: fetch - the parameter day changed"
 

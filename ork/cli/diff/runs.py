@@ -140,7 +140,7 @@ def _answer(diff: RunDiff) -> Iterator[Line]:
     if diff.first:
         told = [_divergence("first difference", diff.first)]
         if diff.outcome and diff.outcome.task != diff.first.task:
-            what = "end" if ENDS & {*diff.outcome.kinds} else "output"
+            what = "outcome" if ENDS & {*diff.outcome.kinds} else "output"
             told.append(_divergence(f"first other {what}", diff.outcome))
             # Runs of each day have other parameters: what was changed by hand tells more.
             if EDITS & {*diff.outcome.kinds} and not (ENDS | EDITS) & {*diff.first.kinds}:

@@ -184,7 +184,7 @@ def remarks(file: FileChange) -> Words:
     if file.binary:
         found.append([("binary", "")])
     elif file.old_blob != file.new_blob and not (file.added_lines or file.removed_lines):
-        found.append([("only the layout", "")])
+        found.append([("only the layout" if file.kind in EDITED else "empty", "")])
     if file.kind in EDITED and file.old_executable != file.new_executable:
         found.append([("now executable" if file.new_executable else "no longer executable", "")])
     return [part for words in found for part in ((", ", ""), *words)][1:]
