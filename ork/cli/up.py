@@ -338,8 +338,8 @@ UNIT = """\
 #     loginctl enable-linger
 # the last so that it works on when you are not logged in. For the machine:
 # /etc/systemd/system/{name}.service, with `User=` below [Service] and `multi-user.target` below
-# [Install], and the same without `--user`. `journalctl -u {name}` shows what it tells, with
-# `--user` where that is yours.
+# [Install], and the same without `--user`; `EnvironmentFile=` is then /etc/{name}.env.
+# `journalctl -u {name}` shows what it tells, with `--user` where that is yours.
 
 [Unit]
 Description=ork up in {project}
@@ -355,7 +355,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 Environment={environ}
 # Secrets, NAME=VALUE a line, in a file that you alone can read: those of tasks, PGPASSWORD where
 # the store needs it, and ORK_UP_TOKEN, without which each start gives the page another address.
-{needs}EnvironmentFile=/etc/{name}.env
+{needs}EnvironmentFile=%h/.config/{name}.env
 # Only ork up is asked to end; it lets runs go on for the grace, then stops them. What is left when
 # it has ended is killed.
 KillMode=mixed

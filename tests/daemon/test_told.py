@@ -162,7 +162,7 @@ def test_a_unit_has_what_tasks_need(ork: Ork) -> None:
     assert ork("deploy", "a.yaml").code == 0
     ork.environ["ORK_PYTHON"] = "/opt/a b/python"
     unit = ork("up", "--systemd", "--no-web").out
-    assert "\n# Scheduled workflows need KEY_OF_A.\nEnvironmentFile=/etc/ork-" in unit
+    assert "\n# Scheduled workflows need KEY_OF_A.\nEnvironmentFile=%h/.config/ork-" in unit
     (line,) = re.findall("(?m)^Environment=(.*)$", unit)
     assert shlex.split(line)[1:] == ["ORK_PYTHON=/opt/a b/python"]
 
