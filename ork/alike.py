@@ -82,7 +82,7 @@ def _mistakes(word: str, name: str, at_most: int) -> int:
         return min(1, len(name) - len(word))
     if abs(len(word) - len(name)) > at_most or len({*word} - {*name}) > at_most:
         return at_most + 1
-    if at_most >= max(len(word), len(name)):
+    if word != name and at_most >= max(len(word), len(name)):
         return at_most + 1  # nothing of it need be the same
     far = at_most + 1
     before: list[int] = []

@@ -77,3 +77,9 @@ def test_a_file_is_named_that_is_like_one_by_its_name_and_not_by_its_ending(tmp_
     assert file_meant(tmp_path / "gone.yaml", endings) is None
     for name in ("elt.yaml", "etl.yaml", "etl"):
         assert file_meant(tmp_path / name, endings) == f"did you mean {tmp_path / 'etl.yml'}?"
+
+
+def test_a_file_with_a_name_of_one_letter_is_found_by_another_ending(tmp_path):
+    (tmp_path / "w.yaml").write_text("")
+    assert file_meant(tmp_path / "w.yml", (".yaml", ".yml")) == f"did you mean {tmp_path}/w.yaml?"
+    assert file_meant(tmp_path / "v.yml", (".yaml", ".yml")) is None
