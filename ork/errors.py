@@ -127,6 +127,7 @@ Kind: TypeAlias = Literal[
     "env-value",
     "invalid-python",
     "leading-zero",
+    "late-retry",
     "linked-script",
     "missing-python",
     "not-executable",

@@ -151,6 +151,23 @@ def _edited(text: str, before: Definition, file: str) -> Definition | None:
     return None
 
 
+def warn_of_retries(definition: Definition, warnings: Problems) -> None:
+    """Warn of a schedule whose next slot always comes before the retry of a run that failed."""
+    if "schedule" not in definition.settings:
+        return
+    from ork.schedule.durations import duration_text  # which most files do not need
+    from ork.schedule.schedule import read
+
+    schedules, wrong = read(definition.settings["schedule"])
+    for one in () if wrong else schedules:
+        retried = one.retries > 0 and one.after_failure == "fire"
+        if retried and one.every_s is not None and one.every_s <= one.retry_delay_s:
+            every = duration_text(one.every_s)
+            message = f"no run is retried: a newer one is started before, every {every}"
+            hint = "a `retry_delay` shorter than that, or `after_failure: hold`"
+            warnings.at(definition.places["schedule",], message, hint)
+
+
 class LatePlaces(Mapping[tuple[str, ...], Node]):
     """The places of a text that was found good before: it is read when the first is asked for."""
 

@@ -18,7 +18,14 @@ from ork.definition.bindings import Scope, needed_outputs, refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful
-from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
+from ork.definition.workflow import (
+    READER,
+    Definition,
+    LatePlaces,
+    parse,
+    parse_good,
+    warn_of_retries,
+)
 from ork.errors import Corrupt, InvalidInput, Kind, NotFound, OrkError, Problem, count
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
@@ -327,6 +334,7 @@ def _warnings(found: _Looked, root: Path, module_of: ModuleOf) -> tuple[Problem,
             "doomed-task": partial(_warn_of_failed, definition),
             "leading-zero": partial(_warn_of_zeros, definition),
             "env-value": partial(_warn_of_env, definition),
+            "late-retry": partial(warn_of_retries, definition),
         }
     if not found.hint:
         if found.kept is None:

@@ -656,6 +656,7 @@ def test_findings_as_sarif(found, golden):
 
 KINDS = """\
 name: w
+schedule: {every: 1h, retries: 1, retry_delay: 1h}
 python: no-such-python
 params: {zip: {default: 007}, day: {type: date, default: 2026-01-01}}
 env: {OUT: $HOME/out}
@@ -841,6 +842,27 @@ def test_findings_name_files_from_the_top_of_the_repository(tree, monkeypatch, f
         found = tree("check", name, "--format", form)
         assert (found.code, found.out.count("flows/deep/three.yaml")) == (1, 1)
     assert tree("check", "three.yaml").out.startswith("three.yaml:2:23: ")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warned"),
+    [
+        ("{every: 10s, retries: 3, retry_delay: 15s}", True),
+        ("{every: 10s, retries: 3, retry_delay: 10s}", True),
+        ("{every: 10s, retries: 3, retry_delay: 9s}", False),
+        ("{every: 10s, retries: 3, retry_delay: 15s, after_failure: hold}", False),
+        ("{every: 10s, retry_delay: 15s}", False),
+        ("{cron: 0 2 * * *, retries: 3, retry_delay: 15s}", False),
+    ],
+)
+def test_retries_that_no_run_can_have_are_warned_of(ork, schedule, warned):
+    tasks = "tasks: {a: {executor: process, command: ls}}"
+    ork.write("w.yaml", f"name: w\nschedule: {schedule}\n{tasks}\n")
+    done = ork("check", "w.yaml")
+    told = [line for line in (done.out + done.err).splitlines() if "warning: " in line]
+    message = "no run is retried: a newer one is started before, every 10s"
+    assert told == ([f"w.yaml:2:11: warning: {message}"] if warned else [])
+    assert ork("check", "--strict", "w.yaml").code == (1 if warned else 0)
 
 
 def test_a_number_that_loses_the_zeros_it_begins_with_is_warned_of(ork):

@@ -30,6 +30,7 @@ RULES = {
     "error": "What is wrong in a workflow file, or in the code that it calls",
     "invalid-python": "Code is not valid Python",
     "leading-zero": "A number loses the zeros with which it begins",
+    "late-retry": "The next slot of a schedule comes before a retry of the one before",
     "linked-script": "A script that is a link imports what lies beside its target",
     "missing-python": "The Python that a file names is not on this machine",
     "not-executable": "A program is not executable",
