@@ -261,6 +261,10 @@ def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> 
                 "  ",
                 (last.state, last.state),
             ]
+        if again := one.retry:
+            when = f"{human.date(again.time, now)}, {human.near(again.time, now)}"
+            number = f" ({again.number} of {again.retries})"
+            yield [("  retry  ", "label"), f"{when}, of ", (clip(again.run, room), "name"), number]
         if one.left_out:
             count = sum(skip.count for skip in one.left_out)
             reasons = sorted({skip.reason for skip in one.left_out})

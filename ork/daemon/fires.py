@@ -32,6 +32,7 @@ from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule import times
 from ork.schedule.policy import (
+    LATE_MAX,
     Decision,
     Going,
     Skip,
@@ -99,6 +100,15 @@ class Fired(Value, frozen=True, kw_only=True):
     ended: datetime | None
 
 
+class ComingRetry(Value, frozen=True, kw_only=True):
+    """When a schedule is to try its newest run again, and the how manieth of its retries it is."""
+
+    run: str  # its name
+    time: datetime
+    number: int
+    retries: int
+
+
 class Listed(Value, frozen=True, kw_only=True):
     """A schedule, how it stands, and what was left out of its workflow lately, newest first.
 
@@ -116,6 +126,7 @@ class Listed(Value, frozen=True, kw_only=True):
     waits_for: tuple[str, ...]
     ahead: datetime | None
     last: Fired | None
+    retry: ComingRetry | None  # by `ork up`, unless a newer run is started before
     held_by: str | None  # the run that did not succeed, with `after_failure: hold`
     paused: Paused | None
     archived: bool
@@ -235,6 +246,7 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
                 ahead=one.ahead,
                 waits_for=others,
                 last=last,
+                retry=coming_retry(line.schedule, run, now) if run and decision else None,
                 held_by=held.name if held else None,
                 paused=pauses.get(line.workflow),
                 archived=line.workflow in put_away,
@@ -400,6 +412,27 @@ def holder(store: Store) -> Holder | None:
     except (ValueError, OrkError):
         return None
     return found
+
+
+def coming_retry(schedule: Schedule, run: Run, now: datetime) -> ComingRetry | None:
+    """Return when the newest run of a schedule is to be retried; None if it is not."""
+    if run.ended is None or run.state not in RETRIED or run.attempt > schedule.retries:
+        return None
+    time = run.ended + timedelta(seconds=schedule.retry_delay_s)
+    if run.reason in UNKNOWN or now - time >= LATE_MAX["latest"]:
+        return None
+    return ComingRetry(run=run.name, time=time, number=run.attempt, retries=schedule.retries)
+
+
+def coming_retry_of(store: Store, run: Run, now: datetime) -> ComingRetry | None:
+    """Return when a run is to be retried by its schedule; None if it is not, or that is paused."""
+    if run.scheduled is None or run.state not in RETRIED:
+        return None
+    with suppress(OrkError):  # a schedule that cannot be read is told of elsewhere
+        schedule = schedule_of(store, run)
+        if schedule and store.ref(paused_ref(Names(store).of(run))) is None:
+            return coming_retry(schedule, run, now)
+    return None
 
 
 def retries_of(store: Store, run: Run) -> int:

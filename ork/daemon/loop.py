@@ -61,7 +61,7 @@ from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
-from ork.schedule.policy import LATE_MAX, Decision, Skip, told_apart
+from ork.schedule.policy import Decision, Skip, told_apart
 from ork.schedule.schedule import key_of
 from ork.schedule.times import next_slot
 from ork.store import location
@@ -942,13 +942,8 @@ def _ahead(workflow: str, ahead: datetime) -> OrkError:
 
 def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     """Return when the newest run of a schedule is to be retried; None if it is not."""
-    schedule = one.line.schedule
-    if run.ended is None or run.state not in fires.RETRIED or run.attempt > schedule.retries:
-        return None
-    if one.refused == (run.id, run.attempt) or run.reason in fires.UNKNOWN:
-        return None
-    at = run.ended + timedelta(seconds=schedule.retry_delay_s)
-    return at if now - at < LATE_MAX["latest"] else None
+    coming = fires.coming_retry(one.line.schedule, run, now)
+    return None if coming is None or one.refused == (run.id, run.attempt) else coming.time
 
 
 def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,28 @@ def test_what_waits_for_room_names_the_runs_that_go_on(flow, opened, golden):
     for one in (*document["schedules"], *document["waiting"]):
         assert one["waits_for"] == ["etl#1"]
     begun.release()
+
+
+def test_a_run_that_its_schedule_is_to_retry_is_told(flow, opened, golden):
+    text = (flow.folder / "etl.yaml").read_text()
+    retried = "{every: 1h, retries: 3, retry_delay: 30m}"
+    text = text.replace('"*/10 * * * *"', retried).replace('"true"', '"false"')
+    flow.write("etl.yaml", text)
+    assert flow("deploy", "etl.yaml").code == 0
+    now = START + timedelta(hours=1)
+    (one,) = fires.due(opened(), lines.lines_of(opened(), "etl"), now)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=flow.environ)
+    *_, last = fires.fire(opened(), "etl", one.line.schedule, one.decision, caller).events
+    expected = {"run": "etl#1", "number": 1, "retries": 3}
+    found = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]["retry"]
+    assert datetime.fromisoformat(found.pop("time")) == last.run.ended + timedelta(minutes=30)
+    assert found == expected
+    assert re.search(r"(?m)^  retry  \S.*, of etl#1 \(1 of 3\)$", flow("schedule").out)
+    told = r"(?m)^retry    by `ork up` on .* \(1 of 3\)$"
+    assert re.search(told, flow("show", "etl#1").out)
+    flow("schedule", "pause")
+    assert json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]["retry"] is None
+    assert not re.search(told, flow("show", "etl#1").out)
 
 
 def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):
