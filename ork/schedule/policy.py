@@ -110,8 +110,7 @@ def decide(
         skips = _left_out(schedule, last, behind, going)
         return Decision(fire=fire if fire <= until else None, skips=skips, wake=wake)
     late = now - latest >= LATE_MAX[schedule.catchup]
-    fires = not newer and not late
-    fires = fires and not (going and is_left_out(schedule, going, latest))
+    fires = not newer and not late and not (going and is_left_out(schedule, going, latest))
     if fires and first == latest:
         return Decision(fire=latest, wake=wake)
     skips = _left_out(schedule, last, latest - _SECOND if fires else latest, going)

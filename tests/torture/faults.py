@@ -1636,7 +1636,7 @@ FAULTS = (
     Fault(
         "a slot is fired that came while the run before went on",
         "ork/schedule/policy.py",
-        "fires = not newer and not late and not (missed and _went_on(missed, latest))",
+        "fires = not newer and not late and not (going and is_left_out(schedule, going, latest))",
         "fires = not newer and not late",
         ("schedule/test_policy.py::test_of_what_is_due",),
     ),
