@@ -464,8 +464,9 @@ def _changed(store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str]) 
 def _other_inputs(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
     """Yield the inputs and variables that a task got with other values, where both can be read.
 
-    They differ by more than the id of each run.
+    They differ by more than the id of each run. A task that was kept got those with which it ran.
     """
+    old, new = (_executed_last(store, row.run, row.task) or row for row in (old, new))
     with suppress(Corrupt):
         was, now = (_values_around(store, row) for row in (old, new))
         if was.origins(old.task) == now.origins(new.task):
