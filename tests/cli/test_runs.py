@@ -315,7 +315,7 @@ def test_the_inputs_and_variables_that_are_new_are_named(ork, edit):
     assert new("-i", "rate=0.2", "-i", "other=2") == (["inputs"], ["SEED"], "inputs (SEED)  [0.2]")
     edit("w.yaml", "ORK_OUTPUT:3", "ORK_OUTPUT:4")
     assert new("-i", "rate=0.2", "-i", "other=2")[1] == ["rows"], "what another task gave"
-    assert ork("run", "w.yaml", "-i", "rate=0.2", "--only", "report").code == 0
+    assert ork("run", "w.yaml", "-i", "rate=0.2", "-i", "other=2", "--only", "report").code == 0
     assert new("-i", "rate=0.3", "-i", "other=2")[1] == ["lr"], "than those that it was kept with"
 
 
