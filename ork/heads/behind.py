@@ -220,13 +220,15 @@ def _back_before(
     if (found := _made_of(store, name, head, author)) is None:
         return [], Diff()
     base, since = found
-    entries, diffs, back = [], [], Diff()
+    entries, diffs, back = [], [Diff()], Diff()
+    in_part: dict[str, FileChange] = {}
     line = [*islice(_since(store, name, head, base, author), LOOKED_AT_MAX)]
     for one, before in pairwise(line):
         diffs.append(compare_deploys(store, before, line[0]))
+        in_part |= _taken_back_in_part(store, diffs[-2:], change, loaded)
         more = taken_back(diffs, change)
-        if files := _taken_back_in_part(store, diffs[-1], change, loaded, more):
-            more = replace(more, files=(*more.files, *files))
+        files = {file.path: file for file in more.files} | in_part
+        more = replace(more, files=tuple(file for _, file in sorted(files.items())))
         if more != back:
             entries.append(one)
             back = more
@@ -240,23 +242,27 @@ def _back_before(
 
 
 def _taken_back_in_part(
-    store: Store, earlier: Diff, later: Diff, loaded: Loaded, whole: Diff
-) -> list[FileChange]:
-    """Return the code files that a change edits and that lack what an earlier one did there.
+    store: Store, since: Sequence[Diff], change: Diff, loaded: Loaded
+) -> dict[str, FileChange]:
+    """Return the code files that a change edits and that lack what somebody did there before.
 
-    Such a file has lines again that it took away, or, where it only added some, none of these.
+    Since then, and since before it, there is one difference to the head. Such a file has lines
+    again that were taken away, or, where some were only added, none of these.
     """
-    theirs = {one.path: (one.old_blob, one.new_blob) for one in earlier.files}
-    found = []
-    for file in later.files:
-        old, new = theirs.get(file.path, (None, None))
-        if not (old and new and file.kind == "changed") or file in whole.files:
+    found = {}
+    for file in change.files:
+        after, before = (
+            next((one.old_blob for one in diff.files if one.path == file.path), file.old_blob)
+            for diff in since
+        )
+        if file.kind != "changed" or before is None or before == after:
             continue
-        before, now = (_lines(store.get(Blob, oid).data) for oid in (old, new))
-        own = _lines(loaded.captured.files[file.path].data)
-        gone, come = before - now, now - before
-        if gone & (own - now) or (not gone and come and come == come & (now - own)):
-            found.append(file)
+        blobs = (oid and store.get(Blob, oid).data for oid in (file.old_blob, after, before))
+        own_data = loaded.captured.files[file.path].data
+        now, then, old, own = (_lines(data or b"") for data in (*blobs, own_data))
+        come = [(end - old) & now for end in (then, now) if not old - end]
+        if (old - now) & (own - now) or any(one and one <= now - own for one in come):
+            found[file.path] = file
     return found
 
 

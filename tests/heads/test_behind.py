@@ -465,3 +465,29 @@ def test_a_code_file_that_both_edited_takes_back_what_it_lacks(
     assert lost(etl, text) == f"takes back what {did(etl, 0, 'Bob')}: edit a.sh"
     code.write_text(f"{takes_back}\n")
     assert lost(etl, text, BOB) == "", "it is his own"
+
+
+@pytest.mark.parametrize(
+    ("versions", "takes_back", "back"),
+    [
+        (("x\nz\n", "a\nd\nz\n", "A\nd\nz\n"), "a\nD\nz\n", 0),
+        (("x\nz\n", "y\nz\n", "y\nz\nnew\n"), "y\nZ\n", 0),
+        (("a\nz\n", "a\nnew\nz\n", "A\nnew\nz\n"), "A\nZ\n", 1),
+        (("a\nz\n", "a\nb\nc\nz\n", "a\nb\nC\nz\n"), "a\nZ\n", 1),
+        (("a\nz\n", "a\nb\nz\n", "a\nB\nz\n"), "a\nZ\n", 1),
+    ],
+)
+def test_a_line_that_is_taken_back_is_told_of_whatever_else_was_done(
+    etl, versions, takes_back, back
+):
+    text = "name: etl\ntasks: {a: {executor: process, command: sh a.sh}}\n"
+    code = etl.store.project / "a.sh"
+    for hours, of_bob in enumerate(versions, 60):
+        code.write_text(of_bob)
+        (etl.store.project / "etl.yaml").write_text(text)
+        deploy(etl.store, etl.store.project / "etl.yaml", stamp=by(BOB, hours))
+    code.write_text(takes_back)
+    told = f"takes back what {did(etl, back, 'Bob')}: edit a.sh"
+    assert lost(etl, text, "Di <di@example.org>") == told
+    code.write_text(f"{versions[-1]}more\n")
+    assert lost(etl, text, "Di <di@example.org>") == ""
