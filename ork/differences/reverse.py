@@ -1,15 +1,61 @@
-"""The part of a change that takes an earlier one back."""
+"""A change turned round, and the part of one that takes an earlier one back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from ork.differences.definitions import Diff
+from ork.differences.definitions import Diff, EdgeChange
+from ork.differences.files import FileChange
 from ork.differences.tasks import TaskChange
 from ork.differences.values import FieldChange, same
+from ork.objects.value import replace
 
 _OPPOSITE = {"added": "removed", "removed": "added"}
 _EDITED = ("changed", "renamed")
+
+Change = TypeVar("Change", TaskChange, EdgeChange, FieldChange, FileChange)
+
+
+def inverse(diff: Diff) -> Diff:
+    """Return the change in the other direction, without hunks: what was new is old."""
+    return Diff(
+        tasks=tuple(
+            replace(
+                _turned(task),
+                name=task.old_name or task.name,
+                old_name=task.old_name and task.name,
+                fields=_inverse(task.fields),
+            )
+            for task in diff.tasks
+        ),
+        edges=tuple(map(_turned, diff.edges)),
+        params=_inverse(diff.params),
+        settings=_inverse(diff.settings),
+        files=tuple(
+            replace(
+                _turned(file),
+                path=file.old_path or file.path,
+                old_path=file.old_path and file.path,
+                old_blob=file.new_blob,
+                new_blob=file.old_blob,
+                old_executable=file.new_executable,
+                new_executable=file.old_executable,
+                added_lines=file.removed_lines,
+                removed_lines=file.added_lines,
+                hunks=None,
+            )
+            for file in diff.files
+        ),
+    )
+
+
+def _inverse(changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
+    return tuple(replace(_turned(one), old=one.new, new=one.old) for one in changes)
+
+
+def _turned(change: Change) -> Change:
+    return replace(change, kind=_OPPOSITE.get(change.kind, change.kind))
 
 
 def taken_back(earlier: Sequence[Diff], later: Diff) -> Diff:

@@ -10,7 +10,7 @@ from shlex import quote
 
 from ork.differences.definitions import Diff, summarize
 from ork.differences.files import FileChange
-from ork.differences.reverse import taken_back
+from ork.differences.reverse import inverse, taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
@@ -192,7 +192,7 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
         who, back = _back_before(store, loaded, head, change, author)
     if not (back and who):
         return ""
-    text = summarize(back)
+    text = summarize(inverse(back))
     return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
 
 

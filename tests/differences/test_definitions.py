@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences.definitions import Diff, TaskChange, compare, hunks, summarize, with_hunks
-from ork.differences.reverse import taken_back
+from ork.differences.reverse import inverse, taken_back
 from ork.differences.values import FieldChange
 from ork.objects.kinds import SECOND, Task, When, to_json
 from ork.objects.snapshot import FileEntry
@@ -507,45 +507,6 @@ def renamed(task: Task, names: dict[str, str]) -> Task:
 
 def edges(tasks: dict[str, Task]) -> set[tuple[str, str]]:
     return {(up, name) for name, task in tasks.items() for up in task.depends_on}
-
-
-def inverse(diff: Diff) -> Diff:
-    """Turn a diff by hand into that of the other direction; what was new is old."""
-    kinds = {"added": "removed", "removed": "added"}
-
-    def turned(change, **others):
-        return replace(change, kind=kinds.get(change.kind, change.kind), **others)
-
-    def fields(changes):
-        return tuple(turned(field, old=field.new, new=field.old) for field in changes)
-
-    return Diff(
-        tasks=tuple(
-            turned(
-                t,
-                name=t.old_name or t.name,
-                old_name=t.old_name and t.name,
-                fields=fields(t.fields),
-            )
-            for t in diff.tasks
-        ),
-        edges=tuple(turned(edge) for edge in diff.edges),
-        settings=fields(diff.settings),
-        files=tuple(
-            turned(
-                f,
-                path=f.old_path or f.path,
-                old_path=f.old_path and f.path,
-                old_blob=f.new_blob,
-                new_blob=f.old_blob,
-                old_executable=f.new_executable,
-                new_executable=f.old_executable,
-                added_lines=f.removed_lines,
-                removed_lines=f.added_lines,
-            )
-            for f in diff.files
-        ),
-    )
 
 
 def comparable(diff: Diff) -> tuple[list[str], ...]:

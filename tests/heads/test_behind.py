@@ -169,7 +169,7 @@ def shared(etl, keep):
 
 def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
     told = lost(shared, half(1, 2))
-    assert told == f'takes back what {did(shared, 0, "Bob")}: change a.command "echo 2" -> "echo 1"'
+    assert told == f'takes back what {did(shared, 0, "Bob")}: change a.command "echo 1" -> "echo 2"'
     assert lost(shared, half(1, 2, "@hourly")) == told
     assert lost(shared, half(1, 2).replace("{a:", "{c:")) == told, "also under another name"
     assert lost(shared, half(2, 2)) == lost(shared, half(3, 2)) == ""
@@ -177,12 +177,23 @@ def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
     assert lost(shared, half(1, 2), BOB) == "", "it is his own"
 
 
+def test_what_others_did_is_told_as_they_did_it(etl, keep):
+    keep(half(1, 1), hours=60)
+    path = etl.store.project / "etl.yaml"
+    path.write_text(
+        half(1, 1).replace("b: {", "c: {executor: process, command: ls}, b: {env: {A: x}, ")
+    )
+    deploy(etl.store, path, stamp=by(BOB, 61))
+    told = lost(etl, half(1, 2))
+    assert told == f"takes back what {did(etl, 0, 'Bob')}: add c; change b.env.A"
+
+
 def test_what_others_did_is_not_taken_back_unseen_by_who_never_deployed(shared):
     path = shared.store.project / "etl.yaml"
     path.write_text(half(3, 1))
     deploy(shared.store, path, stamp=by(BOB, 62))
     bob, new = did(shared, 0, "Bob"), "Di <di@example.org>"
-    told = f'takes back what {bob}: change a.command "echo 3" -> "echo 2"'
+    told = f'takes back what {bob}: change a.command "echo 2" -> "echo 3"'
     assert lost(shared, half(2, 2), new) == told
     assert lost(shared, half(9, 2), new) == lost(shared, half(3, 2), new) == ""
 
@@ -193,7 +204,7 @@ def test_what_had_changed_before_somebody_else_changed_it_counts_as_well(shared)
         path.write_text(text)
         deploy(shared.store, path, stamp=by(BOB, hours))
     told = lost(shared, half(2, 3, "@hourly"))
-    assert told == f'takes back what {did(shared, 0, "Bob")}: change b.command "echo 4" -> "echo 3"'
+    assert told == f'takes back what {did(shared, 0, "Bob")}: change b.command "echo 3" -> "echo 4"'
 
 
 def test_an_edit_in_a_clone_that_takes_back_what_others_did_before_it_is_told(shared):
@@ -222,7 +233,7 @@ def test_a_part_of_what_a_rollback_did_is_taken_back(etl, keep):
     keep(half(2, 2), hours=41)
     etl.back("etl~1")
     told = lost(etl, half(2, 3))
-    assert re.fullmatch('takes back what `.*` did: change a.command "echo 1" -> "echo 2"', told)
+    assert re.fullmatch('takes back what `.*` did: change a.command "echo 2" -> "echo 1"', told)
 
 
 def test_what_a_rollback_did_after_an_undo_and_a_redo_is_not_taken_back_unseen(etl, keep):
@@ -232,7 +243,7 @@ def test_what_a_rollback_did_after_an_undo_and_a_redo_is_not_taken_back_unseen(e
     undo(etl.store, "@", stamp=stamp(43), now=NOW)
     etl.back("etl~1")
     told = lost(etl, half(2, 3))
-    assert re.fullmatch('takes back what `.*` did: change a.command "echo 1" -> "echo 2"', told)
+    assert re.fullmatch('takes back what `.*` did: change a.command "echo 2" -> "echo 1"', told)
 
 
 def test_after_an_undo_nothing_is_taken_back(etl, keep):
@@ -250,7 +261,7 @@ def test_a_part_of_what_others_undid_is_not_deployed_again_unseen(shared):
         undo(shared.store, what, stamp=replace(stamp(hours), argv=("ork", "undo", what)), now=NOW)
     path.write_text(half(3, 4))
     (one,) = status(shared.store, shared.store.project, author=ADA)
-    assert one.lost == 'takes back what `ork undo @` did: change a.command "echo 1" -> "echo 3"'
+    assert one.lost == 'takes back what `ork undo @` did: change a.command "echo 3" -> "echo 1"'
     path.write_text(half(2, 3))
     done = deploy(shared.store, path, stamp=stamp(65))
     told = done.warnings[0].message
@@ -284,7 +295,7 @@ def test_after_a_forced_pull_the_files_of_what_was_left_are_behind(forced):
 def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
     told = lost(forced, half(1, 4))
     bob = did(forced, 0, "Bob")
-    assert told.startswith(f'takes back what {bob}: change a.command "echo 2" -> "echo 1"'), told
+    assert told.startswith(f'takes back what {bob}: change a.command "echo 1" -> "echo 2"'), told
     assert lost(forced, half(2, 4)) == ""
     assert lost(forced, half(2, 3)) == "", "what was ours before the pull is nobody else's"
 
