@@ -68,6 +68,10 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     _, (_, newest) = next(line, (0, (None, None)))
     if newest is None or _is_own(newest, operation, author):
         return None
+    then = command = f"`{operation.command}`"
+    is_made = newest.action == "deploy" and newest.time == operation.time
+    if is_made or newest.action == "rollback":  # which may have come by a push or pull
+        then = f"a {newest.action} by {newest.author}"
     # Without anything before, a clone brought the head, and all that is older with it.
     older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
@@ -75,6 +79,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         if _is_undone(store, name, before, head):
             return _as_undone(store, loaded, author=author)
         # The line that was left for the head.
+        then = command
         left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
         came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
         both = next((deploy for oid, deploy in left if oid in came), None)
@@ -86,9 +91,6 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         if deploy.has(loaded.snapshot, settings):
             if _comes_after(loaded, newest):
                 return None
-            then = f"`{operation.command}`"
-            if newest.action != "import" and newest.time == operation.time:
-                then = f"a {newest.action} by {newest.author}"
             return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
 

@@ -68,6 +68,7 @@ def test_pull_takes_what_is_new_and_undo_takes_it_back(ran, team, golden):
     assert ran("undo").code == 0
     pulled = ran("pull")
     assert pulled.err == f"{OLDER}{IN_CHECKOUTS}\nnext: `ork log etl`\n"
+    assert "as in etl~1  before a rollback by" in ran("status").out
 
 
 def test_different_ways_are_told(ran, team, golden):
