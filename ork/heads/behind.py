@@ -12,7 +12,7 @@ from ork.differences.definitions import Diff, summarize
 from ork.differences.files import FileChange
 from ork.differences.reverse import inverse, taken_back
 from ork.errors import InvalidInput, Problem, some
-from ork.history.compare import compare_deploys
+from ork.history.compare import compare_deploys, compare_with_loaded
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
@@ -54,7 +54,8 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
 
     It was not when a rollback, an undo, a pull, a clone or another author made it the newest.
     Whoever edits a file back to what it was is not behind: what they deployed was the newest, or
-    their git commit comes after that of the newest.
+    their git commit comes after that of the newest. Nor is who left their own deploy for the newest
+    by a forced pull, and has what that brought as well, as after a merge in git.
     """
     name, settings = loaded.definition.name, loaded.definition.settings
     head = store.ref(f"workflows/{name}")
@@ -68,7 +69,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     _, (_, newest) = next(line, (0, (None, None)))
     if newest is None or _is_own(newest, operation, author):
         return None
-    then = command = f"`{operation.command}`"
+    left_by, then = "", f"`{operation.command}`"
     is_made = newest.action == "deploy" and newest.time == operation.time
     if is_made or newest.action == "rollback":  # which may have come by a push or pull
         then = f"a {newest.action} by {newest.author}"
@@ -79,7 +80,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         if _is_undone(store, name, before, head):
             return _as_undone(store, loaded, author=author)
         # The line that was left for the head.
-        then = command
+        left_by, then = operation.author, f"`{operation.command}`"
         left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
         came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
         both = next((deploy for oid, deploy in left if oid in came), None)
@@ -91,6 +92,10 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         if deploy.has(loaded.snapshot, settings):
             if _comes_after(loaded, newest):
                 return None
+            if author == deploy.author == left_by:
+                change = compare_with_loaded(store, store.get(Deploy, head), loaded)
+                if not takes_back(store, loaded, change, author=author):
+                    return None
             return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
 

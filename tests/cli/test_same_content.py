@@ -167,6 +167,19 @@ def test_forced_is_said_where_the_code_is_the_same_and_settings_are_not(ran, bot
     assert re.search(r"^two  \w{8}  forced: 1 deploy\n", ran("pull", "--force").out)
 
 
+def test_after_a_forced_pull_a_file_that_was_merged_in_git_is_deployed(ran, both):
+    both(CHANGED.replace("true", "false"))
+    assert (ran("deploy", "two.yaml").code, ran("push").code) == (0, 5)
+    told = ran("pull", "--force").err
+    ways = "`ork deploy two.yaml` keeps what it has, `ork restore two --code` writes the new one"
+    assert f"note: two.yaml differs from the new one: {ways}\n" in told
+    assert "`ork deploy two.yaml` keeps it" in ran("status").err
+    assert ran("restore", "two", "--code").code == 0
+    assert ran("status").out.startswith("unchanged")
+    both(CHANGED.replace("true", "false"))
+    assert ran("deploy").out.startswith("two ") and ran("push").code == 0
+
+
 def test_forced_is_said_where_the_other_side_has_given_another_name(ran, both):
     both(TWO.replace("true", "false"))
     assert ran("deploy", "two.yaml").code == 0

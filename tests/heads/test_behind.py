@@ -292,6 +292,19 @@ def test_after_a_forced_pull_the_files_of_what_was_left_are_behind(forced):
     assert state(forced) == ("unchanged", None)
 
 
+@pytest.mark.parametrize(("who", "told"), [(ADA, "modified"), (BOB, "behind")])
+def test_after_a_forced_pull_own_work_that_has_that_of_others_is_deployed(shared, who, told):
+    """It was merged in git. What somebody else did may have been dropped on purpose."""
+    name, path = "workflows/etl", shared.store.project / "etl.yaml"
+    bobs = shared.store.ref(name)
+    undo(shared.store, "@", stamp=stamp(62), now=NOW)
+    path.write_text(half(2, 3))
+    deploy(shared.store, path, stamp=by(who, 63))
+    with shared.store.transaction(replace(stamp(64), argv=("ork", "pull", "--force"))) as tx:
+        tx.move(name, old=shared.store.ref(name), new=bobs)
+    assert state(shared)[0] == told
+
+
 def test_after_a_forced_pull_a_part_of_it_is_taken_back(forced):
     told = lost(forced, half(1, 4))
     bob = did(forced, 0, "Bob")

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -149,7 +149,9 @@ def _transfer(session: Session, direction: "Direction", remote: str | None, aske
             tell_dry_run(session, done)
         session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not asked.dry_run:
-            session.say(*arrived_lines(session, [m.workflow for m in done.workflows if m.new]))
+            forced = [m.workflow for m in done.workflows if m.forced]
+            arrived = [m.workflow for m in done.workflows if m.new]
+            session.say(*arrived_lines(session, arrived, forced))
     if any(one.asks for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
@@ -185,8 +187,10 @@ def tell_dry_run(session: Session, done: "Transferred") -> None:
         session.say(note_line("this was a dry run: nothing was moved"))
 
 
-def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
-    """Yield what to do where heads of workflows came from elsewhere.
+def arrived_lines(
+    session: Session, workflows: list[str], forced: Collection[str] = ()
+) -> Iterator[Line]:
+    """Yield what to do where heads of workflows came from elsewhere, some of them by force.
 
     Of each file that is still as before, or in part and edited, it is told.
     """
@@ -213,6 +217,9 @@ def arrived_lines(session: Session, workflows: list[str]) -> Iterator[Line]:
             yield note_line(f"{moved}: {write}, {here(left)} is not needed then")
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
+        elif file.state == "modified" and workflow in forced:
+            keep = f"`ork deploy {path}` keeps what it has"
+            yield note_line(f"{path} differs from the new one: {keep}, {write}")
     if workflows:
         yield next_line(f"`ork log {workflows[0]}`")
 
