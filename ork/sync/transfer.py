@@ -324,11 +324,11 @@ class _Transfer:
             for tag, oid in self._heads.alike.items():
                 if (old := tags.get(tag)) != oid:
                     tx.move(agreed_ref(self._remote, tag), old=old, new=oid)
-            for gone, (_, end) in self._heads.all_moves().items():  # what has another name there
-                ref = remote_ref(self._remote, gone.removeprefix("workflows/"))
-                known = self._from.store.ref(ref) if gone.startswith("workflows/") else None
-                if end is None and known:
-                    tx.move(ref, old=known, new=None)
+            known = known_heads(self._from.store, self._remote)
+            there = dict(self._to.store.refs_at(f"workflows/{name}" for name in known))
+            for name, oid in known.items():
+                if f"workflows/{name}" not in there:  # it has another name by now, or is gone
+                    tx.move(remote_ref(self._remote, name), old=oid, new=None)
 
     def _know_contents(self, deploys: Iterable[Oid]) -> None:
         """Add what these deploys consist of to what the target has, since its refs lead to it."""

@@ -16,7 +16,7 @@ from ork.objects.kinds import Deploy
 from ork.objects.value import replace
 from ork.runner import record
 from ork.runner.target import target_of
-from ork.store.resolve import next_number, resolve, run_of_number, workflows
+from ork.store.resolve import REMOTES, next_number, resolve, run_of_number, workflows
 from ork.store.runs import Executed, earlier, going_on, newest_of, runs
 from ork.store.store import Store
 from ork.sync.select import Wish
@@ -305,6 +305,16 @@ def test_two_new_names_of_one_workflow_are_different_ways(places, direction):
     move(other, third)
     assert workflows(third) == ["load"]
     assert is_whole(third)
+
+
+def test_a_push_forgets_each_name_that_is_no_more_there(places):
+    other = places.other()
+    move(places.store, other, remote="origin")
+    rename(other, "etl", "take", stamp=stamp(2))
+    renamed(places)
+    assert dict(places.store.refs(REMOTES)).keys() == {"origin/etl"}
+    move(places.store, other, remote="origin", force=True)
+    assert dict(places.store.refs(REMOTES)) == {"origin/load": other.ref("workflows/load")}
 
 
 def test_a_bundle_lets_a_store_follow_the_rename(places):
