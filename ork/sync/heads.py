@@ -18,7 +18,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
 from ork.store.resolve import agreed_ref, former_in, former_names, present_name, remote_ref
-from ork.store.store import Store
+from ork.store.store import RECORDED, Store
 from ork.sync.carrier import Side
 
 FORMER = "former/"
@@ -53,6 +53,7 @@ class HeadMoves(NamedTuple):
     meets: set[Oid]  # of these the ones that new deploys come after
     forced: bool
     left: int = 0  # deploys of the target that are in its history no more
+    left_tags: tuple[str, ...] = ()  # tags of such deploys, which go with a name: alpha@v1
 
 
 class Heads:
@@ -260,11 +261,27 @@ class Heads:
             olds or (f"workflows/{name}" in found.moves and not is_there)
         ):
             its = given_up(there, [*olds], name, found.moves.keys(), is_there=is_there)
+            left_tags = self._leave_others(its, name, head)
             found.moves.update(its)
             if apart:
                 lines = [self._since(self._base(olds[old], head), olds[old]) for old in apart]
                 left = sum(1 for line in lines for _ in line)
-                self.moves[name] = found._replace(forced=True, left=left)
+                self.moves[name] = found._replace(forced=True, left=left, left_tags=left_tags)
+
+    def _leave_others(self, moves: Moves, name: str, head: Oid) -> tuple[str, ...]:
+        """Keep a workflow from what leads to a deploy by a name that it never had.
+
+        The tags of those stay behind, and are returned as they were called; what says that it is
+        paused or archived says so of its head.
+        """
+        names = {name, *former_in({**self._former_there, **self.moves[name].moves}, name)}
+        arriving = {ref: new for ref, (_, new) in moves.items() if new and ref.startswith(RECORDED)}
+        deploys = self._both.get_all(Deploy, arriving)
+        others = [ref for ref, deploy in deploys.items() if deploy.workflow not in names]
+        left = {moves.pop(ref)[1] for ref in others if ref.startswith("tags/")}
+        moves |= {ref: (moves[ref][0], head) for ref in others if ref in moves}
+        tags = {ref: old for ref, (old, _) in moves.items() if ref.startswith("tags/")}
+        return tuple(_told(ref) for ref, old in tags.items() if old in left)
 
     def _compared(
         self,

@@ -107,6 +107,7 @@ class Moved(Value, frozen=True, kw_only=True):
     was: tuple[str, ...] = ()  # names that it had, which the receiver gives up
     forced: bool = False  # the old head went another way than the new one
     left: int = 0  # deploys that were in the history, and are so no more
+    left_tags: tuple[str, ...] = ()  # of these, by a name that the workflow never had: alpha@v1
 
 
 class Refused(Value, frozen=True, kw_only=True):
@@ -600,6 +601,7 @@ class _Transfer:
                         was=tuple(sorted({ref.partition("/")[2] for ref in was} - {name})),
                         forced=found.forced,
                         left=found.left if new else 0,
+                        left_tags=found.left_tags,
                     )
                 )
         stays = self._heads.elsewhere, self._heads.at_work, self._clashes, self._retried

@@ -564,6 +564,18 @@ def test_a_rename_is_followed_and_told(ran, team, golden):
     assert ran(*bob, "workflows").out.startswith("load ")
 
 
+def test_tags_of_another_new_name_that_gives_way_are_named(ran, team):
+    assert ran("push", "--runs", "none").code == 0
+    server = "--store", f"{team}/.ork"
+    assert ran(*server, "mv", "etl", "alpha").code == ran(*server, "tag", "alpha@v1").code == 0
+    assert ran("mv", "etl", "beta").code == 0
+    assert ran("push", "--runs", "none").code == 5
+    forced = ran("push", "origin", "beta", "--force", "--runs", "none")
+    assert "left the history of beta, with 1 tag (alpha@v1): there `ork undo`" in forced.err
+    assert ran(*server, "fsck").code == 0
+    assert ran("clone", "../team", "../bob").code == 0
+
+
 @pytest.fixture
 def merged(ran, tmp_path):
     """Ada has renamed two and pushed, Bob has deployed and run it; git has merged both."""

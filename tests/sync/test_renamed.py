@@ -307,6 +307,29 @@ def test_two_new_names_of_one_workflow_are_different_ways(places, direction):
     assert is_whole(third)
 
 
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_tag_of_a_deploy_that_gives_way_with_its_name_stays_behind(places, direction):
+    other, third = places.other(), places.other("third")
+    move(places.store, other)
+    renamed(places)
+    rename(other, "etl", "take", stamp=stamp(2))
+    tag(other, "take@theirs", stamp=stamp(3), now=NOON)
+    with other.transaction(stamp(4)) as tx:
+        tx.move("paused/take", old=None, new=other.ref("workflows/take"))
+        tx.move("archived/take", old=None, new=other.ref("workflows/take"))
+    before = carried(other)
+    (load,) = move(places.store, other, direction, force=True).workflows
+    assert (load.left, load.left_tags, load.tags) == (1, ("take@theirs",), ("v1",))
+    assert dict(other.refs("tags/")) == {"load/v1": before["tags/take/v1"]}
+    assert other.ref("paused/load") == other.ref("archived/load") == load.new
+    assert is_whole(other)
+    move(other, third)
+    assert is_whole(third)
+    undo(other, stamp=stamp(10), now=NOON)
+    assert carried(other) == before
+    assert is_whole(other)
+
+
 def test_a_push_forgets_each_name_that_is_no_more_there(places):
     other = places.other()
     move(places.store, other, remote="origin")

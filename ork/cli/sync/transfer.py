@@ -270,6 +270,9 @@ def left_out_lines(
             told = (
                 f"{count(moved.left, 'deploy')} of {receiver} left the history of {moved.workflow}"
             )
+            if moved.left_tags:
+                tags = some(moved.left_tags, NAMES_MAX)
+                told += f", with {count(len(moved.left_tags), 'tag')} ({tags})"
             has = "its content" if moved.left == 1 else "what they led to"
             told += "" if moved.forced else f", {name} has {has}"
             yield note_line(f"{told}: {'there ' if pushed else ''}`ork undo` takes that back")
