@@ -17,7 +17,7 @@ from ork.heads.rename import along, at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
-from ork.store.resolve import agreed_ref, former_in, former_names, present_name, remote_ref
+from ork.store.resolve import agreed_ref, former_in, former_names, remote_ref
 from ork.store.store import RECORDED, Store
 from ork.sync.carrier import Side
 
@@ -71,17 +71,18 @@ class Heads:
         seen: Mapping[str, Oid] = {},
         agreed: Mapping[str, Oid] = {},
         pulls: bool = False,
+        beside: bool = False,
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
         `runs_differ` says of a workflow that runs of it are to move as well; `seen` is where the
         source saw the heads of the target last, `agreed` which tags both had alike. With `pulls` a
         head of the source also takes the place of one of the target whose content it has: see
-        `_has_content`.
+        `_has_content`. By force, what the target has renamed comes `beside` that, or stays.
         """
         self._from, self._to, self._both = source, target, both
         self._remote, self._force, self._runs_differ = remote, force, runs_differ
-        self._seen, self._agreed, self._pulls = seen, agreed, pulls
+        self._seen, self._agreed, self._pulls, self._beside = seen, agreed, pulls, beside
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
         self.at_work: dict[str, Conflict] = {}  # by a run that keeps the target from a new name
@@ -125,7 +126,7 @@ class Heads:
                 continue
             if head and head == its.get(ref):
                 self.equal[name] = head
-            stays = head and ref not in its and name in renamed and self._stays(name, head)
+            stays = head and name in renamed and self._stays(name, head, its.get(ref))
             if stays:
                 wanted = {}
             if not tags:
@@ -178,19 +179,24 @@ class Heads:
             self._add_deploys(name, found, {f"workflows/{name}": head})
         found.moves[remote_ref(self._remote, name)] = (old, head)
 
-    def _stays(self, name: str, head: Oid) -> bool:
+    def _stays(self, name: str, head: Oid, its: Oid | None) -> bool:
         """Say whether a workflow stays out that the target has by another name now."""
-        now = present_name(self._to.store, name)
-        its = self._to.store.ref(f"workflows/{now}")
-        if its is None or self._base(its, head) is None:  # or this is another workflow
+        if its and (self._beside or self._base(its, head)):
             return False
-        if is_before(self._both, head, its):
-            self.further[name] = None
-            return True
-        if not self._force:
+        for now in self._other_names(name, [name]):
+            its = self._to.store.ref(f"workflows/{now}")
+            if its is None or self._base(its, head) is None:  # or this is another workflow
+                continue
+            if is_before(self._both, head, its):
+                self.further[name] = None
+                return True
+            renamed_since = now in former_names(self._from.store, name)  # by the source
+            if renamed_since or (self._beside and self._force):
+                return False
             ends = self._ends(name, its, head)
             self.elsewhere[name] = [replace(ends, receiver=now, renamed_by="receiver")]
-        return not self._force
+            return True
+        return False
 
     def _stale(self, here: Mapping[str, Mapping[str, Oid]]) -> dict[str, dict[str, Oid]]:
         """Return the heads that the target has of workflows by other names than the source.

@@ -403,7 +403,8 @@ def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool
     As InvalidInput where that would lose something, as Conflict where a run keeps a former name.
     """
     refs = (ref.split("/") for ref in bundle.refs if ref.startswith(("workflows/", "tags/")))
-    heads = Heads(_Brought(bundle, arrived), Side(store, "this store"), arrived, force=force)
+    source, target = _Brought(bundle, arrived), Side(store, "this store")
+    heads = Heads(source, target, arrived, force=force, beside=True)
     heads.compare(sorted({parts[1] for parts in refs}), tags=True)
     if heads.elsewhere:
         raise _apart(bundle, [*chain.from_iterable(heads.elsewhere.values())])

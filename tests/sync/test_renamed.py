@@ -140,9 +140,27 @@ def test_what_was_deployed_under_the_old_name_meanwhile_goes_a_different_way(pla
     (end,) = one.heads
     assert (end.name, end.receiver, end.base) == (*names, base)
     assert (heads(other), heads(places.store)) == before
-    move(*ways, direction, force=True)
-    assert workflows(ways[1]) == (["etl", "load"] if direction == "pull" else ["load"])
+    forced = move(*ways, direction, force=True)
+    assert workflows(ways[1]) == ["load"]
+    assert forced.refused == ((one,) if direction == "pull" else ())
+    assert [load.left for load in forced.workflows] == ([] if direction == "pull" else [1])
     assert is_whole(other) and is_whole(places.store)
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_what_the_receiver_has_renamed_stays_where_another_has_the_name(places, direction):
+    other = places.other()
+    move(places.store, other)
+    renamed(places)
+    places.deploy(7, new=True)
+    before = heads(places.store)
+    other.project.mkdir(exist_ok=True)
+    places.deploy(8, other)
+    for force in (False, True):
+        (etl,) = move(other, places.store, direction, force=force).refused
+        (end,) = etl.heads
+        assert (end.name, end.receiver, end.renamed_by) == ("etl", "load", "receiver")
+        assert heads(places.store) == before
 
 
 def test_two_that_renamed_alike_tell_of_heads_alone(places):
@@ -417,6 +435,23 @@ def test_what_was_renamed_again_since_is_further_and_stays(places, force):
     move(places.store, other)
     assert carried(other) == before
     assert is_whole(other) and is_whole(places.store)
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_name_that_a_workflow_has_again_is_followed(places, direction):
+    other, third = places.other(), places.other("third")
+    renamed(places)
+    move(places.store, other)
+    rename(places.store, "load", "etl", stamp=stamp(2))
+    (etl,) = move(places.store, other, direction).workflows
+    assert (etl.workflow, etl.was) == ("etl", ("load",))
+    assert carried(other) == carried(places.store)
+    move(other, third)
+    rename(places.store, "etl", "load", stamp=stamp(3))
+    assert move(third, places.store, direction, force=True).further == ("etl",)
+    move(places.store, third, direction)
+    assert carried(third) == carried(places.store)
+    assert is_whole(third)
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
