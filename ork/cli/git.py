@@ -210,7 +210,7 @@ def import_(
 def _import_bundle(
     session: Session, file: str, force: bool, runs: str, dry_run: bool, as_json: bool
 ) -> None:
-    from ork.cli.sync.transfer import arrived_lines
+    from ork.cli.sync.transfer import arrived_lines, tell_dry_run
     from ork.cli.upkeep.bundle import left_out_lines, received_lines
     from ork.sync.bundle import open_bundle
     from ork.sync.receive import apart_from_here, beside, check, receive
@@ -236,6 +236,8 @@ def _import_bundle(
             arrived = beside(found, session.new_store)
             session.print(received_lines(done, found.refs, arrived))
             session.say(*left_out_lines(done, found.name, apart_from_here(found)))
+            if dry_run:
+                tell_dry_run(session, done.moves)
     if not (dry_run or as_json):
         refs = [ref.partition("/") for ref, _, _ in done.moves]
         heads = [name for space, _, name in refs if space == "workflows"]

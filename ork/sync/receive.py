@@ -69,6 +69,7 @@ class Received(Value, frozen=True, kw_only=True):
     logs: int
     missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
     further: tuple[str, ...] = ()  # workflows of which the store has more
+    left: tuple[tuple[str, int], ...] = ()  # workflows, how many deploys left the history of each
     replaced: tuple[str, ...] = ()  # runs that were retried here as well, by `force`
     # Runs that are left out, by what is here:
     removed: tuple[str, ...] = ()  # `ork gc` has removed their numbers
@@ -176,6 +177,7 @@ def receive(
         logs=len(logs),
         missing_logs=tuple(without_logs(said_by(arrived, fresh), bundle.logs)),
         further=tuple(heads.further),
+        left=tuple((name, found.left) for name, found in heads.moves.items() if found.left),
         **{why: tuple(names) for why, names in told.items()},
     )
     if dry_run or not moves:

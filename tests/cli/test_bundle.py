@@ -76,7 +76,8 @@ def test_a_file_that_is_still_as_before_is_named(ran):
     assert ran("bundle", "create", "etl.bundle", "etl").code == 0
     assert ran("undo").code == 0
     ran.write("etl.yaml", before)
-    assert ran("import", "bundle", "etl.bundle", "--dry-run").err == ""
+    tried = ran("import", "bundle", "etl.bundle", "--dry-run").err
+    assert tried == "note: this was a dry run: nothing was moved\n"
     assert ran("import", "bundle", "etl.bundle").err == (
         "note: etl.yaml is as in etl~1: `ork restore etl --code` writes the new one\n"
         "next: `ork log etl`\n"
@@ -195,7 +196,16 @@ def test_both_ends_are_told_of_what_went_different_ways(ran, elsewhere, edit, go
         os.chdir(ran.folder)
         said = refused.err.replace(str(ran.folder), "FOLDER")
         golden(f"bundle/refused{'_part' if known else ''}.txt", said)
-    assert ran(*there, "import", "bundle", str(ran.folder / "next.bundle"), "--force").code == 0
+    take = (*there, "import", "bundle", str(ran.folder / "next.bundle"), "--force")
+    undo = f"`ork -C {elsewhere} undo`"
+    left = f"note: 1 deploy of this store left the history of etl: {undo} takes that back\n"
+    tried, forced = ran(*take, "--dry-run"), ran(*take)
+    assert forced.code == 0 and forced.out == tried.out
+    assert re.search(r"^workflow  \w{12}  etl  forced: from \w{12}$", forced.out, re.MULTILINE)
+    assert forced.err.startswith(left)
+    assert tried.err == f"{left}note: this was a dry run: nothing was moved\n"
+    assert ran(*there, "undo").code == 0
+    assert json.loads(ran(*take, "--json").out)["data"]["left"] == [["etl", 1]]
     shown = ran(*there, "diff", "etl@{1}...etl").out
     assert '"@daily" -> "@hourly"' in shown
 

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 from ork.cli.screen.fit import columns as columns_of
 from ork.cli.screen.fit import cut
-from ork.cli.screen.line import Line, plain
+from ork.cli.screen.line import Line, note_line, plain
+from ork.errors import count
 from ork.objects.canonical import Json
 from ork.objects.rows import name_of
 
@@ -170,3 +171,9 @@ def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> s
             break
         text, left = longer, after
     return f"{text} and {left} more" if left else text
+
+
+def left_line(workflow: str, number: int, receiver: str, more: str = "", at: str = "") -> Line:
+    """Return how many deploys of a store left the history of a workflow, and what gives it back."""
+    told = f"{count(number, 'deploy')} of {receiver} left the history of {workflow}{more}"
+    return note_line(f"{told}: {at}`ork undo` takes that back")

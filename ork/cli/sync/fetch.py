@@ -50,7 +50,7 @@ def fetch(
     if not moved:
         session.print([["no new deploys"]])
     if dry_run:
-        tell_dry_run(session, done)
+        tell_dry_run(session, moved)
         return
     from ork.history.log import standings
 

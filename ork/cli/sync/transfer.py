@@ -17,6 +17,7 @@ from ork.cli.screen.parts import (
     IN_CHECKOUTS,
     clipped,
     column,
+    left_line,
     name_room,
     person,
     quoted,
@@ -146,7 +147,7 @@ def _transfer(session: Session, direction: "Direction", remote: str | None, aske
         goes_back = asked.force and direction == "pull" and place.remote is not None
         session.say(*left_out_lines(done, quoted(place.name), direction, goes_back=goes_back))
         if asked.dry_run:
-            tell_dry_run(session, done)
+            tell_dry_run(session, done.workflows)
         session.say(*refused_lines(done, place, direction))
         if direction == "pull" and not asked.dry_run:
             forced = [m.workflow for m in done.workflows if m.forced]
@@ -181,9 +182,9 @@ def exchanged(
     return place, done
 
 
-def tell_dry_run(session: Session, done: "Transferred") -> None:
+def tell_dry_run(session: Session, moved: Sequence[object]) -> None:
     """Say that nothing was moved of what was told."""
-    if done.workflows:
+    if moved:
         session.say(note_line("this was a dry run: nothing was moved"))
 
 
@@ -267,15 +268,14 @@ def left_out_lines(
     receiver = name if pushed else "this store"
     for moved in done.workflows:
         if moved.left:
-            told = (
-                f"{count(moved.left, 'deploy')} of {receiver} left the history of {moved.workflow}"
-            )
+            more = ""
             if moved.left_tags:
                 tags = some(moved.left_tags, NAMES_MAX)
-                told += f", with {count(len(moved.left_tags), 'tag')} ({tags})"
+                more = f", with {count(len(moved.left_tags), 'tag')} ({tags})"
             has = "its content" if moved.left == 1 else "what they led to"
-            told += "" if moved.forced else f", {name} has {has}"
-            yield note_line(f"{told}: {'there ' if pushed else ''}`ork undo` takes that back")
+            more += "" if moved.forced else f", {name} has {has}"
+            at = "there " if pushed else ""
+            yield left_line(moved.workflow, moved.left, receiver, more, at)
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
         if one in done.gone_back:

@@ -14,7 +14,7 @@ from ork.cli.options import Json, runs_of
 from ork.cli.screen import human
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, hint_line, next_line, note_line
-from ork.cli.screen.parts import quoted
+from ork.cli.screen.parts import left_line, quoted
 from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError, some
 from ork.objects.kinds import Deploy
@@ -169,8 +169,9 @@ def received_lines(done: "Received", refs: Mapping[str, str], arrived: "Store") 
     def shown(ref: str, oid: "Oid") -> "Oid":
         return oid if ref.startswith("runs/") else arrived.get(Deploy, oid, keep=False).snapshot
 
+    forced = {f"workflows/{workflow}": "forced: " for workflow, _ in done.left}
     moves = [
-        (ref, shown(ref, new), _from(ref, shown(ref, old)) if old else "new")
+        (ref, shown(ref, new), forced.get(ref, "") + _from(ref, shown(ref, old)) if old else "new")
         for ref, old, new in done.moves
     ]
     yield from _refs_lines(moves, refs)
@@ -187,6 +188,8 @@ def left_out_lines(done: "Received", name: str, apart: str) -> Iterator[Line]:
     `apart` is what to type to have the bundle in a store of its own, called `look`.
     """
     error = ("error: ", "error")
+    for workflow, number in done.left:
+        yield left_line(workflow, number, "this store")
     for workflow in done.further:
         yield note_line(f"{workflow}: this store is further than {quoted(name)}")
     for run in done.missing_logs:
