@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from ork.backends.address import ELSEWHERE, is_url, parse_url, public
@@ -126,17 +127,40 @@ def _unknown(name: str, known: Mapping[str, str]) -> NotFound:
     return NotFound(f"there is no remote {name!r}", hint=f"{hint}; a folder has a / in its name")
 
 
+def _has_files(folder: Path) -> bool:
+    """Say whether something is in a folder: where a disk is to be mounted there is nothing."""
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return folder.is_dir()
+
+
+def _if_missing(store: Store, folder: Path, place: Place, *, start: Path) -> str | None:
+    """Say what to do where another store is not there, which may have been there before."""
+    if place.remote and next(store.refs(remote_ref(place.remote, "")), None):
+        return f"{place.name} was there before: is it mounted, is its address right?"
+    if folder.name != location.NAME:
+        return None
+    ends = (os.path.relpath(folder.parent, start), public(place.address))
+    return f"`ork clone {' '.join(map(quote, ends))}` makes one of this store"
+
+
 @contextmanager
-def opened(place: str, name: str, *, environ: Mapping[str, str]) -> Iterator[Side]:
-    """Open another store for the block: a project, its `.ork`, or a URL."""
+def opened(
+    place: str, name: str, *, environ: Mapping[str, str], hint: str | None = None
+) -> Iterator[Side]:
+    """Open another store for the block: a project, its `.ork`, or a URL.
+
+    Raise NotFound where there is none, with this hint, if there is one.
+    """
     try:
         store = location.open_url(place, environ=environ)
-    except NotFound:
-        raise
+    except NotFound as error:
+        raise NotFound(error.message, hint=hint or error.hint) from None
     except StoreError:
-        if is_url(place) or Path(place).is_dir():
+        if is_url(place) or _has_files(Path(place)):
             raise
-        raise NotFound(f"there is no store in {place}") from None
+        raise NotFound(f"there is no store in {place}", hint=hint) from None
     with store:
         yield Side(store, name)
 
@@ -173,7 +197,8 @@ def exchange(
             f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",
             hint=f"`ork remote add NAME {place.name}` gives it one, `ork pull` needs none",
         )
-    with opened(place.address, place.name, environ=environ) as other:
+    missing = _if_missing(store, folder, place, start=start)
+    with opened(place.address, place.name, environ=environ, hint=missing) as other:
         here = Side(store, "this store")
         source, target = (here, other) if direction == "push" else (other, here)
         done = transfer(

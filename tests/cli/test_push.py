@@ -235,6 +235,31 @@ def test_a_run_that_was_retried_on_both_sides_has_a_way_out(ran, team, golden, t
     assert ran("push").out == ran("pull").out == "nothing new\n"
 
 
+@pytest.mark.parametrize("place", ["sqlite:../new.db", "files:../new", "../new", "../empty"])
+def test_a_remote_without_a_store_gets_one_as_the_hint_says(ran, tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    assert ran("remote", "add", "new", place).code == 0
+    refused = ran("push", "new")
+    assert refused.code == 3 and "there is no store in" in refused.err
+    (typed,) = re.findall("hint: `ork ([^`]*)` makes one of this store", refused.err)
+    assert typed.startswith("clone . ")
+    assert ran(*typed.split()).code == 0
+    assert ran("push", "new").out == "nothing new\n"
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_of_a_remote_that_was_there_before_no_new_one_is_to_be_made(ran, team, empty):
+    assert ran("push").code == 0
+    Path(team).rename(f"{team}-away")
+    if empty:  # as where a disk is mounted
+        Path(team).mkdir()
+    told = "hint: origin was there before: is it mounted, is its address right?\n"
+    for command in ("push", "pull", "fetch"):
+        refused = ran(command)
+        assert refused.code == 3
+        assert refused.err == f"error: there is no store in {team}\n{told}"
+
+
 def test_a_tag_that_is_elsewhere_is_told(ran, team, golden):
     assert ran("tag", "etl@v1", "etl~1").code == 0
     assert ran("push").code == 0
