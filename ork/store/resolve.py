@@ -28,6 +28,7 @@ from ork.store.store import Store
 
 NUMBER_DIGITS = 10  # in the name of a ref
 REMOTES = "remotes/"
+AGREED = "agreed/"
 _HEX = "[0-9a-f]{4,64}"
 _RUN_ID = r"[0-9]{8}T[0-9]{6}\.[0-9]{3}(?P<ending>-[0-9a-f]{6})"
 RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
@@ -238,7 +239,7 @@ def remote_ref(remote: str, workflow: str) -> str:
 
 def agreed_ref(remote: str, tag: str) -> str:
     """Return the ref that remembers where a tag, etl/v1, was when another store had it alike."""
-    return f"agreed/{remote}/{tag}"
+    return f"{AGREED}{remote}/{tag}"
 
 
 def former_names(store: Store, workflow: str) -> dict[str, Deploy]:

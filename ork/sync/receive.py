@@ -428,7 +428,8 @@ def _apart(bundle: Bundle, ends: Sequence[Elsewhere]) -> InvalidInput:
         for place, end in ((f"{name} here", here), (f"{one.name} in {bundle.name}", there)):
             snapshot, author, message = end
             first = message.partition("\n")[0]
-            told.append(f"{place}: {snapshot[:8]}  {name_of(author)}  {first}")
+            by = "" if "@" in one.name else f"  {name_of(author)}"  # who need not have moved a tag
+            told.append(f"{place}: {snapshot[:8]}{by}  {first}")
     hint, yours = "--force takes what the bundle has", "@{1}"
     if head := next((one for one in ends if "@" not in one.name), None):
         if head.renamed_by == "receiver":  # it has another name here, and keeps that

@@ -109,6 +109,12 @@ class Moved(Value, frozen=True, kw_only=True):
     left: int = 0  # deploys that were in the history, and are so no more
     left_tags: tuple[str, ...] = ()  # of these, by a name that the workflow never had: alpha@v1
 
+    @property
+    def new_tags(self) -> list[str]:
+        """The tags that were not there before: etl@v1."""
+        moved = {one.name for one in self.moved_tags}
+        return [tag for label in self.tags if (tag := f"{self.workflow}@{label}") not in moved]
+
 
 class Refused(Value, frozen=True, kw_only=True):
     """What stays of a workflow where the target has something else by that name.

@@ -285,6 +285,19 @@ def test_a_tag_that_was_moved_there_is_told(ran, team, golden):
     assert ran("fsck").code == ran("remote", "rm", "origin").code == 0
 
 
+def test_a_tag_that_is_removed_is_told_where_a_remote_has_it(ran, team):
+    assert ran("tag", "-f", "etl@v1", "etl~1").code == ran("push").code == 0
+    there = "`ork tag -d etl@v1` removes it\n"
+    known = "note: origin has it as well, as far as is known: "
+    removed = ran("tag", "-d", "etl@v1")
+    assert removed.err == f"{known}`ork pull origin` brings it here again, there {there}"
+    pulled = ran("pull", "origin")
+    assert pulled.out == "etl  1 tag\n  etl@v1  new\n"
+    assert ran("--store", team + "/.ork", "tag", "-d", "etl@v1").err == ""
+    assert ran("tag", "-d", "etl@v1").code == 0
+    assert ran("pull").out == "nothing new\n"
+
+
 def test_a_tag_of_a_remote_that_was_removed_is_remembered_no_more(ran, team):
     assert ran("tag", "etl@v1", "etl~1").code == ran("push").code == 0
     assert ran("--store", team + "/.ork", "tag", "-f", "etl@v1", "etl").code == 0

@@ -17,7 +17,7 @@ from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
-from ork.store.resolve import is_only, only_workflow, present_name
+from ork.store.resolve import AGREED, agreed_ref, is_only, only_workflow, present_name
 from ork.store.revision import as_word
 from ork.store.verdict import runs_well
 
@@ -335,9 +335,19 @@ def tag(
         session.print_json("tag", [done.tag])
         return
     session.print(_tagged(done, store))
+    if done.removed:
+        session.say(*_still_elsewhere(store, done.tag))
     if revision and "#" in revision and not done.removed:
         told = f"it is on the deploy that {revision} ran; `ork run {revision}` repeats that run"
         session.say(note_line(f"{told}, with its parameters"))
+
+
+def _still_elsewhere(store: "Store", gone: "Tag") -> Iterator[Line]:
+    """Yield a note for each remote that had a tag as well when both were last alike."""
+    for remote in store.folders(AGREED):
+        if store.ref(agreed_ref(remote, f"{gone.workflow}/{gone.label}")):
+            ways = f"`ork pull {remote}` brings it here again, there `ork tag -d {gone.revision}`"
+            yield note_line(f"{remote} has it as well, as far as is known: {ways} removes it")
 
 
 def _tags(found: "Iterable[Tag]", session: Session) -> Iterator[Line]:

@@ -234,6 +234,8 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
         for tag in one.moved_tags:
             old, new = (oid[:OID_DIGITS] for oid in (tag.old_snapshot, tag.new_snapshot))
             yield ["  ", (tag.name, "tag"), "  ", (old, "oid"), " -> ", (new, "oid")]
+        if new_tags := some(one.new_tags, NAMES_MAX):
+            yield ["  ", (new_tags, "tag"), "  new"]
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
@@ -373,7 +375,9 @@ def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]
     width = max(map(len, places))
     for place, (snapshot, author, message) in zip(places, ends, strict=True):
         first = message.partition("\n")[0]
-        told = f"  {person(author, AUTHOR_CHARS_MAX)}  {first}".rstrip()
+        # Who has deployed it need not have moved the tag.
+        by = "" if "@" in one.name else f"  {person(author, AUTHOR_CHARS_MAX)}"
+        told = f"{by}  {first}".rstrip()
         yield [f"  {place:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
 
 
