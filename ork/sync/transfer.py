@@ -34,6 +34,7 @@ from ork.store.operations import removed
 from ork.store.resolve import (
     REMOTES,
     agreed_ref,
+    archived,
     former_names,
     newest_number,
     number_ref,
@@ -150,6 +151,7 @@ class Transferred(Value, frozen=True, kw_only=True):
     refused: tuple[Refused, ...] = ()
     further: tuple[str, ...] = ()  # workflows of which the receiver has more
     gone_back: tuple[str, ...] = ()  # of these, where the sender went back since it was seen last
+    archived: tuple[str, ...] = ()  # of the workflows that moved, those that are in the other store
     moved_there: tuple[str, ...] = ()  # tags that the receiver alone has moved: etl@v1
     going_on: tuple[str, ...] = ()  # runs that have not ended
     replaced: tuple[str, ...] = ()  # runs that the receiver has retried as well, by `force`
@@ -610,6 +612,8 @@ class _Transfer:
                         left_tags=found.left_tags,
                     )
                 )
+        other = self._to if self._direction == "push" else self._from
+        away = archived(other.store) if moved else set()
         stays = self._heads.elsewhere, self._heads.at_work, self._clashes, self._retried
         return Transferred(
             workflows=tuple(moved),
@@ -630,6 +634,7 @@ class _Transfer:
             forgotten=tuple(sorted(self._carrier.still_there)),
             further=tuple(self._heads.further),
             gone_back=tuple(self._heads.gone_back),
+            archived=tuple(one.workflow for one in moved if one.workflow in away),
             moved_there=tuple(self._heads.moved_there),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )

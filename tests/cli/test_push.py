@@ -306,6 +306,21 @@ def test_a_tag_of_a_remote_that_was_removed_is_remembered_no_more(ran, team):
     assert ran("pull").code == 5
 
 
+def test_what_moves_of_a_workflow_that_is_archived_there_is_told(ran, team, edit):
+    assert ran("push").code == 0
+    assert ran("--store", team + "/.ork", "archive", "etl").code == 0
+    assert "archived" not in ran("push").err
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == 0
+    told = "note: etl is archived in origin: no schedule of it fires there\n"
+    assert ran("push").err == told
+    for words in (["archive", "--undo", "etl"], ["rollback", "etl", "etl~1"], ["archive", "etl"]):
+        assert ran("--store", team + "/.ork", *words).code == 0
+    assert ran("fetch").err.startswith(told)
+    assert ran("pull").err.startswith(told)
+    assert "archived" not in ran("fetch").err
+
+
 def test_who_is_further_is_told(ran, team, golden):
     assert ran("push").code == 0
     assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0

@@ -10,7 +10,15 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned, quoted
 from ork.cli.session import Session
-from ork.cli.sync.transfer import Asked, DryRun, Workflows, ends_of, exchanged, tell_dry_run
+from ork.cli.sync.transfer import (
+    Asked,
+    DryRun,
+    Workflows,
+    archived_lines,
+    ends_of,
+    exchanged,
+    tell_dry_run,
+)
 
 if TYPE_CHECKING:
     from ork.history.log import Standing
@@ -62,7 +70,7 @@ def fetch(
         for one in found
         if one.remote == place.remote and (one.name or workflow) in fresh
     }
-    session.say(*_apart_lines(apart))
+    session.say(*archived_lines(done, name), *_apart_lines(apart))
     session.say(*_next_lines(fresh, apart, name))
     if not moved:
         asked = " ".join((name, *(workflows or ())))

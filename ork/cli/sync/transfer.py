@@ -278,6 +278,7 @@ def left_out_lines(
             more += "" if moved.forced else f", {name} has {has}"
             at = "there " if pushed else ""
             yield left_line(moved.workflow, moved.left, receiver, more, at)
+    yield from archived_lines(done, name)
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
         if one in done.gone_back:
@@ -309,6 +310,13 @@ def left_out_lines(
             f"{by} had to forget {objects} that {receiver} has, and logs may have the text as well:"
             f" {there}`ork forget --text` asks for it; what went as a whole goes by its name"
         )
+
+
+def archived_lines(done: "Transferred", name: str) -> Iterator[Line]:
+    """Yield a note where something has moved of workflows that the other store has put away."""
+    if told := some(done.archived, NAMES_MAX):
+        verb, them = ("is", "it") if len(done.archived) == 1 else ("are", "them")
+        yield note_line(f"{told} {verb} archived in {name}: no schedule of {them} fires there")
 
 
 def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -> Iterator[Line]:
