@@ -42,6 +42,7 @@ class Elsewhere(Value, frozen=True, kw_only=True):
     base: Oid | None  # the newest deploy that both sides have
     gone_back: bool = False  # the receiver had it, as the sender saw, and went back from it
     same: bool = False  # the receiver has the content of it by another deploy
+    unchanged: bool = False  # the other store has the content of `base`, as after a rename
 
 
 class HeadMoves(NamedTuple):
@@ -396,6 +397,9 @@ class Heads:
 
     def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
         before, after = (self._both.get(Deploy, oid) for oid in (old, new))
+        base = self._base(old, new)
+        common = self._both.get(Deploy, base) if base else None
+        theirs = after if self._pulls else before
         return Elsewhere(
             name=name,
             old=old,
@@ -406,7 +410,8 @@ class Heads:
             new_author=after.author,
             old_message=before.message,
             new_message=after.message,
-            base=self._base(old, new),
+            base=base,
+            unchanged=common is not None and theirs.has(common.snapshot, common.settings),
         )
 
     def _comes_after(self, old: Oid, found: HeadMoves) -> bool:

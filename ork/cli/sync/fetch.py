@@ -1,6 +1,7 @@
 """ork fetch: see what another store has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from ork.cli.options import Json
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import Row, aligned, quoted
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, Row, aligned, person, quoted
 from ork.cli.session import Session
 from ork.cli.sync.transfer import (
     Asked,
@@ -22,6 +23,8 @@ from ork.cli.sync.transfer import (
 
 if TYPE_CHECKING:
     from ork.history.log import Standing
+    from ork.objects.kinds import Deploy
+    from ork.store.store import Store
     from ork.sync.transfer import Moved
 
 Remote = Annotated[str | None, typer.Argument(metavar="[REMOTE]", help="The name of a remote.")]
@@ -71,7 +74,14 @@ def fetch(
         if one.remote == place.remote and (one.name or workflow) in fresh
     }
     session.say(*archived_lines(done, name), *_apart_lines(apart))
-    session.say(*_next_lines(fresh, apart, name))
+    lines = {workflow: _since(session.store, workflow, one) for workflow, one in apart.items()}
+    session.say(*_renamed_lines(lines.values(), name))
+    equal = {
+        workflow
+        for workflow, line in lines.items()
+        if apart[workflow].related and line[0].has(line[-1].snapshot, line[-1].settings)
+    }
+    session.say(*_next_lines(fresh, apart, name, equal))
     if not moved:
         asked = " ".join((name, *(workflows or ())))
         session.say(next_line(f"`ork pull {asked} --dry-run` tells of new tags and runs as well"))
@@ -91,15 +101,34 @@ def _apart_lines(apart: "dict[str, Standing]") -> Iterator[Line]:
             yield note_line(f"{workflow} is {words}")
 
 
+def _since(store: "Store", workflow: str, found: "Standing") -> "list[Deploy]":
+    """Return what a remote has of a workflow since both had the same, and that, newest first."""
+    from ork.store.resolve import history, remote_ref
+
+    there = found.name or workflow
+    newest = store.ref(remote_ref(found.remote, there))
+    line = history(store, there, newest)
+    return [deploy for _, deploy in islice(line, found.behind + found.related)]
+
+
+def _renamed_lines(lines: "Iterable[list[Deploy]]", remote: str) -> Iterator[Line]:
+    for line in lines:
+        for new, old in pairwise(line):
+            if new.workflow != old.workflow:
+                by = person(new.author, AUTHOR_CHARS_MAX)
+                yield note_line(f"{by} renamed {old.workflow} to {new.workflow} in {remote}")
+
+
 def _next_lines(
-    fresh: "Sequence[str]", apart: "dict[str, Standing]", remote: str
+    fresh: "Sequence[str]", apart: "dict[str, Standing]", remote: str, equal: Container[str]
 ) -> Iterator[Line]:
-    """Yield how to look at what is new there."""
+    """Yield how to look at what is new there, but for a diff of what is equal."""
     for workflow, found in apart.items():
         if found.behind:
             there = f"{remote}/{found.name or workflow}"
             dots = "..." if found.related else " "
-            yield next_line(f"`ork log {workflow}..{there}`, `ork diff {workflow}{dots}{there}`")
+            diff = "" if workflow in equal else f", `ork diff {workflow}{dots}{there}`"
+            yield next_line(f"`ork log {workflow}..{there}`{diff}")
             return
     known = {found.name or workflow for workflow, found in apart.items()}
     if new := next((name for name in fresh if name not in known), None):

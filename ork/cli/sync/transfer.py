@@ -401,6 +401,8 @@ def _ways_out(
         return
     before = f"`ork fetch {remote}`, then " if direction == "push" else ""
     for one in split[:NAMES_MAX]:
+        if (head := _head(one)) and head.unchanged:  # what it is called is told already
+            continue
         if remote is None:
             shown = f"`{there} {_their_change(one, direction)}`"
         else:
