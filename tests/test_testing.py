@@ -150,11 +150,14 @@ def test_what_is_wrong_is_said(run_task, task, given, says):
 def test_variables_stand_for_those_of_the_file(run_workflow, run_task, monkeypatch):
     env = {"MODE": "fast", "TOKEN": "mine"}
     assert run_task("modes.yaml", "say", env=env).logs == "fast, mine\\n"
+    heading = "==> {} (attempt 1) <==\\n".format
     assert run_workflow("modes.yaml", env=env, files="data").logs == (
-        "fast, mine\\nagain fast\\nall of it\\n"
+        f"{heading('say')}fast, mine\\n{heading('again')}again fast\\nall of it\\n"
     )
     monkeypatch.setenv("API_TOKEN", "hush")
-    assert run_workflow("modes.yaml", files="data").logs == "slow, ***\\nagain slow\\nall of it\\n"
+    assert run_workflow("modes.yaml", files="data").logs == (
+        f"{heading('say')}slow, ***\\n{heading('again')}again slow\\nall of it\\n"
+    )
 
 def test_a_workflow(run_workflow, ork_project):
     result = run_workflow("etl.yaml", params={"day": "2026-11-01", "unused": 1}, files=["data"])

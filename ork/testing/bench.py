@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -57,7 +58,7 @@ class Result(Value, frozen=True, kw_only=True):
     """What became of a workflow, or of one task of it."""
 
     run: RunDetails
-    logs: str  # what the tasks printed
+    logs: str  # what the task printed; of a workflow, under the name of each
     folder: Path  # the copy in which they ran: a path that a task returns is relative to it
     task: str | None = None
     lacks: tuple[str, ...] = ()  # what is no file in the copy, but one of the project
@@ -185,9 +186,12 @@ class Bench:
         folder = self.project.store.project
         words = re.findall(_PATH, (error_of(run) or "").replace(f"{folder}/", ""))
         lacks = filter(None, (_lacking(word, root, folder) for word in words))
+        logs = ""
+        with suppress(NotFound):  # of a task that was skipped there is no log
+            logs = self.project.logs(f"{run.name}:{task}" if task else run.name)
         return Result(
             run=run,
-            logs=self.project.logs(run.name),
+            logs=logs,
             folder=folder,
             task=task,
             lacks=tuple(dict.fromkeys(lacks)),

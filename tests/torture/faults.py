@@ -1722,7 +1722,7 @@ FAULTS = (
     Fault(
         "a pull brings back the old name of what was renamed",
         "ork/sync/heads.py",
-        "stays = head and ref not in its and name in renamed and self._stays(name, head)",
+        "stays = head and name in renamed and self._stays(name, head, its.get(ref))",
         "stays = None",
         ("sync/test_renamed.py::test_a_pull_does_not_bring_the_old_name_back",),
     ),

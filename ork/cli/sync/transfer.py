@@ -15,9 +15,11 @@ from ork.cli.screen.line import Line, as_object, hint_line, next_line, note_line
 from ork.cli.screen.parts import (
     AUTHOR_CHARS_MAX,
     IN_CHECKOUTS,
+    clip,
     clipped,
     column,
     left_line,
+    length,
     name_room,
     person,
     quoted,
@@ -233,9 +235,10 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
         yield [(f"{names[one.workflow]:<{pad}}", "name"), "  ", *ends_of(one), _counts(one)]
         for tag in one.moved_tags:
             old, new = (oid[:OID_DIGITS] for oid in (tag.old_snapshot, tag.new_snapshot))
-            yield ["  ", (tag.name, "tag"), "  ", (old, "oid"), " -> ", (new, "oid")]
+            ends: Line = ["  ", (old, "oid"), " -> ", (new, "oid")]
+            yield ["  ", (clip(tag.name, width and width - 2 - length(ends)), "tag"), *ends]
         if new_tags := some(one.new_tags, NAMES_MAX):
-            yield ["  ", (new_tags, "tag"), "  new"]
+            yield ["  ", (clip(new_tags, width and width - len("    new")), "tag"), "  new"]
         if one.was:
             yield [f"  {one.workflow} was called {some(one.was, NAMES_MAX)} before"]
     if not done.workflows:
