@@ -27,8 +27,6 @@ from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
-from ork.history.results import BASES_MAX
-from ork.history.tasks import ran_since, written_since
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
@@ -195,6 +193,8 @@ def _executed(store: Store, task: TaskDiff, old: RunSide, new: RunSide) -> Diver
 
 def _maker(store: Store, side: RunSide, kept: TaskRun, name: str) -> Resolved | None:
     """Return the run that executed a task and gave this output, which others may have kept."""
+    from ork.history.results import BASES_MAX  # which most comparisons do without
+
     oid, run = side.oid, side.run
     with suppress(NotFound):  # of what was taken away
         for _ in range(BASES_MAX):
@@ -239,6 +239,8 @@ def _since(
     renamed: Mapping[str, str],
 ) -> list[str]:
     """Return what of the tasks `above` other runs had executed anew when a task began, in words."""
+    from ork.history.tasks import ran_since, written_since  # which most comparisons do without
+
     before = [renamed.get(name, name) for name in above]
     told = (
         written_since(ran_since(store, run, names, until=one.attempts[-1].started))
