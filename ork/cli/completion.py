@@ -322,7 +322,8 @@ def _runs(asked: Asked) -> Candidates:
 
     workflow = asked.text.partition("#")[0] if "#" in asked.text else None
     yield from _workflows(asked) if workflow is None else ()
-    found = (entry.run for entry in runs(asked.store, workflow, limit=LOOKED_AT_MAX))
+    most = LOOKED_AT_MAX if asked.command == "retry" else RUNS_MAX
+    found = (entry.run for entry in runs(asked.store, workflow, limit=most))
     for run in islice((one for one in found if _makes_sense(asked, one)), RUNS_MAX):
         yield Candidate(run.name, _how(asked, run))
 

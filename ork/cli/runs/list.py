@@ -355,7 +355,6 @@ def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
 def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
     store = session.store
-    from ork.daemon.fires import coming_retry_of
     from ork.worktree.place import checkout_of
 
     run, now = details.run, session.now()
@@ -385,9 +384,12 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     yield [("author   ", "label"), *human.people([first]), f"  {by}" if by else ""]
     if retries:
         yield [("retried  ", "label"), "by ", ", ".join(human.people(reversed(retries)))]
-    if again := coming_retry_of(store, run, now):
-        number = f" ({again.number} of {again.retries})"
-        yield [("retry    ", "label"), "by `ork up` on ", human.date(again.time, now), number]
+    if run.scheduled:
+        from ork.daemon.fires import coming_retry_of  # which other runs do without
+
+        if again := coming_retry_of(store, run, now):
+            number = f" ({again.number} of {again.retries})"
+            yield [("retry    ", "label"), "by `ork up` on ", human.date(again.time, now), number]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = ", took " if run.ended else ", goes on for "
