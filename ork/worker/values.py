@@ -146,6 +146,8 @@ def _fitted(value: Any, kinds: list[Any], fields: Any) -> Any:
             shared += _kinds(kind.__args__[-1])
         elif origin is None and isinstance(kind, type) and kind is not dict:
             named.append(fields(kind))
+    if not (shared or named):
+        return value  # as of a plain `dict`
     if not named:
         return {key: _fitted(item, shared, fields) for key, item in value.items()}
     return {
