@@ -101,20 +101,15 @@ def warn_of_dates(definition: Definition, module_of: ModuleOf, warnings: Problem
             fits = given is None or type(given) is type(form)
             if form and fits and one.annotation and one.arg in task.inputs:
                 kind = describe(given if given and "date" in describe(given) else form)
-                whole = isinstance(form, str)
-                said = (
-                    f"a {_class_named(_not_none(one.annotation))}"
-                    if whole
-                    else ast.unparse(one.annotation)
-                )
-                takes = f"`{task.function}` in {path} takes {said}"
+                what, wanted, made = "holds texts", ast.unparse(one.annotation), "so"
+                if isinstance(form, str):
+                    wanted = f"a {_class_named(_not_none(one.annotation))}"
+                    what, made = "arrives as text", "one"
+                takes = f"`{task.function}` in {path} takes {wanted}"
                 rest = ", ..." if len(task.inputs) > 1 else ""
-                hint = (
-                    f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it {'one' if whole else 'so'}"
-                )
+                hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it {made}"
                 inputs: Any = _place(definition, name, "inputs")
                 at = inputs.value[one.arg][0]
-                what = "arrives as text" if whole else "holds texts"
                 warnings.at(at, f"`{one.arg}` {what}, but {takes}", hint)
 
 

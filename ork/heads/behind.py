@@ -171,10 +171,10 @@ def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> No
 def as_fetched(store: Store, loaded: Loaded) -> str:
     """Return the version of a remote that a file has, of those that are new there, or ""."""
     name, settings = loaded.definition.name, loaded.definition.settings
-    head = store.ref(f"workflows/{name}")
     for remote in store.folders(REMOTES):
         if (theirs := store.ref(remote_ref(remote, name))) is None:
             continue
+        head = store.ref(f"workflows/{name}")
         ends = apart(store, name, head, theirs) if head else None
         new = ends[1] if ends else None
         for back, (_, deploy) in enumerate(islice(history(store, name, theirs), new)):
