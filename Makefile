@@ -29,7 +29,8 @@ test-long: $(READY) ## Run all tests, with all examples of properties and all pl
 
 # Left out is what prints and draws, which asks a store for nothing that others do not ask for, and
 # what names the kinds of its stores itself. The cases of matrices and the slow tests are those of
-# another day than in `make check`, so that the two together try more of them.
+# another day than in `make check`, so that the two together try more of them; the tests of the
+# command line have their turn every other day.
 ELSEWHERE = $(addprefix --ignore=tests/cli/test_,$(addsuffix .py,app change_graph completion diff_pages \
     diff_view elsewhere files_store git_driver live memory naughty page schema sqlite_store terminal \
     timeline wording)) --ignore=tests/runner/test_library.py
@@ -42,7 +43,7 @@ test-files: $(READY) ## Run a part of the tests of store and command line on sto
 	ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) tests/store \
 	    $(addprefix tests/cli/test_,$(addsuffix .py,backup deploy forget log ops push run))
 
-check: $(READY) ## Check format, lint, types and tests, of the slow ones a third each day
+check: $(READY) ## Check format, lint, types and tests, of the slow ones a quarter each day
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -1,7 +1,7 @@
 """How much the tests try: a part by day, all of it in `make test-long`.
 
 What is a matrix of cases takes turns: each day has its share of them, and after a few days all have
-been tried. So do the slow tests: `make check` has one in three of them a day, `make test-all` all.
+been tried. So do the slow tests: `make check` has one in four of them a day, `make test-all` all.
 `make test`, which is for whoever waits, has none, and `pytest` itself one in ten. `ORK_DAY=3 make
 check` tries what was tried on that day.
 """
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 LONG = os.environ.get("ORK_TESTS") == "long"
 # One in so many of what is marked `slow` is tried; with 0 none of it.
-SLOW_TURNS = {"long": 1, "all": 1, "check": 3, "quick": 0}.get(os.environ.get("ORK_TESTS", ""), 10)
+SLOW_TURNS = {"long": 1, "all": 1, "check": 4, "quick": 0}.get(os.environ.get("ORK_TESTS", ""), 10)
 # Processes that run a part of the tests have the day of the one that started them.
 DAY = int(os.environ.setdefault("ORK_DAY", str(int(time.time()) // 86400)))
 # How often processes that are to get in each other's way try it: some machines run them in turn.
