@@ -50,6 +50,7 @@ from ork.history.tasks import (
     workflow_and_task,
 )
 from ork.logs.ends import end_of_log
+from ork.objects.canonical import Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows, Text, table
@@ -612,8 +613,7 @@ class Project:
             hint = "`task` returns one task of it, `text` a code file or the workflow file"
             raise UsageError(f"{found.text} is only a part: {a_kind(found)}", hint=hint)
         if found.kind == "run":
-            run = find_run(self.store, found)
-            return self._shown(run_details(self.store, *run))
+            return self._run_details(*find_run(self.store, found))
         return self._shown(snapshot_details(self.store, found))
 
     def task(self, revision: AnyRevision) -> Task | TaskDetails:
@@ -853,12 +853,18 @@ class Project:
 
     def _ended(self, last: RunFinished, *, check: bool) -> RunDetails:
         """Return what became of a run."""
-        run = self._shown(run_details(self.store, last.oid, last.run))
+        run = self._run_details(last.oid, last.run)
         if check and not run.ok:
             first, taskrun = next(iter(failed_tasks(run.tasks.states).items()), (None, None))
             attempt = taskrun.last if taskrun else None
             raise RunFailed(run, first, end_of_log(self.store, attempt.log if attempt else None))
         return run
+
+    def _run_details(self, oid: Oid, run: Run) -> RunDetails:
+        """Return a run, whole."""
+        from ork.daemon.fires import with_retry
+
+        return self._shown(with_retry(self.store, run_details(self.store, oid, run), now_here()))
 
     def _with_hunks(self, diff: Diff) -> Diff:
         return with_hunks(diff, self.store.blob, lines_max=SHORT_DIFF_LINES)

@@ -24,6 +24,7 @@ from ork.failpoints import failpoint
 from ork.heads.decisions import Decided, decided, decided_ref
 from ork.heads.deploy import refuse_archived
 from ork.heads.workflows import WorkflowEntry
+from ork.history.details import ComingRetry, RunDetails
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, to_json
 from ork.objects.value import Value, extended, of_line, replace
@@ -98,15 +99,6 @@ class Fired(Value, frozen=True, kw_only=True):
     state: str
     created: datetime
     ended: datetime | None
-
-
-class ComingRetry(Value, frozen=True, kw_only=True):
-    """When a schedule is to try its newest run again, and the how manieth of its retries it is."""
-
-    run: str  # its name
-    time: datetime
-    number: int
-    retries: int
 
 
 class Listed(Value, frozen=True, kw_only=True):
@@ -433,6 +425,11 @@ def coming_retry_of(store: Store, run: Run, now: datetime) -> ComingRetry | None
         if schedule and store.ref(paused_ref(Names(store).of(run))) is None:
             return coming_retry(schedule, run, now)
     return None
+
+
+def with_retry(store: Store, details: RunDetails, now: datetime) -> RunDetails:
+    """Return a run with when its schedule is to retry it."""
+    return replace(details, retry=coming_retry_of(store, details.run, now))
 
 
 def retries_of(store: Store, run: Run) -> int:

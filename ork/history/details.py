@@ -149,6 +149,15 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         return _first("DetailsOfTasks", (f"{name} {it.state}" for name, it in self.states.items()))
 
 
+class ComingRetry(Value, frozen=True, kw_only=True):
+    """When a schedule is to try its newest run again, and the how manieth of its retries it is."""
+
+    run: str  # its name
+    time: datetime
+    number: int
+    retries: int
+
+
 class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
     """A run, whole."""
 
@@ -158,6 +167,7 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
     tasks: DetailsOfTasks
     hooks: tuple[Hook, ...] = ()
     tags: tuple[str, ...] = ()  # of its deploy
+    retry: ComingRetry | None = None  # by `ork up`, if its schedule is to try it again
 
     @property
     def partial(self) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ork.cli.web import runs as web_runs
+from ork.cli.web.page import Asked
 from ork.daemon import fires, lines
 from ork.heads.decisions import decided_ref
 from ork.objects.kinds import Blob
@@ -101,9 +103,26 @@ def test_a_run_that_its_schedule_is_to_retry_is_told(flow, opened, golden):
     assert re.search(r"(?m)^  retry  \S.*, of etl#1 \(1 of 3\)$", flow("schedule").out)
     told = r"(?m)^retry    by `ork up` on .* \(1 of 3\)$"
     assert re.search(told, flow("show", "etl#1").out)
+    shown = json.loads(flow("show", "etl#1", "--json").out)["data"]["retry"]
+    assert datetime.fromisoformat(shown.pop("time")) == last.run.ended + timedelta(minutes=30)
+    assert shown == expected
+    ways = r"next: .*`ork retry etl#1` or {}`ork up`, which retries it on \S+ \S+ \S+ \(1 of 3\)\n"
+    assert re.search(ways.format(""), flow("show", "etl#1").err)
+    lease = fires.hold(opened(), now, jobs=1)
+    assert re.search(ways.format("wait for "), flow("show", "etl#1").err)
+    fires.let_go(opened(), lease)
+    page = r"by <code>ork up</code> on \S+ \S+ \(1 of 3\)"
+    assert re.search(page, flow("report", "etl#1", "-o", "-").out)
+    asked = Asked(store=opened(), now=now, path={"workflow": "etl", "number": "1"})
+    assert web_runs.run(asked).document["retry"].number == 1
+    # A person's retry is one of those that the schedule makes.
+    assert re.search(ways.format("").replace("1 of", "2 of"), flow("retry", "etl#1").err)
     flow("schedule", "pause")
     assert json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]["retry"] is None
-    assert not re.search(told, flow("show", "etl#1").out)
+    assert not re.search(told.replace("1 of", "2 of"), flow("show", "etl#1").out)
+    assert json.loads(flow("show", "etl#1", "--json").out)["data"]["retry"] is None
+    assert "`ork up`" not in flow("show", "etl#1").err
+    assert not re.search(page.replace("1 of", "2 of"), flow("report", "etl#1", "-o", "-").out)
 
 
 def test_what_a_failure_holds_back_names_the_run(flow, opened, golden):

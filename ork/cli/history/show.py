@@ -161,6 +161,10 @@ def _run(
                 session.print(run_view(without_tasks(store, found.oid, value), session), page=True)
             damage = f"{value.name} is damaged: {error.message}"
             raise Corrupt(damage, hint=error.hint) from error
+        if value.scheduled:
+            from ork.daemon.fires import with_retry  # which other runs do without
+
+            run = with_retry(store, run, session.now())
         return run, run_view(run, session)
     name, details = _name(found), details_of(store, found)
     run_oid = run_of(found)

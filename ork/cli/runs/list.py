@@ -384,12 +384,8 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     yield [("author   ", "label"), *human.people([first]), f"  {by}" if by else ""]
     if retries:
         yield [("retried  ", "label"), "by ", ", ".join(human.people(reversed(retries)))]
-    if run.scheduled:
-        from ork.daemon.fires import coming_retry_of  # which other runs do without
-
-        if again := coming_retry_of(store, run, now):
-            number = f" ({again.number} of {again.retries})"
-            yield [("retry    ", "label"), "by `ork up` on ", human.date(again.time, now), number]
+    if again := details.retry:
+        yield [("retry    ", "label"), "by `ork up` on ", human.coming(again, now)]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = ", took " if run.ended else ", goes on for "

@@ -225,8 +225,8 @@ def summary(
         if run.state == "failed":
             session.say(*after_failure(session, run, told or failed, show=True, saved=saved))
             return
-        ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
-        session.say(next_line(human.either(ways)))
+        ways = () if run.state == "success" else retries(session, run)
+        session.say(next_line(human.either([f"`ork show {name}`", *ways])))
 
 
 def after_failure(
@@ -270,6 +270,12 @@ def retries(session: Session, run: Run, first: str | None = None) -> Iterator[st
         yield f"`ork retry {run.name} --from {kept}` if files of {kept}, which was kept, are gone"
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
         yield f"`ork retry --latest {run.name}` with the newest version"
+    if run.scheduled:
+        from ork.daemon.fires import coming_retry_of, is_up  # which other runs do without
+
+        if again := coming_retry_of(session.store, run, now := session.now()):
+            wait = "" if is_up(session.store) is False else "wait for "
+            yield f"{wait}`ork up`, which retries it on {human.coming(again, now)}"
 
 
 def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line | None:

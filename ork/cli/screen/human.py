@@ -7,11 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ork.cli.screen.line import MARKS
 from ork.cli.screen.parts import is_narrow
 from ork.errors import count as count
 from ork.objects.kinds import Attempt, Run, TaskRun
+
+if TYPE_CHECKING:
+    from ork.history.details import ComingRetry
 
 DATE = "%Y-%m-%d %H:%M:%S %z"
 CLOCK = "%H:%M:%S"  # of what is told to a terminal as it happens
@@ -116,6 +120,11 @@ def padded_near(time: datetime, now: datetime, width: int | None) -> str:
 def date(time: datetime, now: datetime) -> str:
     """Return a date and time in the zone of `now`, which sorts and greps well."""
     return time.astimezone(now.tzinfo).strftime(DATE)
+
+
+def coming(retry: ComingRetry, now: datetime) -> str:
+    """Return when a schedule retries a run, and the how manieth of its retries that is."""
+    return f"{date(retry.time, now)} ({retry.number} of {retry.retries})"
 
 
 def slot(time: datetime, now: datetime) -> str:
