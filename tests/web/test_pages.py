@@ -122,7 +122,7 @@ def test_what_needs_somebody_comes_first(ask: Ask, etl: Ork, store: Store) -> No
         assert etl("deploy", f"{name}.yaml").code == 0
     assert [row.name for row in ask(pages.overview).values["rows"]] == ["etl", "able", "zebra"]
     assert etl("archive", "etl").code == 0
-    hold = '{cron: "0 * * * *", after_failure: hold}'
+    hold = '{cron: "0 * * * *", retries: 2, after_failure: hold}'
     bad = text.format("zz").replace("ls", "test -e ok").replace('"@hourly"', hold)
     etl.write("zz.yaml", bad)
     assert etl("deploy", "zz.yaml").code == 0
@@ -134,6 +134,14 @@ def test_what_needs_somebody_comes_first(ask: Ask, etl: Ork, store: Store) -> No
     told = ask(pages.schedules).values["rows"]
     assert [row.workflow for row in told] == ["zz", "able", "zebra"]
     assert told[0].held_by == "zz#1"
+    asked = Asked(store=store, now=now, path={"workflow": "zz"})
+    for answer in (pages.overview, pages.workflow, pages.schedules):
+        page = drawn(answer, asked)
+        assert re.search('>held</span> <span class="soft">by zz#1<', page), answer
+        assert re.search("zz#1 (to be retried )?by <code>ork up</code> .* \\(1 of 2\\)", page), (
+            answer
+        )
+        assert answer is pages.overview or "retries: 2; after_failure: hold" in page
 
 
 def test_lists_go_on_behind_what_was_shown(

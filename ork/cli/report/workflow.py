@@ -41,9 +41,10 @@ def workflow_values(
     }
 
 
-def _schedules(entry: LogEntry) -> Iterator[str]:
+def _schedules(entry: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield when it is due, and what else each schedule says."""
     from ork.schedule.schedule import schedules_of
-    from ork.schedule.words import in_words
+    from ork.schedule.words import in_words, policies
 
     with suppress(OrkError):  # `ork schedule list` tells of it
-        yield from map(in_words, schedules_of(entry.deploy.settings))
+        yield from ((in_words(one), policies(one)) for one in schedules_of(entry.deploy.settings))

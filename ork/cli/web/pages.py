@@ -31,13 +31,14 @@ from ork.heads.tags import tags
 from ork.heads.undo import display
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs
+from ork.history.details import ComingRetry
 from ork.history.log import LogEntry, entries_of, entry_of, log
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Param, Run, is_oid
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
-from ork.schedule.words import in_words
+from ork.schedule.words import in_words, policies
 from ork.store.contents import needs_of, secrets_of, snapshot_details
 from ork.store.operations import operations, without_runs
 from ork.store.resolve import (
@@ -76,7 +77,9 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
     paused: Paused | None = None
     due: datetime | None = None  # a slot that has come and is not decided
     reason: str | None = None  # why
+    held_by: str | None = None  # the run that did not succeed, with `after_failure: hold`
     ahead: datetime | None = None  # a clock that was has decided up to there
+    retry: ComingRetry | None = None  # the first that comes
 
 
 def overview(asked: Asked) -> Page:
@@ -130,7 +133,11 @@ def _row(
         paused=paused,
         due=late[0][0] if late else None,
         reason=late[0][1] if late else None,
+        held_by=next((one.held_by for one in schedules if one.held_by), None),
         ahead=max((one.ahead for one in schedules if one.ahead), default=None),
+        retry=min(
+            (one.retry for one in schedules if one.retry), key=lambda one: one.time, default=None
+        ),
     )
 
 
@@ -171,12 +178,13 @@ def workflow(asked: Asked) -> Page:
     found_tags = list(tags(store, name))
     put_away = name in archived(store)
     times = [] if put_away else next_times(settings, asked.now, NEXT_TIMES)
+    paused = all_paused(store, [name]).get(name)
+    schedules = listed(store, Lines(store, only={name}).look(), asked.now)
     values |= {
-        "moments": moments(newest),
+        "row": _row(name, first, newest, paused, schedules, asked.now),
         "tags": found_tags,
         "settings": {key: value for key, value in settings.items() if key != "description"},
         "next_times": times,
-        "paused": all_paused(store, [name]).get(name),
         "archived": put_away,
         "head": first,
         "params": _params(store, first),
@@ -188,7 +196,7 @@ def workflow(asked: Asked) -> Page:
         "tags": found_tags,
         "settings": settings,
         "next": times,
-        "paused": values["paused"],
+        "paused": paused,
         "archived": put_away,
     }
     return Page(template="workflow", values=values, schema="workflow", document=document)
@@ -400,6 +408,7 @@ def schedules(asked: Asked) -> Page:
         "wrong": lines.wrong,
         "waiting": waiting[:SCHEDULES_MAX],
         "in_words": in_words,
+        "policies": policies,
     }
     told = [{"words": in_words(row.schedule), **as_object(row)} for row in rows]
     document = {"schedules": told, "waiting": waiting}
