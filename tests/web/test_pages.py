@@ -115,7 +115,9 @@ def test_schedules_are_told_as_the_command_tells_them(ask: Ask, etl: Ork) -> Non
     assert told["schedules"][0]["words"] == "every day at 02:00, UTC"
 
 
-def test_what_needs_somebody_comes_first(ask: Ask, etl: Ork, store: Store) -> None:
+def test_what_needs_somebody_comes_first(
+    ask: Ask, etl: Ork, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = 'name: {}\nschedule: "@hourly"\ntasks: {{a: {{executor: process, command: ls}}}}\n'
     for name in ("able", "zebra"):
         etl.write(f"{name}.yaml", text.format(name))
@@ -131,6 +133,10 @@ def test_what_needs_somebody_comes_first(ask: Ask, etl: Ork, store: Store) -> No
     caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=etl.environ)
     list(fires.fire(store, "zz", one.line.schedule, one.decision, caller).events)
     assert [row.name for row in ask(pages.overview).values["rows"]] == ["zz", "able", "zebra"]
+    monkeypatch.setattr(pages, "WORKFLOWS_A_PAGE", 1)
+    for shown, after in (("zz", ""), ("able", "zz"), ("zebra", "able")):
+        assert [row.name for row in ask(pages.overview, after=after).document] == [shown]
+    assert ask(pages.overview, after="zebra").document == []
     told = ask(pages.schedules).values["rows"]
     assert [row.workflow for row in told] == ["zz", "able", "zebra"]
     assert told[0].held_by == "zz#1"

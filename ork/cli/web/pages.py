@@ -1,12 +1,13 @@
 """The pages: what each is asked by its address, and what it shows.
 
 Each looks at a bounded part of the store, newest first; `before` goes on behind what was shown. So
-a store with a million runs opens as fast as one with twenty.
+a store with a million runs opens as fast as one with twenty. Of all workflows, what needs somebody
+comes first: for that the schedules of each are looked at, and its newest run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -83,26 +84,40 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
 
 
 def overview(asked: Asked) -> Page:
-    """Show all workflows, by their names; of a page first those that are late or failed last."""
-    store, after = asked.store, asked.query.get("after", "")
-    names = sorted(known_names(store) - archived(store))
-    rest = [name for name in names if name > after]
+    """Show all workflows by their names, but first those that are late, held or failed last."""
+    store, after = asked.store, asked.query.get("after")
+    names = known_names(store) - archived(store)
+    schedules: dict[str, list[Listed]] = {}
+    for one in listed(store, Lines(store).look(), asked.now):
+        schedules.setdefault(one.workflow, []).append(one)
+    last = newest_of(store, names, 1)
+
+    def place(name: str) -> tuple[bool, str]:
+        its = schedules.get(name, ())
+        waits = _late(its, asked.now) or any(one.held_by for one in its)
+        return not (waits or any(map(_failed, last.get(name, ())))), name
+
+    rest = [name for name in sorted(names, key=place) if not after or place(name) > place(after)]
     shown = rest[:WORKFLOWS_A_PAGE]
     paused, newest = all_paused(store, shown), newest_of(store, shown, STRIP_RUNS)
     refs = store.refs_at(f"workflows/{name}" for name in shown)
     deploys = store.get_all(Deploy, {oid: oid for oid in refs.values()})
     heads = {entry.oid: entry for entry in entries_of(store, deploys)}
     entries = {ref.partition("/")[2]: heads[oid] for ref, oid in refs.items()}
-    due: dict[str, list[Listed]] = {name: [] for name in shown}
-    for one in listed(store, Lines(store, only=due).look(), asked.now):
-        due[one.workflow].append(one)
     rows = [
-        _row(name, entries.get(name), newest[name], paused.get(name), due[name], asked.now)
+        _row(
+            name,
+            entries.get(name),
+            newest[name],
+            paused.get(name),
+            schedules.get(name, ()),
+            asked.now,
+        )
         for name in shown
     ]
     values = {
         "title": "Workflows",
-        "rows": sorted(rows, key=lambda row: not (row.due or _failed(row.last))),
+        "rows": rows,
         "total": len(names),
         "after": rows[-1].name if len(rest) > len(rows) else None,
     }
@@ -113,15 +128,20 @@ def _failed(run: Run | Fired | None) -> bool:
     return run is not None and run.state == "failed"
 
 
+def _late(schedules: Iterable[Listed], now: datetime) -> list[tuple[datetime, str | None]]:
+    """Return which slots have come and are not decided, and why, the first one first."""
+    return sorted((one.due, one.reason) for one in schedules if one.due and now - one.due >= LATE)
+
+
 def _row(
     name: str,
     head: LogEntry | None,
     newest: list[Run],
     paused: Paused | None,
-    schedules: list[Listed],
+    schedules: Sequence[Listed],
     now: datetime,
 ) -> WorkflowRow:
-    late = sorted((one.due, one.reason) for one in schedules if one.due and now - one.due >= LATE)
+    late = _late(schedules, now)
     settings = head.deploy.settings if head else {}
     return WorkflowRow(
         name=name,
