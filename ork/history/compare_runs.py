@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain, islice, takewhile
 
 from ork.definition.bindings import refs_of, split_param, split_ref
@@ -29,7 +28,7 @@ from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns
+from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns, oid_of
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, newest_params, read_needs, run_command, task_runs
 from ork.store.resolve import (
@@ -38,7 +37,6 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
-    resolve,
     resolved_run,
 )
 from ork.store.runs import Names, earlier, runs
@@ -186,28 +184,12 @@ def diff_runs(
 
 def _executed(store: Store, task: TaskDiff, old: RunSide, new: RunSide) -> Divergence | None:
     """Return how one task differs between the runs that executed it; None where that is unknown."""
-    sides = (old, task.old, task.old_name or task.name), (new, task.new, task.name)
-    was, now = (_maker(store, side, one, name) if one else None for side, one, name in sides)
-    return diff_runs(store, was, now, names=[task.name]).first if was and now else None
+    from ork.history.results import makers_of  # which most comparisons do without
 
-
-def _maker(store: Store, side: RunSide, kept: TaskRun, name: str) -> Resolved | None:
-    """Return the run that executed a task and gave this output, which others may have kept."""
-    from ork.history.results import BASES_MAX  # which most comparisons do without
-
-    oid, run = side.oid, side.run
-    with suppress(NotFound):  # of what was taken away
-        for _ in range(BASES_MAX):
-            one = task_runs(store, run).get(name)
-            if one is None or one.output != kept.output:
-                break
-            if not one.is_kept:
-                return resolved_run(oid, run, run.name)
-            if run.base is None:
-                break
-            # By its id alone: the workflow may have had another name then.
-            oid, run = find_run(store, resolve(store, f"run:{run.base}", now=run.created))
-    return None
+    sides = (old.run, task.old_name or task.name), (new.run, task.name)
+    makers = [run for side, name in sides for run, _ in makers_of(store, side, [name]).values()]
+    ends = [resolved_run(oid_of(run), run, run.name) for run in makers]
+    return diff_runs(store, *ends, names=[task.name]).first if len(ends) == len(sides) else None
 
 
 def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
 from ork.differences.runs import environment_words
 from ork.differences.values import object_changes
-from ork.errors import NotFound
+from ork.errors import Corrupt
 from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import (
@@ -23,7 +23,8 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import needs_of, task_runs
-from ork.store.resolve import Resolved, resolve, run_of_id
+from ork.store.resolve import Resolved, resolve, workflows_with_runs
+from ork.store.runs import outcome_of
 from ork.store.store import Store
 from ork.store.verdict import taint
 
@@ -107,10 +108,30 @@ def base_of(store: Store, run: Run) -> Run | None:
     """Return the run whose outputs stand in for what a run did not execute, if it is known."""
     if run.base is None:
         return None
-    try:
-        return run_of_id(store, run.workflow, run.base)[1]
-    except NotFound:  # it was taken away, or has the name that the workflow had then
-        return None
+    oid = store.ref(f"runs/{run.workflow}/{run.base}")
+    if oid is None:  # perhaps its workflow had another name then
+        places = (f"runs/{name}/{run.base}" for name in workflows_with_runs(store))
+        oid = next(iter(store.refs_at(places).values()), None)
+    return store.get(Run, oid) if oid else None
+
+
+def makers_of(
+    store: Store, run: Run, names: Iterable[str], depth: int = 0
+) -> dict[str, tuple[Run, TaskRun]]:
+    """Return the run that each outcome of a task is from, and the outcome there.
+
+    That is this run, or one whose output it kept. What is not known is left out.
+    """
+    found: dict[str, tuple[Run, TaskRun]] = {}
+    with suppress(Corrupt):
+        states = {name: one for name in names if (one := outcome_of(store, run, name))}
+        found |= {name: (run, one) for name, one in states.items() if not one.is_kept}
+        kept = [name for name in states if name not in found]
+        if kept and depth < BASES_MAX and (base := base_of(store, run)):
+            before = makers_of(store, base, kept, depth + 1)
+            same = (name for name, (_, one) in before.items() if one.output == states[name].output)
+            found |= {name: before[name] for name in same}
+    return found
 
 
 def other_environments(
@@ -176,16 +197,13 @@ def _valid_in(
     return found, {one.name: one.words for one in impact.affected}
 
 
-def _environments(
-    store: Store, run: Run, names: Collection[str], depth: int = 0
-) -> dict[str, Oid | None]:
+def _environments(store: Store, run: Run, names: Collection[str]) -> dict[str, Oid | None]:
     """Return in which environment each output that a run has was made, there or in one before."""
     states = {name: one for name, one in task_runs(store, run).items() if name in names}
-    kept = [name for name, one in states.items() if one.is_kept]
-    found = dict.fromkeys(kept, run.environment)
-    if kept and depth < BASES_MAX and (base := base_of(store, run)):
-        found |= _environments(store, base, kept, depth + 1)
-    executed = ((name, where_executed(run, one)) for name, one in states.items())
+    kept = (name for name, one in states.items() if one.is_kept)
+    found = dict.fromkeys(kept, run.environment)  # where it is not known
+    made = makers_of(store, run, states).items()
+    executed = ((name, where_executed(*maker)) for name, maker in made)
     return found | {name: where.environment for name, where in executed if where}
 
 

@@ -21,7 +21,7 @@ from ork.history.details import RunValues, where_executed
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
-from ork.history.results import BASES_MAX, base_of
+from ork.history.results import makers_of
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
@@ -226,7 +226,7 @@ def ran_since(
     at. Outputs are kept of each run, but files that a task wrote are of the last one alone.
     """
     known = islice(names, SINCE_TASKS_MAX)
-    made = {name: row for name in known if (row := _executed_last(store, run, name))}
+    made = _executed_last(store, run, known)
     if not made:
         return []
     first = min(_began(row) for row in made.values())
@@ -237,7 +237,7 @@ def ran_since(
             continue
         for name, row in made.items():
             with suppress(Corrupt):
-                other = _executed(store, entry.run, name)
+                other = _executed(entry.run, outcome_of(store, entry.run, name), name)
                 if other is None or (until and _began(other) > until):
                     continue
                 if _host(other) != _host(row):  # as of a run that was pulled: other files
@@ -466,7 +466,7 @@ def _other_inputs(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
 
     They differ by more than the id of each run. A task that was kept got those with which it ran.
     """
-    old, new = (_executed_last(store, row.run, row.task) or row for row in (old, new))
+    old, new = (_executed_last(store, row.run, [row.task]).get(row.task, row) for row in (old, new))
     with suppress(Corrupt):
         was, now = (_values_around(store, row) for row in (old, new))
         if was.origins(old.task) == now.origins(new.task):
@@ -488,23 +488,15 @@ def _values_around(store: Store, row: TaskRow) -> RunValues:
     return RunValues(store, row.run, states | {row.task: row.taskrun})
 
 
-def _executed(store: Store, run: Run, name: str) -> TaskRow | None:
+def _executed(run: Run, one: TaskRun | None, name: str) -> TaskRow | None:
     """Return a task of a run if that executed it."""
-    one = outcome_of(store, run, name)
     return TaskRow(run=run, taskrun=one, task=name) if one and one.attempts else None
 
 
-def _executed_last(store: Store, run: Run, name: str) -> TaskRow | None:
-    """Return a task in the run that executed it for this one, itself or one whose output it has."""
-    with suppress(Corrupt):
-        for _ in range(BASES_MAX):
-            if row := _executed(store, run, name):
-                return row
-            base = base_of(store, run)
-            if base is None:
-                break
-            run = base
-    return None
+def _executed_last(store: Store, run: Run, names: Iterable[str]) -> dict[str, TaskRow]:
+    """Return tasks in the runs that executed them for this one, if that is known."""
+    made = makers_of(store, run, names).items()
+    return {name: row for name, maker in made if (row := _executed(*maker, name))}
 
 
 def _began(row: TaskRow) -> datetime:

@@ -11,7 +11,7 @@ from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
 from ork.differences.impact import params_of
 from ork.errors import NotFound, UsageError, quoted, some
 from ork.graph import order as graph
-from ork.history.results import BASES_MAX, Made, base_of, made_by
+from ork.history.results import Made, made_by, makers_of
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import NOT_SELECTED, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
@@ -311,21 +311,8 @@ def _own(store: Store, run: Run, params: Mapping[str, Json]) -> set[str]:
 
     Those of others may stand in it, if somebody has named another run for that.
     """
-    waiting = set(_done(store, run))
-    found: set[str] = set()
-    for _ in range(BASES_MAX):
-        states = _done(store, run)
-        executed = {
-            name
-            for name in waiting & states.keys()
-            if states[name].state != "skipped" or states[name].is_unmet
-        }
-        found, waiting = found | executed, waiting - executed
-        base = base_of(store, run)
-        if not waiting or base is None or not _has(store, base, params):
-            break
-        run = base
-    return found
+    made = makers_of(store, run, _done(store, run))
+    return {name for name, (maker, _) in made.items() if _has(store, maker, params)}
 
 
 def _done(store: Store, run: Run) -> dict[str, TaskRun]:

@@ -246,6 +246,12 @@ def test_an_output_of_another_definition_stands_in_and_is_told(ork: Ork) -> None
     assert re.findall("^note: .*", back.err, re.M) == [f"note: {since} of that"]
     assert reasons(ork, "flow#12")["c"] == "output of flow#1"
 
+    assert ork("mv", "flow", "stream").code == 0
+    ork.write("flow.yaml", text.replace("TPUT:5", "TPUT:6").replace("name: flow", "name: stream"))
+    assert note in ork("run", "flow.yaml", "--only", "d").err
+    mixed = "note: d: output of stream#13, of another definition\n"
+    assert mixed in ork("run", "flow.yaml", "--only", "e").err, "as before the workflow was renamed"
+
 
 def test_until_needs_no_earlier_run(flow: Ork) -> None:
     assert flow("run", "flow.yaml", "--until", "b").code == 0
