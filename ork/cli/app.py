@@ -399,24 +399,27 @@ def _meant(word: str) -> str:
 
 def _belongs(ctx: Any, word: str) -> str:
     """Return a hint where a word belongs that stands behind all that a command takes."""
+    from ork.store.revision import as_word  # what only an error needs
+
     command, params = ctx.info_name, ctx.params
     given = params.get("inputs") or []
-    if given and "=" not in given[-1]:
-        return f"a parameter is given as `-i {given[-1]}={word}`"
-    if "inputs" in params and "=" in word:
-        return f"a parameter is given as `-i {word}`"
-    if "inputs" in params and re.fullmatch(VALUE, word):
+    pair = f"{given[-1]}={word}" if given and "=" not in given[-1] else word
+    if "inputs" in params and "=" not in pair and re.fullmatch(VALUE, word):
         known = {*_params_of(ctx.obj)}
-        return f"a parameter is given as `-i {known.pop() if len(known) == 1 else 'NAME'}={word}`"
+        pair = f"{known.pop() if len(known) == 1 else 'NAME'}={word}"
+    if "inputs" in params and "=" in pair:
+        return f"a parameter is given as `-i {as_word(pair)}`"
+    typed = as_word(word)
     if command == "run" and "." not in word:  # which is no file
-        return f"`--only {word}` runs that task alone, `--until {word}` what it needs as well"
+        return f"`--only {typed}` runs that task alone, `--until {typed}` what it needs as well"
     revision = params.get("revision")
     if command in ("logs", "outputs", "show") and revision and ":" not in revision:
-        return f"a part is written with a colon: `ork {command} {revision}:{word}`"
+        part = as_word(f"{revision}:{word}")
+        return f"a part is written with a colon: `ork {command} {part}`"
     if command == "bisect":
         return f"`ork {BISECT}` names the two ends, and `--cmd COMMAND` what judges each run"
     if command == "status":
-        return f"`ork diff {word}` compares one workflow with its file"
+        return f"`ork diff {typed}` compares one workflow with its file"
     return f"`ork {command} --help` explains it"
 
 

@@ -95,7 +95,11 @@ def export(
             )
         )
     if done.added:
-        session.say(next_line(f"`git -C {done.repository} log --stat {done.branch}`"))
+        session.say(
+            next_line(
+                f"`{shlex.join(['git', '-C', done.repository, 'log', '--stat', done.branch])}`"
+            )
+        )
 
 
 def import_(

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from shlex import quote
 
 from ork.alike import did_you_mean
 from ork.differences.impact import same_work
@@ -29,7 +28,7 @@ from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import is_pattern, outcomes
 from ork.store.resolve import history, only_workflow, present_name
-from ork.store.revision import split_part
+from ork.store.revision import as_word, split_part
 from ork.store.runs import RunEntry, outcome_of, runs
 from ork.store.store import Store
 from ork.store.verdict import DAMAGED
@@ -173,10 +172,10 @@ def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     if is_pattern(task):
         hint = f"`ork runs {whole} --tasks` has a line for each"
         if "#" in name:
-            hint = f"`ork show {quote(text)}` lists them as they were in this run"
+            hint = f"`ork show {as_word(text)}` lists them as they were in this run"
         raise UsageError(f"{text} means several tasks; one is wanted here", hint=hint)
     if whole != name:
-        hint = f"`ork runs {whole}:{task}` lists all runs of the task"
+        hint = f"`ork runs {as_word(f'{whole}:{task}')}` lists all runs of the task"
         raise UsageError(f"{text} is of one version; a workflow is wanted here", hint=hint)
     return name, task
 

@@ -20,6 +20,7 @@ from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import run_and_tasks, task_runs
 from ork.store.resolve import number_ref
+from ork.store.revision import as_word
 from ork.store.store import Store
 from ork.store.verdict import taint_text
 
@@ -96,7 +97,9 @@ def logs(
     if task and not found and not failed:
         waits = task not in states or states[task].state == "pending"
         reason = "it has not started" if waits else why_none(states[task])
-        hint = f"`ork logs -f {text}` waits for it" if waits and run.ended is None else None
+        hint = (
+            f"`ork logs -f {as_word(text)}` waits for it" if waits and run.ended is None else None
+        )
         raise NotFound(f"{text} has no log: {reason}", hint=hint)
     name = run.name
     refuse_removed(store, run, [log for *_, log, _, _ in found])

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -108,7 +109,7 @@ class Cloud(OneByOne):
         found = _read(self._bucket, _FORMAT, url)
         if found is None:
             raise NotFound(
-                f"there is no store in {url}", hint=f"`ork init --store {url}` makes one"
+                f"there is no store in {url}", hint=f"`ork init --store {quote(url)}` makes one"
             )
         refuse_format(url, found)
         if not self._list().first.startswith(TITLE):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -326,9 +327,10 @@ def check_format(rows: Rows, address: Address) -> None:
 
 def missing(address: Address) -> NotFound:
     """Return the error for a schema that holds no store, or none for this user."""
+    init = f"`ork init --store {shlex.quote(address.shown)}`"
     return NotFound(
         f"there is no store in schema {address.schema!r} of {address.shown}",
-        hint=f"`ork init --store '{address.shown}'` makes one, if this user is not only kept out",
+        hint=f"{init} makes one, if this user is not only kept out",
     )
 
 

@@ -298,7 +298,7 @@ def refuse_other(folder: Path, address: Address, *, environ: Mapping[str, str]) 
     kept = f"{_scheme(folder)}:" if there is None else str(there)
     if kept == (f"{address.scheme}:" if address.is_inside else str(address)):
         return
-    hint = f"`ork init --from . --store {public(str(address))} ../copy` makes a copy in that"
+    hint = f"`ork init --from . --store {quote(public(str(address)))} ../copy` makes a copy in that"
     if there is not None:
         hint += f"; if the store itself has moved there, say so in {folder / CONFIGURATION}"
     raise UsageError(f"{folder} has its store already: {public(kept)}", hint=hint)
@@ -457,7 +457,7 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     if isinstance(there.at, Path) and (owner := _owner_of(there.at)) is not None:
         # Whose runs are owned by locks elsewhere, and have their logs there.
         words = f"{there} are the data of the store {owner}"
-        raise StoreError(words, hint=f"name that one: --store {owner}")
+        raise StoreError(words, hint=f"name that one: --store {quote(str(owner))}")
     if there.scheme in _TRUSTING and isinstance(there.at, Path) and there.at.exists():
         judge(there.at, _LAYOUT, environ=environ)
     kind = class_of(there.scheme)
@@ -472,7 +472,9 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     except StoreError:
         if isinstance(there.at, str) or kind.exists(there.at):
             raise
-    raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
+    raise NotFound(
+        f"there is no store in {there}", hint=f"`ork init --store {quote(str(there))}` makes one"
+    )
 
 
 def identity(folder: Path) -> tuple[int, ...] | None:

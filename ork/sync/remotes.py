@@ -190,12 +190,12 @@ def exchange(
             raise
         name = next(iter(remotes(folder)), "REMOTE")
         kind = "tag" if "@" in named else "workflow"
-        hint = f"{named} is a {kind}: `ork {direction} {name} {named}`"
+        hint = f"{named} is a {kind}: `ork {direction} {name} {quote(named)}`"
         raise NotFound(error.message, hint=hint) from None
     if direction == "fetch" and place.remote is None:
         raise UsageError(
             f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",
-            hint=f"`ork remote add NAME {place.name}` gives it one, `ork pull` needs none",
+            hint=f"`ork remote add NAME {quote(place.name)}` gives it one, `ork pull` needs none",
         )
     missing = _if_missing(store, folder, place, start=start)
     with opened(place.address, place.name, environ=environ, hint=missing) as other:

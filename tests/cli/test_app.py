@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -456,15 +457,24 @@ def typed(etl):
             "`--only load` runs that task alone, `--until load` what it needs as well",
         ),
         ("run etl.yaml other.yaml", "`ork run --help` explains it"),
+        ("run etl 'why=a b'", "a parameter is given as `-i 'why=a b'`"),
+        ("run etl -i why 'a b'", "a parameter is given as `-i 'why=a b'`"),
+        ("logs 'etl@{a b}' x", "a part is written with a colon: `ork logs 'etl@{a b}:x'`"),
+        (
+            "run etl 'a b'",
+            "`--only 'a b'` runs that task alone, `--until 'a b'` what it needs as well",
+        ),
     ],
 )
 def test_a_word_too_many_is_told_its_place(ran, words, hint):
     ran.write(
         "day.yaml", "name: d\nparams: {day: date}\ntasks: {a: {executor: shell, command: ls}}"
     )
-    result = ran(*words.split())
+    typed = shlex.split(words)
+    result = ran(*typed)
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"error: too many arguments: {words.split()[-1]}\nhint: {hint}\n"
+    word = shlex.quote(typed[-1])
+    assert result.err == f"error: too many arguments: {word}\nhint: {hint}\n"
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ def elsewhere(ran, tmp_path):
 def test_create_verify_list(ran, golden):
     created = ran("bundle", "create", "etl.bundle", "etl", "--runs", "all")
     assert created.code == 0
+    assert "`ork import bundle 'of etl'`" in ran("bundle", "create", "of etl", "etl").err
     listed = ran("bundle", "list", "etl.bundle")
     golden("bundle/list.txt", steady(listed.out))
     size = listed.out.splitlines()[-1]

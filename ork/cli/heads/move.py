@@ -269,7 +269,7 @@ def _not_restored(session: Session, done: "Restored", revision: str) -> Iterator
         )
         diff = narrow(store, compare_resolved(store, before, after), [task]).diff
         if found := replace(diff, edges=()):  # those that are left are of other tasks
-            text, shown = summarize(found), f"`ork diff {base} -- {task}` shows it"
+            text, shown = summarize(found), f"`ork diff {as_word(base)} -- {task}` shows it"
             changed = f"{text[0].lower()}{text[1:]}"
             yield note_line(f"more of {task} is not as in {base}: {changed}; {shown}")
 
@@ -338,8 +338,8 @@ def tag(
     if done.removed:
         session.say(*_still_elsewhere(store, done.tag))
     if revision and "#" in revision and not done.removed:
-        told = f"it is on the deploy that {revision} ran; `ork run {revision}` repeats that run"
-        session.say(note_line(f"{told}, with its parameters"))
+        again = f"`ork run {as_word(revision)}` repeats that run, with its parameters"
+        session.say(note_line(f"it is on the deploy that {revision} ran; {again}"))
 
 
 def _still_elsewhere(store: "Store", gone: "Tag") -> Iterator[Line]:

@@ -13,6 +13,7 @@ from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
+from ork.store.revision import as_word
 from ork.worktree.lookup import as_revision, is_other_file, look_up, look_up_or_read, source_text
 
 if TYPE_CHECKING:
@@ -202,11 +203,12 @@ def _show_runs(
     from ork.history.compare_runs import diff_runs, other_params
 
     if replace(asked, names=(), form="text") != Asked() or asked.form == "html":
+        definitions = (as_word(f"{end.text}^{{snapshot}}") for end in (before, after))
         raise UsageError(
             f"{before.text} and {after.text} are runs, which are compared whole: only --json,"
             " --format markdown, --exit-code, --stat and --name-status go with them",
-            hint=f"`ork report {before.text}..{after.text} -o FILE` makes a page; for their "
-            f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
+            hint=f"`ork report {as_word(f'{before.text}..{after.text}')} -o FILE` makes a page; for"
+            f" their definitions write `ork diff {' '.join(definitions)}`",
         )
     found = diff_runs(session.store, before, after, names=asked.names)
     found = replace(found, good_again=failure and failure.good_again)

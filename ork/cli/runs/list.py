@@ -34,7 +34,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
 from ork.store.resolve import only_workflow
-from ork.store.revision import parse_span
+from ork.store.revision import as_word, parse_span
 from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, Names, RunEntry, records_of
 from ork.store.store import Store
 from ork.store.verdict import failed_tasks, in_full, taint, taint_text, tainted
@@ -233,7 +233,7 @@ def runs(
 def _of_all_tasks(store: Store, workflow: str | None) -> str:
     """Return the workflow that is named, else the only one; raise UsageError for one task of it."""
     if workflow and ":" in workflow:
-        hint = f"`ork runs {workflow}` tells of this task, run by run"
+        hint = f"`ork runs {as_word(workflow)}` tells of this task, run by run"
         raise UsageError("--tasks tells of all tasks: name a workflow alone", hint=hint)
     return only_workflow(store) if workflow in (None, "@") else workflow
 

@@ -82,7 +82,7 @@ def clone(
     session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
-    there = f"--store {public(target)} "
+    there = f"--store {shlex.quote(public(target))} "
     if not is_url(target):
         there = "" if Path(target).resolve() == Path.cwd() else f"-C {shlex.quote(target)} "
     first = "log` shows the history" if is_url(target) else "restore --all --code` writes the files"

@@ -346,7 +346,7 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
     for one in done.refused:
         if one.at_work:
             yield [error, f"{one.workflow} stayed: {one.at_work} in {sides[0]}, by its former name"]
-            again = f"`ork {direction} {name} {one.workflow}`"
+            again = f"`ork {direction} {shlex.quote(name)} {one.workflow}`"
             yield hint_line(f"{again} renames it once that has ended")
     there = f"ork {'--store' if is_url(address) else '-C'} {shlex.quote(address)}"
     for one in done.refused:
@@ -399,7 +399,8 @@ def _ways_out(
 
     typed = f"{shlex.quote(name)} {' '.join(one.workflow for one in split)}"
     if all("@" in head.name for one in split for head in one.heads):
-        tags = f"{name} {' '.join(head.name for one in split for head in one.heads)} --force"
+        tags = " ".join(head.name for one in split for head in one.heads)
+        tags = f"{shlex.quote(name)} {tags} --force"
         yield f"`ork push {tags}` puts yours in its place, `ork pull {tags}` takes that of {name}"
         return
     before = f"`ork fetch {remote}`, then " if direction == "push" else ""

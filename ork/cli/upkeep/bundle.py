@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,7 +113,7 @@ def _create(session: Session, file: str, wish: "Wish", as_json: bool) -> None:
         return
     session.print([[quoted(file), ": ", *_size(done.size)]])
     session.say(
-        next_line(f"where the other store is, there `ork import bundle {file}` takes it in")
+        next_line(f"where the other store is, there `ork import bundle {quote(file)}` takes it in")
     )
 
 
