@@ -72,18 +72,17 @@ class Heads:
         seen: Mapping[str, Oid] = {},
         agreed: Mapping[str, Oid] = {},
         pulls: bool = False,
-        beside: bool = False,
     ) -> None:
         """`remote` is what the target calls the source, if it does; `both` reads of either.
 
         `runs_differ` says of a workflow that runs of it are to move as well; `seen` is where the
         source saw the heads of the target last, `agreed` which tags both had alike. With `pulls` a
         head of the source also takes the place of one of the target whose content it has: see
-        `_has_content`. By force, what the target has renamed comes `beside` that, or stays.
+        `_has_content`. What the target has renamed stays by force as well.
         """
         self._from, self._to, self._both = source, target, both
         self._remote, self._force, self._runs_differ = remote, force, runs_differ
-        self._seen, self._agreed, self._pulls, self._beside = seen, agreed, pulls, beside
+        self._seen, self._agreed, self._pulls = seen, agreed, pulls
         self.moves: dict[str, HeadMoves] = {}
         self.elsewhere: dict[str, list[Elsewhere]] = {}
         self.at_work: dict[str, Conflict] = {}  # by a run that keeps the target from a new name
@@ -182,7 +181,7 @@ class Heads:
 
     def _stays(self, name: str, head: Oid, its: Oid | None) -> bool:
         """Say whether a workflow stays out that the target has by another name now."""
-        if its and (self._beside or self._base(its, head)):
+        if its and self._base(its, head):
             return False
         for now in self._other_names(name, [name]):
             its = self._to.store.ref(f"workflows/{now}")
@@ -191,8 +190,7 @@ class Heads:
             if is_before(self._both, head, its):
                 self.further[name] = None
                 return True
-            renamed_since = now in former_names(self._from.store, name)  # by the source
-            if renamed_since or (self._beside and self._force):
+            if now in former_names(self._from.store, name):  # the source has renamed it since
                 return False
             ends = self._ends(name, its, head)
             self.elsewhere[name] = [replace(ends, receiver=now, renamed_by="receiver")]

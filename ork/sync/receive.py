@@ -70,6 +70,7 @@ class Received(Value, frozen=True, kw_only=True):
     missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
     further: tuple[str, ...] = ()  # workflows of which the store has more
     left: tuple[tuple[str, int], ...] = ()  # workflows, how many deploys left the history of each
+    left_tags: Mapping[str, tuple[str, ...]] = {}  # workflows, tags that went with a name: alpha@v1
     replaced: tuple[str, ...] = ()  # runs that were retried here as well, by `force`
     # Runs that are left out, by what is here:
     removed: tuple[str, ...] = ()  # `ork gc` has removed their numbers
@@ -178,6 +179,7 @@ def receive(
         missing_logs=tuple(without_logs(said_by(arrived, fresh), bundle.logs)),
         further=tuple(heads.further),
         left=tuple((name, found.left) for name, found in heads.moves.items() if found.left),
+        left_tags={name: one.left_tags for name, one in heads.moves.items() if one.left_tags},
         **{why: tuple(names) for why, names in told.items()},
     )
     if dry_run or not moves:
@@ -406,7 +408,7 @@ def _heads_and_tags(bundle: Bundle, arrived: Store, store: Store, *, force: bool
     """
     refs = (ref.split("/") for ref in bundle.refs if ref.startswith(("workflows/", "tags/")))
     source, target = _Brought(bundle, arrived), Side(store, "this store")
-    heads = Heads(source, target, arrived, force=force, beside=True)
+    heads = Heads(source, target, arrived, force=force)
     heads.compare(sorted({parts[1] for parts in refs}), tags=True)
     if heads.elsewhere:
         raise _apart(bundle, [*chain.from_iterable(heads.elsewhere.values())])
@@ -430,12 +432,14 @@ def _apart(bundle: Bundle, ends: Sequence[Elsewhere]) -> InvalidInput:
             first = message.partition("\n")[0]
             by = "" if "@" in one.name else f"  {name_of(author)}"  # who need not have moved a tag
             told.append(f"{place}: {snapshot[:8]}{by}  {first}")
-    hint, yours = "--force takes what the bundle has", "@{1}"
+    hint = "--force takes what the bundle has"
     if head := next((one for one in ends if "@" not in one.name), None):
-        if head.renamed_by == "receiver":  # it has another name here, and keeps that
-            hint, yours = f"--force takes {head.name} in beside {head.receiver}", ""
-        hint += f", `ork diff {head.receiver or head.name}{yours}...{head.name}` shows it then"
+        hint += f", `ork diff {head.receiver or head.name}@{{1}}...{head.name}` shows it then"
     hint += "; `ork undo` gives yours back"
+    if kept := next((one for one in ends if one.renamed_by == "receiver"), None):
+        hint = f"{kept.name} keeps the name {kept.receiver} here, by --force as well: else there"
+        hint += f" would be two of it; there `ork mv {kept.name} {kept.receiver}` comes first, then"
+        hint += " a new bundle and --force"
     if apart := apart_from_here(bundle):
         hint += f"; {apart} let you look before"
     return InvalidInput("\n".join(told), hint=hint)

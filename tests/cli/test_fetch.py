@@ -253,7 +253,10 @@ def test_what_was_renamed_here_is_ahead_until_it_is_pushed(ran, team):
     assert ran("status").out == "renamed   etl.yaml  etl  deployed as load  1 ahead of origin/etl\n"
     ran("--store", team, "rollback", "etl", "etl~1")
     assert "note: load is 1 ahead of, 1 behind origin/etl\n" in ran("fetch").err
-    assert ran("push", "origin", "load", "--force").code == 0
+    told = "load was renamed here: bring what origin has into its file and `ork deploy` that; `ork "
+    (push,) = re.findall(f"{told}([^`]*)` gives it this name there too\n", ran("pull").err)
+    assert push == "push origin load --force"
+    assert ran(*push.split()).code == 0
     assert list(remembered(".ork")) == ["load"]
     assert "origin" not in ran("status").out
 

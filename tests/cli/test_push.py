@@ -612,6 +612,12 @@ def test_a_rename_is_followed_and_told(ran, team, golden):
         os.chdir(ran.folder)
         assert refused.code == 5
         golden(f"push/renamed-{command}.txt", refused.out + refused.err)
+    refused = ran(*bob, "push", "--force", "--runs", "none")
+    os.chdir(ran.folder)
+    why = (
+        "hint: etl keeps the name load in origin, by --force as well: else there would be two of it"
+    )
+    assert (refused.code, refused.err.splitlines()[3]) == (5, why)
     assert ran(*bob, "pull", "origin", "load", "--force", "--runs", "none").code == 0
     os.chdir(ran.folder)
     assert ran(*bob, "workflows").out.startswith("load ")
@@ -623,6 +629,10 @@ def test_tags_of_another_new_name_that_gives_way_are_named(ran, team):
     assert ran(*server, "mv", "etl", "alpha").code == ran(*server, "tag", "alpha@v1").code == 0
     assert ran("mv", "etl", "beta").code == 0
     assert ran("push", "--runs", "none").code == 5
+    file = f"{team}/beta.bundle"
+    assert ran("bundle", "create", file, "beta").code == 0
+    forced = ran(*server, "import", "bundle", file, "--force", "--dry-run")
+    assert "left the history of beta, with 1 tag (alpha@v1): `ork --store" in forced.err
     forced = ran("push", "origin", "beta", "--force", "--runs", "none")
     assert "left the history of beta, with 1 tag (alpha@v1): there `ork undo`" in forced.err
     assert ran(*server, "fsck").code == 0

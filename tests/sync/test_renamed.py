@@ -325,7 +325,7 @@ def test_two_new_names_of_one_workflow_are_different_ways(places, direction):
     assert is_whole(third)
 
 
-@pytest.mark.parametrize("direction", ["push", "pull"])
+@pytest.mark.parametrize("direction", ["push", "pull", "bundle"])
 def test_a_tag_of_a_deploy_that_gives_way_with_its_name_stays_behind(places, direction):
     other, third = places.other(), places.other("third")
     move(places.store, other)
@@ -336,10 +336,16 @@ def test_a_tag_of_a_deploy_that_gives_way_with_its_name_stays_behind(places, dir
         tx.move("paused/take", old=None, new=other.ref("workflows/take"))
         tx.move("archived/take", old=None, new=other.ref("workflows/take"))
     before = carried(other)
-    (load,) = move(places.store, other, direction, force=True).workflows
-    assert (load.left, load.left_tags, load.tags) == (1, ("take@theirs",), ("v1",))
+    if direction == "bundle":
+        taken = take(other, places.bundle(), force=True)
+        assert taken.left == (("load", 1),)
+        assert taken.left_tags == {"load": ("take@theirs",)}
+    else:
+        (load,) = move(places.store, other, direction, force=True).workflows
+        assert (load.left, load.left_tags, load.tags) == (1, ("take@theirs",), ("v1",))
     assert dict(other.refs("tags/")) == {"load/v1": before["tags/take/v1"]}
-    assert other.ref("paused/load") == other.ref("archived/load") == load.new
+    head = places.store.ref("workflows/load")
+    assert other.ref("paused/load") == other.ref("archived/load") == head
     assert is_whole(other)
     move(other, third)
     assert is_whole(third)
@@ -388,11 +394,15 @@ def test_a_bundle_does_not_bring_the_old_name_back(places):
     with pytest.raises(InvalidInput, match=r"^load: here there is something else") as refused:
         take(places.store, file)
     assert f"\netl in {file}: " in refused.value.message
-    hint = "--force takes etl in beside load, `ork diff load...etl` shows it then; "
-    assert refused.value.hint.startswith(hint)
+    hint = "etl keeps the name load here, by --force as well: else there would be two of it; there "
+    assert refused.value.hint.startswith(f"{hint}`ork mv etl load` comes first")
+    with pytest.raises(InvalidInput, match=r"^load: here there is something else"):
+        take(places.store, file, force=True)
     assert carried(places.store) == before
+    rename(other, "etl", "load", stamp=stamp(3))
+    theirs.bundle()
     take(places.store, file, force=True)
-    assert workflows(places.store) == ["etl", "load"]
+    assert workflows(places.store) == ["load"]
     assert is_whole(places.store)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice, takewhile
 from operator import eq
 from typing import TypeAlias
@@ -11,12 +11,13 @@ from typing import TypeAlias
 from ork.cli.screen.fit import columns as columns_of
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, note_line, plain
-from ork.errors import count
+from ork.errors import count, some
 from ork.objects.canonical import Json
 from ork.objects.rows import name_of
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
+TAGS_NAMED_MAX = 5
 NARROW = 80  # columns; a terminal that has less shows no authors or snapshots in a table
 TOGETHER = 500  # lines that have columns together: the first of many come at once
 AUTHOR_COLUMNS_FULL = 100
@@ -52,10 +53,10 @@ def clipped(names: Iterable[str], room: int | None) -> dict[str, str]:
     alike: dict[str, list[str]] = {}
     for name, text in short.items():
         alike.setdefault(text, []).append(name)
-    for some in alike.values():
-        if len(some) > 1:
-            same = sum(takewhile(bool, map(eq, min(some), max(some))))  # of all, then
-            short |= {name: clip(f"...{name[same:]}", room) for name in some}
+    for group in alike.values():
+        if len(group) > 1:
+            same = sum(takewhile(bool, map(eq, min(group), max(group))))  # of all, then
+            short |= {name: clip(f"...{name[same:]}", room) for name in group}
     return short
 
 
@@ -173,7 +174,20 @@ def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> s
     return f"{text} and {left} more" if left else text
 
 
-def left_line(workflow: str, number: int, receiver: str, more: str = "", at: str = "") -> Line:
-    """Return how many deploys of a store left the history of a workflow, and what gives it back."""
-    told = f"{count(number, 'deploy')} of {receiver} left the history of {workflow}{more}"
+def left_line(
+    workflow: str,
+    number: int,
+    receiver: str,
+    tags: Collection[str] = (),
+    more: str = "",
+    at: str = "",
+) -> Line:
+    """Return how many deploys of a store left the history of a workflow, and what gives it back.
+
+    With them went `tags` by a name that it never had.
+    """
+    told = f"{count(number, 'deploy')} of {receiver} left the history of {workflow}"
+    if tags:
+        told += f", with {count(len(tags), 'tag')} ({some(tags, TAGS_NAMED_MAX)})"
+    told += more
     return note_line(f"{told}: {at}`ork undo` takes that back")

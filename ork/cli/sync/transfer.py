@@ -150,7 +150,7 @@ def _transfer(session: Session, direction: "Direction", remote: str | None, aske
         session.say(*left_out_lines(done, quoted(place.name), direction, goes_back=goes_back))
         if asked.dry_run:
             tell_dry_run(session, done.workflows)
-        session.say(*refused_lines(done, place, direction))
+        session.say(*refused_lines(done, place, direction, force=asked.force))
         if direction == "pull" and not asked.dry_run:
             forced = [m.workflow for m in done.workflows if m.forced]
             arrived = [m.workflow for m in done.workflows if m.new]
@@ -273,14 +273,10 @@ def left_out_lines(
     receiver = name if pushed else "this store"
     for moved in done.workflows:
         if moved.left:
-            more = ""
-            if moved.left_tags:
-                tags = some(moved.left_tags, NAMES_MAX)
-                more = f", with {count(len(moved.left_tags), 'tag')} ({tags})"
             has = "its content" if moved.left == 1 else "what they led to"
-            more += "" if moved.forced else f", {name} has {has}"
+            more = "" if moved.forced else f", {name} has {has}"
             at = "there " if pushed else ""
-            yield left_line(moved.workflow, moved.left, receiver, more, at)
+            yield left_line(moved.workflow, moved.left, receiver, moved.left_tags, more, at)
     yield from archived_lines(done, name)
     for one in done.further:
         other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
@@ -322,7 +318,9 @@ def archived_lines(done: "Transferred", name: str) -> Iterator[Line]:
         yield note_line(f"{told} {verb} archived in {name}: no schedule of {them} fires there")
 
 
-def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -> Iterator[Line]:
+def refused_lines(
+    done: "Transferred", place: "Place", direction: "Direction", *, force: bool = False
+) -> Iterator[Line]:
     """Yield what stayed since it would have lost something, and what to do about it."""
     name, address = quoted(place.name), public(place.address)
     sides = (name, "this store") if direction == "push" else ("this store", name)
@@ -343,6 +341,9 @@ def refused_lines(done: "Transferred", place: "Place", direction: "Direction") -
             yield from _different_lines(head, sides)
         if more := one.heads[NAMES_MAX:]:
             yield [f"  and {count(len(more), 'more tag')}"]
+        if force and (kept := _head(one)):  # all else is moved by force
+            told = f"{kept.name} keeps the name {kept.receiver} in {sides[0]}, by --force as well"
+            yield hint_line(f"{told}: else there would be two of it")
     for one in done.refused:
         if one.at_work:
             yield [error, f"{one.workflow} stayed: {one.at_work} in {sides[0]}, by its former name"]
@@ -419,8 +420,8 @@ def _ways_out(
         if head and head.renamed_by == ours:
             mine = head.name if direction == "push" else head.receiver
             yield (
-                f"{mine} was renamed here: bring that into its file, `ork deploy` it, and"
-                f" `ork push {shlex.quote(name)} {mine} --force` puts it in the place of the other"
+                f"{mine} was renamed here: bring what {name} has into its file and `ork deploy`"
+                f" that; `ork push {shlex.quote(name)} {mine} --force` gives it this name there too"
             )
         else:
             theirs.append(_their_name(one, direction))

@@ -190,7 +190,7 @@ def left_out_lines(done: "Received", name: str, apart: str) -> Iterator[Line]:
     """
     error = ("error: ", "error")
     for workflow, number in done.left:
-        yield left_line(workflow, number, "this store")
+        yield left_line(workflow, number, "this store", done.left_tags.get(workflow, ()))
     for workflow in done.further:
         yield note_line(f"{workflow}: this store is further than {quoted(name)}")
     for run in done.missing_logs:
