@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
-# In a hint, to be typed here; -C with a whole path says all by itself.
-_COMMAND = "(?<!there )`ork (?!-C '?/)(-C |[^`]*--store )?"
+# In a hint, to be typed here; -C with a whole path says all by itself, and so does a clone.
+_COMMAND = "(?<!there )`ork (?!-C '?/)(-C |clone |[^`]*--store )?"
 _HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
 

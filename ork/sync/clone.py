@@ -19,7 +19,7 @@ from ork.objects.value import Value
 from ork.store import location
 from ork.store.store import Stamp
 from ork.sync.carrier import Side
-from ork.sync.remotes import ORIGIN, add, opened, resolved
+from ork.sync.remotes import IS_RIGHT, ORIGIN, add, opened, resolved
 from ork.sync.transfer import Choice, Transferred, transfer
 
 
@@ -50,7 +50,7 @@ def clone(
     """
     origin = resolved(source, start=start)
     place = source if is_url(source) else origin
-    with opened(place, origin, environ=environ) as other:
+    with opened(place, origin, environ=environ, hint=IS_RIGHT) as other:
         if is_url(target):
             environ = {**environ, "ORK_STORE": target}
             folder = location.of_url(target, environ=environ)

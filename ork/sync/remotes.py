@@ -26,6 +26,7 @@ from ork.sync.carrier import Side
 from ork.sync.transfer import Choice, Direction, Transferred, transfer
 
 ORIGIN = "origin"  # what a clone calls the store that it is of
+IS_RIGHT = "is it mounted, is its address right?"  # of a store from which something is to come
 
 
 class Place(NamedTuple):
@@ -135,10 +136,14 @@ def _has_files(folder: Path) -> bool:
         return folder.is_dir()
 
 
-def _if_missing(store: Store, folder: Path, place: Place, *, start: Path) -> str | None:
+def _if_missing(
+    store: Store, folder: Path, place: Place, direction: Direction, *, start: Path
+) -> str | None:
     """Say what to do where another store is not there, which may have been there before."""
     if place.remote and next(store.refs(remote_ref(place.remote, "")), None):
-        return f"{place.name} was there before: is it mounted, is its address right?"
+        return f"{place.name} was there before: {IS_RIGHT}"
+    if direction != "push":
+        return IS_RIGHT
     if folder.name != location.NAME:
         return None
     ends = (os.path.relpath(folder.parent, start), public(place.address))
@@ -197,7 +202,7 @@ def exchange(
             f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",
             hint=f"`ork remote add NAME {quote(place.name)}` gives it one, `ork pull` needs none",
         )
-    missing = _if_missing(store, folder, place, start=start)
+    missing = _if_missing(store, folder, place, direction, start=start)
     with opened(place.address, place.name, environ=environ, hint=missing) as other:
         here = Side(store, "this store")
         source, target = (here, other) if direction == "push" else (other, here)

@@ -236,15 +236,26 @@ def test_a_run_that_was_retried_on_both_sides_has_a_way_out(ran, team, golden, t
 
 
 @pytest.mark.parametrize("place", ["sqlite:../new.db", "files:../new", "../new", "../empty"])
-def test_a_remote_without_a_store_gets_one_as_the_hint_says(ran, tmp_path, place):
+@pytest.mark.parametrize("named", ["", "--store", "ORK_STORE"])
+def test_a_remote_without_a_store_gets_one_as_the_hint_says(ran, tmp_path, place, named):
     (tmp_path / "empty").mkdir()
     assert ran("remote", "add", "new", place).code == 0
-    refused = ran("push", "new")
+    if named == "ORK_STORE":
+        ran.environ["ORK_STORE"] = ".ork"
+    refused = ran(*(["--store", ".ork"] if named == "--store" else []), "push", "new")
     assert refused.code == 3 and "there is no store in" in refused.err
     (typed,) = re.findall("hint: `ork ([^`]*)` makes one of this store", refused.err)
     assert typed.startswith("clone . ")
     assert ran(*typed.split()).code == 0
     assert ran("push", "new").out == "nothing new\n"
+
+
+@pytest.mark.parametrize("place", ["sqlite:../gone.db", "../gone"])
+def test_of_a_store_that_is_to_give_something_none_is_to_be_made(ran, place):
+    assert ran("remote", "add", "gone", place).code == 0
+    for command in ("pull gone", f"pull {place}", "fetch gone", f"clone {place} new"):
+        hint = ran(*command.split()).err.splitlines()[-1]
+        assert hint == "hint: is it mounted, is its address right?", command
 
 
 @pytest.mark.parametrize("empty", [False, True])

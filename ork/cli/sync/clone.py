@@ -53,7 +53,7 @@ def clone(
     from ork.sync.clone import clone
 
     session: Session = ctx.obj
-    if session.chosen is not None:
+    if session.store_option or (target is None and session.chosen is not None):
         raise UsageError("a clone makes a store: name it by TARGET, without ORK_DIR or ORK_STORE")
     address = parse_url(url, base=Path.cwd())
     if address.at:
