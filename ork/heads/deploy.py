@@ -102,7 +102,8 @@ class Deployed(Value, frozen=True, kw_only=True):
 class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
-    state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`; where
+    state: unchanged, modified, new (not deployed; where a workflow that was renamed came from it
+    before, `summary` says so), renamed (deployed under the name `other`; where
     it is as in an older version of that, `summary` says so), moved
     (the file it was deployed from is gone), behind (as in the older version
     or git commit `other`, see `outdated`), duplicate (another file has this name), missing
@@ -353,6 +354,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
             continue
         if before := renamed.get(one.path):
             one = replace(one, state="renamed", other=known[before])
+        elif one.state == "new":
+            one = replace(one, summary=_was_file_of(store, one))
         name = str(one.other if one.state == "renamed" else one.workflow)
         yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
 
@@ -587,14 +590,23 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
 
 
 def former_file(store: Store, workflow: str) -> str | None:
-    """Return the file that a workflow was deployed from before, where that is still here."""
+    """Return another file that a workflow was deployed from before, where that is still here."""
     names = {workflow, *(former_names(store, workflow).keys() - heads(store).keys())}
     deploys = islice(history(store, workflow, head(store, workflow)), LOOKED_AT_MAX)
-    for path in dict.fromkeys(deploy.source.path for _, deploy in deploys):
+    _, *before = dict.fromkeys(deploy.source.path for _, deploy in deploys)
+    for path in before:
         with suppress(OrkError):  # it is not there, or something else by now
             if load(store, store.project / path).definition.name in names:
                 return path
     return None
+
+
+def _was_file_of(store: Store, one: FileStatus) -> str:
+    """Return in words which workflow came from a file that is not deployed, or ""."""
+    now = present_name(store, str(one.workflow))
+    if now == one.workflow or former_file(store, now) != one.path:
+        return ""
+    return f"was the file of {now}, which is {store.get(Deploy, head(store, now)).source.path} now"
 
 
 def _by_name(loaded: Loaded, name: str) -> Loaded:

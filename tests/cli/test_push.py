@@ -168,13 +168,22 @@ def test_a_file_of_a_workflow_that_was_renamed_and_edited_is_named(ran, team, ed
     assert status.err == "next: `ork restore load --code` writes the newest version here\n"
     assert ran("undo").code == 0
     moved = file.rename(file.with_name("load.yaml"))
+    moved.write_text(moved.read_text().replace("    executor:", "    retries: 3\n    executor:", 1))
     assert there("deploy", "--move", "load.yaml").code == 0
     told = "note: etl.yaml was the file of load, which is load.yaml now: `ork restore load --code`"
     assert f"{told} writes the new one, etl.yaml is not needed then\n" in ran("pull").err
+    status = ran("status")
+    told = "new       etl.yaml   etl  was the file of load, which is load.yaml now\n"
+    assert told in status.out and "next: `ork restore load --code` writes" in status.err
+    told = "note: etl.yaml was the file of load: it is not needed any more\n"
+    assert told in ran("restore", "load", "--code").err
+    assert told not in ran("restore", "load~2").err, "it is written just now"
+    assert told in ran("restore", "--all").err
+    (ran.folder / "load.yaml").unlink()
     assert ran("undo").code == 0
-    edit("etl.yaml", "name: etl", "name: other")
+    edit("etl.yaml", "name: load", "name: other")
     assert "etl.yaml" not in ran("pull").err, "it is none of that workflow"
-    assert ran("restore", "load", "--code").code == 0
+    assert "etl.yaml" not in ran("restore", "load", "--code").err
     assert (ran.folder / "load.yaml").read_text() == moved.read_text()
 
 

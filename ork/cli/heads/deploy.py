@@ -420,7 +420,7 @@ def status(
         session.say(next_line(f"`ork diff {modified.workflow}` shows what changed, {kept}"))
     elif behind := first.get("behind"):
         session.say(next_line(newest.format(behind.workflow)))
-    elif fresh := first.get("new"):
+    elif fresh := next((one for one in found if one.state == "new" and not one.summary), None):
         session.say(next_line(f"`ork deploy {shlex.quote(fresh.path)}`"))
     elif missing := first.get("missing"):
         name = missing.workflow

@@ -1,5 +1,6 @@
 """ork rollback, restore, tag: back to an older version, and names for versions"""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from ork.cli.heads.workflows import slots_left_out
 from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import Row, aligned
+from ork.cli.screen.parts import Row, aligned, quoted
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
@@ -238,11 +239,16 @@ def _other_code(stale: Sequence[str], whose: str, words: str) -> Iterator[Line]:
 
 def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
     """Yield that a workflow file has the name from before a rename, or is a second one here."""
+    from ork.heads.deploy import former_file
     from ork.worktree.restore import stale_name
 
     name, source = present_name(store, done.workflow), store.get(Deploy, done.deploy).source.path
     if to is None:
         yield from map(next_line, stale_name(store, source, name))
+        left = former_file(store, name)
+        shown = left and os.path.relpath(store.project / left)
+        if shown and shown not in {one.path for one in done.files}:
+            yield note_line(f"{quoted(shown)} was the file of {name}: it is not needed any more")
         return
     first = (store.project / source).resolve()
     for file in (Path(one.path) for one in done.files):
