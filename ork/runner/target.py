@@ -12,7 +12,7 @@ from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
+from ork.store.resolve import Resolved, only_deploy_of, run_of, snapshot_of
 from ork.store.runs import Names
 from ork.store.store import Store, Transaction
 from ork.worktree.folder import root_of
@@ -72,7 +72,7 @@ def target_of(store: Store, found: Resolved) -> Target:
     if run is not None and run.deploy is None:
         return _unattached(store, run)
     try:
-        meant = deploy_of(store, found)
+        meant = only_deploy_of(store, found)
     except NotFound:
         if found.workflow is None:
             raise

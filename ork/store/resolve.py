@@ -153,11 +153,28 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     return _deploy(store, oid, found.text, own)
 
 
+def only_deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> ResolvedDeploy:
+    """Return the same, for what moves or runs something: raise Ambiguous where several are meant.
+
+    These are the newest deploys of a snapshot in each workflow that has had it.
+    """
+    if found.kind == "snapshot" and not (workflow or found.workflow):
+        its: dict[str, Oid] = {}
+        for name, oid in store.refs("workflows/"):
+            line = as_far_as_whole(_back(store, name, oid, is_head=True), [])
+            its |= islice(((name, oid) for oid, it in line if it.snapshot == found.snapshot), 1)
+        if len(its) > 1:
+            lines = [f"{store.short(oid)}  {name}" for name, oid in its.items()]
+            told = f"{found.text} is a version of several workflows: name the deploy of one"
+            raise Ambiguous(told, candidates=lines)
+    return deploy_of(store, found, workflow)
+
+
 def deploy_in(
     store: Store, text: str, workflow: str | None, *, now: datetime
 ) -> tuple[Oid, Deploy]:
     """Return the deploy that a revision means; it must be one of the workflow, if one is given."""
-    oid = deploy_of(store, resolve(store, text, now=now), workflow).oid
+    oid = only_deploy_of(store, resolve(store, text, now=now), workflow).oid
     deploy = store.get(Deploy, oid)
     foreign = workflow is not None and deploy.workflow != workflow
     if foreign and all(oid != one for one, _ in history(store, str(workflow))):

@@ -1,5 +1,7 @@
 """ork tag"""
 
+import re
+
 import pytest
 
 
@@ -77,6 +79,23 @@ def test_of_several_workflows_the_hint_names_one(history, argv, typed):
     assert told.code == 3
     assert "there are several workflows: name one\n  etl\n  two\n" in told.err
     assert f"hint: `{typed}`" in told.err
+
+
+def test_of_a_version_of_several_workflows_no_deploy_is_guessed(history):
+    text = "name: {}\ntasks: {{a: {{executor: process, command: ls}}}}\n"
+    for name in ("one", "two"):
+        history.write(f"{name}.yaml", text.format(name))
+        assert history("deploy", f"{name}.yaml").code == 0
+    snapshot = history("rev-parse", "two^{snapshot}").out.strip()[:10]
+    for words in (("tag", "prod"), ("run",), ("bundle", "create", "some.bundle")):
+        told = history(*words, snapshot)
+        assert (told.code, history("runs").out, history("tag").out) == (3, "", "")
+        assert f"{snapshot} is a version of several workflows: name the deploy of one" in told.err
+        candidates = dict(re.findall(r"^  ([0-9a-f]+)  (one|two)$", told.err, re.M))
+        assert sorted(candidates.values()) == ["one", "two"]
+    deploy = next(oid for oid, name in candidates.items() if name == "one")
+    assert history("tag", "prod", deploy).out.startswith("one@prod ")
+    assert history("tag", "two@prod", snapshot).out.startswith("two@prod ")
 
 
 def test_a_label_that_looks_like_an_oid_hides_none(history):
