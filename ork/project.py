@@ -156,6 +156,9 @@ class Project:
     """
 
     def __init__(self, store: Store) -> None:
+        if not isinstance(store, Store):  # rather a folder, or a URL
+            told = f"a Project is of a store that is open, not of {str(store)!r}"
+            raise UsageError(told, hint=f"`ork.open({str(store)!r})` opens it")
         self.store = store
 
     def __enter__(self) -> Self:

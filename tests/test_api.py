@@ -341,6 +341,12 @@ def test_errors_say_what_happened_and_what_to_do(project, etl):
     with pytest.raises(library.Ambiguous) as caught:
         project.resolve("@")
     assert caught.value.candidates == ("etl", "other")
+    for place in (".", Path()):
+        with pytest.raises(
+            library.UsageError, match=r"of a store that is open, not of '\.'"
+        ) as caught:
+            library.Project(place)
+        assert caught.value.hint == "`ork.open('.')` opens it"
     for error in ("NotFound", "Ambiguous", "InvalidInput", "Conflict", "Corrupt"):
         assert issubclass(getattr(library, error), library.OrkError)
 
