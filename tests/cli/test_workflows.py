@@ -110,6 +110,10 @@ def test_a_run_of_an_archived_one_says_so(flows):
         done = flows(*words.split())
         assert (done.code, done.err.count(note)) == (0, 1), words
     assert note not in flows("run", "--json", "by_hand").err
+    waits = "note: what waits for `ork up` begins all the same: `ork cancel --queue by_hand` takes"
+    assert waits in flows("archive", "by_hand").err
+    assert flows("cancel", "--queue", "by_hand").code == 0
+    assert waits not in flows("archive", "by_hand").err
     assert "by_hand#1 " in flows("runs", "by_hand").out and "by_hand" not in flows("runs").out
 
 

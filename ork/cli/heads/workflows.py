@@ -186,5 +186,8 @@ def archive(
     else:
         session.print([[(workflow, "name"), how]])
     if not undo:
+        if next(session.store.refs(f"queue/{workflow}/"), None):
+            back = f"`ork cancel --queue {workflow}` takes it back"
+            session.say(note_line(f"what waits for `ork up` begins all the same: {back}"))
         told = f"`ork archive --undo {workflow}` takes it out, `ork log {workflow}` shows it"
         session.say(next_line(told))
