@@ -50,7 +50,8 @@ ROOMS: dict[str, str] = {
     "worktree": "errors alike files failpoints progress objects graph yaml code definition store",
     "params": "errors alike objects definition store worker",
     "search": "errors objects differences store worktree",
-    "history": "errors alike files objects graph yaml definition differences store worktree search",
+    "history": "errors alike files objects graph yaml definition differences store logs worktree"
+    " search",
     "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
     " backends store worktree history",
     "upkeep": "errors files failpoints progress objects mask backends store logs worktree history"

@@ -21,6 +21,7 @@ from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
 from ork.history.results import makers_of
+from ork.logs.begun import Beginnings
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
@@ -35,7 +36,7 @@ from ork.store.verdict import DAMAGED
 from ork.worktree.globs import excluded
 from ork.worktree.reached import reached
 
-STATES = ("pending", *RUN_STATES[1:], "skipped", "upstream_failed")
+STATES = ("pending", *RUN_STATES, "skipped", "upstream_failed", DAMAGED)
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
@@ -51,14 +52,16 @@ SHARE_MIN, SECONDS_MIN, SPREADS_MIN = 0.2, 0.1, 5.0
 class TaskRow(Value, frozen=True, kw_only=True):
     """A task in one run, in a list of these, newest first.
 
-    `taskrun` is None while the run has not come to it, and of a run that is `damaged`. `task` is
-    the name that it had there, and `changed` what is another than in the next one of the list:
-    name, definition, code, inputs, output. `inputs` names the inputs, and variables, that are.
+    `taskrun` is None while the run has not come to it or, if it has `begun`, nothing is recorded of
+    it yet, and of a run that is `damaged`. `task` is the name that it had there, and `changed` what
+    is another than in the next one of the list: name, definition, code, inputs, output. `inputs`
+    names the inputs, and variables, that are.
     """
 
     run: Run
     taskrun: TaskRun | None
     task: str
+    begun: bool = False
     changed: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     damaged: bool = False
@@ -75,8 +78,10 @@ class TaskRow(Value, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """How it ended; pending as long as nothing is recorded of it, damaged if that is lost."""
-        return DAMAGED if self.damaged else self.taskrun.state if self.taskrun else "pending"
+        """How it ended; pending until it has begun, damaged if what is recorded of it is lost."""
+        if self.damaged or self.taskrun is None:
+            return DAMAGED if self.damaged else "running" if self.begun else "pending"
+        return self.taskrun.state
 
     @property
     def new(self) -> str:
@@ -190,7 +195,8 @@ def task_rows(
 ) -> Iterator[TaskRow]:
     """Yield a row for each of these runs of a workflow, newest first, that has a task. Lazy.
 
-    With `states` only those in which it ended so, or that are damaged. A row is compared with the
+    With `states` only those in which it is so, or that are damaged; of "skipped" also those that
+    are called so, since a task before it had not succeeded. A row is compared with the
     next one, so of as many as are taken one more is read.
     """
     for state in states:
@@ -204,10 +210,14 @@ def task_rows(
             name = names.in_snapshot(run.snapshot).get(task)
             if name is None:
                 continue
-            row = TaskRow(run=run, taskrun=outcome_of(store, run, name), task=name)
+            one = outcome_of(store, run, name)
+            is_open = one is None and run.ended is None
+            begun = is_open and (name, 1) in Beginnings(store, run).now()
+            row = TaskRow(run=run, taskrun=one, task=name, begun=begun)
         except Corrupt:
             row = TaskRow(run=run, taskrun=None, task=names.there[task], damaged=True)
-        if states and row.state not in (*states, DAMAGED):
+        called = "skipped" if row.state == "upstream_failed" else row.state
+        if states and {row.state, called}.isdisjoint((*states, DAMAGED)):
             continue
         if newer is not None:
             yield _compared(store, row, newer)

@@ -263,6 +263,10 @@ def test_a_run_that_goes_on_shows_what_waits(gated):
     assert states == [["running", "fetch"], ["pending", "load"], ["pending", "skipped"]]
     since = [line.split()[2] for line in lines[lines.index("") + 1 :]]
     assert since[0] != "-" and since[1:] == ["-", "-"], "how long it has run tells what hangs"
+    for task, state, other in (("fetch", "running", "pending"), ("load", "pending", "running")):
+        found = gated("runs", f"gated:{task}", "--status", state)
+        assert found.out.startswith(f"gated#1  {state} "), found
+        assert gated("runs", f"gated:{task}", "--status", other).out == ""
 
 
 def test_a_log_is_followed_into_the_next_attempt(gated):

@@ -8,7 +8,6 @@ from ork.cli.screen.line import MARKS, Line
 from ork.cli.screen.parts import Row, aligned, is_narrow
 from ork.cli.session import Session
 from ork.history.tasks import TaskRow, TaskTimes
-from ork.logs.begun import Beginnings
 from ork.store.verdict import taint, taint_text
 
 
@@ -21,13 +20,10 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
 
     def shown(row: TaskRow) -> Row:
         run, found = row.run, row.taskrun
-        state = row.state
-        if found is None and run.ended is None and (row.task, 1) in Beginnings(store, run).now():
-            state = "running"
         reason = (found.reason or "") if found and found.state != "success" else ""
         cells = [
             (run.name, "name"),
-            (human.mark(found) if found else MARKS[state], state),
+            (human.mark(found) if found else MARKS[row.state], row.state),
             (human.moment(run.created, now, width), "time"),
         ]
         rest: Line = [f"  {human.took(found) if found else '-':>7}"]
