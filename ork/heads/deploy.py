@@ -591,9 +591,11 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
 
 def former_file(store: Store, workflow: str) -> str | None:
     """Return another file that a workflow was deployed from before, where that is still here."""
-    names = {workflow, *(former_names(store, workflow).keys() - heads(store).keys())}
     deploys = islice(history(store, workflow, head(store, workflow)), LOOKED_AT_MAX)
     _, *before = dict.fromkeys(deploy.source.path for _, deploy in deploys)
+    if not before:
+        return None
+    names = {workflow, *(former_names(store, workflow).keys() - heads(store).keys())}
     for path in before:
         with suppress(OrkError):  # it is not there, or something else by now
             if load(store, store.project / path).definition.name in names:
