@@ -89,6 +89,15 @@ def test_a_traceback_that_is_in_the_error_and_in_the_log_is_shown_once(ork):
     assert "the end of its log" in ork("report", "sum#2", "-o", "-").out
 
 
+def test_a_failure_of_which_all_is_said_in_a_line_has_nothing_to_fold_out(ork):
+    step = "{executor: process, command: 'echo no rows; exit 3'}"
+    ork.write("sum.yaml", f"name: sum\ntasks: {{a: {step}}}\n")
+    assert ork("run", "sum.yaml").code == 1
+    page = ork("report", "sum#1", "-o", "-").out
+    failed = page.partition("What failed")[2].partition("Graph")[0]
+    assert "exited with code 3: no rows" in failed and "<details" not in failed
+
+
 @pytest.mark.slow
 def test_tasks_that_failed_alike_are_told_together(ork):
     tasks = [f"  part_{n:02}: {{executor: python, file: part.py}}\n" for n in range(12)]
