@@ -226,7 +226,13 @@ class Project:
         from ork.worktree.lookup import named_files
 
         paths = named_files(map(Path, files or (".",)))
-        found = check_files(paths, now=now_here(), store=self.store, with_files=with_files)
+        found = check_files(
+            paths,
+            now=now_here(),
+            project=self.store.project,
+            store=self.store,
+            with_files=with_files,
+        )
         return Rows(map(self._shown, found), Checked, "workflow files")
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:

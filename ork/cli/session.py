@@ -86,7 +86,7 @@ class Session:
         from ork.store import location
 
         if not self.has_store():
-            act(location.not_yet_made(self._place, environ=self.world.environ))
+            act(location.not_yet_made(self.store_folder, environ=self.world.environ))
         return self.new_store
 
     @property
@@ -120,7 +120,7 @@ class Session:
         return self.chosen or location.find(Path.cwd(), environ={})
 
     @property
-    def _place(self) -> Path:
+    def store_folder(self) -> Path:
         """The folder of the store that is there, or would be made."""
         from ork.store import location
 
@@ -323,7 +323,7 @@ class Session:
         from ork.store import location
 
         environ = self.world.environ
-        folder = self._place if create else self.folder
+        folder = self.store_folder if create else self.folder
         if create:
             is_ours = not location.is_distant(folder, environ=environ)
             if is_ours and not location.is_there(folder, environ=environ):

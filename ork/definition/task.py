@@ -7,7 +7,7 @@ other tasks declare.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
@@ -217,6 +217,8 @@ _VARIABLE = r"(?a)(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?"
 _INPUT = rf"(?a)\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)"  # no `${X:-default}`
 # What has braces of its own, also in the double quotes of a shell.
 _OTHER_BRACES = r"""awk\b|\b(?:jq|node|perl|xargs|parallel)\b|\.format\(|\bf["']"""
+# What takes a line of a command for a program of its own, in which a variable may stand.
+_OTHER_READER = rf"(?m){_OTHER_BRACES}|^-[ce]$|^(?:ssh|watch|make|envsubst)$"
 _CURLY = r"(?:^|(?<=[\s=(]))([\u201c\u201d\u201e\u2018])"
 # The first of two lines that each begin a command.
 _FIRST = r"(?:(?P<program>[\w./-]+) .* (?P=program) |cd [^\s;&|]+ [\w./]|set -\w+ )"
@@ -239,7 +241,8 @@ def doubtful(task: Task, place: Callable[[], Node], scope: Scope, warnings: Prob
     for ref, written in _written(_BRACES, line):
         message = f"`{written}` {_AS_IT_IS}"
         warnings.at_text(place(), written, message, _as_input(ref, command))
-    for name, written in _written(_INPUT, line):
+    is_read = not unread(command, task.env, place, warnings)
+    for name, written in _written(_INPUT, line) if is_read else ():
         if name not in task.inputs:
             hint = warnings.near(name, task.inputs) or f"add `{name}` to `inputs`"
             if name in params:
@@ -269,6 +272,25 @@ def doubtful(task: Task, place: Callable[[], Node], scope: Scope, warnings: Prob
         for _, written in _written(_CURLY, outside(read, "'\"")):
             hint = "write `\"` or `'`"
             warnings.at_text(place(), written, f"`{written}` is no quote for a shell", hint)
+
+
+def unread(
+    command: str | Sequence[str],
+    env: Container[str],
+    place: Callable[[], Node],
+    warnings: Problems,
+) -> bool:
+    """Warn of what ork and `env` set where it stands in a list of words; say whether it does."""
+    line = "\n".join(_words(command))
+    if isinstance(command, str) or any(map(fields.is_shell, command)):
+        return False
+    found = [] if re.search(_OTHER_READER, line) else _written(_VARIABLE, line)
+    found = [(name, written) for name, written in found if name in env or name.startswith("ORK_")]
+    for _, written in found:
+        message = f"`{written}` stands in a list of words, in which nothing is replaced"
+        hint = "write the command as one text, which a shell reads"
+        warnings.at_text(place(), written, message, hint)
+    return bool(found)
 
 
 def _held_by_no_variable(task: Task, name: str, scope: Scope) -> str | None:
@@ -321,7 +343,7 @@ def _written(pattern: str, line: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys((match[1], match[0]) for match in re.finditer(pattern, line)))
 
 
-def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
+def _words(command: str | Sequence[str]) -> Sequence[str]:
     return (command,) if isinstance(command, str) else command
 
 

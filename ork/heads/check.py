@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput, NotFound, Problem, count
-from ork.heads.deploy import refuse_move
+from ork.heads.deploy import archived_of, refuse_move, refuse_renamed
 from ork.objects.canonical import Json
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy
@@ -21,7 +21,7 @@ from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words, policies
 from ork.store.store import Store
 from ork.worktree.capture import Captured
-from ork.worktree.load import MORE, check, examine, problems_of, same_names
+from ork.worktree.load import MORE, check, examine, problems_of, refuse_root, same_names
 from ork.worktree.lookup import NO_FILE
 
 TIMES_SHOWN = 3
@@ -101,16 +101,18 @@ def check_files(
     files: Sequence[Path],
     *,
     now: datetime,
+    project: Path,
     store: Store | None = None,
     with_files: bool = False,
     over: Callable[[Look, Sequence[Path]], Iterable[Looked]] = map,
 ) -> list[Checked]:
     """Say all that is wrong in workflow files, as a deploy of each would; `over` looks at each.
 
-    With a store, so is a name that it has from another file.
+    With a store, so is a name that it has from another file, or has not while it has the file's
+    former one. `project` is the folder that no root may lead out of.
     """
     paths = list(dict.fromkeys(files))
-    looked = over(partial(_checked, with_files=with_files, now=now), paths)
+    looked = over(partial(_checked, with_files=with_files, now=now, project=project), paths)
     names, found = zip(*looked, strict=True)
     checked = dict(zip(paths, found, strict=True))
     many = {name for name, count in Counter(names).items() if name and count > 1}
@@ -126,11 +128,16 @@ def check_files(
 
 
 def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
-    """Yield complaints that a workflow was deployed from another file, which is there still."""
+    """Yield complaints that a workflow was deployed from another file, which is there still.
+
+    And that a file was deployed under another name.
+    """
     heads = store.refs_at(f"workflows/{workflow}" for workflow in files.values())
     deploys = store.get_all(Deploy, heads)
+    new = []
     for path, workflow in files.items():
         if (deploy := deploys.get(f"workflows/{workflow}")) is None:
+            new.append(check(path))
             continue
         source = store.project / deploy.source.path
         if source.resolve() != path.resolve() and source.exists():
@@ -138,9 +145,14 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
                 refuse_move(store, check(path))
             except InvalidInput as error:
                 yield from error.problems
+    wanted = [loaded for loaded in new if not archived_of(store, loaded)]
+    try:
+        refuse_renamed(store, wanted, besides=files.values())
+    except InvalidInput as error:
+        yield from error.problems
 
 
-def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
+def _checked(path: Path, *, with_files: bool, now: datetime, project: Path) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
     if path.is_dir():
         problem = Problem(file=str(path), message=NO_FILE)
@@ -153,6 +165,11 @@ def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
     except InvalidInput as unread:
         loaded, error, warnings = None, unread, ()
     name = loaded.definition.name if loaded else None
+    if loaded and not error:
+        try:
+            refuse_root(project, loaded)
+        except InvalidInput as outside:
+            error = outside
     if error or not loaded:
         assert error
         problems, more = problems_of(path, error), error.hint == MORE

@@ -188,7 +188,7 @@ def deploy_all(
     if message is not None:
         check_message(message)
     put_away = {
-        one.path: its for one in files if one.path in found and (its := _archived(store, one))
+        one.path: its for one in files if one.path in found and (its := archived_of(store, one))
     }
     wanted = [one for one in files if one.path not in put_away]
     if not new:
@@ -197,7 +197,7 @@ def deploy_all(
     def look(loaded: Loaded) -> None:
         if not allow_secret:
             refuse_secrets(store, loaded, message)
-        refuse_root(store, loaded)
+        refuse_root(store.project, loaded)
         if store.forgotten:
             objects = Packed()
             split_text("", loaded.text, objects.add)
@@ -252,20 +252,24 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
         raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
 
 
-def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
+def refuse_renamed(
+    store: Store, files: Sequence[Loaded], *, besides: Collection[str | None] = ()
+) -> None:
     """Raise InvalidInput when a file was deployed under another name, and the one it has is new.
 
-    That it was under another path as well is seen by its tasks: see `_gone`.
+    That it was under another path as well is seen by its tasks: see `_gone`. `besides` are
+    workflows that have other files.
     """
     new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
     known = _deployed_files(store) if new else {}
-    left = _gone(store, known, besides={one.definition.name for one in files}) if known else {}
+    names = {*besides, *(one.definition.name for one in files)}
+    left = _gone(store, known, besides=names) if known else {}
 
     def look(loaded: Loaded) -> None:
         path = relative(store, loaded.path)
         before = path if path in known else left.get(loaded.built.snapshot.tasks)
         was, name = known.get(before or ""), loaded.definition.name
-        if was is None and (was := _archived(store, loaded)):
+        if was is None and (was := archived_of(store, loaded)):
             before = path
         if was is None or before is None:
             return
@@ -521,7 +525,8 @@ def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
     raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
 
 
-def _archived(store: Store, loaded: Loaded) -> str | None:
+def archived_of(store: Store, loaded: Loaded) -> str | None:
+    """Return the archived workflow that a file is of."""
     return _archived_as(store, loaded.definition.name, relative(store, loaded.path))
 
 

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from ork.alike import file_meant
 from ork.definition.bindings import Scope, needed_outputs, refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
-from ork.definition.task import doubtful
+from ork.definition.task import doubtful, unread
 from ork.definition.workflow import (
+    HOOKS,
     READER,
     Definition,
     LatePlaces,
@@ -109,7 +110,7 @@ def load(store: Store, path: Path, read: Read | None = None) -> Loaded:
     `read` is what `what_was_read` returns of its workflow, and others.
     """
     loaded = _good(path, store, read)
-    refuse_root(store, loaded)
+    refuse_root(store.project, loaded)
     store.hold(loaded.built.objects)
     return loaded
 
@@ -300,13 +301,13 @@ def _known(
     return None, None
 
 
-def refuse_root(store: Store, loaded: Loaded) -> None:
+def refuse_root(project: Path, loaded: Loaded) -> None:
     """Raise InvalidInput when a workflow file of the project has a root outside of it."""
-    inside = loaded.root.is_relative_to(store.project)
-    if inside or not loaded.path.resolve().is_relative_to(store.project):
+    inside = loaded.root.is_relative_to(project)
+    if inside or not loaded.path.resolve().is_relative_to(project):
         return
     problems = Problems(str(loaded.path), loaded.definition.text)
-    hint = f"the root lies in the project, which is the folder {store.project}"
+    hint = f"the root lies in the project, which is the folder {project}"
     problems.at(loaded.definition.places["root",], "root leads out of the project", hint)
     problems.check()
 
@@ -357,6 +358,10 @@ def _warn_of_commands(definition: Definition, warnings: Problems) -> None:
     for name, task in definition.tasks.items():
         place = partial(definition.places.__getitem__, ("tasks", name, "command"))
         doubtful(task, place, scope, warnings)
+    for key in HOOKS:
+        if isinstance(hook := definition.settings.get(key), dict):
+            place = partial(definition.places.__getitem__, (key, "command"))
+            unread(cast("str | list[str]", hook["command"]), (), place, warnings)
 
 
 def _warn_of_failed(definition: Definition, warnings: Problems) -> None:

@@ -907,3 +907,47 @@ tasks:
     assert done.code == 0
     (warned,) = [line for line in (done.out + done.err).splitlines() if "warning: " in line]
     assert warned.startswith("w.yaml:5:") and "`report` takes an output of all that" in warned
+
+
+def test_variables_in_a_list_of_words_are_warned_of(ork):
+    shells = ('[sh, -c, "ls $D"]', '[env, bash, -c, "echo $D"]', '[awk, "{print $D}"]', 'echo "$D"')
+    read = [f"  s{n}: {{executor: process, command: {one}}}" for n, one in enumerate(shells)]
+    ork.write(
+        "l.yaml",
+        """\
+name: l
+params: {day: date}
+env: {D: {ref: params.day}}
+on_failure: {command: [echo, "$ORK_WORKFLOW_NAME failed"]}
+tasks:
+  a: {executor: process, command: [echo, "on $ORK_IN_day", "$D", "$HOME"],
+      inputs: {day: {ref: params.day}}}
+"""
+        + "\n".join(read),
+    )
+    done = ork("check", "l.yaml")
+    told = [line for line in (done.out + done.err).splitlines() if "warning: " in line]
+    text = "stands in a list of words, in which nothing is replaced"
+    assert (done.code, told) == (
+        0,
+        [
+            f"l.yaml:4:31: warning: `$ORK_WORKFLOW_NAME` {text}",
+            f"l.yaml:6:46: warning: `$ORK_IN_day` {text}",
+            f"l.yaml:6:61: warning: `$D` {text}",
+        ],
+    )
+
+
+def test_what_a_deploy_refuses_for_the_project_or_the_store_is_a_complaint(ork):
+    one = "tasks: {one: {executor: process, command: pwd}}\n"
+    ork.write("flows/x.yaml", f"name: x\nroot: ../..\n{one}")
+    assert (done := ork("check")).code == 1
+    assert "flows/x.yaml:2:7: root leads out of the project" in done.out
+    ork.write("flows/x.yaml", f"name: x\nroot: ..\n{one}")
+    ork.write("a.yaml", f"name: a\n{one}")
+    ork("deploy", "a.yaml")
+    ork("mv", "a", "b")
+    assert (done := ork("check")).code == 1
+    assert "a.yaml:1:7: this file is deployed as b" in done.out and "x.yaml: good" in done.out
+    ork("archive", "b")
+    assert ork("check").code == 0  # a deploy of the folder leaves it out

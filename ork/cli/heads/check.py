@@ -103,7 +103,10 @@ def check(
     except (StoreError, UsageError):
         store = None  # it is not needed
     gone = [path for path in paths if not os.path.exists(path)]  # told when all others were
-    results = check_files(paths, now=session.now(), store=store, with_files=show_files, over=over)
+    project = store.project if store else session.store_folder.parent.resolve()
+    results = check_files(
+        paths, now=session.now(), project=project, store=store, with_files=show_files, over=over
+    )
     if as_json or form == "json":
         session.print_json("check", results)
     elif form != "text":
