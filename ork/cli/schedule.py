@@ -1,7 +1,7 @@
 """ork schedule: what is due when, what was left out, and who paused it"""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from heapq import merge
@@ -367,7 +367,8 @@ def _skips(session: Session, workflow: str | None, limit: int | None, as_json: b
     if as_json:
         session.print_json("skips", found)
         return
-    session.print(_skips_view(found, session), page=True)
+    now = session.now()
+    session.print(aligned((_row(one, now) for one in found), session.width), page=True)
     if not found:
         session.say(["no slot was left out"])
 
@@ -390,41 +391,23 @@ def _late(
     if as_json:
         session.print_json("late", found)
     else:
-        session.print(_late_view(found, session), page=True)
+        rows = (_row(one, now, ("left out" if one.left_out else "due", "label")) for one in found)
+        session.print(aligned(rows, session.width), page=True)
     if found:
         raise typer.Exit(1)
     if not as_json and sys.stdout.isatty():  # a line of cron mails what is said
         session.say(["no slot is late"])
 
 
-def _late_view(found: Sequence["Late"], session: Session) -> Iterator[Line]:
-    now = session.now()
+def _row(one: "Late | LeftOut", now: datetime, *how: tuple[str, str]) -> Row:
+    """Return the last of some slots that have no run, and why; of several how many, and the first.
 
-    def row(one: "Late") -> Row:
-        how = ("left out" if one.left_out else "due", "label")
-        return [*_slots(one, now), how], [], _reason(one, now)
-
-    return aligned(map(row, found), session.width)
-
-
-def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:
-    now = session.now()
-
-    def row(skip: "LeftOut") -> Row:
-        return _slots(skip, now), [], _reason(skip, now)
-
-    return aligned(map(row, found), session.width)
-
-
-def _slots(one: "Late | LeftOut", now: datetime) -> list[tuple[str, str]]:
-    return [(human.date(one.last, now), ""), (one.workflow, "name")]
-
-
-def _reason(one: "Late | LeftOut", now: datetime) -> str:
-    """Return why slots have no run, and of several the first."""
-    if one.count == 1:
-        return one.reason
-    return f"{one.reason}  {human.count(one.count, 'slot')}, from {human.date(one.first, now)}"
+    Between them stands what is to be said of how they were missed.
+    """
+    told = one.reason
+    if one.count > 1:
+        told += f"  {human.count(one.count, 'slot')}, from {human.date(one.first, now)}"
+    return [(human.date(one.last, now), ""), (one.workflow, "name"), *how], [], told
 
 
 def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
