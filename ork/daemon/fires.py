@@ -210,7 +210,7 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     found, otherwise = [], cache(partial(_not_come, store))
     pauses, put_away = all_paused(store), archived(store)
     every = list(due(store, some, now))
-    skips = _skips(store, every, since=now - LATELY)
+    skips = skipped_of(store, [line.workflow for line in some], some, since=now - LATELY)
     newest = lines.newest_runs(store, [(line.workflow, line.schedule, None) for line in some])
     for one, latest in zip(every, newest, strict=True):
         line, run, decision = one.line, one.state.run, one.decision
@@ -277,11 +277,10 @@ def late(
     What is paused is meant to be so; what went by is told when it is resumed.
     """
     found, otherwise = list[Late](), cache(partial(_not_come, store))
-    every = list(due(store, some, now))
-    for one in every:
+    for one in due(store, some, now):
         line, its = one.line, one.state
         first = first_due(line, its, now)
-        if one.state.halted or first is None or now - first < grace:
+        if its.halted or first is None or now - first < grace:
             continue
         waiting = list(undecided(line.schedule, its.last, now, its.out))
         found.append(
@@ -295,17 +294,9 @@ def late(
                 reason=_why_due(one, _others(store, line.workflow), otherwise),
             )
         )
-    for skips in _skips(store, every, since=since).values():
+    for skips in skipped_of(store, [line.workflow for line in some], some, since=since).values():
         found += [extended(Late, skip, left_out=True) for skip in skips]
     return sorted(found, key=lambda one: (one.last, one.workflow), reverse=True)
-
-
-def _skips(store: Store, some: Sequence[Due], *, since: datetime) -> dict[str, list[LeftOut]]:
-    """Return what is left out of workflows later than that and has no run, newest first."""
-    names = dict.fromkeys(one.line.workflow for one in some)
-    every = lines.with_decided(store, [one.line for one in some])
-    behind = ((line, lines.left_behind(line, known, since=since)) for line, known in every)
-    return skipped_of(store, names, behind, since=since)
 
 
 def _why_due(one: Due, others: Sequence[str], otherwise: Callable[[], str]) -> str:
@@ -481,8 +472,7 @@ def leave_out(store: Store, workflow: str, schedule: Schedule, skips: Iterable[S
     line, some = (workflow, schedule), sorted(skips, key=lambda skip: skip.first)
     with store.transaction() as tx:
         before = _undecided(store, line, some[0].first)
-        lines.skip_in(tx, line, some)
-        lines.move_on(tx, line, before, max(skip.last for skip in some))
+        lines.move_on(tx, line, before, max(skip.last for skip in some), skips=some)
 
 
 def made_up(
@@ -674,7 +664,7 @@ def _along(
 ) -> Callable[[Transaction, Oid], None]:
     """Return what adds the fire to the write of the pin."""
     workflow, schedule = line
-    ref = fire_ref(workflow, schedule, slot)
+    ref, name = fire_ref(workflow, schedule, slot), slot_name(schedule, slot)
 
     def along(tx: Transaction, pin: Oid) -> None:
         before = _undecided(store, line, min([slot, *(skip.first for skip in skips)]))
@@ -689,11 +679,11 @@ def _along(
         if lines.fired(store, workflow, [ref]):
             # Somebody made up for it: all the same it is decided.
             with store.transaction() as passing:
-                _note_fired(passing, line, before, slot, skips)
+                lines.move_on(passing, line, before, slot, fire=name, skips=skips)
             raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")
         tx.move(ref, old=None, new=pin)
         tx.move(f"workflows/{workflow}", old=newest, new=newest)
-        _note_fired(tx, line, before, slot, skips)
+        lines.move_on(tx, line, before, slot, fire=name, skips=skips)
         failpoint("fire.checked")
 
     return along
@@ -702,18 +692,6 @@ def _along(
 def _halting(workflow: str) -> dict[str, str]:
     """Return the refs that keep the schedules of a workflow from firing, and what each says."""
     return {paused_ref(workflow): "paused", archived_ref(workflow): "archived"}
-
-
-def _note_fired(
-    tx: Transaction,
-    line: tuple[str, Schedule],
-    before: Decided | None,
-    slot: datetime,
-    skips: Sequence[Skip],
-) -> None:
-    """Add to a write that a slot has a run, and that others before it are left out."""
-    lines.skip_in(tx, line, skips)
-    lines.move_on(tx, line, before, slot, fire=slot_name(line[1], slot))
 
 
 def _undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> Decided | None:

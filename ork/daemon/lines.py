@@ -337,12 +337,15 @@ def move_on(
     fire: str | None = None,
     passed: Passed | None = None,
     out: Sequence[Skip] | None = None,
+    skips: Iterable[Skip] = (),
 ) -> None:
     """Add to a write that all is decided up to a slot; `fire` is its name if a run has it.
 
-    `before` is what was decided when this was: the write fails when that has changed since.
+    `before` is what was decided when this was: the write fails when that has changed since. `skips`
+    are left out thereby.
     `passed` says that the newest run holds nothing back, `out` what is left out after the slot.
     """
+    skip_in(tx, line, skips)
     ref = decided_ref(*line)
     if before and out is None:
         out = before.out
@@ -413,8 +416,7 @@ def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) 
 
 def skipped(store: Store, *workflows: str) -> list[LeftOut]:
     """Return what was left out of some workflows, recorded or not, and has no run; newest first."""
-    every = with_decided(store, Lines(store, only=workflows).look())
-    some = [(line, left_behind(line, known)) for line, known in every]
+    some = Lines(store, only=workflows).look()
     former = {one for its in _names(store, workflows).values() for one in its[1:]}
     names = [workflow for workflow in workflows if workflow not in former]
     found = skipped_of(store, names, some, since=_EARLIEST)
@@ -424,15 +426,17 @@ def skipped(store: Store, *workflows: str) -> list[LeftOut]:
 def skipped_of(
     store: Store,
     workflows: Iterable[str],
-    some: Iterable[tuple[Line, Sequence[Skip]]],
+    some: Sequence[Line],
     *,
     since: datetime,
 ) -> dict[str, list[LeftOut]]:
     """Return the slots of some workflows later than that which were left out and have no run.
 
-    They are newest first. `some` are the schedules there are, each with what is left out of it that
-    is not recorded yet.
+    They are newest first. `some` are the schedules there are: what is left out of them need not be
+    recorded yet.
     """
+    every = with_decided(store, some)
+    behind = [(line, left_behind(line, known, since=since)) for line, known in every]
     whose = [(workflow, one) for workflow, its in _names(store, workflows).items() for one in its]
     spans = [Span(f"skips/{name}/") for _, name in whose]
     oids = {
@@ -444,10 +448,10 @@ def skipped_of(
     for (workflow, name, slot), blob in store.get_all(Blob, oids).items():
         found[workflow].append(_left_out(name, slot, blob))
     schedules: dict[tuple[str, str], Schedule] = {}
-    for line, behind in some:
+    for line, skips in behind:
         workflow, key = line.workflow, key_of_refs(line.schedule)
         schedules[workflow, key] = line.schedule
-        found[workflow] += [extended(LeftOut, skip, workflow=workflow, key=key) for skip in behind]
+        found[workflow] += [extended(LeftOut, skip, workflow=workflow, key=key) for skip in skips]
     found = {workflow: [one for one in its if one.last > since] for workflow, its in found.items()}
     whose = [(workflow, name) for workflow, name in whose if found[workflow]]
     ran = _fired(store, whose, after=since)

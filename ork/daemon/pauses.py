@@ -206,16 +206,13 @@ def _go_on(
         its, ref = (workflow, line.schedule), decided_ref(workflow, line.schedule)
         known = decided(tx.store, ref)
         last, out = lines.decided_until(line, known), lines.out_of(known)
-        behind = lines.left_behind(line, known)
-        total += sum(skip.count for skip in behind)
-        lines.skip_in(tx, its, behind)
+        skips = lines.left_behind(line, known)
         if skip := left_out(line.schedule, max([since, last, *(o.last for o in out)]), now, reason):
-            total += skip.count
-            lines.skip_in(tx, its, [skip])
-            out = (*out, skip)
+            skips, out = (*skips, skip), (*out, skip)
+        total += sum(skip.count for skip in skips)
         if last > now or first_undecided(line.schedule, last, out) > now:
             last, out = now, ()
-        lines.move_on(tx, its, known, last, passed=passed.get(ref), out=out)
+        lines.move_on(tx, its, known, last, passed=passed.get(ref), out=out, skips=skips)
     return total
 
 

@@ -372,7 +372,7 @@ FAULTS = (
     Fault(
         "what is paused is late",
         "ork/daemon/fires.py",
-        "if one.state.halted or first is None or now - first < grace:",
+        "if its.halted or first is None or now - first < grace:",
         "if first is None or now - first < grace:",
         ("cli/test_schedule.py::test_what_is_late_has_no_run",),
     ),
@@ -1646,7 +1646,7 @@ FAULTS = (
         "        if lines.fired(store, workflow, [ref]):\n"
         "            # Somebody made up for it: all the same it is decided.\n"
         "            with store.transaction() as passing:\n"
-        "                _note_fired(passing, line, before, slot, skips)\n"
+        "                lines.move_on(passing, line, before, slot, fire=name, skips=skips)\n"
         '            raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")\n'
         "        tx.move(ref, old=None, new=pin)\n",
         "        tx.move(ref, old=store.ref(ref), new=pin)\n",
