@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
@@ -39,17 +37,33 @@ RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
 def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, Any]:
     """Return what the page of a run shows; if it failed, also what changed since a good one."""
     details = with_retry(store, run_details(store, oid, run), now)
-    report = RunReport(
-        details=details,
-        deploy=store.get(Deploy, run.deploy) if run.deploy else None,
-        records=tuple(records_of(store, run))[::-1],
-        environments=_environments(store, details),
-        failures=_failures(store, details),
-        going={name: (since, now) for name, since in _begun(store, details)},
-    )
-    good = _since_good(store, run, now) if run.state == "failed" else None
-    title = f"{run.name} {run.state}"
-    return {"title": title, "report": report, "good": good, "now": now}
+    tasks, states = details.tasks, details.tasks.states
+    changed = tainted(states)
+    first, *retries = tuple(records_of(store, run))[::-1]
+    return {
+        "title": f"{run.name} {run.state}",
+        "details": details,
+        "run": run,
+        "deploy": store.get(Deploy, run.deploy) if run.deploy else None,
+        "needs": tasks.needs,
+        "states": states,
+        "tainted": human.how_tainted(run.name, changed) if changed else "",
+        "outcomes": human.outcomes(states.values()),
+        "trigger": first.trigger,
+        "starters": human.people([first]),
+        "retriers": human.people(retries),
+        "graph": Graph(title=run.name, needs=tasks.needs, states=states),
+        "times": _timeline(store, details, now),
+        "data": (
+            (name, tasks.gist(name, GIST_CHARS_MAX), task.inputs, task.output)
+            for name, task in islice(tasks.items(), VALUES_MAX)
+            if task.inputs or task.output is not None
+        ),
+        "environments": _environments(store, details),
+        "failures": _failures(store, details),
+        "good": _since_good(store, run, now) if run.state == "failed" else None,
+        "now": now,
+    }
 
 
 class Failure(Value, frozen=True, kw_only=True):
@@ -62,115 +76,39 @@ class Failure(Value, frozen=True, kw_only=True):
     log: str
 
 
-class Environment(Value, frozen=True, kw_only=True):
-    """What is recorded of an environment; of one before a retry the tasks that it has left."""
+def _environments(store: Store, details: RunDetails) -> list[dict[str, Any]]:
+    """Return in what the run executed last, then in what tasks did that it has kept since.
 
-    value: Json
-    tasks: tuple[str, ...] = ()
-
-    @property
-    def machine(self) -> str:
-        """What the environment says in words and numbers: the Python, the system."""
-        return ", ".join(
-            f"{key} {item}" for key, item in self._facts if not isinstance(item, (dict, list))
-        )
-
-    @property
-    def listed(self) -> list[tuple[str, int, str]]:
-        """What the environment lists, such as distributions: name, how many, the list as text."""
-        return [
-            (key, len(item), _lines(item))
-            for key, item in self._facts
-            if isinstance(item, (dict, list)) and item
-        ]
-
-    @property
-    def _facts(self) -> list[tuple[str, Json]]:
-        return list(self.value.items()) if isinstance(self.value, dict) else []
-
-
-class RunReport(Value, frozen=True, kw_only=True, dict=True):
-    """All that the page tells of a run itself."""
-
-    details: RunDetails
-    deploy: Deploy | None
-    records: tuple[Run, ...]  # the run as it began, and after each retry
-    environments: list[Environment]
-    failures: list[tuple[Failure, ...]]  # those that failed alike together
-    going: Mapping[str, tuple[datetime, datetime]]  # task that runs -> since when, and now
-
-    @property
-    def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """What each task depends on, in the order in which they can run."""
-        return self.details.tasks.needs
-
-    @property
-    def taskruns(self) -> Mapping[str, TaskRun]:
-        """What became of each task that has got anywhere."""
-        return self.details.tasks.states
-
-    @property
-    def tainted(self) -> str:
-        """What is to be said where captured files changed under tasks."""
-        changed = tainted(self.taskruns)
-        return human.how_tainted(self.details.run.name, changed) if changed else ""
-
-    @property
-    def outcomes(self) -> list[tuple[tuple[str, str], int]]:
-        """How many tasks came out how: state and word."""
-        return human.outcomes(self.taskruns.values())
-
-    @property
-    def people(self) -> tuple[list[str], list[str]]:
-        """Who began it, and who retried it."""
-        return human.people(self.records[:1]), human.people(self.records[1:])
-
-    @property
-    def graph(self) -> Graph:
-        """The picture of the run."""
-        return Graph(title=self.details.run.name, needs=self.needs, states=self.taskruns)
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        """When each task ran."""
-        run = self.details.run
-        found = lanes(self.taskruns, self.needs, run.created, going=self.going)
-        path = critical_path(found, self.needs) if run.ended else ()
-        return timeline(found, path if len(path) > 1 else ())
-
-    @property
-    def values(self) -> Iterator[tuple[str, str, Json, Json]]:
-        """The inputs and the output of each task that has any, with the output in short."""
-        tasks = self.details.tasks
-        return (
-            (name, tasks.gist(name, GIST_CHARS_MAX), task.inputs, task.output)
-            for name, task in islice(tasks.items(), VALUES_MAX)
-            if task.inputs or task.output is not None
-        )
-
-
-def _environments(store: Store, details: RunDetails) -> list[Environment]:
-    """Return in what the run executed last, then in what tasks did that it has kept since."""
+    Of each what it says in words and numbers, such as the Python, and then what it lists, such as
+    distributions: name, how many, the list as text. The tasks are those of one before a retry.
+    """
     run = details.run
     tasks: dict[Oid | None, list[str]] = {run.environment: []}
     for name, taskrun in details.tasks.states.items():
         where = where_executed(run, taskrun)
         if where and where.environment != run.environment:
             tasks.setdefault(where.environment, []).append(name)
-    return [
-        Environment(value=store.value(oid), tasks=tuple(names))
-        for oid, names in tasks.items()
-        if oid
-    ]
+    found = []
+    for oid, names in tasks.items():
+        value = store.value(oid) if oid else None
+        facts = value.items() if isinstance(value, dict) else ()
+        words = (f"{key} {one}" for key, one in facts if not isinstance(one, (dict, list)))
+        lists = ((key, one) for key, one in facts if isinstance(one, (dict, list)) and one)
+        listed = [(key, len(one), _lines(one)) for key, one in lists]
+        if oid:
+            found.append({"tasks": names, "machine": ", ".join(words), "listed": listed})
+    return found
 
 
-def _begun(store: Store, details: RunDetails) -> list[tuple[str, datetime]]:
-    """Return the tasks that run now, and since when; the newest attempt of each comes last."""
-    running = {name for name, one in details.tasks.states.items() if one.state == "running"}
-    if not running or details.run.ended:
-        return []
-    attempts = Beginnings(store, details.run).now()
-    return [(name, one.started) for (name, _), one in attempts.items() if name in running]
+def _timeline(store: Store, details: RunDetails, now: datetime) -> Timeline:
+    """Return when each task ran; of those that run now the newest attempt goes on."""
+    run, states, needs = details.run, details.tasks.states, details.tasks.needs
+    running = {name for name, one in states.items() if one.state == "running"}
+    begun = Beginnings(store, run).now() if running and run.ended is None else {}
+    going = {name: (one.started, now) for (name, _), one in begun.items() if name in running}
+    found = lanes(states, needs, run.created, going=going)
+    path = critical_path(found, needs) if run.ended else ()
+    return timeline(found, path if len(path) > 1 else ())
 
 
 def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:

@@ -83,7 +83,7 @@ def run(asked: Asked) -> Page:
     store = asked.store
     oid, found = _run(asked)
     values = run_values(store, oid, found, now=asked.now)
-    details = values["report"].details
+    details = values["details"]
     whole = resolved_run(oid, found, found.name)
     values["files"] = [one for one in entries(store, whole) if one.kind == "blob"]
     document = {"kind": "run", "oid": oid, **as_object(details)}
