@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from ork import open as open_store
-from ork.cli.runs.logs import Lines, whole_lines
+from ork.cli.runs.logs import Lines, drawn_lines
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
 from ork.logs.drawn import BARS_MAX, LastStates, last_part, last_states
@@ -500,7 +500,7 @@ def test_a_line_is_whole_before_it_is_shown():
     assert lines.add("ö".encode()[:1]) == []
     assert lines.add("ö".encode()[1:]) == []
     assert lines.add(b"", over=True) == ["twö"]
-    assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
+    assert list(drawn_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
 
 
 @pytest.mark.parametrize(

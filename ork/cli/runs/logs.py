@@ -265,17 +265,12 @@ def _texts(session: Session, run: str, printed: "Iterable[Told]") -> "Iterator[P
             session.say(note_line(f"{run}:{part.task} has no log: {part.reason}"))
 
 
-def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a log that comes piece by piece."""
-    lines = Lines()
-    for piece in data:
-        yield from lines.add(piece)
-    yield from lines.add(b"", over=True)
-
-
 def drawn_lines(data: Iterable[bytes]) -> Iterator[str]:
     """Yield the lines of a log that comes piece by piece, of progress bars their last state."""
-    return map(last_part, whole_lines(last_states(data)))
+    lines = Lines()
+    for piece in last_states(data):
+        yield from map(last_part, lines.add(piece))
+    yield from map(last_part, lines.add(b"", over=True))
 
 
 def _fields(store: "Store", log: Log, tail: int | None) -> dict[str, Any]:
