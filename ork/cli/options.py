@@ -279,12 +279,6 @@ def files_here(session: Session) -> list[Path]:
     return files_in(Path()) or [root / path for path in files_in(root)]
 
 
-def only_file(session: Session) -> Path | None:
-    """Return the workflow file that is meant where none is named, if there is only one."""
-    found = files_here(session)
-    return found[0] if len(found) == 1 else None
-
-
 def runs_of(text: str) -> int | None:
     """Return how many runs are asked for, None for all."""
     if text in ("all", "none"):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ork.cli.options import at_most_one, files_of, only_file
+from ork.cli.options import at_most_one, files_here, files_of
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -97,5 +97,5 @@ def _named(session: Session, revision: str) -> str:
         return revision
     if not session.has_store():
         return f"file:{files_of(session, None)[0]}"
-    only = None if workflows(session.store) else only_file(session)
-    return f"file:{only}" if only else revision
+    found = [] if workflows(session.store) else files_here(session)
+    return f"file:{found[0]}" if len(found) == 1 else revision
