@@ -57,12 +57,11 @@ FIRST = ("failed", "running", "cancelled", "interrupted")
 TOLD = (*FIRST, "success", *NOT_ASKED, "skipped", "upstream_failed", "pending")
 
 
-def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
+def live(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
     """Draw events until the run ends; leave the picture of its end, whatever ended it."""
     board = Board(session.store, control, box=has_boxes(session.world.environ))
     with Region(sys.stderr, board.frame, color=session.color_on(sys.stderr)) as region:
-        if control:
-            control.notice = board.notice
+        control.notice = board.notice
         try:
             for event in events:
                 board.note(event)
@@ -77,7 +76,7 @@ class Board:
     """The state of the view; events come in from one thread, another one asks for frames."""
 
     def __init__(self, store: Store, control: Control | None, *, box: bool) -> None:
-        self._store, self._control, self._box = store, control, box
+        self._store, self._control, self._box = store, control or Control(), box
         self._lock = Lock()
         self._name = ""
         self._folder: str | None = None  # the checkout in which tasks start
@@ -240,7 +239,7 @@ class Board:
         self._waiting.pop(task, None)
 
     def _head(self, columns: int) -> Line:
-        stops = self._control.stops if self._control else 0
+        stops = self._control.stops
         doing = ("running", "stopping", "killing")[min(stops, 2)]
         again = "Ctrl-C again kills what runs" if stops == 1 else "" if stops else self._notice
         again = f"; {again}" if again else ""
@@ -256,7 +255,7 @@ class Board:
         return [(name, "name"), " ", (doing, style), rest, where if has_room else ""]
 
     def _left_in_words(self) -> str:
-        if self._pace is None or (self._control and self._control.stops):
+        if self._pace is None or self._control.stops:
             return ""
         now = time.monotonic()
         ages = {task: now - attempt.since for task, attempt in self._running.items()}

@@ -103,7 +103,7 @@ def follow(
     session: Session,
     events: Iterator[Event],
     *,
-    control: Control | None,
+    control: Control | None = None,
     as_json: bool,
     logs: bool = False,
     watched: bool = False,
@@ -115,12 +115,13 @@ def follow(
     `control` says whether a stop was asked for. If nobody reads any more, or a full disk takes no
     more, the run goes on unseen; that output is lost is told at the end.
     """
+    control = control or Control()
     if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
         gc.freeze()  # objects that exist by now stay, so they need not be looked at
         gc.enable()
     try:
         if as_json:
-            return _json_lines(session, events, control or Control())
+            return _json_lines(session, events, control)
         if session.quiet:
             *_, finished = events
             assert isinstance(finished, RunFinished)
@@ -129,9 +130,7 @@ def follow(
 
             finished = live(session, events, control)
         else:
-            finished = _plain_lines(
-                session, events, control or Control(), logs=logs, watched=watched
-            )
+            finished = _plain_lines(session, events, control, logs=logs, watched=watched)
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it

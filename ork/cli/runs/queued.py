@@ -39,17 +39,7 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     session.say(next_line(f"{soon}, or `ork cancel {queued.id}`"))
 
 
-def take_back(store: "Store", name: str) -> "list[Queued]":
-    """Take a run out of the queue, if one waits there under this id; return it."""
-    if (queued := find_queued(store, name)) is None:
-        return []
-    from ork.daemon.queue import remove
-
-    remove(store, queued)
-    return [queued]
-
-
-def take_all_back(store: "Store", workflow: str) -> "list[Queued]":
+def take_back(store: "Store", workflow: str) -> "list[Queued]":
     """Take all runs of a workflow out of the queue, of every workflow for `@`; return them."""
     from ork.daemon.queue import remove, waiting
 

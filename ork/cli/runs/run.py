@@ -15,7 +15,7 @@ from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
 from ork.cli.heads.workflows import slots_left_out
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
-from ork.cli.runs.queued import find_queued, take_all_back, take_back, taken_view
+from ork.cli.runs.queued import find_queued, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import UsageError, pip_install, some
@@ -272,7 +272,7 @@ def _all(
         if name != "@":
             head(store, name)
     # What waits comes first: it would begin when another run ends.
-    taken = [one for name in names for one in take_all_back(store, name)] if queue else []
+    taken = [one for name in names for one in take_back(store, name)] if queue else []
     whose = [None if name == "@" else name for name in names] if going else []
     runs = {run.id: run for name in whose for run in all_going_on(store, name)}
     return taken, list(runs.values())
@@ -284,11 +284,16 @@ def _named(session: Session, names: Sequence[str]) -> "tuple[list[Queued], list[
     All are found before the first is asked; one asked twice would be killed.
     """
     store = session.store
-    waiting = [name for name in names if find_queued(store, name)]
+    waiting = {name: one for name in names if (one := find_queued(store, name))}
     others = (going_on(store, name) for name in names if name not in waiting)
     found = (find_run(store, resolve(store, o, now=session.now())) for o in others)
     runs = {run.id: run for _, run in found}
-    return [one for name in waiting for one in take_back(store, name)], list(runs.values())
+    if waiting:
+        from ork.daemon.queue import remove
+
+        for one in waiting.values():
+            remove(store, one)
+    return list(waiting.values()), list(runs.values())
 
 
 def _ask(session: Session, runs: Iterable[Run], *, now: bool) -> tuple[list[Run], list[str]]:

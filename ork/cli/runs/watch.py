@@ -57,7 +57,7 @@ def watch(
             session.say(note_line(f"{run.name} is {told}"))
         events = events_of.watch(store, run, clock=session.world.clock)
         try:
-            end = follow(session, events, control=None, as_json=as_json, watched=True)
+            end = follow(session, events, as_json=as_json, watched=True)
         except KeyboardInterrupt:
             session.say(note_line(f"{run.name} goes on"))
             raise
