@@ -27,7 +27,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ork.cli.screen.line import event_text, without_colors
@@ -39,8 +39,6 @@ from ork.runner.watch import Watching
 from ork.store.resolve import run_of_number, run_ref
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
-
     from ork.cli.web.app import Web
     from ork.objects.kinds import Run
     from ork.store.store import Store
@@ -53,6 +51,7 @@ SHARE_MAX = 0.1  # of the time that may go into looking at one run
 PING_SECONDS = 15.0  # of silence, after which something is sent: so that a dead client is noticed
 KEEP_SECONDS = 60.0  # that a run is still looked at, or remembered, when nobody watches it
 REMEMBERED_BYTES_MAX = 64 << 20  # of events of all runs that are watched
+KIND = "text/event-stream"
 RETRY_MS = 2000  # after which a browser that has lost a stream asks again
 T = TypeVar("T")
 
@@ -65,7 +64,8 @@ class Live:
         self._threads = ThreadPoolExecutor(THREADS, "live")
         self._runs: dict[tuple[str, int], _Watched] = {}
         self._pulse = _Pulse(self)
-        self.streams: set[asyncio.Task[None]] = set()
+        self.streams: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     @property
     def store(self) -> Store:
@@ -83,7 +83,8 @@ class Live:
 
     def close(self) -> None:
         """End all streams; browsers ask for them again."""
-        for stream in tuple(self.streams):
+        self._closed = True
+        for stream in self.streams:
             stream.cancel()
 
     def in_thread(self, work: Callable[..., T], *args: Any) -> Awaitable[T]:
@@ -112,12 +113,31 @@ class Live:
 
     def _stream(self, request: Request, events: AsyncIterator[bytes]) -> Response:
         if request.method == "HEAD":
-            return Response(media_type=EventStream.media_type)
+            return Response(media_type=KIND)
         if len(self.streams) >= STREAMS_MAX:
             raise StoreError(
                 f"{STREAMS_MAX} streams of events are open already", hint="close some pages"
             )
-        return EventStream(self.streams, events)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._told(events), headers=headers, media_type=KIND)
+
+    async def _told(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield what a stream tells, until its events end, or all streams."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.streams.add(task)
+        try:
+            yield f"retry: {RETRY_MS}\n\n".encode()
+            async for event in events:
+                yield event
+        except OrkError as error:
+            words = {"message": error.message, "hint": error.hint}
+            yield _event(json.dumps(words), name="error")
+        except asyncio.CancelledError:
+            if not self._closed:  # its reader has left
+                raise
+        finally:
+            self.streams.discard(task)
 
     async def _watched(self, request: Request) -> _Watched:
         """Return the one look at a run that all who watch it share."""
@@ -147,53 +167,6 @@ class Live:
             watched.news.tell()
             if self._runs.get(key) is watched:
                 del self._runs[key]
-
-
-class EventStream(Response):
-    """An answer that goes on until its events end, its reader leaves, or it is cancelled."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, streams: set[asyncio.Task[None]], events: AsyncIterator[bytes]) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-        del self.headers["content-length"]
-        self._streams, self._events = streams, events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send event by event, each when the one before was taken."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_left(receive))
-        self._streams.add(sending)
-        try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._streams.discard(sending)
-            sending.cancel()
-            leaving.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-        if not sending.cancelled() and (error := sending.exception()):
-            raise error
-        await send({"type": "http.response.body", "body": b""})
-
-    async def _send(self, send: Send) -> None:
-        await send(_part(f"retry: {RETRY_MS}\n\n".encode()))
-        try:
-            async for event in self._events:
-                await send(_part(event))
-        except OrkError as error:
-            words = {"message": error.message, "hint": error.hint}
-            await send(_part(_event(json.dumps(words), name="error")))
-
-
-def _part(data: bytes) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": True}
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _event(data: str, *, name: str | None = None, id: str | None = None) -> bytes:
