@@ -193,18 +193,14 @@ def _obey(there: socket.socket) -> int:
             order: Order = of_line(lines.readline(), Order)
         _run(order, tell)
     except OrkError as error:
-        tell(_failed(error))
+        lost = isinstance(error, Conflict)
+        away = isinstance(error, StoreError) and not isinstance(error, Corrupt)
+        tell(Failed(message=error.message, hint=error.hint, lost=lost, away=away))
         return error.exit_code
     except BaseException:
         tell(Failed(message=f"a bug in ork; please report it:\n{traceback.format_exc()}"))
         raise
     return 0
-
-
-def _failed(error: OrkError) -> Failed:
-    lost = isinstance(error, Conflict)
-    away = isinstance(error, StoreError) and not isinstance(error, Corrupt)
-    return Failed(message=error.message, hint=error.hint, lost=lost, away=away)
 
 
 def _run(order: Order, tell: Callable[[Answer], None]) -> None:

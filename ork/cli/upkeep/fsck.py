@@ -7,7 +7,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, hint_line
+from ork.cli.screen.line import Line, as_object, hint_line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import StoreError, UsageError
@@ -113,14 +113,8 @@ def _repair(session: Session, as_json: bool) -> None:
     environ, now = session.world.environ, session.world.clock()
     done = repair(session.folder, environ=environ, now=now)
     if as_json:
-        value = {
-            "before": _json(done.before),
-            "steps": done.steps,
-            "refs": done.refs,
-            "lost": done.lost,
-            "after": _json(done.after),
-        }
-        session.print_json("repair", value)
+        both = {"before": _json(done.before), "after": _json(done.after)}
+        session.print_json("repair", as_object(done) | both)
     else:
         session.print([step] for step in done.steps)
         session.print(

@@ -158,17 +158,17 @@ class Web:
 def app(web: Web, routes: list[Route]) -> ASGIApp:
     """Return all that is served: these routes, the pages, and the errors as pages."""
     pages = [route for pattern, answer in PAGES for route in _routes(web, pattern, answer)]
-    static = [Route(f"/{name}", partial(_static, name)) for name in ("page.css", "page.js")]
+    static = [Route(f"/{name}", partial(_static, name)) for name in _KINDS]
     inner = Starlette(
         routes=[*routes, *static, *pages],
         exception_handlers={
-            OrkError: partial(_error, web),
-            HTTPException: partial(_error, web),
+            OrkError: _error,
+            HTTPException: _error,
             500: _bug,
         },
     )
     inner.router.redirect_slashes = False
-    return guard.Guard(inner, web.rules, partial(_refused, web))
+    return guard.Guard(inner, web.rules, _refused)
 
 
 def _routes(web: Web, pattern: str, answer: Answer) -> list[Route]:
@@ -229,10 +229,10 @@ def _response(request: Request, status: int, text: str, kind: str) -> Response:
 
 
 async def _static(name: str, request: Request) -> Response:
-    return _response(request, 200, _read(name), _KINDS[name[-3:]])
+    return _response(request, 200, _read(name), _KINDS[name])
 
 
-_KINDS = {"css": "text/css", ".js": "text/javascript"}
+_KINDS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 @cache
@@ -243,7 +243,7 @@ def _read(name: str) -> str:
     return (Path(__file__).parent / name).read_text("utf-8")
 
 
-async def _error(web: Web, request: Request, error: Exception) -> Response:
+async def _error(request: Request, error: Exception) -> Response:
     if isinstance(error, OrkError):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         return _error_page(request, status, error)
@@ -258,7 +258,7 @@ async def _bug(request: Request, error: Exception) -> Response:
     return _error_page(request, 500, OrkError("a bug in ork", hint=hint))
 
 
-def _refused(web: Web, request: Request, status: int) -> Response:
+def _refused(request: Request, status: int) -> Response:
     if status == 401:
         words = "this page asks for a token"
         hint = "open the link that `ork up` printed; if you did so before, go on"
