@@ -161,7 +161,6 @@ class Daemon:
         self._left: list[str] | None = None  # refs of runs that children left; None: all before
         self._hooks: dict[Child, tuple[Hooked, float]] = {}  # and when they are told to go on
         self._waits: dict[str, str] = {}  # workflow -> what was told that its runs wait for
-        self._taken: set[str] = set()  # entries of the queue that are ready, or begin
         self._teller = Teller()
         self._sequence = -1
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
@@ -344,9 +343,10 @@ class Daemon:
             return
         names = {line.workflow for line in lines} | {entry.workflow for entry in waiting}
         self._teller.note_secrets(self._lacking(names), now)
+        every = (*(whose for *_, whose in self._ready), *self._asked.values())
+        taken = {whose.id for whose in every if isinstance(whose, Queued)}  # are ready, or begin
         for entry in waiting:
-            if entry.id not in self._taken:
-                self._taken.add(entry.id)
+            if entry.id not in taken:
                 self._push(entry.entry.time, entry)
 
     def _lacking(self, workflows: Container[str]) -> set[tuple[str, str]]:
@@ -517,8 +517,7 @@ class Daemon:
             if pin is None:
                 return Take(workflow=whose.workflow, id=whose.id, now=now)
             self._take_out(whose, pin, now)
-        self._taken.discard(whose.id)  # taken by another process, or taken back
-        return None
+        return None  # taken by another process, or taken back
 
     def _take_out(self, queued: Queued, pin: Oid, now: datetime) -> None:
         """Let a run wait no more that was to make up for a slot: there is another for that."""
@@ -705,8 +704,7 @@ class Daemon:
         if isinstance(whose, Finish) and child.pid is None:
             self._push(_FIRST, whose)  # who forks was killed just then, and the hook has not begun
         elif isinstance(whose, Queued):
-            self._taken.discard(whose.id)  # it is gone, or is tried again
-            self._sequence = -1
+            self._sequence = -1  # it is gone, or is tried again
         elif isinstance(whose, Watched) and child.pinned is not None:
             whose.look_at = whose.look_at and now
         elif isinstance(whose, Watched) and killed:
