@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ork.cli.screen import human
 from ork.cli.screen.parts import clip, quoted, ranges
@@ -199,9 +199,13 @@ def sizes(added: int, removed: int) -> Words:
 
 def gist(task: TaskChange) -> tuple[str, str]:
     """Return the executor of an added or a removed task, and the first line of what it calls."""
-    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
+    return called({f.path: f.old if f.kind == "removed" else f.new for f in task.fields})
+
+
+def called(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the executor of a task with these fields, and the first line of what it calls."""
     command = values.get("command")
-    if isinstance(command, list):
+    if isinstance(command, (list, tuple)):
         command = " ".join(map(str, command))
     target = command or values.get("file") or values.get("module") or ""
     function = f":{values['function']}" if values.get("function") else ""

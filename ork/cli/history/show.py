@@ -234,6 +234,8 @@ def _definition(definition: SnapshotDetails, session: Session) -> Iterator[Line]
 
 def _tasks(tasks: Mapping[str, Task], session: Session) -> Iterator[Line]:
     """Yield a line for each task: its name, what it calls, and what it needs."""
+    from ork.cli.diff.wording import called
+
     width = column(tasks)
     for name, task in tasks.items():
         needs: Line = []
@@ -241,7 +243,7 @@ def _tasks(tasks: Mapping[str, Task], session: Session) -> Iterator[Line]:
             needs = [("  after ", "dim"), ", ".join(task.depends_on)]
         room = session.width and session.width - 2 - max(width, len(name)) - 2 - length(needs)
         # Where that is too little, what it needs goes to the next line.
-        gist = clip(_gist(task), room and max(room, GIST_MIN))
+        gist = clip(" ".join(called(as_object(task))), room and max(room, GIST_MIN))
         yield ["  ", (f"{name:<{width}}", "name"), "  ", gist, *needs]
 
 
@@ -252,17 +254,6 @@ def _params(params: Mapping[str, Param]) -> Iterator[Line]:
     for name, param in params.items():
         padded = f"{name:<{column(params)}}"
         yield ["  ", (padded, "name"), f"  {declared_as(param)}"]
-
-
-def _gist(task: Task) -> str:
-    """Return what a task calls, in a few words."""
-    if task.executor == "python":
-        return f"python {task.file or task.module}:{task.function}"
-    if task.command is not None:
-        command = task.command if isinstance(task.command, str) else " ".join(task.command)
-        first, _, rest = command.strip().partition("\n")
-        return f"process {first}{' ...' if rest else ''}"
-    return f"{task.executor} {task.file}"
 
 
 def _task(name: str | None, oid: str, task: Task) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 
 from ork.cli.pictures.graph import Graph
 from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR
@@ -130,10 +131,8 @@ def _box(name: str) -> float:
 
 def _text(text: str) -> str:
     """Return a text as XML, without the characters that XML cannot hold."""
-    text = visible(text)  # first: it spells a letter that is not seen <U+200B>
-    for letter, written in _XML.items():
-        text = text.replace(letter, written)
-    return text
+    # First it is made visible: that spells a letter that is not seen <U+200B>.
+    return escape(visible(text), quote=False).translate(_NOT_XML)
 
 
-_XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": " ", "\ufffe": "?", "\uffff": "?"}
+_NOT_XML = str.maketrans("\t\ufffe\uffff", " ??")
