@@ -652,6 +652,17 @@ def test_in_a_low_window_what_one_line_says_is_told_in_one():
     assert shown[3].endswith("  exited with code 1")
 
 
+def test_a_group_of_which_nothing_is_executed_is_not_shown():
+    board = Board(Store(Memory()), None, box=True)
+    names = [f"{what}_{n}" for what in ("extract", "load") for n in range(150)]
+    board.note(replace(started(1), tasks=dict.fromkeys(names, ())))
+    for name in names[:151]:
+        board.note(replace(finished(name), kept=True))
+    shown = [plain(line).rstrip() for line in board.frame(12, 60)]
+    assert shown[0].endswith(": 151 kept, 149 pending")
+    assert [line for line in shown if "*" in line] == ["○ load_*    149 pending"]
+
+
 def test_names_that_are_not_shown_take_no_room():
     board = Board(Store(Memory()), None, box=True)
     names = [f"load_{n}" for n in range(200)] + [f"a_task_of_a_long_name_{n}" for n in range(99)]

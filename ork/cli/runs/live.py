@@ -207,10 +207,13 @@ class Board:
         taskrun = event.taskrun
         self._idle.append(event)
         state = human.mark(taskrun) if taskrun.state == "skipped" else taskrun.state
-        self._move(event.task, "kept" if event.kept and state == "success" else state)
+        self._counts["pending"] -= 1
+        self._counts["kept" if event.kept and state == "success" else state] += 1
         group = family(event.task)
         if counts := self._groups.get(group):
-            self._groups[group] = Counter(pending=counts["pending"])
+            counts["pending"] -= 1
+            if not counts.total():
+                del self._groups[group]
         del self._needs[event.task]
         self._drawn = None
         if self._pace:
