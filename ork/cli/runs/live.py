@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -93,7 +93,6 @@ class Board:
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
         self._pace: Pace | None = None
         self._notice = ""
-        self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
     def note(self, event: Event) -> None:
         """Take in an event."""
@@ -117,7 +116,6 @@ class Board:
                     state = event.taskrun.state
                     self._move(event.task, state)
                     self._ended[event.task] = event.taskrun
-                    self._last.append(event.task)
                     if event.taskrun.state == "failed":
                         self._failed[event.task] = self._end_of_log(event.taskrun)
                     if self._pace:
@@ -300,7 +298,8 @@ class Board:
             return []
         lines = [self._bar(columns)]
         running = [*self._running, *self._waiting]
-        self._widen([*running[:room], *self._failed, *islice(reversed(self._last), room)])
+        last = list(islice(reversed(self._ended), ENDED_LINES_MAX))
+        self._widen([*running[:room], *self._failed, *last[:room]])
         spare = room - 1 - len(running) - len(self._groups)
         lines += self._failures(max(room // 2, spare), columns)
         free = room - len(lines) - min(len(self._groups), room // 4)
@@ -309,9 +308,8 @@ class Board:
         if len(running) > len(shown) and free:
             lines.append([f"and {len(running) - len(shown)} more that run or are tried again"])
         lines += self._folded(room - len(lines), columns)
-        others = (name for name in reversed(self._last) if name not in self._failed)
-        newest = list(islice(others, max(0, room - len(lines))))
-        return lines + [self._task(name, columns) for name in newest]
+        others = [name for name in last if name not in self._failed]
+        return lines + [self._task(name, columns) for name in others[: max(0, room - len(lines))]]
 
     def _failures(self, room: int, columns: int) -> list[Line]:
         """Return the tasks that failed, the first of them first, with the ends of their logs."""
