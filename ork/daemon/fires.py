@@ -318,16 +318,13 @@ def _not_come(store: Store) -> str:
     """Return why nobody has come to what is due, where no run is the reason."""
     if is_up(store) is False:
         return "no `ork up` works here"
-    its = holder(store)
-    if its is not None and its.jobs is not None and _begun_on(store, its.host) >= its.jobs:
-        return places(its.jobs, "is", "are")
+    its, begun = holder(store), ("schedule", "queue", "retry")
+    if its is not None and its.jobs is not None:
+        # As far as they tell: a person may have retried one there as well.
+        alike = (run.host == its.host and run.trigger in begun for run in all_going_on(store))
+        if sum(alike) >= its.jobs:
+            return places(its.jobs, "is", "are")
     return "`ork up` has not come to it"
-
-
-def _begun_on(store: Store, machine: str) -> int:
-    """Return how many runs go on that an `ork up` of a machine has begun, as far as they tell."""
-    its = ("schedule", "queue", "retry")
-    return sum(run.host == machine and run.trigger in its for run in all_going_on(store))
 
 
 def places(jobs: int, one: str, many: str) -> str:

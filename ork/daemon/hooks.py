@@ -164,10 +164,11 @@ def _lately(store: Store, now: datetime) -> Iterator[Oid]:
 
 
 def _due(store: Store, run: Run) -> Hook | None:
-    """Return the hook of a run that has ended, unless it has begun."""
-    which = _which(run)
-    if run.ended is None or run.deploy is None or which is None:
+    """Return the hook of a run that has ended, unless it has begun, or somebody has stopped it."""
+    stopped = run.state == "cancelled" and not was_cut_off(run)
+    if run.ended is None or run.deploy is None or stopped:
         return None
+    which: Which = "on_success" if run.state == "success" else "on_failure"
     command = hook_command(store.get(Deploy, run.deploy).settings, which)
     if command is None:
         return None
@@ -177,13 +178,6 @@ def _due(store: Store, run: Run) -> Hook | None:
 
 def _ref(run: Run, hook: Hook) -> str:
     return f"hooks/{run.workflow}/{run.id}/{hook.attempt}-{hook.which}"
-
-
-def _which(run: Run) -> Which | None:
-    """Return which hook a run has that has ended; none if somebody has stopped it, who knows."""
-    if run.state == "cancelled" and not was_cut_off(run):
-        return None
-    return "on_success" if run.state == "success" else "on_failure"
 
 
 def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcome, str]:
