@@ -182,7 +182,7 @@ def _completions(line: str, session: Session) -> Candidates:
     # An option without its value would keep all other words from being understood.
     whole = words[:-1] if words and words[-1].startswith("-") else words
     context = shells._resolve_context(program(), {"obj": session}, "ork", whole)
-    if whole != words and any(one.is_flag for one in _given(context, words[-1])):
+    if whole != words and any(one.is_flag for one in _options(context) if words[-1] in one.opts):
         context = shells._resolve_context(program(), {"obj": session}, "ork", words)
     asked, rest = shells._resolve_incomplete(context, words, last)
     before = last.removesuffix(rest)  # the name of an option, and =
@@ -190,7 +190,7 @@ def _completions(line: str, session: Session) -> Candidates:
     if asked is context.command and context.parent is None and not last.startswith("-"):
         found = iter([*commands, Candidate("help", "Show the help of a command.")])
     elif asked is context.command:
-        found = _options(context)
+        found = _names_of_options(context)
     else:
         _work_where(context, session)
         names = len(words) - words.index("--") - 1 if "--" in words else None
@@ -198,18 +198,15 @@ def _completions(line: str, session: Session) -> Candidates:
     return (one._replace(word=before + one.word) for one in found if one.word.startswith(rest))
 
 
-def _given(context: Any, word: str) -> list[Any]:
-    """Return the option of a command that a word names, if there is one."""
-    options = (one for one in context.command.params if one.param_type_name == "option")
-    return [one for one in options if word in one.opts]
+def _options(context: Any) -> Iterator[Any]:
+    return (one for one in context.command.params if one.param_type_name == "option")
 
 
-def _options(context: Any) -> Candidates:
-    for param in context.command.params:
-        if param.param_type_name == "option" and not param.hidden:
-            names = [*param.opts, *param.secondary_opts]
-            for name in [one for one in names if one.startswith("--")] or names[:1]:
-                yield Candidate(name, param.help or "")
+def _names_of_options(context: Any) -> Candidates:
+    for param in _options(context):
+        names = [] if param.hidden else [*param.opts, *param.secondary_opts]
+        for name in [one for one in names if one.startswith("--")] or names[:1]:
+            yield Candidate(name, param.help or "")
 
 
 def _work_where(context: Any, session: Session) -> None:
