@@ -343,11 +343,6 @@ class Board:
             lines.append([f"and {human.count(len(groups) - len(lines), 'other group')}"])
         return lines
 
-    def _state(self, name: str) -> str:
-        if name in self._running:
-            return "running"
-        return self._ended[name].state if name in self._ended else "pending"
-
     def _task(
         self, name: str, columns: int, row: Row | None = None, *, followed: bool = False
     ) -> Line:
@@ -355,7 +350,8 @@ class Board:
 
         Of what failed not all is told where the end of the log that follows tells it.
         """
-        state = self._state(name)
+        attempt, ended = self._running.get(name), self._ended.get(name)
+        state = "running" if attempt else ended.state if ended else "pending"
         node = node_mark(state, box=self._box)
         lanes: Line = node_row(row, node, state) if row else [(node, state), " "]
         room = max(min(self._width, name_room(columns) or 0) - length(lanes), 8)
@@ -366,10 +362,10 @@ class Board:
             text, again = waiting
             left = again - time.monotonic()
             text = f"again in {human.about(left)}: {text}" if left > 0 else text
-        if attempt := self._running.get(name):
+        if attempt:
             took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
             style = PRINTED
-        elif ended := self._ended.get(name):
+        elif ended:
             took = human.took(ended) if ended.attempts else ""
             number, mark = len(ended.attempts), human.mark(ended)
             text = (ended.reason or "").partition("\n")[0] if state != "success" else ""

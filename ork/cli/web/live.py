@@ -258,7 +258,7 @@ class _Watched:
         self._live, self.watching = live, watching
         self._mark = os.urandom(4).hex()  # so that an id tells whether it is one of these events
         self.news = _News()
-        self.lines: list[bytes] = []
+        self.lines: list[str] = []
         self.bytes = 0
         self.over = False
         self.stopped = False  # nobody looks any more: what is open ends, and is asked for anew
@@ -294,7 +294,7 @@ class _Watched:
         return monotonic() - self.wanted_at > KEEP_SECONDS
 
     def _add(self, event: Event) -> None:
-        line = event_text("ork.run.v1", event).encode()
+        line = event_text("ork.run.v1", event)  # one byte a letter
         self.lines.append(line)
         self.bytes += len(line)
         if isinstance(event, TaskStarted):
@@ -317,7 +317,7 @@ class _Watched:
             over = self.over
             while at < len(self.lines):
                 at += 1
-                yield _event(self.lines[at - 1].decode(), id=self.id_of(at))
+                yield _event(self.lines[at - 1], id=self.id_of(at))
             if self.error is not None:
                 raise self.error
             if over:
