@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Collection, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ork.alike import file_meant
-from ork.cli.heads.cores import each
 from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen import human
 from ork.cli.screen.errors import problems_view, warnings_view
@@ -93,9 +91,9 @@ def check(
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     at_most_one({"--json": as_json, f"--format {form}": form not in ("text", "json")})
-    from ork.heads.check import Looked, check_files
+    from ork.cli.heads.cores import each
+    from ork.heads.check import check_files
 
-    over = partial(each, kind=Looked)
     paths = _files(session, files)
     try:
         session.use_project_of(files or ())
@@ -105,7 +103,7 @@ def check(
     gone = [path for path in paths if not os.path.exists(path)]  # told when all others were
     project = store.project if store else session.store_folder.parent.resolve()
     results = check_files(
-        paths, now=session.now(), project=project, store=store, with_files=show_files, over=over
+        paths, now=session.now(), project=project, store=store, with_files=show_files, over=each
     )
     if as_json or form == "json":
         session.print_json("check", results)

@@ -6,21 +6,17 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
 from ork.cli.screen import signals
+from ork.heads.check import Looked
 from ork.objects.value import as_line, of_line
 
 PARALLEL_FILES_MIN = 100  # of fewer, starting processes costs more than it gains
 
-T = TypeVar("T")
 
-
-def each(look: Callable[[Path], T], files: Sequence[Path], kind: Any) -> Iterator[T]:
-    """Look at files, in their order; at many of them on all cores.
-
-    `kind` is the type of what `look` returns, by which other processes hand it over.
-    """
+def each(look: Callable[[Path], Looked], files: Sequence[Path]) -> Iterator[Looked]:
+    """Look at files, in their order; at many of them on all cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if cores == 1 or len(files) < PARALLEL_FILES_MIN:
         yield from map(look, files)
@@ -30,8 +26,7 @@ def each(look: Callable[[Path], T], files: Sequence[Path], kind: Any) -> Iterato
         for number, path in enumerate(files):
             line = children[number % cores][1].readline()
             # What ended the child ends us, in our own words.
-            found = of_line(line, kind) if line.endswith(b"\n") else look(path)
-            yield found
+            yield of_line(line, Looked) if line.endswith(b"\n") else look(path)
     finally:
         for pid, answers in children:
             answers.close()
@@ -39,7 +34,7 @@ def each(look: Callable[[Path], T], files: Sequence[Path], kind: Any) -> Iterato
             os.waitpid(pid, 0)
 
 
-def _child(look: Callable[[Path], object], files: Sequence[Path]) -> tuple[int, BinaryIO]:
+def _child(look: Callable[[Path], Looked], files: Sequence[Path]) -> tuple[int, BinaryIO]:
     """Return a process that looks at files, and what reads its answers."""
     reading, writing = os.pipe()
     # Ctrl-C in the middle of a fork would be a traceback; the child is to end without a word.
