@@ -411,7 +411,6 @@ def _row(one: "Late | LeftOut", now: datetime, *how: tuple[str, str]) -> Row:
 
 
 def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
-    """Pause a workflow, or all."""
     from ork.daemon.pauses import pause, pause_all
 
     stamp = session.stamp()
@@ -439,7 +438,6 @@ def _pause(session: Session, workflow: str | None, as_json: bool) -> None:
 
 
 def _resume(session: Session, workflow: str | None, as_json: bool) -> None:
-    """Resume a workflow, or all."""
     from ork.daemon.pauses import resume, resume_all
 
     if workflow is None:

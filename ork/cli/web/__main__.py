@@ -129,7 +129,6 @@ class Connection(H11Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
         self._late.cancel()
         super().connection_lost(exc)
 
@@ -152,7 +151,6 @@ class Connection(H11Protocol):
         self._wait()
 
     def resume_writing(self) -> None:
-        """Send more of an answer."""
         super().resume_writing()
         if not self.cycle.response_complete:
             self._late.cancel()
@@ -179,7 +177,6 @@ def _beats(server: PageServer) -> None:
 
 
 def _listen(text: str) -> socket.socket:
-    """Return a socket that listens there."""
     made = listening(text)
     # Else the system keeps some megabytes for each client that does not read.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
