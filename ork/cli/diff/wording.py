@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from ork.cli.screen import human
 from ork.cli.screen.parts import clip, quoted, ranges
@@ -199,18 +199,17 @@ def sizes(added: int, removed: int) -> Words:
 
 def gist(task: TaskChange) -> tuple[str, str]:
     """Return the executor of an added or a removed task, and the first line of what it calls."""
-    return called({f.path: f.old if f.kind == "removed" else f.new for f in task.fields})
+    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
+    command, file = values.get("command"), values.get("file") or values.get("module")
+    return str(values.get("executor", "")), called(command, file, values.get("function"))
 
 
-def called(values: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the executor of a task with these fields, and the first line of what it calls."""
-    command = values.get("command")
+def called(command: object, file: object, function: object) -> str:
+    """Return the first line of a command, else a file or module, and the function in it."""
     if isinstance(command, (list, tuple)):
         command = " ".join(map(str, command))
-    target = command or values.get("file") or values.get("module") or ""
-    function = f":{values['function']}" if values.get("function") else ""
-    first, *more = str(target).strip().split("\n")
-    return str(values.get("executor", "")), f"{first}{' ...' if more else ''}{function}"
+    first, *more = str(command or file or "").strip().split("\n")
+    return f"{first}{' ...' if more else ''}{f':{function}' if function else ''}"
 
 
 # -- values and lines

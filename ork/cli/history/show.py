@@ -243,7 +243,8 @@ def _tasks(tasks: Mapping[str, Task], session: Session) -> Iterator[Line]:
             needs = [("  after ", "dim"), ", ".join(task.depends_on)]
         room = session.width and session.width - 2 - max(width, len(name)) - 2 - length(needs)
         # Where that is too little, what it needs goes to the next line.
-        gist = clip(" ".join(called(as_object(task))), room and max(room, GIST_MIN))
+        gist = f"{task.executor} {called(task.command, task.file or task.module, task.function)}"
+        gist = clip(gist, room and max(room, GIST_MIN))
         yield ["  ", (f"{name:<{width}}", "name"), "  ", gist, *needs]
 
 
