@@ -158,7 +158,9 @@ def test_what_a_part_of_a_run_does_not_execute_is_known_from_its_begin(ork, part
     assert follower.communicate() == ("", "")
 
 
-def test_a_part_of_a_run_whose_owner_is_killed_stays_a_part(ork, partial):
+def test_a_part_of_a_run_whose_owner_is_killed_stays_a_part(ork, partial, spawn):
+    # A child that has not become the task yet would hold the lease a moment longer.
+    assert spawn("logs", "-f", "part#2").stdout.readline() == "fetch | at the gate\n"
     partial.kill()
     partial.wait()
     assert re.search(r"^tasks +1 interrupted, 2 kept$", ork("show", "part#2").out, re.MULTILINE)
