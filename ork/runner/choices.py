@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
 from ork.differences.impact import params_of
 from ork.errors import NotFound, UsageError, quoted, some
 from ork.graph import order as graph
+from ork.history.details import RunValues
 from ork.history.results import Made, made_by, makers_of
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import NOT_SELECTED, Run, Task, TaskRun
@@ -42,19 +44,24 @@ def require_secrets(tasks: Mapping[str, Task], environ: Mapping[str, str]) -> No
 
 
 def will_be_skipped(
-    tasks: Mapping[str, Task], params: Mapping[str, Json], ended: Mapping[str, TaskRun]
+    tasks: Mapping[str, Task],
+    params: Mapping[str, Json],
+    ended: Mapping[str, TaskRun],
+    outputs: Mapping[str, Json] | None = None,
 ) -> dict[str, str]:
     """Return the tasks of which it is known before a run that they will be skipped, and why.
 
-    `ended` are not to run at all. What a condition asks of an output is not known yet.
+    `ended` are not to run at all. What a condition asks of an output is known of these `outputs`.
     """
     unmet = {name for name, one in ended.items() if one.is_unmet}
     found: dict[str, str] = {}
     if not (unmet or any(task.when for task in tasks.values())):
         return found
     for name in graph.order({name: task.depends_on for name, task in tasks.items()}):
+        if name in ended:
+            continue
         with suppress(NotReady):
-            if name not in ended and (why := why_skipped(tasks[name], {}, params, unmet)):
+            if why := why_skipped(tasks[name], outputs or {}, params, unmet):
                 found[name] = why
                 unmet.add(name)
     return found
@@ -143,22 +150,27 @@ def stand_ins(
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
     run of the workflow in which all of it did, with these values of the parameters that it, or what
     comes before it, takes. Where there is none, a task that runs whatever became of the others
-    does without those that it takes nothing of.
+    does without those that it takes nothing of. What the parameters skip has no output, whatever
+    it gave there.
     """
-    wanted = {up for name in selected for up in needs[name]} - selected
-    taken = _taken(store, {name: oids[name] for name in selected if {*needs[name]} & wanted})
+    tasks = store.get_all(Task, oids)
+    skipped = will_be_skipped(tasks, params, {})
+    executed = selected - skipped.keys()
+    wanted = {up for name in executed for up in needs[name]} - selected - skipped.keys()
+    taken = _taken(tasks[name] for name in executed if {*needs[name]} & wanted)
     found = None
-    known = {name: oids[name] for name in wanted.union(graph.ancestors(needs, wanted))}
-    used = set().union(*map(params_of, store.get_all(Task, known).values()))
+    known = wanted.union(graph.ancestors(needs, wanted))
+    used = set().union(*(params_of(tasks[name]) for name in known))
     given = {name: value for name, value in params.items() if name in used}
-    for names in (wanted, taken - selected) if wanted or base else ():
+    done = partial(_done, store, tasks, params, skipped)
+    for names in (wanted, wanted & taken) if wanted or base else ():
         try:
-            found = _base(store, workflow, names, base, given) if names or base else None
+            found = _base(store, workflow, names, base, given, done) if names or base else None
             break
         except UsageError:
             if names != wanted or taken >= wanted:
                 raise
-    outputs = _done(store, found) if found else {}
+    outputs = done(found) if found else {}
     if found and base is None and recorded_params(store, found) != params:
         outputs = {name: one for name, one in outputs.items() if name in known}
     staying = needs.keys() - selected
@@ -166,14 +178,15 @@ def stand_ins(
     states = {
         name: stand_in(oids[name], outputs.get(name), found, made.get(name)) for name in staying
     }
+    states |= {name: _unmet(oids[name], skipped[name]) for name in staying & skipped.keys()}
     older = tuple(sorted(name for name in wanted if name in made and made[name].older))
     return states, found if outputs else None, older
 
 
-def _taken(store: Store, oids: Mapping[str, Oid]) -> set[str]:
+def _taken(tasks: Iterable[Task]) -> set[str]:
     """Return what tasks cannot do without: those that they depend on, or else take an output of."""
     found: set[str] = set()
-    for task in store.get_all(Task, oids).values():
+    for task in tasks:
         refs = (split_ref(ref) for ref in refs_of(task))
         taken = {split[0] for split in refs if split}
         found |= taken if task.on_upstream_failure == "run" else {*task.depends_on}
@@ -194,6 +207,10 @@ def stand_in(
         reason = f"output of {made.run}{', of another definition' if made.older else ''}"
     reason = reason or f"output of {run.name}"
     return TaskRun(task=task, state="skipped", output=before.output, reason=reason)
+
+
+def _unmet(task: Oid, why: str) -> TaskRun:
+    return TaskRun(task=task, state="skipped", reason=why)
 
 
 def again(
@@ -270,10 +287,15 @@ def _needed_by(names: list[str]) -> str:
 
 
 def _base(
-    store: Store, workflow: str, wanted: set[str], base: Run | None, params: Mapping[str, Json]
+    store: Store,
+    workflow: str,
+    wanted: set[str],
+    base: Run | None,
+    params: Mapping[str, Json],
+    done: Callable[[Run], Mapping[str, TaskRun]],
 ) -> Run:
     if base is not None:
-        if missing := sorted(wanted - _done(store, base).keys()):
+        if missing := sorted(wanted - done(base).keys()):
             kind = "untainted output" if tainted(task_runs(store, base)) else "output"
             raise UsageError(
                 f"{base.name} has no {kind} of {some(missing, SHOWN)}",
@@ -284,8 +306,8 @@ def _base(
     other: Run | None = None  # the newest that has them, of other parameters
     for run in (one.run for one in earlier):
         same = _has(store, run, params)
-        if run.ended is not None and (same or not other) and wanted <= _done(store, run).keys():
-            if same and wanted <= _own(store, run, params):
+        if run.ended is not None and (same or not other) and wanted <= done(run).keys():
+            if same and wanted <= _own(store, run, wanted, params):
                 return run
             other = other if same else run
     outputs = f"the outputs of {some(sorted(wanted), SHOWN)}"
@@ -306,16 +328,31 @@ def _has(store: Store, run: Run, params: Mapping[str, Json]) -> bool:
     return all(name in recorded and recorded[name] == it for name, it in params.items())
 
 
-def _own(store: Store, run: Run, params: Mapping[str, Json]) -> set[str]:
-    """Return the tasks of a run whose outputs were made with these parameters, there or before.
+def _own(store: Store, run: Run, names: Iterable[str], params: Mapping[str, Json]) -> set[str]:
+    """Return those tasks of a run whose outputs were made with these parameters, there or before.
 
     Those of others may stand in it, if somebody has named another run for that.
     """
-    made = makers_of(store, run, _done(store, run))
+    made = makers_of(store, run, names)
     return {name for name, (maker, _) in made.items() if _has(store, maker, params)}
 
 
-def _done(store: Store, run: Run) -> dict[str, TaskRun]:
-    """Return the tasks whose outputs can stand in for them elsewhere, or that have rightly none."""
-    states = task_runs(store, run).items()
-    return {n: t for n, t in states if t.is_unmet or (t.output is not None and not taint(t))}
+def _done(
+    store: Store,
+    tasks: Mapping[str, Task],
+    params: Mapping[str, Json],
+    skipped: Collection[str],
+    run: Run,
+) -> dict[str, TaskRun]:
+    """Return the tasks whose outputs can stand in for them elsewhere, or that have rightly none.
+
+    Those are to be `skipped` there, or would be with these parameters and the outputs of this run.
+    """
+    states = task_runs(store, run)
+    found = {n: t for n, t in states.items() if t.output is not None and not taint(t)}
+    ended = {n: t for n, t in states.items() if not t.is_unmet}
+    if len(ended) < len(states):
+        outputs = RunValues(store, run, states).outputs
+        unmet = will_be_skipped(tasks, params, ended, outputs)
+        found |= {n: _unmet(states[n].task, why) for n, why in unmet.items() if n in states}
+    return {n: t for n, t in found.items() if n not in skipped}

@@ -382,7 +382,7 @@ def prepare_retry(
         kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
-        terms = _go_on(store, oid, before, target, needs, asked, found, now=caller.now)
+        terms = _go_on(store, oid, before, target, needs, asked, found, params, now=caller.now)
     trigger = "schedule" if caller.trigger == "schedule" else "retry"
     caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
@@ -563,6 +563,7 @@ def _go_on(
     needs: Mapping[str, tuple[str, ...]],
     asked: set[str],
     found: Resolved,
+    params: Mapping[str, Json],
     *,
     now: datetime,
 ) -> Terms:
@@ -583,7 +584,7 @@ def _go_on(
         raise _nothing_to_do(before)
     tasks = store.snapshot(target.snapshot).tasks
     states, _, older = stand_ins(
-        store, needs, tasks, names, before.workflow, before, {}, new=found, now=now
+        store, needs, tasks, names, before.workflow, before, params, new=found, now=now
     )
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None

@@ -98,6 +98,30 @@ def test_a_run_with_skipped_tasks_is_whole_and_a_part_of_it_is_not(flow):
     assert marked == [False, True, False], "the list says what the log counts"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("base", [(), ("--base", "flow#1")])
+def test_what_the_parameters_of_a_part_skip_is_not_taken_from_a_run_of_others(flow, base):
+    assert flow("run").code == 0
+    assert flow("run", "--from", "full", "-i", "full=true", *base).code == 0
+    assert ended(flow, "flow#2")["fast"] == "skipped: params.full is true"
+    assert json.loads(flow("outputs", "flow#2:check").out)["seen"] == [1, None]
+
+
+@pytest.mark.slow
+def test_what_a_run_of_other_parameters_skipped_is_no_result_of_a_part(flow):
+    end = "      end: {executor: process, command: pwd, depends_on: [bad]}\n"
+    flow.write("flow.yaml", FLOW + end)
+    assert flow("run", "-i", "full=true").code == 0
+    refused = flow("run", "--only", "check", "--base", "flow#1")
+    assert (refused.code, "flow#1 has no output of fast\n" in refused.err) == (2, True)
+    refused = flow("run", "--only", "check")
+    assert (refused.code, "no run of flow has the outputs of fast\n" in refused.err) == (2, True)
+    other = ("-i", "full=true", "-i", "limit=4")
+    assert flow("run", "--only", "last", *other).code == 0, "none of them takes the limit"
+    assert flow("run", "--only", "end", "--base", "flow#1").code == 0
+    assert ended(flow, "flow#3")["bad"] == "skipped: tasks.check.output.ok is true"
+
+
 def test_a_condition_on_an_output_is_evaluated_when_the_task_would_start(flow):
     flow.write("broken", "")
     assert flow("run").code == 1
