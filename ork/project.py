@@ -563,8 +563,9 @@ class Project:
         """Return what became of a task, "etl:load", in each run, newest first.
 
         `changed` of each is what was new there, against the run before: its name, definition, code,
-        inputs or output; `inputs` names those. `states` are those of the task. `project.task(row)`
-        has the values; with `with_outputs` each is a TaskRowWithOutput, which has the `output`.
+        inputs or output; `inputs` names those, and `maybe` the changed files that it may use.
+        `states` are those of the task. `project.task(row)` has the values; with `with_outputs` each
+        is a TaskRowWithOutput, which has the `output`.
 
         >>> project.task_history("etl:load")[0].changed
         ('code',)

@@ -103,7 +103,6 @@ def impact(
         if task.kind == "added" or any(field.path not in PATIENCE for field in task.fields)
     }
     code = code_of(diff, tasks=tasks, reach=reach)
-    changed = {path for file in diff.files for path in (file.path, file.old_path) if path}
     params = {param.path.partition(".")[0] for param in diff.params}
     interpreter = any(setting.path == "python" for setting in diff.settings)
     around = environments or {}
@@ -113,8 +112,8 @@ def impact(
         if name in reasons:
             affected[name] = Affected(name=name, why=reasons[name])
         elif name in code:
-            is_own = name in reach and not changed.isdisjoint(reach[name].files)
-            affected[name] = Affected(name=name, why="code" if is_own else "maybe", via=code[name])
+            own, maybe = code[name]
+            affected[name] = Affected(name=name, why="code" if own else "maybe", via=own or maybe)
         elif params and (taken := params_of(tasks[name]) & params):
             affected[name] = Affected(name=name, why="param", via=tuple(sorted(taken)))
         elif interpreter and tasks[name].executor != "process":
@@ -135,8 +134,8 @@ def same_work(old: Task, new: Task) -> bool:
 
 def code_of(
     diff: Diff, *, tasks: Collection[str], reach: Mapping[str, Reach]
-) -> dict[str, tuple[str, ...]]:
-    """Return task -> the changed files that it executes, or that it may read as anybody may.
+) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return task -> the changed files that it executes, and others that it may read.
 
     By their new paths, sorted; tasks without any are absent.
     """
@@ -145,16 +144,16 @@ def code_of(
     reached = {
         name: {names[path] for path in names.keys() & one.files} for name, one in reach.items()
     }
-    anybody = set(every).difference(*reached.values())
-    shared = tuple(sorted(anybody))  # one for all: both may be many
+    # One for all: both may be many.
+    anybody = tuple(sorted(set(every).difference(*reached.values())))
     found = {}
     for name in tasks:
-        if name in reach and not reach[name].complete:
-            found[name] = every
-        else:
-            own = reached.get(name)
-            found[name] = tuple(sorted(own | anybody)) if own else shared
-    return {name: paths for name, paths in found.items() if paths}
+        own = reached.get(name, set())
+        may = anybody if name not in reach or reach[name].complete else every
+        maybe = tuple(path for path in may if path not in own) if own else may
+        if own or maybe:
+            found[name] = tuple(sorted(own)), maybe
+    return found
 
 
 def params_of(task: Task) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from ork.differences.values import FieldChange, changes_in, lies_in, place_of, sides
 from ork.errors import some
@@ -20,7 +21,8 @@ from ork.objects.value import Value, replace
 NAMED_MAX = 3  # things that a sentence names; what follows is counted
 VALUES_MAX, VALUE_CHARS_MAX = 2, 30
 NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
-KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", "error", "output")
+CAUSES = ("added", "removed", "definition", "code", "maybe", "params", "inputs")
+KINDS = (*CAUSES, "state", "error", "output")
 OWN = {"definition", "code", "params"}
 _DISTRIBUTIONS = "distributions."  # how their paths begin in an environment
 
@@ -37,6 +39,7 @@ class TaskDiff(Value, frozen=True, kw_only=True):
     new: TaskRun | None = None
     definition: tuple[FieldChange, ...] = ()  # of the task itself
     code: tuple[str, ...] = ()  # changed files that it executes
+    maybe: tuple[str, ...] = ()  # those that it may use, where none is known to be its code
     params: tuple[str, ...] = ()  # parameters that it takes and whose values changed
     inputs: tuple[FieldChange, ...] = ()
     passed_on: Mapping[str, str] = {}  # inputs that changed as what they are: list.files
@@ -87,8 +90,15 @@ def judged(task: TaskDiff) -> TaskDiff:
 
 
 def first_difference(around: Around, among: Sequence[TaskDiff]) -> Divergence | None:
-    """Return the first task of which anything differs, its definition and code included."""
-    task = next(filter(_telling, among), None) or next(filter(_was_stopped, among), None)
+    """Return the first task of which anything differs, its definition and code included.
+
+    One of which that is not sure comes after those, and last one that was stopped.
+    """
+    told = [(task, _telling(task)) for task in among]
+    sure = (task for task, kinds in told if kinds - {"maybe"})
+    maybe = (task for task, kinds in told if kinds)
+    stopped = filter(_was_stopped, among)
+    task = next(chain(sure, maybe, stopped), None)
     return _divergence(task, around) if task else None
 
 
@@ -105,7 +115,7 @@ def first_other_outcome(around: Around, among: Sequence[TaskDiff]) -> Divergence
     )
     other = (task for task, kinds in told if "output" in kinds)
     stopped = filter(_was_stopped, among)
-    task = next(failed, None) or next(stopped, None) or next(other, None)
+    task = next(chain(failed, stopped, other), None)
     return _divergence(task, around) if task else None
 
 
@@ -130,6 +140,7 @@ def _kinds(task: TaskDiff) -> tuple[str, ...]:
     differs = {
         "definition": task.definition,
         "code": task.code,
+        "maybe": task.maybe,
         "params": task.params,
         "inputs": task.inputs,
         "state": old.state != new.state,
@@ -198,6 +209,8 @@ def _causes(task: TaskDiff, around: Around) -> Iterator[str]:
         yield f"its definition changed: {some([f.path for f in task.definition], NAMED_MAX)}"
     if task.code:
         yield f"its code changed: {some(task.code, NAMED_MAX)}"
+    if task.maybe:
+        yield f"it may use what changed: {some(task.maybe, NAMED_MAX)}"
     if task.params:
         many = "s" if len(task.params) > 1 else ""
         yield f"the parameter{many} {some(task.params, NAMED_MAX)} changed"
@@ -235,9 +248,10 @@ def _ended(side: TaskRun, of_run: str | None) -> str:
 def _elsewhere(task: TaskDiff, around: Around) -> str:
     """Return the next place to look, where the records of the task itself explain nothing."""
     above = ancestors(around.needs, [task.name])
-    changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
-    if changed:
-        return f"what runs before it changed: {some(changed, NAMED_MAX)}"
+    before = [other for other in around.tasks if other.name in above]
+    for kinds, how in ((OWN, "changed"), ({"maybe"}, "may use what changed")):
+        if changed := [other.name for other in before if kinds & {*other.kinds}]:
+            return f"what runs before it {how}: {some(changed, NAMED_MAX)}"
     if since := around.since(task, above):
         return "; ".join(since)
     if around.slots:

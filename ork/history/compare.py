@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -263,7 +264,7 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
     }
     new = store.snapshot(comparison.new.snapshot)
     reach = _reach(store, comparison, Tasks(store, new)) if diff.files else {}
-    files = wanted.union(*code_of(diff, tasks=tasks, reach=reach).values())
+    files = wanted.union(*chain(*code_of(diff, tasks=tasks, reach=reach).values()))
     kept = Diff(
         tasks=tuple(task for task in diff.tasks if task.name in tasks),
         edges=tuple(edge for edge in diff.edges if {edge.upstream, edge.downstream} & tasks),

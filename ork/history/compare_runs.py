@@ -44,7 +44,7 @@ from ork.store.store import Store
 from ork.store.verdict import counts_as, of_newest, tainted, verdict
 
 SIDE = ("state", "seconds")  # of a task in each run, in a data frame
-TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
+TOLD = ("definition", "code", "maybe", "params", "inputs", "output")  # of what differs, there
 ALIKE_WITHIN = 200  # runs, newest first, are searched for a good one with the same parameters
 BESIDE_WITHIN = 50  # runs, newest first, are searched for those that went on at the same time
 
@@ -197,11 +197,19 @@ def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
 
     Return all that differs, and of that what concerns the tasks that failed in the new run.
     """
-    sides = [resolved_run(run.snapshot, run, "") for run in (old, new)]
-    found = compare_resolved(store, *sides)
+    found = compare_resolved(store, *_definitions(old, new))
     states = task_runs(store, new) if found.diff else {}
     blamed = [name for name, one in states.items() if one.state == "failed"]
     return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
+
+
+def code_between(store: Store, old: Run, new: Run) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return task -> the changed `code` that it executes in two runs, or `maybe` may use."""
+    return _code(store, compare_resolved(store, *_definitions(old, new)))
+
+
+def _definitions(*of: Run) -> Iterator[Resolved]:
+    return (resolved_run(run.snapshot, run, "") for run in of)
 
 
 def _slots(old: Run, new: Run) -> str:
@@ -418,7 +426,7 @@ def _tasks(
             task = replace(
                 task,
                 definition=changes[name].fields if name in changes else (),
-                code=code.get(name, ()),
+                **code.get(name, {}),
                 params=_taken(store, now.task, changed),
                 inputs=tuple(inputs),
                 output=tuple(_outputs(old, was.output, new, now.output)),
@@ -485,13 +493,13 @@ def _with_waiting(store: Store, run: Run, started: Mapping[str, TaskRun]) -> Map
     return TaskRuns(chain(waiting.items(), started.items())) if waiting else started
 
 
-def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
-    """Return task -> the changed code files that it executes, or may."""
+def _code(store: Store, comparison: Comparison) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return task -> the changed code files that it executes, or else those that it may use."""
     only_files = replace(comparison, diff=Diff(files=comparison.diff.files))
     if not only_files.diff:
         return {}
     affected = impact_of(store, only_files).affected
-    return {task.name: task.via for task in affected if task.why in ("code", "maybe")}
+    return {task.name: {task.why: task.via} for task in affected if task.why in ("code", "maybe")}
 
 
 def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:

@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain, islice
 
 from ork.alike import did_you_mean
+from ork.definition.reach import Reach, named_files
 from ork.differences.impact import same_work
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.history.details import RunValues, where_executed
@@ -40,6 +42,7 @@ STATES = ("pending", *RUN_STATES, "skipped", "upstream_failed", DAMAGED)
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
+FILES_NAMED_MAX = 3  # of those that a task may use
 SINCE_RUNS_MAX, SINCE_TASKS_MAX = 20, 200  # that are looked at for what ran since
 TASKS_NAMED_MAX = 5  # that a sentence names
 TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
@@ -55,7 +58,8 @@ class TaskRow(Value, frozen=True, kw_only=True):
     `taskrun` is None while the run has not come to it or, if it has `begun`, nothing is recorded of
     it yet, and of a run that is `damaged`. `task` is the name that it had there, and `changed` what
     is another than in the next one of the list: name, definition, code, inputs, output. `inputs`
-    names the inputs, and variables, that are.
+    names the inputs, and variables, that are, and `maybe` the changed code files that it may use,
+    where it is not known that it executes any of them.
     """
 
     run: Run
@@ -64,6 +68,7 @@ class TaskRow(Value, frozen=True, kw_only=True):
     begun: bool = False
     changed: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    maybe: tuple[str, ...] = ()
     damaged: bool = False
 
     @property
@@ -88,7 +93,10 @@ class TaskRow(Value, frozen=True, kw_only=True):
         """What is another, in words: "new inputs (rate), output"; "" where nothing is."""
         names = f" ({some(self.inputs, INPUTS_NAMED_MAX)})"
         told = [f"{one}{names}" if one == "inputs" else one for one in self.changed]
-        return f"new {', '.join(told)}" if told else ""
+        told[:1] = [f"new {one}" for one in told[:1]]
+        if self.maybe:
+            told.append(f"may use {some(self.maybe, FILES_NAMED_MAX)}")
+        return ", ".join(told)
 
     def cells(self) -> dict[str, object]:
         of_task = self.taskrun.cells() if self.taskrun else {"state": self.state}
@@ -109,6 +117,7 @@ class TaskRow(Value, frozen=True, kw_only=True):
             "reason": found.reason if found else None,
             "changed": self.changed,
             "inputs": self.inputs,
+            "maybe": self.maybe,
         }
 
 
@@ -203,7 +212,7 @@ def task_rows(
         if state not in STATES:
             hint = did_you_mean(state, STATES, form="`{}`") or f"say one of {', '.join(STATES)}"
             raise UsageError(f"no task is {state!r}", hint=hint)
-    names = _Names(store, [task], _newest(store, workflow))
+    names, code = _Names(store, [task], _newest(store, workflow)), _Code(store)
     newer: TaskRow | None = None
     for run in (entry.run for entry in entries):
         try:
@@ -220,7 +229,7 @@ def task_rows(
         if states and {row.state, called}.isdisjoint((*states, DAMAGED)):
             continue
         if newer is not None:
-            yield _compared(store, row, newer)
+            yield _compared(store, row, newer, code)
         newer = row
     if newer is not None:
         yield newer
@@ -253,10 +262,10 @@ def ran_since(
                     continue
                 if _began(other) > _began(newest.get(name, row)):
                     newest[name] = other
-    found = []
+    found, code = [], _Code(store)
     for name, other in newest.items():
         with suppress(Corrupt):
-            row = _compared(store, made[name], other)
+            row = _compared(store, made[name], other, code)
             if _works_otherwise(store, made[name], row) and row.run.id != made[name].run.id:
                 found.append(row)
     return found
@@ -266,11 +275,12 @@ def written_since(rows: Iterable[TaskRow]) -> list[str]:
     """Return what to say of files that were perhaps written since an output was made."""
     told: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        told[row.run.name, row.new].append(row.task)
+        how = f"with {row.new}" if row.changed else f"and {row.new}"
+        told[row.run.name, how].append(row.task)
     return [
-        f"{some(names, TASKS_NAMED_MAX)} ran again in {run} since, with {new}:"
+        f"{some(names, TASKS_NAMED_MAX)} ran again in {run} since, {how}:"
         f" files that {'it' if len(names) == 1 else 'they'} wrote may be of that"
-        for (run, new), names in told.items()
+        for (run, how), names in told.items()
     ]
 
 
@@ -444,16 +454,67 @@ class _Names:
                 self.without[name].add(older.oid)
 
 
-def _compared(store: Store, old: TaskRow, new: TaskRow) -> TaskRow:
-    """Return the newer one of two rows with what is another in it."""
-    inputs = tuple(_other_inputs(store, old, new))
-    return replace(new, changed=tuple(_changed(store, old, new, inputs)), inputs=inputs)
+class _Code:
+    """Which changed code tasks execute in two runs, or may use. Of the same two many may ask."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._between = lru_cache(1)(self._of_all)
+        self._unnamed = lru_cache(1)(self._not_named)
+
+    def changed(self, old: TaskRow, new: TaskRow) -> tuple[bool, tuple[str, ...]]:
+        """Return whether a task executes any and, where that is not known, which it may use."""
+        before, after = old.run.snapshot, new.run.snapshot
+        if not (changed := self._changes(before, after)):
+            return False, ()
+        reach = [self._reach(row) for row in (old, new)]
+        if any(not one.files.isdisjoint(changed) for one in reach):
+            return True, ()
+        if all(one.complete for one in reach) and not self._unnamed(before, after):
+            return False, ()
+        return False, self._between(old.run, new.run).get(new.task, {}).get("maybe", ())
+
+    def _changes(self, before: Oid, after: Oid) -> Collection[str]:
+        old, new = (self._store.snapshot(oid).files for oid in (before, after))
+        return changes(old, new)
+
+    def _of_all(self, old: Run, new: Run) -> dict[str, dict[str, tuple[str, ...]]]:
+        from ork.history.compare_runs import code_between  # which most lists do without
+
+        return code_between(self._store, old, new)
+
+    def _not_named(self, before: Oid, after: Oid) -> set[str]:
+        """Return what changed and no task names itself; only of these any may be for all to use."""
+        found = set(self._changes(before, after))
+        snapshots = (self._store.snapshot(oid) for oid in (before, after))
+        oids = {oid: oid for snapshot in snapshots for oid in snapshot.tasks.values()}
+        for task in self._store.get_all(Task, oids).values():
+            found -= named_files(task, found)
+        return found
+
+    def _reach(self, row: TaskRow) -> Reach:
+        """Return what a task executes in a run, as far as reading tells."""
+        here = self._store.snapshot(row.run.snapshot)
+        task = self._store.get(Task, here.tasks[row.task])
+        deploy = self._store.get(Deploy, row.run.deploy) if row.run.deploy else None
+        exclude = excluded(deploy.settings) if deploy else ()
+        return reached(self._store, here.files, {row.task: task}, exclude)[row.task]
 
 
-def _changed(store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str]) -> Iterator[str]:
-    """Yield what of a task is another in the newer one of two rows; nothing where one is lost."""
+def _compared(store: Store, old: TaskRow, new: TaskRow, code: _Code) -> TaskRow:
+    """Return the newer one of two rows with what is another in it; nothing where one is lost."""
     if old.damaged or new.damaged:
-        return
+        return new
+    inputs = tuple(_other_inputs(store, old, new))
+    executes, maybe = code.changed(old, new)
+    changed = tuple(_changed(store, old, new, inputs, code=executes))
+    return replace(new, changed=changed, inputs=inputs, maybe=maybe)
+
+
+def _changed(
+    store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str], *, code: bool
+) -> Iterator[str]:
+    """Yield what of a task is another in the newer one of two rows."""
     if old.task != new.task:
         yield "name"
     if old.run.snapshot != new.run.snapshot:
@@ -461,9 +522,8 @@ def _changed(store: Store, old: TaskRow, new: TaskRow, inputs: Collection[str]) 
         steps = task_steps(store, before.tasks, after.tasks, {new.task})
         if any(map(is_changed, steps)):
             yield "definition"
-        changed = changes(before.files, after.files)
-        if changed and any(_executes(store, row, changed) for row in (old, new)):
-            yield "code"
+    if code:
+        yield "code"
     if inputs:
         yield "inputs"
     if _gave_another(store, old, new):
@@ -516,7 +576,7 @@ def _began(row: TaskRow) -> datetime:
 
 def _works_otherwise(store: Store, old: TaskRow, new: TaskRow) -> bool:
     """Say whether a task can have written other files in the newer one of two rows."""
-    if {"code", "inputs"} & {*new.changed}:
+    if {"code", "inputs"} & {*new.changed} or new.maybe:
         return True
     tasks = (store.get(Task, row.taskrun.task) for row in (old, new) if row.taskrun)
     return "definition" in new.changed and not same_work(*tasks)
@@ -540,13 +600,3 @@ def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:
         before = store.output_text(was).replace(old.run.id.encode(), new.run.id.encode())
         return before != store.output_text(now)
     return True
-
-
-def _executes(store: Store, row: TaskRow, paths: Collection[str]) -> bool:
-    """Say whether a task executes one of these files in a run, as far as reading tells."""
-    here = store.snapshot(row.run.snapshot)
-    task = store.get(Task, here.tasks[row.task])
-    deploy = store.get(Deploy, row.run.deploy) if row.run.deploy else None
-    exclude = excluded(deploy.settings) if deploy else ()
-    reach = reached(store, here.files, {row.task: task}, exclude)[row.task]
-    return not reach.complete or not reach.files.isdisjoint(paths)

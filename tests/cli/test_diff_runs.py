@@ -57,6 +57,49 @@ def test_other_parameters(explained, golden):
     golden("diff-runs/params.txt", explained("diff", "etl#3", "etl#4").out)
 
 
+@pytest.mark.slow
+def test_of_what_a_task_may_use_it_is_not_said_that_its_code_changed(ork):
+    ork.write(
+        "w.yaml",
+        """
+        name: w
+        include: [sql/*.sql]
+        tasks:
+          open: {executor: process, command: sh open.sh}
+          a: {executor: process, command: sh a.sh, depends_on: [open]}
+        """,
+    )
+    ork.write("open.sh", '. "./${FILE:-empty}"\n')
+    for path in ("empty", "a.sh", "sql/z.sql"):
+        ork.write(path, "")
+    assert ork("run", "w.yaml").code == 0
+    ork.write("a.sh", "exit 3\n")
+    assert ork("run", "w.yaml").code == 1
+    ork.write("sql/z.sql", "select 1\n")
+    assert ork("run", "w.yaml").code == 1
+
+    first, *_ = ork("diff", "w#1", "w#2").out.splitlines()
+    assert first == "first difference: a - its code changed: a.sh; it failed: exited with code 3"
+    first, *_ = ork("diff", "w#2", "w#3").out.splitlines()
+    assert first == "first difference: open - it may use what changed: sql/z.sql"
+    found = json.loads(ork("diff", "w#1", "w#3", "--json").out)["data"]
+    told = {task["name"]: (task["code"], task["maybe"], task["kinds"]) for task in found["tasks"]}
+    assert told == {
+        "open": ([], ["a.sh", "sql/z.sql"], ["maybe"]),
+        "a": (["a.sh"], [], ["code", "state"]),
+    }
+    for name, told in (("open", ["sql/z.sql", "a.sh"]), ("a", ["sql/z.sql", None])):
+        new, old, _ = (
+            line.partition("ms  ")[2] for line in ork("runs", f"w:{name}").out.splitlines()
+        )
+        assert new.startswith(f"may use {told[0]}  ")
+        assert old.startswith(f"may use {told[1]}  " if told[1] else "new code  ")
+        rows = json.loads(ork("runs", f"w:{name}", "--json").out)["data"]["runs"]
+        assert [row["maybe"] for row in rows] == [[one] if one else [] for one in (*told, None)]
+    part = ork("run", "w", "--only", "a", "--base", "w#1")
+    assert "open ran again in w#3 since, and may use a.sh, sql/z.sql: files that it" in part.err
+
+
 def test_how_much_of_the_definitions_of_two_runs_differs(ran):
     for option in ("--stat", "--name-status"):
         said = ran("diff", "--last", option)

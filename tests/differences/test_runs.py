@@ -182,6 +182,19 @@ def test_the_first_that_failed_comes_before_the_first_that_gave_something_else()
     assert outcome(*tasks[:2]).startswith("b - ")
 
 
+def test_what_surely_differs_comes_before_what_may_use_what_changed():
+    needs = {"a": (), "b": ("a",)}
+    maybe = task("a", maybe=("x.sql",))
+    assert first(maybe, task("b", code=("x.sql",)), needs=needs).startswith("b - its code changed")
+    assert first(maybe, task("b"), needs=needs) == "a - it may use what changed: x.sql"
+    assert first(maybe, task("b", new=side("interrupted"))).startswith("a - it may")
+    other = task("b", output=(ROWS,))
+    assert "; what runs before it may use what changed: a" in first(maybe, other, needs=needs)
+    assert first(task("a", maybe=("x.sql",), output=(ROWS,)), other, needs=needs) == (
+        "a - it may use what changed: x.sql; it gave another output: rows 3 -> 4"
+    )
+
+
 def test_long_lists_and_values_are_shortened():
     paths = tuple(f"p{n}.py" for n in range(5))
     assert first(task(code=paths)) == "load - its code changed: p0.py, p1.py, p2.py and 2 more"
