@@ -13,6 +13,7 @@ from ork import __version__
 from ork.cli.web.metrics import RECENT_RUNS, Metric, text
 from ork.daemon import pauses
 from ork.heads.deploy import deploy
+from ork.heads.rename import rename
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, RunState, micros
 from ork.objects.value import replace
@@ -185,6 +186,32 @@ def test_metrics_leave_out_what_says_nothing_of_the_newest_version(tmp_path: Pat
     store.backend.sweep(lambda: [lost])
     with serving(tmp_path) as served:
         assert ("ork_last_success_timestamp_seconds", etl) in metrics(served)
+    store.close()
+
+
+@pytest.mark.slow
+def test_metrics_have_each_workflow_once_by_its_present_name_until_it_is_archived(tmp_path: Path):
+    def of(found: Samples, metric: str) -> dict[str, float]:
+        return {
+            dict(labels)["workflow"]: it for (name, labels), it in found.items() if name == metric
+        }
+
+    store = make_project(tmp_path)
+    rename(store, "etl", "load", stamp=stamp(5))
+    with serving(tmp_path, limits={"metrics.KEEP_SECONDS": 0.0}) as served:
+        found = metrics(served)
+        succeeded = of(found, "ork_last_success_timestamp_seconds")
+        assert succeeded.keys() == {"load"}
+        new = head(store, "load")
+        tasks = store.snapshot(store.get(Deploy, new).snapshot).tasks
+        write_run(store, new, {name: outcome(oid) for name, oid in tasks.items()})
+        found = metrics(served)
+        assert of(found, "ork_runs_total") == {"load": 3}, "with those from before it was renamed"
+        recent = {labels for name, labels in found if name == "ork_recent_runs"}
+        assert {dict(labels)["workflow"] for labels in recent} == {"load"}
+        assert sum(found["ork_recent_runs", labels] for labels in recent) == 3
+        pauses.archive(store, "load", stamp=stamp(6))
+        assert {labels for _, labels in metrics(served) if "workflow" in dict(labels)} == set()
     store.close()
 
 

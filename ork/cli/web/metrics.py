@@ -26,7 +26,7 @@ from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.kinds import Run
 from ork.objects.value import Value, of_line
 from ork.store import location
-from ork.store.resolve import newest_number, workflows_with_runs
+from ork.store.resolve import archived, known_names, next_number
 from ork.store.runs import runs
 from ork.store.verdict import of_newest, verdict
 
@@ -178,9 +178,9 @@ def _of_store(store: Store) -> Iterator[Metric]:
     durations: Samples = []
     ends: Samples = []
     good: Samples = []
-    for name in workflows_with_runs(store)[:WORKFLOWS_MAX]:
+    for name in sorted(known_names(store) - archived(store))[:WORKFLOWS_MAX]:
         labels = {"workflow": name}
-        counts.append((labels, newest_number(store, name)))
+        counts.append((labels, next_number(store, name) - 1))
         found = _that_count(store, name, RECENT_RUNS)
         last = _last_good(store, found)
         if last is None:
