@@ -96,6 +96,7 @@ def test_of_what_a_task_may_use_it_is_not_said_that_its_code_changed(ork):
         assert old.startswith(f"may use {told[1]}  " if told[1] else "new code  ")
         rows = json.loads(ork("runs", f"w:{name}", "--json").out)["data"]["runs"]
         assert [row["maybe"] for row in rows] == [[one] if one else [] for one in (*told, None)]
+    assert "* open  affected  may use a.sh\n" in ork("graph", "w~2..w~1").out
     part = ork("run", "w", "--only", "a", "--base", "w#1")
     assert "open ran again in w#3 since, and may use a.sh, sql/z.sql: files that it" in part.err
 

@@ -190,7 +190,8 @@ def remark(graph: Graph, name: str) -> str:
         ]
         parts += [f"after {some(edges, NAMES_MAX)}"] if edges else []
     if mark.via:
-        lead = {"upstream": "through", "param": "by params", "code": "by"}.get(mark.why or "", "by")
+        leads = {"upstream": "through", "param": "by params", "maybe": "may use"}
+        lead = leads.get(mark.why or "", "by")
         parts.append(f"{lead} {some(mark.via, NAMES_MAX)}")
     return "; ".join(parts)
 
