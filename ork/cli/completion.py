@@ -274,9 +274,9 @@ def _workflows(asked: Asked) -> Candidates:
         names = {*workflows(asked.store)}
     if asked.command == "schedule":
         names &= _scheduled(asked)
-    for name, newest in newest_of(asked.store, sorted(names), 1).items():
-        if not newest or _makes_sense(asked, newest[0]):
-            yield Candidate(name, "".join(f"{run.name} {_how(asked, run)}" for run in newest))
+    for name, newest in newest_of(asked.store, sorted(names), 1, damage=[]).items():
+        if not newest or _makes_sense(asked, newest[0].run):
+            yield Candidate(name, "".join(f"{one.name} {_how(asked, one.run)}" for one in newest))
 
 
 def _scheduled(asked: Asked) -> set[str]:

@@ -26,7 +26,7 @@ from ork.cli.screen.parts import (
     person,
 )
 from ork.cli.session import Session
-from ork.errors import NotFound, UsageError, some
+from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -197,14 +197,17 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     found = listed(store, _lines(session, workflow), session.now())
     some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
+    up = is_up(store)
     if as_json:
         rows = [{"words": in_words(one.schedule), **as_object(one)} for one in found]
-        whose = {"up": is_up(store), "holder": holder(store)}
+        whose = {"up": up, "holder": holder(store)}
         session.print_json("schedules", {"schedules": rows, "waiting": waiting, **whose})
+    else:
+        session.print(_schedules(found, session, up), page=True)
+        session.print(waiting_view(waiting, session))
+    _tell_damage(found)
+    if as_json:
         return
-    up = is_up(store)
-    session.print(_schedules(found, session, up), page=True)
-    session.print(waiting_view(waiting, session))
     if not found:
         session.say(_unscheduled(workflow))
     if one := holder(store):
@@ -214,6 +217,14 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
         session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}{others}"])
     elif (found or waiting) and up is False:
         session.say(note_line(NOBODY_FIRES))
+
+
+def _tell_damage(found: Iterable["Listed"]) -> None:
+    """Raise Corrupt for the first of some schedules of which something is lost."""
+    for one in found:
+        if one.damaged:
+            hint = "`ork fsck` says what suffers from it, and what can be done"
+            raise Corrupt(f"{one.workflow} is damaged: {one.damaged}", hint=hint)
 
 
 def _unscheduled(workflow: str | None) -> Line:
@@ -230,7 +241,9 @@ def _schedules(found: Iterable["Listed"], session: Session, up: bool | None) -> 
         yield [(names[one.workflow], "name"), "  ", in_words(one.schedule)]
         if rest := policies(one.schedule):
             yield [f"{'':9}{rest}"]
-        if one.paused:
+        if one.damaged:
+            yield [("  damaged ", "label"), (one.damaged, "damaged"), ": nothing is fired"]
+        elif one.paused:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
             when = human.near(one.paused.since, now)
             yield [("  paused ", "label"), (f"by {by}, {when}", "warning")]
@@ -330,6 +343,7 @@ def _next(
             "up": up,
         }
         session.print_json("slots", document)
+        _tell_damage(every)
         return
 
     def row(one: tuple[datetime, str, str]) -> Row:
@@ -339,6 +353,7 @@ def _next(
         return cells, [there] if there else [], ""
 
     session.print(aligned(map(row, found), session.width))
+    _tell_damage(every)
     if not every:
         session.say(_unscheduled(workflow))
     elif not found and most and end is not None and len(paused) + len(held) < len(every):

@@ -8,7 +8,7 @@ one that is killed has fired, or has not.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -19,7 +19,7 @@ from ork.daemon import lines, queue
 from ork.daemon.lines import LeftOut, Line, Lines, fire_ref, key_of_refs, skipped_of
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
-from ork.errors import Conflict, OrkError, UsageError, count
+from ork.errors import Conflict, Corrupt, OrkError, UsageError, count
 from ork.failpoints import failpoint
 from ork.heads.decisions import Decided, decided, decided_ref
 from ork.heads.deploy import refuse_archived
@@ -48,7 +48,7 @@ from ork.schedule.times import slots, zone
 from ork.store.contents import find_run, newest_params, run_command
 from ork.store.resolve import archived, archived_ref, head, resolve
 from ork.store.revision import parse_moment
-from ork.store.runs import Names, all_going_on
+from ork.store.runs import END_LOST, Names, all_going_on
 from ork.store.store import Store, Transaction
 from ork.worktree.origin import host
 
@@ -56,7 +56,7 @@ RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 BACKFILL_MAX = 1000  # runs of one command
 RETRIED = ("failed", "interrupted")  # states of runs that a schedule tries again
-UNKNOWN = (record.COPIED, record.END_LOST)  # why a run was interrupted that may have succeeded
+UNKNOWN = (record.COPIED, END_LOST)  # why a run was interrupted that may have succeeded
 UP = "up"  # the lease that one of those holds who fire
 UP_REF = "up/now"  # who that is
 LATE = timedelta(seconds=5)  # for which a slot may be due without a mark in lists
@@ -107,27 +107,31 @@ class Listed(Value, frozen=True, kw_only=True):
     `due` is the first slot that has come and is not decided yet, and `reason` why: nobody fires,
     the failure of a run holds it back, runs go on that it `waits_for`, by its `overlap` or as no
     more may, or all places are taken. `ahead` is up to where slots are decided by a clock that was
-    ahead.
+    ahead. Where something is lost that it goes by, `damaged` says what: nothing of it is fired
+    then, and nothing else is known.
     """
 
     workflow: str
     schedule: Schedule
-    next: datetime | None  # None while it is paused, held back or archived
-    due: datetime | None
-    reason: str | None
-    waits_for: tuple[str, ...]
-    ahead: datetime | None
-    last: Fired | None
-    retry: ComingRetry | None  # by `ork up`, unless a newer run is started before
-    held_by: str | None  # the run that did not succeed, with `after_failure: hold`
+    next: datetime | None = None  # while it is neither paused, held back, archived nor damaged
+    due: datetime | None = None
+    reason: str | None = None
+    waits_for: tuple[str, ...] = ()
+    ahead: datetime | None = None
+    last: Fired | None = None
+    retry: ComingRetry | None = None  # by `ork up`, unless a newer run is started before
+    held_by: str | None = None  # the run that did not succeed, with `after_failure: hold`
     paused: Paused | None
     archived: bool
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    damaged: str | None = None
 
     def cells(self) -> dict[str, object]:
+        told = (("damaged", self.damaged), ("paused", self.paused), ("held", self.held_by))
+        halted = next((word for word, holds in told if holds), None)
         return {
             "workflow": self.workflow,
-            "next": "paused" if self.paused else "held" if self.held_by else self.next,
+            "next": halted or self.next,
             "last": self.last and self.last.state,
         }
 
@@ -206,9 +210,37 @@ def due(store: Store, some: Sequence[Line], now: datetime) -> Iterator[Due]:
 
 
 def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
-    """Return how schedules stand."""
-    found, otherwise = [], cache(partial(_not_come, store))
+    """Return how schedules stand, sorted by workflow."""
     pauses, put_away = all_paused(store), archived(store)
+
+    def found(some: Sequence[Line]) -> list[Listed]:
+        try:
+            return _listed(store, some, now, pauses, put_away)
+        except Corrupt as error:
+            if len(some) > 1:  # one by one, to see which
+                return [one for line in some for one in found([line])]
+            (line,) = some
+            return [
+                Listed(
+                    workflow=line.workflow,
+                    schedule=line.schedule,
+                    paused=pauses.get(line.workflow),
+                    archived=line.workflow in put_away,
+                    damaged=error.message,
+                )
+            ]
+
+    return sorted(found(some), key=lambda one: one.workflow)
+
+
+def _listed(
+    store: Store,
+    some: Sequence[Line],
+    now: datetime,
+    pauses: Mapping[str, Paused],
+    put_away: Collection[str],
+) -> list[Listed]:
+    found, otherwise = [], cache(partial(_not_come, store))
     every = list(due(store, some, now))
     skips = skipped_of(store, [line.workflow for line in some], some, since=now - LATELY)
     newest = lines.newest_runs(store, [(line.workflow, line.schedule, None) for line in some])
@@ -247,7 +279,7 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
                 ),
             )
         )
-    return sorted(found, key=lambda one: one.workflow)
+    return found
 
 
 def with_due(store: Store, entries: Sequence[WorkflowEntry], now: datetime) -> list[WorkflowEntry]:
@@ -261,6 +293,7 @@ def with_due(store: Store, entries: Sequence[WorkflowEntry], now: datetime) -> l
         its = found.get(entry.workflow, ())
         return replace(
             entry,
+            next=None if any(one.damaged for one in its) else entry.next,
             due=min((one.due for one in its if one.due), default=None),
             held_by=next((one.held_by for one in its if one.held_by), None),
             ahead=max((one.ahead for one in its if one.ahead), default=None),

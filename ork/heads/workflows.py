@@ -33,12 +33,17 @@ class LastRun(Value, frozen=True, kw_only=True):
     created: datetime
     ended: datetime | None
     reason: str | None = None  # why it did not end well
+    damaged: bool = False  # its record is lost
 
     @property
     def remark(self) -> str:
         """What qualifies its state, in words; empty without."""
-        version = "of another version" if self.other_version else ""
-        return " ".join(filter(None, ("partial" if self.partial else "", version)))
+        told = {
+            "damaged": self.damaged,
+            "partial": self.partial,
+            "of another version": self.other_version,
+        }
+        return " ".join(words for words, holds in told.items() if holds)
 
 
 class WorkflowEntry(Value, frozen=True, kw_only=True):
@@ -109,7 +114,7 @@ def workflow_list(
 ) -> Iterator[WorkflowEntry]:
     """Yield the workflows, sorted by name. Reads a few objects of each, many of them together.
 
-    Corrupt for those whose newest version is lost is raised behind all others, or added to
+    Corrupt for those whose newest version or run is lost is raised behind all others, or added to
     `damage`.
     """
     broken = [] if damage is None else damage
@@ -122,7 +127,7 @@ def workflow_list(
     heads = islice(shown, limit)
     while page := dict(islice(heads, PAGE)):
         versions = _versions(store, page, broken)  # first: what was read together is known then
-        last = _last_runs(store, page)
+        last = _last_runs(store, page, broken)
         for name, (deploy, snapshot) in versions.items():
             try:
                 schedules = schedules_of(deploy.settings)
@@ -167,14 +172,15 @@ def _versions(
         return found
 
 
-def _last_runs(store: Store, heads: Mapping[str, Oid]) -> dict[str, LastRun]:
+def _last_runs(store: Store, heads: Mapping[str, Oid], damage: list[Corrupt]) -> dict[str, LastRun]:
     """Return the newest run of each that has one, but for those of a bisection."""
     last = {}
-    for name, found in newest_of(store, heads, 1).items():
-        for run in found:
-            if run.trigger == "bisect":
-                others = (one.run for one in runs(store, name) if one.run.trigger != "bisect")
-                run = next(others, run)
+    for name, found in newest_of(store, heads, 1, damage).items():
+        for entry in found:
+            if entry.run.trigger == "bisect":
+                every = runs(store, name, damage=damage)
+                entry = next((one for one in every if one.run.trigger != "bisect"), entry)
+            run = entry.run
             last[name] = LastRun(
                 name=run.name,
                 number=run.number,
@@ -184,6 +190,7 @@ def _last_runs(store: Store, heads: Mapping[str, Oid]) -> dict[str, LastRun]:
                 created=run.created,
                 ended=run.ended,
                 reason=run.reason,
+                damaged=entry.damaged,
             )
     return last
 

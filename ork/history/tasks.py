@@ -214,15 +214,16 @@ def task_rows(
             raise UsageError(f"no task is {state!r}", hint=hint)
     names, code = _Names(store, [task], _newest(store, workflow)), _Code(store)
     newer: TaskRow | None = None
-    for run in (entry.run for entry in entries):
+    for entry in entries:
+        run = entry.run
         try:
             name = names.in_snapshot(run.snapshot).get(task)
             if name is None:
                 continue
-            one = outcome_of(store, run, name)
+            one = outcome_of(store, run, name) if not entry.damaged else None
             is_open = one is None and run.ended is None
             begun = is_open and (name, 1) in Beginnings(store, run).now()
-            row = TaskRow(run=run, taskrun=one, task=name, begun=begun)
+            row = TaskRow(run=run, taskrun=one, task=name, begun=begun, damaged=entry.damaged)
         except Corrupt:
             row = TaskRow(run=run, taskrun=None, task=names.there[task], damaged=True)
         called = "skipped" if row.state == "upstream_failed" else row.state
@@ -326,21 +327,23 @@ def task_times(
     nothing. First are the tasks that have become slower, by how
     much, then those that take longest.
     """
-    found = islice((one.run for one in entries if one.run.trigger != "bisect"), limit)
-    first = next(found, None)
+    found = islice((one for one in entries if one.run.trigger != "bisect"), limit)
+    first, lost = next(found, None), [] if damaged is None else damaged
     if first is None:
         return []
-    newest = _newest(store, workflow) or store.snapshot(first.snapshot)
+    newest = _newest(store, workflow) or store.snapshot(first.run.snapshot)
     names = _Names(store, newest.tasks, newest)
     took: dict[str, list[tuple[str, float]]] = defaultdict(list)  # run, seconds
     failed: Counter[str] = Counter()
-    for run in chain([first], found):
+    for entry in chain([first], found):
+        run = entry.run
         try:
             states, called = dict(outcomes(store, run)), names.in_snapshot(run.snapshot)
         except Corrupt:
-            if damaged is not None:
-                damaged.append(run.name)
+            lost.append(run.name)
             continue
+        if entry.damaged:
+            lost.append(run.name)
         for name, there in called.items():
             one = states.get(there)
             if one and one.state == "success" and one.attempts:

@@ -48,7 +48,6 @@ LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether a
 KILLED = "ork was killed"
 GONE = "ork ended"  # it may have been killed, or could write no more
 COPIED = "it was going on when this backup was made"
-END_LOST = "how it ended was lost when the store was damaged"
 OF_RUN = ("environment", "host", "place")  # of an attempt; null is what the run has
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, TASK_STATES, Blob, Deploy, Node, Run, TaskRun, is_name
 from ork.objects.rows import columns
-from ork.objects.value import Value, fields_of, of_line
+from ork.objects.value import Value, fields_of, of_line, replace
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -45,9 +45,11 @@ PAGE_RUNS = 32
 TRIGGERS = ("run", "retry", "schedule", "queue", "bisect")  # imported runs have others
 SHOWN = 10  # names of runs in a message
 HOOK_MAX = timedelta(minutes=5)  # that a hook may take
+END_LOST = "how it ended was lost when the store was damaged"
 Which: TypeAlias = Literal["on_failure", "on_success"]
 
 
+_Record: TypeAlias = tuple[str, str, Oid]  # the workflow and the id of a run, and where its ref is
 _Place: TypeAlias = tuple[str, str]  # a name, and the prefix of refs that end with ids of its runs
 
 
@@ -83,8 +85,8 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
 
     `partial` says whether tasks were left out by a selection, `tainted` are the captured files that
     changed under its tasks, `tags` those of its deploy, `params` the values of its parameters,
-    `failed_hooks` such as "on_failure", `damaged` whether what became of its tasks was found to be
-    lost; all where that was asked for.
+    `failed_hooks` such as "on_failure", `damaged` whether what became of it, or of its tasks, was
+    found to be lost; all where that was asked for.
     """
 
     oid: Oid
@@ -343,6 +345,7 @@ def runs(
     author: re.Pattern[str] | None = None,
     triggers: tuple[str, ...] = (),
     without: Collection[str] | None = None,
+    damage: list[Corrupt] | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
@@ -359,6 +362,9 @@ def runs(
     retries, a run that was retried within them is there as well. An id has the time at which
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
+
+    Corrupt is raised for a run whose record is lost or, with `damage`, added to that, and what is
+    left of the run comes marked.
     """
     from ork.store.verdict import Tally, has_failed
 
@@ -402,12 +408,13 @@ def runs(
         is_since = since is None or record.ended is None or began >= since
         return is_since and (until is None or began <= until)
 
-    targets = (
-        run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
+    records = (
+        # A pin is not the run as it is now.
+        (name, run_id, run_ref(store, name, run_id) if executed else target)
         for run_id, name, target in _merge(store, places, below, lowest)
     )
     page = PAGE_RUNS if limit is None or is_its else min(limit, PAGE_RUNS)
-    entries = _entries(store, targets, page)
+    entries = _entries(store, records, page, damage)
     entries = (
         one
         for one in entries
@@ -444,21 +451,23 @@ def retry_began(store: Store, record: Run) -> datetime:
     return max(earliest, record.ended - took)
 
 
-def newest_of(store: Store, workflows: Iterable[str], limit: int) -> dict[str, list[Run]]:
+def newest_of(
+    store: Store, workflows: Iterable[str], limit: int, damage: list[Corrupt] | None = None
+) -> dict[str, list[RunEntry]]:
     """Return what `runs` yields of each of some workflows, so many of each, read together."""
-    found: dict[str, list[Run]] = {name: [] for name in workflows}
+    found: dict[str, list[RunEntry]] = {name: [] for name in workflows}
     renamed = {name for names, _ in store.refs("former/") for name in names.split("/")}
     names = [name for name in found if name not in renamed]
     streams = store.abreast([Span(f"runs/{name}/") for name in names])
-    oids = {
-        (name, run_id): oid
+    records = [
+        (name, run_id, oid)
         for name, refs in zip(names, streams, strict=True)
         for run_id, oid in islice(refs, limit)
-    }
-    for (name, _), run in store.get_all(Run, oids).items():
-        found[name].append(run)
+    ]
+    for (name, *_), entry in _read(store, records, damage).items():
+        found[name].append(entry)
     for name in renamed & found.keys():  # which has those of others, or others have its
-        found[name] = [entry.run for entry in runs(store, name, limit=limit)]
+        found[name] = list(runs(store, name, limit=limit, damage=damage))
     return found
 
 
@@ -555,12 +564,47 @@ def _all_names(store: Store, without: Collection[str] | None) -> list[str]:
     return [name for name in workflows_with_runs(store) if name not in put_away]
 
 
-def _entries(store: Store, targets: Iterator[Oid], count: int = PAGE_RUNS) -> Iterator[RunEntry]:
-    """Yield the runs of these oids, so many of them read together."""
-    while page := list(islice(targets, count)):
-        found = store.get_all(Run, {oid: oid for oid in page})
-        for oid in page:
-            yield RunEntry(oid=oid, run=found[oid])
+def _entries(
+    store: Store, records: Iterator[_Record], count: int, damage: list[Corrupt] | None
+) -> Iterator[RunEntry]:
+    """Yield the runs with these records, so many of them read together."""
+    while page := list(islice(records, count)):
+        yield from _read(store, page, damage).values()
+
+
+def _read(
+    store: Store, records: Sequence[_Record], damage: list[Corrupt] | None
+) -> dict[_Record, RunEntry]:
+    """Return the runs with these records, read together; of what is lost that which is left."""
+    try:
+        found = store.get_all(Run, {one: one[2] for one in records})
+        return {one: RunEntry(oid=one[2], run=run) for one, run in found.items()}
+    except Corrupt as error:
+        if damage is None:
+            raise
+        if len(records) > 1:  # one by one, to see which
+            each = [_read(store, [one], damage) for one in records]
+            return {one: entry for its in each for one, entry in its.items()}
+        ((workflow, run_id, oid),) = records
+        run = _left_of(store, workflow, run_id)
+        name = run.name if run else f"the run {run_id} of {workflow}"
+        damage.append(Corrupt(f"{name} is damaged: {error.message}", hint=error.hint))
+        return {records[0]: RunEntry(oid=oid, run=run, damaged=True)} if run else {}
+
+
+def _left_of(store: Store, workflow: str, run_id: str) -> Run | None:
+    """Return what the pin tells of a run whose record is lost, as a repair would end it.
+
+    None where that is lost as well.
+    """
+    refs = (f"ran/{snapshot}/{workflow}/{run_id}" for snapshot in store.folders("ran/"))
+    with suppress(Corrupt):
+        for pin in store.refs_at(refs).values():
+            run = store.get(Run, pin)
+            if store.ref(f"active/{run_id}/.run"):
+                return run
+            return replace(run, state="interrupted", ended=run.created, reason=END_LOST)
+    return None
 
 
 def newest_pin(store: Store) -> str | None:

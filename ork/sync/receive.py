@@ -27,11 +27,11 @@ from ork.objects.rows import name_of
 from ork.objects.value import Value, of_line
 from ork.objects.walk import Named
 from ork.progress import counted, counting
-from ork.runner.record import COPIED, END_LOST
+from ork.runner.record import COPIED
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
-from ork.store.runs import Hook, refs_of, slot_text
+from ork.store.runs import END_LOST, Hook, refs_of, slot_text
 from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile

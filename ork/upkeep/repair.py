@@ -22,12 +22,12 @@ from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
-from ork.runner.record import END_LOST, settle
+from ork.runner.record import settle
 from ork.store import location
 from ork.store.location import DATA, Data, Home
 from ork.store.operations import record_removal
 from ork.store.resolve import newest_number, spent_ref
-from ork.store.runs import newest_pin
+from ork.store.runs import END_LOST, newest_pin
 from ork.store.store import Stamp, Store
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Examined, fsck

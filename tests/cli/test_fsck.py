@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from ork.runner.record import END_LOST
+from ork.store.runs import END_LOST
 from tests.damage import data_file, flip
 
 

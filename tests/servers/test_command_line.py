@@ -133,8 +133,8 @@ def test_what_opens_the_store_is_handed_to_no_task_and_hook(ork: Ork, postgres: 
         ork.write("shows.yaml", SHOWS.format(more=more))
         assert ork("run", "shows.yaml").code == 0
         with closing(location.open_url(url, environ=ork.environ)) as store:
-            (run,) = newest_of(store, ["shows"], 1)["shows"]
-            texts = ork("logs", run.name).out, hooks_of(store, run)[0].output
+            (one,) = newest_of(store, ["shows"], 1)["shows"]
+            texts = ork("logs", one.name).out, hooks_of(store, one.run)[0].output
         for text in texts:
             variables = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
             assert (variables["ORK_STORE"], variables.get("PGPASSWORD")) == (shown, told)

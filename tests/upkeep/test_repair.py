@@ -23,9 +23,9 @@ from ork.errors import StoreError
 from ork.files import lock, open_folder
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Blob, encode_object
-from ork.runner import record
 from ork.store import location
 from ork.store.resolve import run_of_number
+from ork.store.runs import END_LOST
 from ork.upkeep import repair as repairing
 from ork.upkeep.repair import QUARANTINE, Repaired, repair
 from tests.conftest import START, Ork
@@ -477,9 +477,9 @@ def test_a_run_whose_end_was_lost_is_not_said_to_be_killed(ran: Ork, folder: Pat
     assert told.out.count("etl/") == 0, "refs are no words for people"
     assert run.ended is not None
     (shown,) = [line for line in ran("runs").out.splitlines() if "etl#2" in line]
-    assert "interrupted" in shown and shown.endswith(record.END_LOST)
+    assert "interrupted" in shown and shown.endswith(END_LOST)
     assert ran("pull", "../other").code == 0
-    assert record.END_LOST not in ran("runs").out
+    assert END_LOST not in ran("runs").out
     store = location.open_store(folder, environ={})
     assert store.ref(f"runs/etl/{run.id}") == end
     store.close()

@@ -19,9 +19,11 @@ from ork.daemon.lines import lines_of
 from ork.errors import NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
+from ork.objects.value import replace
 from ork.runner.start import Caller
 from ork.schedule.policy import Skip
-from ork.store.resolve import resolve
+from ork.store.resolve import number_ref, resolve
+from ork.store.runs import END_LOST
 from ork.store.store import Stamp, Store
 from tests.conftest import START, Ork, Steps
 from tests.web.server import serving
@@ -148,6 +150,56 @@ def test_what_needs_somebody_comes_first(
             answer
         )
         assert answer is pages.overview or "retries: 2; after_failure: hold" in page
+
+
+def test_a_run_whose_record_is_lost_is_marked_and_breaks_no_list(
+    ork: Ork, opened: Callable[[], Store]
+) -> None:
+    assert ork("init", "--store", "files:").code == 0
+    for name in ("able", "zebra"):
+        tasks = "tasks: {a: {executor: process, command: ls}}"
+        ork.write(f"{name}.yaml", f'name: {name}\nschedule: "@hourly"\n{tasks}\n')
+        assert ork("deploy", f"{name}.yaml").code == 0
+    store, now = opened(), START.replace(hour=START.hour + 1)
+    caller = Caller(stamp=Stamp(time=now, author="ork up"), now=now, environ=ork.environ)
+    for one in fires.due(store, [*lines_of(store, "able"), *lines_of(store, "zebra")], now):
+        begun = fires.fire(store, one.line.workflow, one.line.schedule, one.decision, caller)
+        list(begun.events)
+
+    def lose(oid: str | None) -> None:
+        assert oid is not None
+        (ork.folder / ".ork/db/objects" / oid[:2] / oid[2:]).unlink()
+
+    lost = ork("rev-parse", "zebra#1").out.strip()
+    lose(lost)
+    for line, marks in {
+        "runs": ["able#1 +success", f"zebra#1 +interrupted .* damaged +{END_LOST}"],
+        "runs zebra": ["zebra#1 .* damaged"],
+        "runs zebra:a": ["zebra#1 +damaged"],
+        "workflows": ["able +#1 success", "zebra +#1 interrupted damaged .* - "],
+        "schedule list": ["able#1 +success", f"damaged +object {lost} .*: nothing is fired"],
+        "schedule next": ["able"],
+    }.items():
+        told = ork(*line.split())
+        assert (told.code, told.err.count("error: zebra")) == (4, 1), (line, told)
+        assert all(re.search(mark, told.out) for mark in marks), (line, told)
+        document = ork(*line.split(), "--json")
+        assert (document.code, json.loads(document.out)["schema"][:4]) == (4, "ork."), line
+        assert "next" in line or re.search('"damaged": (true|"obj)', document.out), line
+    asked = Asked(store=opened(), now=now, path={"workflow": "zebra", "task": "a"})
+    for answer in (pages.overview, pages.workflow, runs.listed, runs.task, pages.schedules):
+        assert ">damaged</span>" in drawn(answer, asked), answer
+        told = json_text("any", answer(asked).document)
+        assert answer is pages.workflow or '"damaged": ' in told, answer
+    rows = pages.overview(asked).document
+    assert [(row.name, row.runs[0].damaged) for row in rows] == [("zebra", True), ("able", False)]
+    lose(store.ref(number_ref("zebra", 1)))
+    told = ork("runs")
+    assert (told.code, "able#1" in told.out, "zebra" in told.out) == (4, True, False)
+    assert re.search("error: the run [^ ]+ of zebra is damaged: object", told.err)
+    asked = replace(asked, store=opened())
+    for answer in (pages.overview, pages.workflow, runs.listed):
+        assert '<p class="notice wrong">the run' in drawn(answer, asked), answer
 
 
 def test_lists_go_on_behind_what_was_shown(

@@ -43,22 +43,21 @@ def workflows(
         now=now,
         limit=limit,
         with_archived=with_archived,
-        damage=None if as_json else damage,
+        damage=damage,
     )
     rows = with_due(session.store, [*entries], now)
     if as_json:
         session.print_json("workflow-list", rows)
-        return
-    if not rows and not damage:
+    elif rows:
+        session.print(_workflows(rows, session), page=True)
+    elif not damage:
         some = limit != 0 and next(session.store.refs("workflows/"), None)
         session.say(
             note_line("all are archived: `ork workflows --all`") if some else ["no workflows"]
         )
-        return
-    session.print(_workflows(rows, session), page=True)
     if damage:
         raise damage[0]
-    if any(one.next for one in rows) and is_up(session.store) is False:
+    if not as_json and any(one.next for one in rows) and is_up(session.store) is False:
         session.say(note_line(NOBODY_FIRES))
 
 

@@ -21,12 +21,14 @@ class Moment(Value, frozen=True, kw_only=True):
     number: int
     state: str
     seconds: float | None = None
+    damaged: bool = False  # the record of the run is lost
 
     @property
     def words(self) -> str:
         """What is told of it beside its mark."""
         took = "" if self.seconds is None else f", took {human.duration(self.seconds)}"
-        return f"#{self.number} {human.STATE_WORDS.get(self.state, self.state)}{took}"
+        state = human.STATE_WORDS.get(self.state, self.state)
+        return f"#{self.number} {state}{', damaged' if self.damaged else ''}{took}"
 
 
 class Chart(Value, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ork.cli.diff.wording import declared_as
 from ork.cli.pictures.graph import Graph
-from ork.errors import OrkError
+from ork.errors import Corrupt, OrkError
 from ork.history.log import LogEntry, log
 from ork.store.contents import needs_of
 from ork.store.resolve import Resolved, deploy_of, has_run
@@ -19,14 +19,23 @@ from ork.store.verdict import in_full
 
 
 def workflow_values(
-    store: Store, found: Resolved, *, now: datetime, deploys_max: int, runs_max: int
+    store: Store,
+    found: Resolved,
+    *,
+    now: datetime,
+    deploys_max: int,
+    runs_max: int,
+    damage: list[Corrupt] | None = None,
 ) -> dict[str, Any]:
-    """Return what the page of a workflow shows: its graph, its newest deploys and newest runs."""
+    """Return what the page of a workflow shows: its graph, its newest deploys and newest runs.
+
+    Corrupt for a run whose record is lost is raised, or added to `damage`.
+    """
     deploy = deploy_of(store, found)
     name = deploy.workflow
     snapshot = store.snapshot(deploy.snapshot)
     entries = list(log(store, deploy.oid, now=now, limit=deploys_max))
-    newest = runs(store, name, limit=runs_max) if has_run(store, name) else ()
+    newest = runs(store, name, limit=runs_max, damage=damage) if has_run(store, name) else ()
     return {
         "title": name,
         "about": entries[0].deploy.settings.get("description"),

@@ -168,6 +168,7 @@ def runs(
     put_away = [name for name, _ in refs["archived"]]
     begin, end = parse_span(since or None, until or None, now)
     states, triggers = _listed(status), _listed(trigger)
+    damage: list[Corrupt] = []
     found = runs(
         store,
         workflow,
@@ -184,8 +185,9 @@ def runs(
         author=shared.matching(author),
         triggers=triggers,
         without=() if with_archived else put_away,
+        damage=damage,
     )
-    lines: Iterator[Line]
+    lines: Iterator[Line] | None = None
     if workflow and by_task:
         from ork.cli.runs.task import task_times_view
         from ork.history.tasks import TIMED_RUNS, task_times
@@ -198,8 +200,8 @@ def runs(
             session.say(note_line(told), hint_line("`ork fsck` says what they lack"))
         if as_json:
             session.print_json("task-times", times)
-            return
-        lines = task_times_view(times, session)
+        else:
+            lines = task_times_view(times, session)
     elif workflow and task:
         from ork.cli.runs.task import task_rows_view
         from ork.history.tasks import refuse_unknown, task_history, task_rows
@@ -212,22 +214,25 @@ def runs(
         rows = chain([newest] if newest else [], shown)
         if as_json:
             session.print_json("task", with_names(task_history(store, workflow, task, rows)))
-            return
-        lines = task_rows_view(rows, session)
+        else:
+            lines = task_rows_view(rows, session)
     else:
         found = in_full(store, found, tags=tags_of(refs["tags"]))
         if as_json:
             session.print_json("runs", list(map(with_name, found)))
-            return
-        lines = runs_view(found, session)
-    if waiting := len(refs["queue"]):
-        told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
-        session.say(note_line(f"{told}: `ork schedule list`"))
-    first = next(lines, None)
-    if first is None:
-        session.say(["no runs"], *_what_is_wrong(store, workflow, params, triggers))
-        return
-    session.print(chain([first], lines), page=True)
+        else:
+            lines = runs_view(found, session)
+    if lines is not None:
+        if waiting := len(refs["queue"]):
+            told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
+            session.say(note_line(f"{told}: `ork schedule list`"))
+        first = next(lines, None)
+        if first is not None:
+            session.print(chain([first], lines), page=True)
+        elif not damage:
+            session.say(["no runs"], *_what_is_wrong(store, workflow, params, triggers))
+    if damage:
+        raise damage[0]
 
 
 def _of_all_tasks(store: Store, workflow: str | None) -> str:

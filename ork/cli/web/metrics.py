@@ -217,7 +217,9 @@ def _that_count(store: Store, workflow: str, limit: int) -> list[Run]:
 
     Where a version is lost, nobody can tell which the newest was: then those count as well.
     """
-    entries = runs(store, workflow, limit=limit, having=lambda run: run.trigger != "bisect")
+    entries = runs(
+        store, workflow, limit=limit, having=lambda run: run.trigger != "bisect", damage=[]
+    )
     found = [entry.run for entry in entries]
     with suppress(Corrupt):
         return list(of_newest(store, workflow, found))

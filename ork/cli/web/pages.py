@@ -27,7 +27,7 @@ from ork.daemon.fires import LATE, Fired, Listed, listed
 from ork.daemon.lines import Lines
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
-from ork.errors import OrkError, UsageError
+from ork.errors import Corrupt, OrkError, UsageError
 from ork.heads.tags import tags
 from ork.heads.undo import display
 from ork.history.compare import compare_resolved
@@ -53,7 +53,7 @@ from ork.store.resolve import (
     known_names,
     resolve,
 )
-from ork.store.runs import Executed, newest_of, runs
+from ork.store.runs import Executed, RunEntry, newest_of, runs
 from ork.store.store import Store
 from ork.store.verdict import in_full
 
@@ -80,6 +80,7 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
     reason: str | None = None  # why
     held_by: str | None = None  # the run that did not succeed, with `after_failure: hold`
     ahead: datetime | None = None  # a clock that was has decided up to there
+    damaged: str | None = None  # what is lost that a schedule goes by
     retry: ComingRetry | None = None  # the first that comes
 
 
@@ -90,16 +91,18 @@ def overview(asked: Asked) -> Page:
     schedules: dict[str, list[Listed]] = {}
     for one in listed(store, Lines(store).look(), asked.now):
         schedules.setdefault(one.workflow, []).append(one)
-    last = newest_of(store, names, 1)
+    last = newest_of(store, names, 1, damage=[])
 
     def place(name: str) -> tuple[bool, str]:
         its = schedules.get(name, ())
-        waits = _late(its, asked.now) or any(one.held_by for one in its)
-        return not (waits or any(map(_failed, last.get(name, ())))), name
+        waits = _late(its, asked.now) or any(one.held_by or one.damaged for one in its)
+        failed = any(one.damaged or _failed(one) for one in last.get(name, ()))
+        return not (waits or failed), name
 
     rest = [name for name in sorted(names, key=place) if not after or place(name) > place(after)]
     shown = rest[:WORKFLOWS_A_PAGE]
-    paused, newest = all_paused(store, shown), newest_of(store, shown, STRIP_RUNS)
+    damage: list[Corrupt] = []
+    paused, newest = all_paused(store, shown), newest_of(store, shown, STRIP_RUNS, damage)
     refs = store.refs_at(f"workflows/{name}" for name in shown)
     deploys = store.get_all(Deploy, {oid: oid for oid in refs.values()})
     heads = {entry.oid: entry for entry in entries_of(store, deploys)}
@@ -120,11 +123,12 @@ def overview(asked: Asked) -> Page:
         "rows": rows,
         "total": len(names),
         "after": rows[-1].name if len(rest) > len(rows) else None,
+        "damage": damage,
     }
     return Page(template="workflows", values=values, schema="workflows", document=rows)
 
 
-def _failed(run: Run | Fired | None) -> bool:
+def _failed(run: RunEntry | Fired | None) -> bool:
     return run is not None and run.state == "failed"
 
 
@@ -136,7 +140,7 @@ def _late(schedules: Iterable[Listed], now: datetime) -> list[tuple[datetime, st
 def _row(
     name: str,
     head: LogEntry | None,
-    newest: list[Run],
+    newest: list[RunEntry],
     paused: Paused | None,
     schedules: Sequence[Listed],
     now: datetime,
@@ -147,7 +151,7 @@ def _row(
         name=name,
         head=head,
         runs=moments(newest),
-        last=newest[0] if newest else None,
+        last=newest[0].run if newest else None,
         schedule=settings.get("schedule"),
         next=min((one.next for one in schedules if one.next), default=None),
         paused=paused,
@@ -155,17 +159,24 @@ def _row(
         reason=late[0][1] if late else None,
         held_by=next((one.held_by for one in schedules if one.held_by), None),
         ahead=max((one.ahead for one in schedules if one.ahead), default=None),
+        damaged=next((one.damaged for one in schedules if one.damaged), None),
         retry=min(
             (one.retry for one in schedules if one.retry), key=lambda one: one.time, default=None
         ),
     )
 
 
-def moments(newest: Iterable[Run]) -> list[Moment]:
+def moments(newest: Iterable[RunEntry]) -> list[Moment]:
     """Return runs that were listed newest first as they are drawn: the oldest first."""
     return [
-        Moment(name=run.workflow, number=run.number, state=run.state, seconds=run.seconds)
-        for run in newest
+        Moment(
+            name=one.run.workflow,
+            number=one.run.number,
+            state=one.state,
+            seconds=one.run.seconds,
+            damaged=one.damaged,
+        )
+        for one in newest
     ][::-1]
 
 
@@ -185,16 +196,17 @@ def next_times(settings: Mapping[str, Json], now: datetime, count: int) -> list[
 def workflow(asked: Asked) -> Page:
     """Show one workflow: its graph, its newest deploys and runs, settings, schedule and tags."""
     store, name = asked.store, run_pages.workflow_in(asked)
+    damage: list[Corrupt] = []
     if store.ref(f"workflows/{name}") is None and has_run(store, name):
         values = _of_unattached(asked, name)
     else:
         found = resolve(store, head(store, name), now=asked.now)
         values = workflow_values(
-            store, found, now=asked.now, deploys_max=SHORT_LIST, runs_max=SHORT_LIST
+            store, found, now=asked.now, deploys_max=SHORT_LIST, runs_max=SHORT_LIST, damage=damage
         )
     first: LogEntry | None = next(iter(values["entries"]), None)
     settings = first.deploy.settings if first else {}
-    newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)] if values["runs"] else []
+    newest = newest_of(store, [name], STRIP_RUNS, damage=[])[name]
     found_tags = list(tags(store, name))
     put_away = name in archived(store)
     times = [] if put_away else next_times(settings, asked.now, NEXT_TIMES)
@@ -208,6 +220,7 @@ def workflow(asked: Asked) -> Page:
         "archived": put_away,
         "head": first,
         "params": _params(store, first),
+        "damage": damage,
     }
     document = {
         "workflow": name,
@@ -274,7 +287,9 @@ def deploy(asked: Asked) -> Page:
     secrets = secrets_of(definition)
     executed = Executed(kind="snapshot", oid=value.snapshot)
     name = value.workflow
-    newest = list(in_full(store, runs(store, name, limit=SHORT_LIST, executed=executed)))
+    damage: list[Corrupt] = []
+    found_runs = runs(store, name, limit=SHORT_LIST, executed=executed, damage=damage)
+    newest = list(in_full(store, found_runs))
     values = {
         "title": f"{name} {store.short(value.snapshot)}",
         "entry": entry,
@@ -286,6 +301,7 @@ def deploy(asked: Asked) -> Page:
         "runs_max": SHORT_LIST,
         "short": store.short(found.oid),
         "names": _names(store, found.oid, value),
+        "damage": damage,
     }
     document = {"kind": "deploy", "oid": found.oid, "entry": entry, "definition": definition}
     document["secrets"] = secrets

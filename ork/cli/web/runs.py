@@ -12,7 +12,7 @@ from ork.cli.report.run import run_values
 from ork.cli.screen.line import as_object, with_name, with_names
 from ork.cli.web.page import JSON_END, Asked, Page
 from ork.definition.written import as_written
-from ork.errors import NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError
 from ork.history.details import python_of, task_details
 from ork.history.tasks import DEPLOYS_LOOKED_AT_MAX, refuse_unknown, task_history, task_rows
 from ork.logs.bytes import opened
@@ -40,8 +40,9 @@ def listed(asked: Asked) -> Page:
     if state is not None and state not in RUN_STATES:
         raise UsageError(f"state={state[:40]}: say one of {', '.join(RUN_STATES)}")
     found: list[RunEntry] = []
+    damage: list[Corrupt] = []
     looked_at, last = 0, None
-    for entry in runs(store, name, before=before):
+    for entry in runs(store, name, before=before, damage=damage):
         if looked_at == RUNS_LOOKED_AT_MAX or len(found) == RUNS_A_PAGE:
             break
         looked_at, last = looked_at + 1, entry.run.id
@@ -58,6 +59,7 @@ def listed(asked: Asked) -> Page:
         "runs": found,
         "looked_at": looked_at,
         "before": last,
+        "damage": damage,
     }
     return Page(template="runs", values=values, schema="runs", document=list(map(with_name, found)))
 
@@ -231,8 +233,8 @@ def code(asked: Asked) -> Page:
 def task(asked: Asked) -> Page:
     """Show one task over time: how long it took, how it ended, and which deploys changed it."""
     store, name, wanted = asked.store, workflow_in(asked), asked.path["task"]
-    before = before_in(asked)
-    found = list(islice(runs(store, name, before=before), TASK_RUNS + 1))
+    before, damage = before_in(asked), list[Corrupt]()
+    found = list(islice(runs(store, name, before=before, damage=damage), TASK_RUNS + 1))
     last = found[TASK_RUNS - 1].run.id if len(found) > TASK_RUNS else None
     rows = [row for row in task_rows(store, found, name, wanted) if not last or row.run.id >= last]
     if not rows and before is None:
@@ -255,5 +257,6 @@ def task(asked: Asked) -> Page:
         "chart": chart(measured),
         "entries": history.deploys,
         "looked_at": DEPLOYS_LOOKED_AT_MAX,
+        "damage": damage,
     }
     return Page(template="task", values=values, schema="task", document=with_names(history))
