@@ -150,6 +150,7 @@ def test_what_needs_somebody_comes_first(
             answer
         )
         assert answer is pages.overview or "retries: 2; after_failure: hold" in page
+        assert "cron" not in page  # it stands in words
 
 
 def test_a_run_whose_record_is_lost_is_marked_and_breaks_no_list(

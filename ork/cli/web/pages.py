@@ -212,10 +212,11 @@ def workflow(asked: Asked) -> Page:
     times = [] if put_away else next_times(settings, asked.now, NEXT_TIMES)
     paused = all_paused(store, [name]).get(name)
     schedules = listed(store, Lines(store, only={name}).look(), asked.now)
+    told = {"description", *(["schedule"] if values["schedules"] else [])}  # in words
     values |= {
         "row": _row(name, first, newest, paused, schedules, asked.now),
         "tags": found_tags,
-        "settings": {key: value for key, value in settings.items() if key != "description"},
+        "settings": {key: value for key, value in settings.items() if key not in told},
         "next_times": times,
         "archived": put_away,
         "head": first,
