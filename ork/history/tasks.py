@@ -25,7 +25,7 @@ from ork.history.log import LogEntry, entries_of
 from ork.history.results import makers_of
 from ork.logs.begun import Beginnings
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun
+from ork.objects.kinds import NOT_EXECUTED, RUN_STATES, Deploy, Run, Task, TaskRun
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
@@ -38,7 +38,7 @@ from ork.store.verdict import DAMAGED
 from ork.worktree.globs import excluded
 from ork.worktree.reached import reached
 
-STATES = ("pending", *RUN_STATES, "skipped", "upstream_failed", DAMAGED)
+STATES = ("pending", *RUN_STATES, "skipped", *NOT_EXECUTED, "upstream_failed", DAMAGED)
 DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
@@ -204,9 +204,9 @@ def task_rows(
 ) -> Iterator[TaskRow]:
     """Yield a row for each of these runs of a workflow, newest first, that has a task. Lazy.
 
-    With `states` only those in which it is so, or that are damaged; of "skipped" also those that
-    are called so, since a task before it had not succeeded. A row is compared with the
-    next one, so of as many as are taken one more is read.
+    With `states` only those in which it is called so, or that are damaged; "upstream_failed" are
+    those called "skipped" since a task before it had not succeeded. A row is compared with the next
+    one, so of as many as are taken one more is read.
     """
     for state in states:
         if state not in STATES:
@@ -226,8 +226,10 @@ def task_rows(
             row = TaskRow(run=run, taskrun=one, task=name, begun=begun, damaged=entry.damaged)
         except Corrupt:
             row = TaskRow(run=run, taskrun=None, task=names.there[task], damaged=True)
-        called = "skipped" if row.state == "upstream_failed" else row.state
-        if states and {row.state, called}.isdisjoint((*states, DAMAGED)):
+        called = {row.taskrun.called if row.taskrun else row.state}
+        if row.state == "upstream_failed":
+            called.add(row.state)
+        if states and called.isdisjoint((*states, DAMAGED)):
             continue
         if newer is not None:
             yield _compared(store, row, newer, code)

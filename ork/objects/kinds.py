@@ -43,6 +43,7 @@ TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
 RUN_STATES: tuple[str, ...] = get_args(RunState)[1:]  # of runs: what is pending is a task
 STOPPED = ("cancelled", "interrupted")  # states of what ended because its run did
 TASK_STATES: tuple[str, ...] = get_args(TaskState)
+NOT_EXECUTED = ("kept", "left out")  # as lists call tasks that are stored as skipped
 OWN_OPTIONS = ("-C", "--store", "--at-op", "--color")  # of ork itself, with a value behind them
 Place: TypeAlias = Literal["project", "checkout", "sealed"]
 
@@ -289,6 +290,20 @@ class TaskRun(Kind, frozen=True, kw_only=True):
     def is_kept(self) -> bool:
         """Whether it was not executed because an earlier run gave its output."""
         return self.state == "skipped" and self.output is not None
+
+    @property
+    def called(self) -> str:
+        """Its state as lists have it.
+
+        Of those that were not executed: *kept* is one whose output an earlier run gave, *left out*
+        one that was not asked for, *skipped* one that lacked what another task should have given,
+        or whose condition did not hold.
+        """
+        if self.is_unmet or self.state == "upstream_failed":
+            return "skipped"
+        if self.state == "skipped":
+            return "kept" if self.is_kept else "left out"
+        return self.state
 
     def cells(self) -> dict[str, object]:
         count = len(self.attempts)

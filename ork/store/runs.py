@@ -20,7 +20,17 @@ from ork.backends.base import Span
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import RUN_STATES, TASK_STATES, Blob, Deploy, Node, Run, TaskRun, is_name
+from ork.objects.kinds import (
+    NOT_EXECUTED,
+    RUN_STATES,
+    TASK_STATES,
+    Blob,
+    Deploy,
+    Node,
+    Run,
+    TaskRun,
+    is_name,
+)
 from ork.objects.rows import columns
 from ork.objects.value import Value, fields_of, of_line, replace
 from ork.store.resolve import (
@@ -372,8 +382,8 @@ def runs(
         if state not in RUN_STATES:
             near = did_you_mean(state, RUN_STATES, form="`{}`")
             hint = near or f"say one of {', '.join(RUN_STATES)}"
-            if state in TASK_STATES:
-                hint = f"a task is, as in `ork runs etl:load --status {state}`"
+            if state in (*TASK_STATES, *NOT_EXECUTED):
+                hint = f"a task is, as in `ork runs etl:load --status {shlex.quote(state)}`"
             raise UsageError(f"no run is {state!r}", hint=hint)
     if workflow and not has_run(store, workflow):
         head(store, workflow)

@@ -360,6 +360,11 @@ def test_a_run_that_has_not_come_to_a_task_or_keeps_it_says_so(ork):
     assert lines[0].split("-  ")[-1] == "output of etl#1  1"
     for word in ("upstream_failed", "skipped"):
         assert " skipped " in ork("runs", "etl:c", "--status", word).out
+    for task, shown in (("a", "kept"), ("c", "left out")):
+        assert f"#2  {shown} " in ork("runs", f"etl:{task}", "--status", shown).out
+        assert "etl#2" not in ork("runs", f"etl:{task}", "--status", "skipped").out
+    of_task = "hint: a task is, as in `ork runs etl:load --status 'left out'`\n"
+    assert of_task in ork("runs", "--status", "left out").err
     assert "needs b" in ork("runs", "etl:c").out or "b failed" in ork("runs", "etl:c").out
 
 

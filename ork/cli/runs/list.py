@@ -73,7 +73,7 @@ def runs(
         typer.Option(
             metavar="STATE",
             help=f"Only {', '.join(RUN_STATES)}, or several: failed,interrupted; of a task also "
-            "pending, skipped, upstream_failed or damaged.",
+            "pending, skipped, kept, 'left out', upstream_failed or damaged.",
         ),
     ] = None,
     containing: Annotated[

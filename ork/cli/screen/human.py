@@ -29,7 +29,7 @@ _UNITS = (
     (1, "second", "s"),
 )
 
-# Other states are called as they are; of skipped, `outcome` says more.
+# Other states are called as they are; of one task that was skipped, `TaskRun.called` says more.
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped", "skipped": "kept or left out"}
 MARK_COLUMNS = 8  # "left out"; few runs have what is cancelled or interrupted
 # What became of tasks, in the order in which that is counted.
@@ -48,17 +48,8 @@ BEGAN_BY = {
 
 
 def outcome(taskrun: TaskRun) -> str:
-    """Return the word for what became of a task.
-
-    Of those that were not executed: *kept* is one whose output an earlier run gave, *left out* one
-    that was not asked for, *skipped* one that lacked what another task should have given, or whose
-    condition did not hold.
-    """
-    if taskrun.is_unmet:
-        return "skipped"
-    if taskrun.state == "skipped":
-        return "kept" if taskrun.is_kept else "left out"
-    return STATE_WORDS.get(taskrun.state, taskrun.state)
+    """Return the word for what became of a task."""
+    return "succeeded" if taskrun.state == "success" else taskrun.called
 
 
 def outcomes(taskruns: Iterable[TaskRun]) -> list[tuple[tuple[str, str], int]]:
@@ -74,7 +65,7 @@ def outcomes(taskruns: Iterable[TaskRun]) -> list[tuple[tuple[str, str], int]]:
 
 def mark(taskrun: TaskRun) -> str:
     """Return the same in a word that stands in front of a line."""
-    return outcome(taskrun) if taskrun.state == "skipped" else MARKS[taskrun.state]
+    return MARKS.get(taskrun.called, taskrun.called)
 
 
 def mark_columns(states: Iterable[str]) -> int:
