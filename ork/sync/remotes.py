@@ -137,17 +137,24 @@ def _has_files(folder: Path) -> bool:
 
 
 def _if_missing(
-    store: Store, folder: Path, place: Place, direction: Direction, *, start: Path
-) -> str | None:
+    store: Store,
+    folder: Path,
+    place: Place,
+    direction: Direction,
+    *,
+    start: Path,
+    environ: Mapping[str, str],
+) -> str:
     """Say what to do where another store is not there, which may have been there before."""
     if place.remote and next(store.refs(remote_ref(place.remote, "")), None):
         return f"{place.name} was there before: {IS_RIGHT}"
     if direction != "push":
         return IS_RIGHT
-    if folder.name != location.NAME:
-        return None
-    ends = (os.path.relpath(folder.parent, start), public(place.address))
-    return f"`ork clone {' '.join(map(quote, ends))}` makes one of this store"
+    is_project = folder.name == location.NAME
+    there = None if is_project else location.elsewhere(folder, environ=environ)
+    own = str(there) if there else os.path.relpath(folder.parent if is_project else folder, start)
+    ends = map(quote, map(public, (own, place.address)))
+    return f"`ork clone {' '.join(ends)}` makes one of this store"
 
 
 @contextmanager
@@ -202,7 +209,7 @@ def exchange(
             f"a fetch remembers what it saw by the name of a remote, and {place.name} has none",
             hint=f"`ork remote add NAME {quote(place.name)}` gives it one, `ork pull` needs none",
         )
-    missing = _if_missing(store, folder, place, direction, start=start)
+    missing = _if_missing(store, folder, place, direction, start=start, environ=environ)
     with opened(place.address, place.name, environ=environ, hint=missing) as other:
         here = Side(store, "this store")
         source, target = (here, other) if direction == "push" else (other, here)

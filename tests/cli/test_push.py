@@ -259,6 +259,19 @@ def test_a_remote_without_a_store_gets_one_as_the_hint_says(ran, tmp_path, place
     assert ran("push", "new").out == "nothing new\n"
 
 
+@pytest.mark.parametrize("named", ["--store", "ORK_STORE", "ORK_DIR"])
+@pytest.mark.parametrize("place", ["sqlite:../new.db", "../new"])
+def test_of_a_store_that_is_named_one_is_made_as_the_hint_says(etl, named, place):
+    own = "../own" if named == "ORK_DIR" else "sqlite:own.db"
+    option = [named, own] if named == "--store" else []
+    etl.environ |= {} if option else {named: own}
+    assert etl(*option, "deploy", "etl.yaml").code == 0
+    refused = etl(*option, "push", place)
+    (typed,) = re.findall("hint: `ork ([^`]*)` makes one of this store", refused.err)
+    assert etl(*typed.split()).code == 0
+    assert etl(*option, "push", place).out == "nothing new\n"
+
+
 @pytest.mark.parametrize("place", ["sqlite:../gone.db", "../gone"])
 def test_of_a_store_that_is_to_give_something_none_is_to_be_made(ran, place):
     assert ran("remote", "add", "gone", place).code == 0
