@@ -396,18 +396,22 @@ def _late(
     from ork.store.revision import parse_moment
 
     now = session.now()
+    damage: list[Corrupt] = []
     found = late(
         session.store,
         _lines(session, workflow),
         now,
         grace=timedelta(seconds=grace),
         since=parse_moment(since or LATELY, now),
+        damage=damage,
     )
     if as_json:
         session.print_json("late", found)
     else:
         rows = (_row(one, now, ("left out" if one.left_out else "due", "label")) for one in found)
         session.print(aligned(rows, session.width), page=True)
+    if damage:
+        raise damage[0]
     if found:
         raise typer.Exit(1)
     if not as_json and sys.stdout.isatty():  # a line of cron mails what is said

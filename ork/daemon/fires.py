@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from itertools import islice, takewhile
+from typing import TypeVar
 
 from ork.backends.base import Lease
 from ork.daemon import lines, queue
@@ -65,6 +66,7 @@ _MOMENT = timedelta(microseconds=1)
 _NEAR = timedelta(days=366)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+T = TypeVar("T")
 NOBODY_FIRES = "nothing is fired: no `ork up` works here now"
 
 
@@ -213,24 +215,33 @@ def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
     """Return how schedules stand, sorted by workflow."""
     pauses, put_away = all_paused(store), archived(store)
 
-    def found(some: Sequence[Line]) -> list[Listed]:
-        try:
-            return _listed(store, some, now, pauses, put_away)
-        except Corrupt as error:
-            if len(some) > 1:  # one by one, to see which
-                return [one for line in some for one in found([line])]
-            (line,) = some
-            return [
-                Listed(
-                    workflow=line.workflow,
-                    schedule=line.schedule,
-                    paused=pauses.get(line.workflow),
-                    archived=line.workflow in put_away,
-                    damaged=error.message,
-                )
-            ]
+    def lost(line: Line, error: Corrupt) -> list[Listed]:
+        return [
+            Listed(
+                workflow=line.workflow,
+                schedule=line.schedule,
+                paused=pauses.get(line.workflow),
+                archived=line.workflow in put_away,
+                damaged=error.message,
+            )
+        ]
 
-    return sorted(found(some), key=lambda one: one.workflow)
+    found = _as_left(lambda some: _listed(store, some, now, pauses, put_away), some, lost)
+    return sorted(found, key=lambda one: one.workflow)
+
+
+def _as_left(
+    look: Callable[[Sequence[Line]], list[T]],
+    some: Sequence[Line],
+    lost: Callable[[Line, Corrupt], list[T]],
+) -> list[T]:
+    """Return what is seen of lines, looked at together, and of a damaged one what `lost` says."""
+    try:
+        return look(some)
+    except Corrupt as error:
+        if len(some) == 1:
+            return lost(some[0], error)
+        return [one for line in some for one in _as_left(look, [line], lost)]
 
 
 def _listed(
@@ -303,14 +314,29 @@ def with_due(store: Store, entries: Sequence[WorkflowEntry], now: datetime) -> l
 
 
 def late(
-    store: Store, some: Sequence[Line], now: datetime, *, grace: timedelta, since: datetime
+    store: Store,
+    some: Sequence[Line],
+    now: datetime,
+    *,
+    grace: timedelta,
+    since: datetime,
+    damage: list[Corrupt] | None = None,
 ) -> list[Late]:
     """Return the slots without a run, newest first: due longer than `grace`, or left out `since`.
 
-    What is paused is meant to be so; what went by is told when it is resumed.
+    What is paused is meant to be so; what went by is told when it is resumed. Corrupt for a line
+    that goes by what is lost is raised, or added to `damage`.
     """
+
+    def lost(line: Line, error: Corrupt) -> list[Due]:
+        if damage is None:
+            raise error
+        damage.append(Corrupt(f"{line.workflow} is damaged: {error.message}", hint=error.hint))
+        return []
+
     found, otherwise = list[Late](), cache(partial(_not_come, store))
-    for one in due(store, some, now):
+    every = _as_left(lambda some: list(due(store, some, now)), some, lost)
+    for one in every:
         line, its = one.line, one.state
         first = first_due(line, its, now)
         if its.halted or first is None or now - first < grace:

@@ -15,8 +15,8 @@ from ork.cli.screen.line import json_text
 from ork.cli.web import pages, runs, search
 from ork.cli.web.page import Asked, Page, link
 from ork.daemon import fires
-from ork.daemon.lines import lines_of
-from ork.errors import NotFound, OrkError, UsageError
+from ork.daemon.lines import Lines, lines_of
+from ork.errors import Corrupt, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import replace
@@ -157,7 +157,7 @@ def test_a_run_whose_record_is_lost_is_marked_and_breaks_no_list(
     ork: Ork, opened: Callable[[], Store]
 ) -> None:
     assert ork("init", "--store", "files:").code == 0
-    for name in ("able", "zebra"):
+    for name in ("able", "other", "zebra"):
         tasks = "tasks: {a: {executor: process, command: ls}}"
         ork.write(f"{name}.yaml", f'name: {name}\nschedule: "@hourly"\n{tasks}\n')
         assert ork("deploy", f"{name}.yaml").code == 0
@@ -180,20 +180,26 @@ def test_a_run_whose_record_is_lost_is_marked_and_breaks_no_list(
         "workflows": ["able +#1 success", "zebra +#1 interrupted damaged .* - "],
         "schedule list": ["able#1 +success", f"damaged +object {lost} .*: nothing is fired"],
         "schedule next": ["able"],
+        "schedule late": [],
     }.items():
         told = ork(*line.split())
         assert (told.code, told.err.count("error: zebra")) == (4, 1), (line, told)
         assert all(re.search(mark, told.out) for mark in marks), (line, told)
         document = ork(*line.split(), "--json")
         assert (document.code, json.loads(document.out)["schema"][:4]) == (4, "ork."), line
-        assert "next" in line or re.search('"damaged": (true|"obj)', document.out), line
+        is_marked = re.search('"damaged": (true|"obj)', document.out)
+        assert is_marked or line in ("schedule next", "schedule late"), line
     asked = Asked(store=opened(), now=now, path={"workflow": "zebra", "task": "a"})
     for answer in (pages.overview, pages.workflow, runs.listed, runs.task, pages.schedules):
         assert ">damaged</span>" in drawn(answer, asked), answer
         told = json_text("any", answer(asked).document)
         assert answer is pages.workflow or '"damaged": ' in told, answer
-    rows = pages.overview(asked).document
-    assert [(row.name, row.runs[0].damaged) for row in rows] == [("zebra", True), ("able", False)]
+    rows = [(row.name, [one.damaged for one in row.runs]) for row in pages.overview(asked).document]
+    assert rows == [("zebra", [True]), ("able", [False]), ("other", [])]
+    damage: list[Corrupt] = []
+    some = Lines(asked.store).look()
+    late = fires.late(asked.store, some, now, grace=timedelta(), since=now, damage=damage)
+    assert ([one.workflow for one in late], len(damage)) == (["other"], 1)
     lose(store.ref(number_ref("zebra", 1)))
     told = ork("runs")
     assert (told.code, "able#1" in told.out, "zebra" in told.out) == (4, True, False)
