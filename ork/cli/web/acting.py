@@ -28,9 +28,16 @@ from starlette.routing import Route
 
 from ork.cli.screen.line import json_text
 from ork.cli.web import guard
+from ork.daemon import pauses, queue
 from ork.daemon.page import ROOT
 from ork.errors import Conflict, NotFound, UsageError, count
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, untag
+from ork.heads.undo import undo
 from ork.objects.value import Value
+from ork.runner import record
+from ork.runner.owner import make_sure_of_room
+from ork.runner.start import Caller, Options
 from ork.store.contents import find_run
 from ork.store.resolve import head, resolve
 from ork.store.runs import Names
@@ -85,15 +92,12 @@ class Done(NamedTuple):
     id: str | None = None
 
 
-Change: TypeAlias = Callable[[Form], Done]  # each imports what it needs: most pages only show
+Change: TypeAlias = Callable[[Form], Done]
 Fields: TypeAlias = tuple[str, ...]  # those that a change may have; INPUT begins many
 
 
 def _run(form: Form) -> Done:
     """Let the newest deploy of a workflow wait for `ork up` to run it."""
-    from ork.daemon import queue
-    from ork.runner.start import Caller, Options
-
     name = form.path["name"]
     given = {
         field.removeprefix(INPUT): value
@@ -115,16 +119,13 @@ def _run(form: Form) -> Done:
 
 def _retry(form: Form) -> Done:
     """Go on with a run in a process of its own, as `ork retry` does."""
-    from ork.daemon.queue import room_for
-    from ork.runner.owner import make_sure_of_room
-
     store, name = form.store, _run_name(form)
     _, run = find_run(store, resolve(store, name, now=form.now))
     if run.ended is None:
         raise Conflict(f"{name} goes on")
     if run.state == "success":
         raise UsageError(f"{name} succeeded: there is nothing to go on with")
-    room = room_for(store, Names(store).of(run), run.deploy)
+    room = queue.room_for(store, Names(store).of(run), run.deploy)
     make_sure_of_room(store, room, but=run.id)  # nobody sees what that process says
     assert store.folder is not None
     subprocess.Popen(
@@ -140,8 +141,6 @@ def _retry(form: Form) -> Done:
 
 def _cancel(form: Form) -> Done:
     """Ask the owner of a run to stop it."""
-    from ork.runner import record
-
     name = _run_name(form)
     _, run = find_run(form.store, resolve(form.store, name, now=form.now))
     record.cancel(form.store, run, author=form.who)
@@ -154,8 +153,6 @@ def _run_name(form: Form) -> str:
 
 def _take_back(form: Form) -> Done:
     """Take a run that waits out of the queue."""
-    from ork.daemon import queue
-
     found = queue.find(form.store, form.path["id"])
     if found is None:
         raise NotFound(f"no run waits under the id {form.path['id']}: perhaps it has begun")
@@ -164,16 +161,12 @@ def _take_back(form: Form) -> Done:
 
 
 def _pause(form: Form) -> Done:
-    from ork.daemon import pauses
-
     name = form.path["name"]
     pauses.pause(form.store, name, stamp=form.stamp("schedule", "pause", name))
     return Done(f"{name} is paused")
 
 
 def _resume(form: Form) -> Done:
-    from ork.daemon import pauses
-
     name = form.path["name"]
     stamp = form.stamp("schedule", "resume", name)
     done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
@@ -184,8 +177,6 @@ def _resume(form: Form) -> Done:
 
 
 def _rollback(form: Form) -> Done:
-    from ork.heads.rollback import rollback
-
     name, revision = form.path["name"], form.get("revision")
     stamp = form.stamp("rollback", name, revision)
     message = form.fields.get("message")
@@ -196,8 +187,6 @@ def _rollback(form: Form) -> Done:
 
 
 def _tag(form: Form) -> Done:
-    from ork.heads.tags import tag
-
     name = f"{form.path['name']}@{form.get('label')}"
     revision, force = form.fields.get("revision"), form.fields.get("force", "false") != "false"
     words = ("tag", *(("-f",) if force else ()), name, *((revision,) if revision else ()))
@@ -206,16 +195,12 @@ def _tag(form: Form) -> Done:
 
 
 def _untag(form: Form) -> Done:
-    from ork.heads.tags import untag
-
     name = f"{form.path['name']}@{form.get('label')}"
     untag(form.store, name, stamp=form.stamp("tag", "-d", name))
     return Done(f"the tag {name} is gone")
 
 
 def _undo(form: Form) -> Done:
-    from ork.heads.undo import undo
-
     oid = form.path["oid"]
     done = undo(form.store, oid, stamp=form.stamp("undo", oid), now=form.now)
     return Done(f"took back: {done.operation.command}")

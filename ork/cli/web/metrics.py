@@ -22,12 +22,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ork import __version__
+from ork.daemon.lines import Lines, undecided
+from ork.daemon.pauses import all_paused
 from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.kinds import Run
 from ork.objects.value import Value, of_line
+from ork.schedule.times import slots
 from ork.store import location
 from ork.store.resolve import archived, known_names, next_number
-from ork.store.runs import runs
+from ork.store.runs import all_going_on, runs
 from ork.store.verdict import of_newest, verdict
 
 if TYPE_CHECKING:
@@ -236,11 +239,6 @@ def _last_good(store: Store, found: Iterable[Run]) -> datetime | None:
 
 
 def _of_schedules(store: Store, now: datetime) -> Iterator[Metric]:
-    from ork.daemon.lines import Lines, undecided
-    from ork.daemon.pauses import all_paused
-    from ork.schedule.times import slots
-    from ork.store.runs import all_going_on
-
     lines = sorted(Lines(store).look(), key=lambda line: line.workflow)[:WORKFLOWS_MAX]
     paused = all_paused(store)
     held = {*paused, *(run.workflow for run in all_going_on(store))}  # its end decides what follows
