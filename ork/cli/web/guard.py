@@ -124,11 +124,9 @@ class Guard:
 
     def _introduced(self, request: Request) -> Response | None:
         """Return the answer to who comes by the printed link: a cookie, and the same without it."""
-        fields = parse_qsl(request.url.query, keep_blank_values=True)
-        given = [value for name, value in fields if name == TOKEN]
-        if self._rules.token is None or not given or request.method == "POST":
-            return None
-        if not _same(given[-1], self._rules.token):
+        given = dict(parse_qsl(request.url.query, keep_blank_values=True)).get(TOKEN)
+        token = self._rules.token
+        if token is None or given is None or request.method == "POST" or not _same(given, token):
             return None
         response = RedirectResponse(without_token(request), 303)
         set_cookie(request, response, _name(self._rules), _signed(self._rules, _new_session()))
