@@ -195,7 +195,8 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, workflow), session.now())
-    some = (one for one in queue.waiting(store) if workflow in (None, one.workflow))
+    damage: list[Corrupt] = []
+    some = (one for one in queue.waiting(store, damage) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
     up = is_up(store)
     if as_json:
@@ -206,6 +207,8 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
         session.print(_schedules(found, session, up), page=True)
         session.print(waiting_view(waiting, session))
     _tell_damage(found)
+    if damage:
+        raise damage[0]
     if as_json:
         return
     if not found:

@@ -336,11 +336,14 @@ class Daemon:
                 one.look_at = one.look_at and now
         self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
         self._teller.note_schedules(lines, self._paused, now)
+        damage: list[Corrupt] = []
         try:
-            waiting = queue.waiting(self._store)
+            waiting = queue.waiting(self._store, damage)
         except Corrupt as error:
             self._teller.complain("", error, now)
             return
+        for lost in damage[:1]:
+            self._teller.complain("", lost, now)
         names = {line.workflow for line in lines} | {entry.workflow for entry in waiting}
         self._teller.note_secrets(self._lacking(names), now)
         every = (*(whose for *_, whose in self._ready), *self._asked.values())

@@ -117,9 +117,12 @@ def put(
     raise Conflict("others always had the same name for a run that waits", hint="try it again")
 
 
-def waiting(store: Store) -> list[Queued]:
-    """Return the runs that wait, whoever waits longest first."""
-    return sorted(_all(store), key=lambda one: one.id)
+def waiting(store: Store, damage: list[Corrupt] | None = None) -> list[Queued]:
+    """Return the runs that wait, whoever waits longest first.
+
+    Corrupt for what is none is raised, or added to `damage`.
+    """
+    return sorted(_all(store, damage), key=lambda one: one.id)
 
 
 def with_reasons(store: Store, some: Iterable[Queued]) -> list[Queued]:
@@ -143,7 +146,7 @@ def room_for(store: Store, workflow: str, deploy: str | None) -> Room | None:
 
 def find(store: Store, name: str) -> Queued | None:
     """Return the run that waits under this id, None without one."""
-    return next((one for one in _all(store) if one.id == name), None)
+    return next((one for one in _all(store, damage=[]) if one.id == name), None)
 
 
 def take(store: Store, name: str, caller: Caller) -> Started:
@@ -201,11 +204,15 @@ def remove(store: Store, queued: Queued) -> None:
         ) from None
 
 
-def _all(store: Store) -> Iterator[Queued]:
+def _all(store: Store, damage: list[Corrupt] | None) -> Iterator[Queued]:
     for ref, oid in store.refs("queue/"):
         workflow, _, name = ref.partition("/")
         try:
             entry: Entry = of_line(store.blob(oid), Entry)
-        except ValueError as error:
-            raise Corrupt(f"queue/{ref} is no run that waits: {error}", hint="`ork fsck`") from None
+        except (ValueError, Corrupt) as error:
+            wrong = Corrupt(f"queue/{ref} is no run that waits: {error}", hint="`ork fsck`")
+            if damage is None:
+                raise wrong from None
+            damage.append(wrong)
+            continue
         yield Queued(id=name, workflow=workflow, oid=oid, entry=entry)

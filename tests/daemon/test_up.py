@@ -695,10 +695,15 @@ def test_a_damaged_entry_of_the_queue_keeps_nothing_from_being_fired(
     ork: Ork, opened: Opened
 ) -> None:
     deploy(ork, "w", "{every: 1s}")
+    assert ork("run", "w", "--queue").code == 0
     with opened().transaction() as tx:
         tx.move("queue/w/one", old=None, new=tx.add_value("nonsense"))
+    listed = ork("schedule", "list")
+    assert (listed.code, "waiting  w  " in listed.out) == (4, True), listed
+    assert "error: queue/w/one is no run that waits: " in listed.err
     with running(ork) as up:
         assert "queue/w/one" in up.until("Trouble")["message"]
+        up.until("Began", trigger="queue")
         for _ in range(2):
             up.until("Began", trigger="schedule")
         assert up.end() == 0

@@ -432,7 +432,8 @@ def schedules(asked: Asked) -> Page:
     """
     store, lines = asked.store, Lines(asked.store)
     rows = listed(store, lines.look(), asked.now)
-    waiting = queue.with_reasons(store, queue.waiting(store))
+    damage: list[Corrupt] = []
+    waiting = queue.with_reasons(store, queue.waiting(store, damage))
 
     def place(row: Listed) -> tuple[bool, bool, datetime, str]:
         asks = bool(row.held_by or row.due or _failed(row.last)) and not row.paused
@@ -443,6 +444,7 @@ def schedules(asked: Asked) -> Page:
         "rows": sorted(rows, key=place)[:SCHEDULES_MAX],
         "total": len(rows),
         "wrong": lines.wrong,
+        "damage": damage,
         "waiting": waiting[:SCHEDULES_MAX],
         "in_words": in_words,
         "policies": policies,
