@@ -31,7 +31,7 @@ from ork.runner.record import COPIED
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
-from ork.store.runs import END_LOST, Hook, refs_of, slot_text
+from ork.store.runs import END_LOST, Hook, refs_beside, refs_of, slot_text
 from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile
@@ -159,10 +159,10 @@ def receive(
     kept = {ref: oid for ref, oid in bundle.refs.items() if ref.startswith("forgotten/")} | targets
     if len(kept) < len(bundle.refs):
         needs = _needed(arrived, kept)
-    besides = by_run(targets)
     for run in fresh:
         moves |= {ref: (store.ref(ref), targets[ref]) for ref in refs_of(run)}
-        moves |= moves_beside(store, run, targets, besides)
+        pin = targets[number_ref(run.workflow, run.number)]
+        moves |= moves_beside(store, refs_beside(arrived, {pin: run})[run.id])
     for ref in bundle.refs:
         oid = Oid(ref.removeprefix("forgotten/"))
         if oid != ref and moves and oid in needs and not store.has(oid):
@@ -322,35 +322,17 @@ def _is_hook(arrived: Store, oid: Oid, name: str) -> bool:
     return name == f"{hook.attempt}-{hook.which}"
 
 
-def by_run(refs: Mapping[str, Oid]) -> dict[str, list[str]]:
-    """Return those of some refs that go with a run, and that not each has: by its pin or id."""
-    found: dict[str, list[str]] = {}
-    for ref, oid in refs.items():
-        if ref.startswith("fires/"):
-            found.setdefault(oid, []).append(ref)
-        elif ref.startswith("hooks/"):
-            found.setdefault(ref.split("/")[2], []).append(ref)
-    return found
-
-
-def moves_beside(
-    store: Store, run: Run, refs: Mapping[str, Oid], found: Mapping[str, list[str]]
-) -> Moves:
-    """Return how the refs move that `by_run` has found of a run.
+def moves_beside(store: Store, refs: Mapping[str, Oid]) -> Moves:
+    """Return how the refs move that go with a run besides those that each has: see `refs_beside`.
 
     A slot for which another run was started here keeps that.
     """
-    pin = refs[number_ref(run.workflow, run.number)]
-    moves = {ref: (store.ref(ref), refs[ref]) for ref in _beside(run, pin, found)}
+    there = {ref: store.ref(ref) for ref in refs}
     return {
-        ref: (old, new)
-        for ref, (old, new) in moves.items()
-        if old is None or not ref.startswith("fires/")
+        ref: (there[ref], oid)
+        for ref, oid in refs.items()
+        if there[ref] is None or not ref.startswith("fires/")
     }
-
-
-def _beside(run: Run, pin: Oid, found: Mapping[str, list[str]]) -> list[str]:
-    return [*found.get(pin, []), *found.get(run.id, [])]
 
 
 def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
@@ -464,7 +446,6 @@ def _runs(
     left_out: set[str] = set()
     has_runs = any(ref.startswith("runs/") for ref in targets)
     removed_here = removed(store) if has_runs else set()
-    besides = by_run(targets)
     for ref, oid in targets.items():
         if not ref.startswith("runs/"):
             continue
@@ -486,7 +467,7 @@ def _runs(
         if why in (None, "replaced"):
             fresh.append(run)
         else:
-            left_out.update(refs_of(run), _beside(run, targets[number], besides))
+            left_out.update(refs_of(run), refs_beside(arrived, {targets[number]: run})[run.id])
     return fresh, told, left_out
 
 

@@ -47,7 +47,6 @@ from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
 from ork.sync.heads import Elsewhere, Heads, Moves, known_heads, known_tags
 from ork.sync.receive import (
-    by_run,
     check_ref,
     is_earlier,
     moves_beside,
@@ -228,7 +227,6 @@ class _Transfer:
         self._runs: dict[str, int] = {}  # how many
         self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._retried: dict[str, list[str]] = {}  # workflow -> the runs of `Refused.retried`
-        self._removed: set[str] | None = None
         self._clashes: dict[str, dict[str, bool]] = {}  # workflow -> run -> whether it is older
         self._told: dict[str, list[str]] = {
             word: [] for word in ("going_on", "replaced", "removed", "missing_logs")
@@ -482,7 +480,7 @@ class _Transfer:
             if run.ended is None:
                 self._told["going_on"].append(shown)
                 continue
-            if old is None and run.number <= newest and number in self._removed_there():
+            if old is None and run.number <= newest and number in self._removed_there:
                 self._told["removed"].append(shown)
                 continue
             place, *others = refs_of(run)
@@ -501,9 +499,7 @@ class _Transfer:
                 taken[pin] = run
         for refs in refs_beside(self._from.store, taken).values():
             moving.refs.update(refs)
-        besides = by_run(moving.refs)
-        for run in moving.runs.values():
-            moving.moves.update(moves_beside(self._to.store, run, moving.refs, besides))
+            moving.moves.update(moves_beside(self._to.store, refs))
         return moving
 
     def _read_runs(self, oids: Mapping[str, Oid]) -> Mapping[str, Run]:
@@ -512,10 +508,9 @@ class _Transfer:
         except OrkError as error:
             raise self._from.wrong(error.message) from None
 
+    @cached_property
     def _removed_there(self) -> set[str]:
-        if self._removed is None:
-            self._removed = removed(self._to.store)
-        return self._removed
+        return removed(self._to.store)
 
     def _carry_runs(self, moving: _Part) -> None:
         known = Reached(self._known)

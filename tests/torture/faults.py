@@ -852,7 +852,7 @@ FAULTS = (
     Fault(
         "a push brings a run back that gc has removed",
         "ork/sync/transfer.py",
-        "and number in self._removed_there():",
+        "and number in self._removed_there:",
         "and False:",
         ("sync/test_transfer.py::test_a_number_that_gc_removed_does_not_come_back[False-push]",),
     ),
