@@ -375,6 +375,25 @@ def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def new_store(folder: Path, scheme: str, taken: InvalidInput) -> Iterator[Path]:
+    """Make a store beside its place, for the block to fill and to close; then it is there, whole.
+
+    Raise `taken` where something is in the place already, be it only after the block.
+    """
+    _refuse_taken(folder, taken)
+    with begun(folder, scheme) as unfinished:
+        yield unfinished
+        sync_folder(unfinished)
+        _refuse_taken(folder, taken)
+        place_new(unfinished, folder)
+
+
+def _refuse_taken(folder: Path, taken: InvalidInput) -> None:
+    if os.path.lexists(folder):
+        raise taken
+
+
 def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
     """Open a store; raise Corrupt when it has lost what its anchor was told."""
     store = open_unchecked(folder, environ=environ)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ork.backends.address import ELSEWHERE
 from ork.backends.base import object_count, write_all
@@ -65,6 +66,15 @@ class BackedUp(Value, frozen=True, kw_only=True):
         }
 
 
+class Source(NamedTuple):
+    """What a store is made of: objects as a backend keeps them, each after all that it names."""
+
+    refs: Mapping[str, Oid]
+    objects: Iterable[tuple[Oid, bytes]]
+    logs: Iterable[LogFile]
+    time: datetime | None = None  # of which it is, where that is not now
+
+
 def is_file(target: Path) -> bool:
     """Say whether a backup of this name is one file; else it is a folder."""
     return target.suffix == SUFFIX
@@ -92,7 +102,8 @@ def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedU
                 done = _write_file(store, unfinished / _FILE)
                 made, place = unfinished / _FILE, target
             else:
-                done = _write_folder(store, unfinished / location.NAME, environ)
+                location.create(unfinished / location.NAME)
+                done = fill(unfinished / location.NAME, source_of(store), environ=environ)
                 made, place = unfinished, target / location.NAME
             failpoint("backup.checked")
             _check_target(store, target)
@@ -121,17 +132,10 @@ def _check_target(store: Store, target: Path) -> None:
         raise UsageError(f"{target} is inside the store", hint="choose a place on another disk")
 
 
-def _write_folder(store: Store, folder: Path, environ: Mapping[str, str]) -> BackedUp:
-    location.create(folder)
-    refs = moment(store)
-    return fill(folder, refs, objects_of(store, refs), logs_of(store, refs), environ=environ)
-
-
 def _write_file(store: Store, file: Path) -> BackedUp:
-    begun, refs = datetime.now(UTC), moment(store)
+    begun, (refs, objects, logs, _) = datetime.now(UTC), source_of(store)
     # When the copy of a run ended; without one a store has the same backup at any time.
     time = begun if any(ref.startswith("active/") for ref in refs) else None
-    objects, logs = objects_of(store, refs), logs_of(store, refs)
     with new_file(file, mode=0o600) as out:
         out.writelines(pieces((), refs, objects, logs, form=BACKUP, time=time))
     failpoint("backup.file")
@@ -151,31 +155,23 @@ def check_file(bundle: Bundle) -> int:
     return wrong_refs(telling(inspect(beside(bundle, None), depth="default")), "the backup")
 
 
-def fill(
-    folder: Path,
-    refs: Mapping[str, Oid],
-    objects: Iterable[tuple[Oid, bytes]],
-    logs: Iterable[LogFile],
-    *,
-    environ: Mapping[str, str],
-    time: datetime | None = None,
-) -> BackedUp:
-    """Fill a new store with what another one has, and check it; objects as a backend keeps them.
+def fill(folder: Path, source: Source, *, environ: Mapping[str, str]) -> BackedUp:
+    """Fill a new store with what another one has, and check it.
 
-    Runs that went on there have ended here, at that `time` or now: nobody executes them.
+    Runs that went on there have ended here, at the time of the source or now: nobody executes them.
     """
     with location.open_unchecked(folder, environ=environ) as copy:
-        object_count = write_all(copy.backend, objects)
+        object_count = write_all(copy.backend, source.objects)
         failpoint("backup.objects")
-        log_count = write_logs(copy, logs)
-        copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
+        log_count = write_logs(copy, source.logs)
+        copy.backend.write({}, {ref: (None, oid) for ref, oid in source.refs.items()})
         with suppress(Corrupt):  # a ref that is wrong is copied as it is
-            settle(copy, now=time or datetime.now(UTC), why=COPIED)
+            settle(copy, now=source.time or datetime.now(UTC), why=COPIED)
         copy.tell_anchor(newest_pin(copy))
     checked = fsck(folder, environ=environ, depth="full")
     return BackedUp(
         store=str(folder),
-        refs=len(refs),
+        refs=len(source.refs),
         objects=object_count,
         logs=log_count,
         errors=wrong_refs(checked.findings, "the copy"),
@@ -192,18 +188,14 @@ def wrong_refs(found: Iterable[Finding | Counts], what: str) -> int:
     return len(errors)
 
 
-def objects_of(store: Store, refs: Mapping[str, Oid]) -> Iterable[tuple[Oid, bytes]]:
-    """Return what all refs of a store need, as `needed` does."""
-    how_many = partial(object_count, store.backend)
-    return counted("copying objects", needed(store, refs), how_many, about=True)
-
-
-def moment(store: Store) -> dict[str, Oid]:
-    """Return all refs as of one moment; what runs are going to replace is held at hand."""
+def source_of(store: Store) -> Source:
+    """Return all of a store as of one moment; what runs are going to replace is held at hand."""
     with store.backend.frozen() as still:
         # The parts of logs that a store has come as files.
         refs = {ref: oid for ref, oid in still.refs() if not ref.startswith("logs/")}
         then = Store(still)
         active = {oid for ref, oid in refs.items() if ref.startswith(("active/", "stops/"))}
         store.hold({oid: pack(then.raw(oid)) for oid in active})
-    return refs
+    how_many = partial(object_count, store.backend)
+    objects = counted("copying objects", needed(store, refs), how_many, about=True)
+    return Source(refs, objects, logs_of(store, refs))

@@ -14,7 +14,6 @@ from pathlib import Path
 from ork.backends.address import is_url, public
 from ork.errors import InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
-from ork.files import place_new, sync_folder
 from ork.objects.value import Value
 from ork.store import location
 from ork.store.store import Stamp
@@ -90,18 +89,17 @@ def _fill_new(
     stamp: Stamp,
 ) -> Transferred:
     project = folder.parent
-    _check_place(folder)
     existed = project.is_dir()
+    taken = InvalidInput(
+        f"{folder} is there already", hint="`ork pull` takes from another store what is new"
+    )
     try:
         project.mkdir(parents=True, exist_ok=True)
-        with location.begun(folder, scheme) as unfinished:
+        with location.new_store(folder, scheme, taken) as unfinished:
             with location.open_unchecked(unfinished, environ=environ) as store:
                 brought = _fill(other, Side(store, str(project)), stamp)
             _remember(unfinished, origin, project)
             failpoint("clone.filled")
-            sync_folder(unfinished)
-            _check_place(folder)
-            place_new(unfinished, folder)
         return brought
     except OSError as error:
         raise StoreError(f"{project} cannot be made: {error.strerror}") from None
@@ -118,10 +116,3 @@ def _remember(folder: Path, origin: str, start: Path) -> None:
     """Keep the name of what was cloned, but for a class of Python, which no file may name."""
     with suppress(UsageError):
         add(folder, ORIGIN, origin, start=start, force=True)
-
-
-def _check_place(folder: Path) -> None:
-    if os.path.lexists(folder):
-        raise InvalidInput(
-            f"{folder} is there already", hint="`ork pull` takes from another store what is new"
-        )

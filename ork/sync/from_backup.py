@@ -7,33 +7,21 @@ URL names.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from ork.backends.address import DEFAULT, Address, is_url, public
 from ork.errors import InvalidInput, NotFound
 from ork.failpoints import failpoint
-from ork.files import place_new, remove, replace_file, sync_folder
-from ork.objects.canonical import Oid
+from ork.files import remove, replace_file
 from ork.objects.value import replace
 from ork.store import location
-from ork.sync.backup import BackedUp, fill, moment, objects_of, wrong_refs
+from ork.sync.backup import BackedUp, Source, fill, source_of, wrong_refs
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle
 from ork.sync.receive import check_logs
-from ork.sync.select import logs_of, reading
+from ork.sync.select import reading
 from ork.upkeep.fsck import fsck
-
-
-class Source(NamedTuple):
-    """What a store is made of: objects as a backend keeps them, each after all that it names."""
-
-    refs: Mapping[str, Oid]
-    objects: Iterable[tuple[Oid, bytes]]
-    logs: Iterable[LogFile]
-    time: datetime | None = None  # of which it is, where that is not now
 
 
 def restore(
@@ -58,15 +46,15 @@ def restore(
             with _forgotten_on_error(folder):
                 location.make(folder, environ=environ, address=address)
                 _check_empty(folder, environ)
-                return fill(folder, *source[:3], environ=environ, time=source.time)
-        _check_place(folder)
+                return fill(folder, source, environ=environ)
+        taken = InvalidInput(
+            f"{folder} is there already, and a backup never takes the place of a store",
+            hint="choose a folder without one, or move it out of the way",
+        )
         scheme = address.scheme if address else DEFAULT
-        with location.begun(folder, scheme) as unfinished:
-            done = fill(unfinished, *source[:3], environ=environ, time=source.time)
+        with location.new_store(folder, scheme, taken) as unfinished:
+            done = fill(unfinished, source, environ=environ)
             failpoint("init.checked")
-            sync_folder(unfinished)
-            _check_place(folder)
-            place_new(unfinished, folder)
     return replace(done, store=str(folder))
 
 
@@ -102,14 +90,6 @@ def _forgotten_on_error(folder: Path) -> Iterator[None]:
         raise
 
 
-def _check_place(folder: Path) -> None:
-    if os.path.lexists(folder):
-        raise InvalidInput(
-            f"{folder} is there already, and a backup never takes the place of a store",
-            hint="choose a folder without one, or move it out of the way",
-        )
-
-
 def _check_empty(folder: Path, environ: Mapping[str, str]) -> None:
     with location.open_unchecked(folder, environ=environ) as store:
         if next(store.refs(""), None) is not None:
@@ -139,8 +119,8 @@ def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
     name = public(backup)
     wrong_refs(fsck(folder, environ=environ, depth="full").findings, name)
     with location.open_unchecked(folder, environ=environ, readonly=True) as store:
-        refs = moment(store)
-        yield Source(refs, objects_of(store, refs), reading(name, logs_of(store, refs)))
+        source = source_of(store)
+        yield source._replace(logs=reading(name, source.logs))
 
 
 def _of_file(bundle: Bundle) -> Source:
