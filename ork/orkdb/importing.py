@@ -249,7 +249,8 @@ class _Importing:
         with Arrival(self._store, stamp, written, again) as tx:
             tx.moves |= {**refs, **heads}
             for deploy, states in counts.items():
-                tx.moves |= recounted(self._store, deploy, states, last[deploy])
+                known = dict(self._store.refs(f"tally/{deploy}/"))
+                tx.moves |= recounted(deploy, known, states, last[deploy])
         failpoint("orkdb.written")
 
     def _settings(self, row: WorkflowRow) -> dict[str, Json]:

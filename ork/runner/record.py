@@ -37,7 +37,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import newest_number, next_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
-from ork.store.verdict import Tally, counts_as, failures, read_tally, tally_text
+from ork.store.verdict import counts_as, failures, recounted
 from ork.worktree.origin import host
 
 POLL_SECONDS = 0.05
@@ -158,7 +158,9 @@ class Record:
             for name, saved in self.saved.items():
                 tx.move(f"active/{run.id}/{name}", old=saved, new=None)
             tx.remove(self.own)  # they stand in the tree from now on
-            _count(tx, run, counted, tally)
+            if run.deploy and store.has(run.deploy):  # else it may be lost
+                for ref, (old, new) in recounted(run.deploy, tally, counted, run.number).items():
+                    tx.move(ref, old=old, new=new)
             try:
                 self._commit(tx, parts)
             except Conflict:
@@ -578,23 +580,8 @@ def _counted(store: Store, run: Run, states: Mapping[str, TaskRun]) -> Counter[s
     return counts
 
 
-def _tally_refs(store: Store, run: Run) -> list[tuple[str, Oid]]:
-    return list(store.refs(f"tally/{run.deploy}/")) if run.deploy else []
-
-
-def _count(tx: Transaction, run: Run, counted: Counter[str], found: list[tuple[str, Oid]]) -> None:
-    """Add a run that ended to the tally of its deploy, of which these refs were found."""
-    if run.deploy is None or not tx.store.has(run.deploy):  # which may be lost
-        return
-    before = read_tally(text for text, _ in found)
-    counts = Counter(before.counts)
-    counts.update(counted)
-    after = Tally(counts={**+counts}, last=max(run.number, before.last or 0))
-    if after != before:
-        folder = f"tally/{run.deploy}/"
-        for text, deploy in found:
-            tx.move(folder + text, old=deploy, new=None)
-        tx.move(folder + tally_text(after), old=None, new=run.deploy)
+def _tally_refs(store: Store, run: Run) -> dict[str, Oid]:
+    return dict(store.refs(f"tally/{run.deploy}/")) if run.deploy else {}
 
 
 def _run_id(created: datetime, last: str | None, random: str) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
+from ork.backends.base import Moves
 from ork.errors import Corrupt, some
 from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import STOPPED, Blob, Deploy, Run, TaskRun
@@ -267,18 +268,23 @@ def read_tally(texts: Iterable[str]) -> Tally:
     return Tally(counts=counts, last=last)
 
 
-def recounted(
-    store: Store, deploy: Oid, counts: Counter[str], last: int
-) -> dict[str, tuple[Oid | None, Oid | None]]:
-    """Return the moves that let the tally of a deploy count more runs, or fewer, up to a number."""
-    folder = f"tally/{deploy}/"
-    found = dict(store.refs(folder))
+def recounted(deploy: Oid, found: Mapping[str, Oid], counts: Counter[str], last: int) -> Moves:
+    """Return the moves that let the tally of a deploy count more runs, or fewer, up to a number.
+
+    `found` are the refs of the tally, by the last part of each.
+    """
     before = read_tally(found)
     total = Counter(before.counts)
     total.update(counts)
-    text = tally_text(Tally(counts={**+total}, last=max(last, before.last or 0)))
+    after = Tally(counts={**+total}, last=max(last, before.last or 0))
+    return {} if after == before else retold(deploy, found, after)
+
+
+def retold(deploy: Oid, found: Mapping[str, Oid], after: Tally) -> Moves:
+    """Return the moves that let the tally of a deploy be this one; no ref tells of no runs."""
+    folder, text = f"tally/{deploy}/", tally_text(after)
     gone = {folder + other: (oid, None) for other, oid in found.items()}
-    return {**gone, folder + text: (found.get(text), deploy)}
+    return {**gone, folder + text: (found.get(text), deploy)} if after.counts else {**gone}
 
 
 def tally_text(tally: Tally) -> str:

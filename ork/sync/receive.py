@@ -558,5 +558,6 @@ def tallies(store: Store, arrived: Store, fresh: Iterable[tuple[Said, Oid | None
             counts[counts_as(arrived, before, task_runs(arrived, before))] -= 1
     moves: Moves = {}
     for deploy, counts in counted.items():
-        moves |= recounted(store, deploy, counts, last[deploy])
+        found = dict(store.refs(f"tally/{deploy}/"))
+        moves |= recounted(deploy, found, counts, last[deploy])
     return moves

@@ -26,7 +26,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import REMOTES, has_run, known_names, next_number, number_ref, run_of_id
 from ork.store.runs import RunEntry, refs_beside, refs_of, runs
 from ork.store.store import RECORDED, Store, Transaction, named_by
-from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
+from ork.store.verdict import Tally, counts_as, read_tally, retold, tally, verdict
 from ork.upkeep.objects import Objects
 from ork.upkeep.refs import count_run
 from ork.worktree.place import WORK
@@ -310,8 +310,8 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
         if deploy is None:
             continue
         mine = [run for run in gone if run.deploy == deploy]
-        texts = list(store.refs(f"tally/{deploy}/"))
-        before = read_tally(text for text, _ in texts)
+        found = dict(store.refs(f"tally/{deploy}/"))
+        before = read_tally(found)
         counts = Counter(before.counts)
         last = before.last
         try:
@@ -323,11 +323,9 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
             counts = Counter(left[deploy].counts if left else {})
         if any(run.number == last for run in mine):
             last = max((run.number for run in _others(store, mine[0], ids)), default=None)
-        for text, oid in texts:
-            tx.move(f"tally/{deploy}/{text}", old=oid, new=None)
-        if +counts and store.keeps(deploy):  # else no ref can lead there
-            ref = f"tally/{deploy}/{tally_text(Tally(counts={**+counts}, last=last))}"
-            tx.move(ref, old=store.ref(ref), new=deploy)
+        kept = {**+counts} if store.keeps(deploy) else {}  # else no ref can lead there
+        for ref, (old, new) in retold(deploy, found, Tally(counts=kept, last=last)).items():
+            tx.move(ref, old=old, new=new)
 
 
 def _others(store: Store, like: Run, without: set[str]) -> Iterator[Run]:
