@@ -6,7 +6,8 @@ A backend does not hash, decode, retry or cache. Absent is None, never an except
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -224,6 +225,9 @@ class ReadOnly(OneByOne):
     def refusal(self) -> OrkError:
         """Return the error for whoever tries."""
 
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        yield from self.refs(prefix)
+
     def write(
         self,
         objects: Mapping[Oid, bytes],
@@ -241,6 +245,18 @@ class ReadOnly(OneByOne):
 
     def leased(self) -> set[str]:
         return set()
+
+
+def refs_among(
+    every: Sequence[tuple[str, Oid]], prefix: str, *, newest_first: bool, below: str | None
+) -> Iterator[tuple[str, Oid]]:
+    """Yield of these refs, sorted by name, what a backend that has them does; found by halving."""
+    start = bisect_left(every, (prefix,))
+    end = bisect_right(every, prefix, start, key=lambda one: one[0][: len(prefix)])
+    if below is not None:
+        end = min(end, bisect_left(every, (below,)))
+    places = range(start, end)
+    return map(every.__getitem__, reversed(places) if newest_first else places)
 
 
 def object_count(backend: Backend) -> int:

@@ -88,19 +88,16 @@ class CommittedFiles:
         self._note(path.split("/"))
 
     def kind(self, path: str) -> str | None:
-        """Return file, folder, other, or outside (a link leads out); None when nothing is there."""
         if path not in self._kinds:
             self._kinds[path] = self._kind(path)
         return self._kinds[path]
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none when it cannot be read."""
         where, node = self._walk(path)
         self._watched.add("/".join(where or ()))
         return sorted(node) if isinstance(node, dict) else []
 
     def is_link(self, path: str) -> bool:
-        """Say whether the path itself is a symbolic link."""
         folder, _, name = path.rpartition("/")
         where, node = self._walk(folder)
         self._note([*(where or ()), name])
@@ -108,7 +105,6 @@ class CommittedFiles:
         return isinstance(entry, Entry) and entry.mode == _LINK
 
     def read(self, path: str) -> CodeFile:
-        """Return a file's bytes, all of one moment; raise InvalidInput with what to do instead."""
         where, node = self._walk(path)
         if where is None or (node is not None and not self._is_inside(where)):
             raise leads_out(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from operator import itemgetter
 from shlex import quote
 from typing import TypeAlias
 
-from ork.backends.base import Backend, Lease, ReadOnly
+from ork.backends.base import Backend, Lease, ReadOnly, refs_among
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
 from ork.heads.decisions import decided_of
 from ork.heads.rename import at_work
@@ -132,60 +131,43 @@ class _Past(ReadOnly):
     def __init__(self, backend: Backend, refs: Mapping[str, Oid]) -> None:
         self._backend = backend
         self._refs = refs
-        self._names = sorted(refs)
+        self._sorted = sorted(refs.items())
         self.get = backend.get
         self.get_many = backend.get_many
         self.sequence = backend.sequence
         self.close = backend.close
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
-        """Yield every oid that starts with these hex digits, sorted."""
         return self._backend.oids(prefix)
 
     def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
-        """Yield what `oids` does for each of these prefixes, one after the other."""
         return self._backend.oids_many(prefixes)
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of one ref."""
         return self._refs.get(name) if _is_past(name) else self._backend.ref(name)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         now = (
             item
             for item in self._backend.refs(prefix, newest_first=newest_first, below=below)
             if not _is_past(item[0])
         )
-        # Found by halving: `Store.folders` asks for each folder of many.
-        start = bisect_left(self._names, prefix)
-        end = bisect_right(self._names, prefix, key=lambda name: name[: len(prefix)])
-        if below is not None:
-            end = min(end, bisect_left(self._names, below))
-        places = range(start, end)
-        names = (self._names[at] for at in (reversed(places) if newest_first else places))
-        then = ((name, self._refs[name]) for name in names)
+        then = refs_among(self._sorted, prefix, newest_first=newest_first, below=below)
         return merge(then, now, key=itemgetter(0), reverse=newest_first)
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield all refs as `refs` does."""
-        return iter(list(self.refs(prefix)))
 
     def lease(self, name: str) -> Lease | None:
         """Take a lease of the present: a run that goes on is owned, whoever looks at what."""
         return self._backend.lease(name)
 
     def refusal(self) -> OrkError:
-        """Return the error for whoever would write to the past."""
         return UsageError(
             "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"
         )
 
     @contextmanager
     def frozen(self) -> Iterator[_Past]:
-        """Give the same past."""
         with self._backend.frozen() as still:
             yield _Past(still, self._refs)
 
