@@ -104,6 +104,14 @@ def is_whole(oid: Oid, stored: bytes) -> bool:
     return hash_bytes(unpacked(oid, stored)) == oid
 
 
+def is_proven(oid: Oid, stored: bytes) -> bool:
+    """Say whether what a backend keeps is the object of this name, and can be unpacked at all."""
+    try:
+        return is_whole(oid, stored)
+    except Corrupt:
+        return False
+
+
 def begins_with(stored: bytes, begins: tuple[bytes, ...]) -> bool:
     """Say whether the object that a backend keeps so begins with one of these; unpack no more."""
     if stored[:1] != ZLIB:

@@ -9,16 +9,14 @@ again after an interruption sends only what is not there yet.
 from __future__ import annotations
 
 from abc import abstractmethod
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from itertools import takewhile
 
-from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly, refs_among
 from ork.errors import Corrupt, OrkError, StoreError
 from ork.failpoints import failpoint
-from ork.objects.canonical import Oid, begins_with, frame, is_whole
+from ork.objects.canonical import Oid, begins_with, frame, is_proven
 from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
 from ork.store.store import Stamp, Store, Transaction, named_by
@@ -45,6 +43,14 @@ class Side:
     def wrong(self, what: str) -> OrkError:
         """Return the error for a store that is not what it should be."""
         return Corrupt(f"{self.name}: {what}", hint="there `ork fsck` says more")
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Raise what the block finds to be wrong as an error of this store."""
+        try:
+            yield
+        except OrkError as error:
+            raise self.wrong(error.message) from None
 
 
 class Carrier:
@@ -146,7 +152,7 @@ class Carrier:
             if not _is_there(oid, stored, there.get(oid))
         }
         for oid, stored in lacking.items():
-            if not _proven(oid, stored):
+            if not is_proven(oid, stored):
                 raise self.source.wrong(f"object {oid}: its bytes do not match its name")
         if lacking:
             self.target.store.backend.write(lacking, {})
@@ -203,16 +209,7 @@ class Arriving(ReadOnly):
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
-        every = self._sorted
-        end = None if below is None else bisect_left(every, (below,))
-        places = range(len(every))[bisect_left(every, (prefix,)) : end]
-        found = list(
-            takewhile(lambda one: one[0].startswith(prefix), map(every.__getitem__, places))
-        )
-        return reversed(found) if newest_first else iter(found)
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        return iter(list(self.refs(prefix)))
+        return refs_among(self._sorted, prefix, newest_first=newest_first, below=below)
 
     def refusal(self) -> OrkError:
         return StoreError("what arrives is only read")
@@ -285,11 +282,4 @@ def _many(backend: Backend, oids: list[Oid]) -> dict[Oid, bytes]:
 
 
 def _is_there(oid: Oid, stored: bytes, other: bytes | None) -> bool:
-    return other is not None and (other == stored or _proven(oid, other))
-
-
-def _proven(oid: Oid, stored: bytes) -> bool:
-    try:
-        return is_whole(oid, stored)
-    except Corrupt:
-        return False
+    return other is not None and (other == stored or is_proven(oid, other))

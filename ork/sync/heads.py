@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
-from ork.errors import Conflict, OrkError
+from ork.errors import Conflict
 from ork.heads.rename import along, at_work
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
@@ -422,7 +422,8 @@ class Heads:
         head = changed.get(f"workflows/{name}")
         after: dict[Oid, list[Deploy]] = {oid: [] for oid in changed.values()}
         while waiting := {o: n for o, n in after.items() if o not in found.deploys}:
-            deploys = self._read_deploys([*waiting])
+            with self._from.blamed():
+                deploys = self._both.get_all(Deploy, {oid: oid for oid in waiting})
             after = {}
             for oid, newer in waiting.items():
                 deploy = deploys[oid]
@@ -435,12 +436,6 @@ class Heads:
                 found.deploys[oid] = deploy.parents
                 for parent in deploy.parents:
                     after.setdefault(parent, []).append(deploy)
-
-    def _read_deploys(self, oids: list[Oid]) -> Mapping[Oid, Deploy]:
-        try:
-            return self._both.get_all(Deploy, {oid: oid for oid in oids})
-        except OrkError as error:
-            raise self._from.wrong(error.message) from None
 
 
 def _told(ref: str) -> str:

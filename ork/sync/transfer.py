@@ -410,10 +410,8 @@ class _Transfer:
         return min((run_id for run_id, _ in islice(newest, self._choice.runs)), default="")
 
     def _run(self, oid: Oid) -> Run:
-        try:
+        with self._from.blamed():
             return self._both.get(Run, oid)
-        except OrkError as error:
-            raise self._from.wrong(error.message) from None
 
     @cached_property
     def _with_new_runs(self) -> set[str]:
@@ -469,7 +467,8 @@ class _Transfer:
     ) -> _Part:
         """Return runs that are to move together, with the refs that each must have."""
         moving = _Part(self._from, {}, {}, {})
-        found = self._read_runs({run_id: new for run_id, new, _ in part})
+        with self._from.blamed():
+            found = self._carrier.arriving.get_all(Run, {run_id: new for run_id, new, _ in part})
         taken: dict[Oid, Run] = {}
         for run_id, new, old in part:
             run = found[run_id]
@@ -501,12 +500,6 @@ class _Transfer:
             moving.refs.update(refs)
             moving.moves.update(moves_beside(self._to.store, refs))
         return moving
-
-    def _read_runs(self, oids: Mapping[str, Oid]) -> Mapping[str, Run]:
-        try:
-            return self._carrier.arriving.get_all(Run, oids)
-        except OrkError as error:
-            raise self._from.wrong(error.message) from None
 
     @cached_property
     def _removed_there(self) -> set[str]:

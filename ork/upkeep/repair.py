@@ -18,7 +18,7 @@ from ork.backends.address import OnDisk
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.files import lock, make_folder, open_folder, read_file, remove, sync_folder
-from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
+from ork.objects.canonical import Oid, hash_bytes, is_proven, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
@@ -340,7 +340,7 @@ def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
         if ref is not None:
             rebuilt.saw(ref, oid, live=live)
             continue
-        if oid in batch or not _is_whole(oid, stored):
+        if oid in batch or not is_proven(oid, stored):
             continue
         batch[oid] = stored
         size += len(stored)
@@ -357,12 +357,6 @@ def _written(backend: Backend, batch: dict[Oid, bytes], rebuilt: Rebuilt) -> int
     for oid in new:
         rebuilt.has(oid)
     return len(new)
-
-
-def _is_whole(oid: Oid, stored: bytes) -> bool:
-    with suppress(Corrupt):
-        return is_whole(oid, stored)
-    return False
 
 
 def files_of(store: Store, project: Path, deploy: Oid) -> Iterator[tuple[Path, Oid | None]]:

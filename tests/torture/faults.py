@@ -724,7 +724,7 @@ FAULTS = (
     Fault(
         "blobs that go ahead are not hashed",
         "ork/sync/carrier.py",
-        "            if not _proven(oid, stored):",
+        "            if not is_proven(oid, stored):",
         "            if False:",
         (
             "sync/test_transfer_faults.py::"
