@@ -281,14 +281,12 @@ class _Line:
 
     def lacks(self, found: Version) -> bool:
         """Say whether a version differs from the newest deploy, or its file has another name."""
-        loaded, newest = found.loaded, self.newest
-        same = newest and newest.has(loaded.snapshot, loaded.definition.settings)
+        same = self.newest and found.loaded.is_as(self.newest)
         return not same or found.path != self.path
 
     def is_at_base(self, found: Version) -> bool:
         """Say whether a version is as in the newest commit that the workflow had."""
-        loaded, base = found.loaded, self.base
-        same = base and base.has(loaded.snapshot, loaded.definition.settings)
+        same = self.base and found.loaded.is_as(self.base)
         return bool(same) and found.path == self.path
 
     def is_apart(self) -> bool:
@@ -353,10 +351,9 @@ class _Lines:
             return
         if number <= line.after:
             return
-        its = found.loaded.snapshot, found.loaded.definition.settings
         if not (before or line.added or line.is_met) and line.is_at_base(found):
             return  # whatever was deployed here since
-        line.is_met = line.is_met or (line.ours is not None and line.ours.has(*its))
+        line.is_met = line.is_met or (line.ours is not None and found.loaded.is_as(line.ours))
         if before or line.lacks(found):
             if not self._may_be_kept(found, number, commit):
                 return
@@ -559,7 +556,7 @@ class _Lines:
         found = line.exported.get(commit.restores)
         if found is None and line.parent is not None:
             found = self._known.of_deploy(line.parent, commit.restores)
-        same = found and found[1].has(loaded.snapshot, loaded.definition.settings)
+        same = found and loaded.is_as(found[1])
         return found[0] if found and same else None
 
     def _message(self, line: _Line, loaded: Loaded) -> str:

@@ -57,9 +57,9 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     their git commit comes after that of the newest. Nor is who left their own deploy for the newest
     by a forced pull, and has what that brought as well, as after a merge in git.
     """
-    name, settings = loaded.definition.name, loaded.definition.settings
+    name = loaded.definition.name
     head = store.ref(f"workflows/{name}")
-    if head is None or store.get(Deploy, head).has(loaded.snapshot, settings):
+    if head is None or loaded.is_as(store.get(Deploy, head)):
         return None
     moved = next(_moves(store, name, operations(store)), None)
     if moved is None:
@@ -89,7 +89,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         was = _was_head(store, name, before)
         found = {f"{was}~{back}": deploy for back, (_, deploy) in enumerate(left)}
     for version, deploy in found.items():
-        if deploy.has(loaded.snapshot, settings):
+        if loaded.is_as(deploy):
             if _comes_after(loaded, newest):
                 return None
             if author == deploy.author == left_by:
@@ -110,7 +110,7 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         return found
     name = loaded.definition.name
     head = store.ref(f"workflows/{name}")
-    if head is None or store.get(Deploy, head).has(loaded.snapshot, loaded.definition.settings):
+    if head is None or loaded.is_as(store.get(Deploy, head)):
         return None
     commit = _newest_commit(store, name, head)
     common = commit and common_commit(loaded.root, commit)
@@ -170,7 +170,7 @@ def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> No
 
 def as_fetched(store: Store, loaded: Loaded) -> str:
     """Return the version of a remote that a file has, of those that are new there, or ""."""
-    name, settings = loaded.definition.name, loaded.definition.settings
+    name = loaded.definition.name
     for remote in store.folders(REMOTES):
         if (theirs := store.ref(remote_ref(remote, name))) is None:
             continue
@@ -178,7 +178,7 @@ def as_fetched(store: Store, loaded: Loaded) -> str:
         ends = apart(store, name, head, theirs) if head else None
         new = ends[1] if ends else None
         for back, (_, deploy) in enumerate(islice(history(store, name, theirs), new)):
-            if deploy.has(loaded.snapshot, settings):
+            if loaded.is_as(deploy):
                 return f"{remote}/{name}~{back}".removesuffix("~0")
     return ""
 
@@ -324,12 +324,12 @@ def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
 
 def _as_undone(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     """Return the version that a file has which undos took away, if they are the newest moves."""
-    name, settings = loaded.definition.name, loaded.definition.settings
+    name = loaded.definition.name
     for operation, before, end in _undos(store, name):
         for back, (oid, deploy) in enumerate(history(store, name, before)):
             if oid == end:
                 break
-            if deploy.has(loaded.snapshot, settings):
+            if loaded.is_as(deploy):
                 if author == deploy.author == operation.author:
                     return None  # who may deploy it once more
                 version = f"{_was_head(store, name, before)}~{back}".removesuffix("~0")

@@ -243,7 +243,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
     Content that the head has already is not refused: nothing would be written.
     """
     old = _head(store, loaded)
-    if old and _has(old, loaded) and not _moved_from(store, old, loaded):
+    if old and loaded.is_as(old) and not _moved_from(store, old, loaded):
         return
     if problems := secrets_in(loaded):
         many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -409,7 +409,7 @@ def _unchanged(
 
 def _put_away(store: Store, loaded: Loaded, workflow: str) -> Deployed:
     """Return what is said of a file whose workflow is archived: it may be as it was deployed."""
-    if _has(store.get(Deploy, head(store, workflow)), loaded):
+    if loaded.is_as(store.get(Deploy, head(store, workflow))):
         return _unchanged(store, loaded, workflow)
     hint = f"`ork archive --undo {workflow}` takes it out"
     return _unchanged(store, loaded, workflow, "of an archived workflow", hint)
@@ -431,7 +431,7 @@ def _add(
     if old and not move:
         _refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
-    if parent and old and _has(old, loaded) and not moved:
+    if parent and old and loaded.is_as(old) and not moved:
         return _unchanged(store, loaded, definition.name)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
@@ -468,7 +468,7 @@ def _add(
             tx.move(f"decided/{definition.name}/{key}", old=decided, new=None)
     _note_reading(store, tx, loaded, oid)
     written = sum(map(len, islice(tx.objects.values(), before, None)))
-    changed = old is None or not _has(old, loaded)
+    changed = old is None or not loaded.is_as(old)
     return Deployed(
         workflow=definition.name,
         deploy=oid,
@@ -516,7 +516,7 @@ def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
     if (store.project / before).exists():
         message = f"the workflow {name} is deployed from {shown}"
         hint = "give this one another name, or --move if this file takes the place of the other"
-    elif not _has(old, loaded):
+    elif not loaded.is_as(old):
         message = f"{name} was deployed from {shown}, which is gone: this looks like a move"
         hint = "--move goes on with its history in this file"
     else:
@@ -544,16 +544,12 @@ def _head(store: Store, loaded: Loaded) -> Deploy | None:
     return store.get(Deploy, oid) if oid else None
 
 
-def _has(old: Deploy, loaded: Loaded) -> bool:
-    return old.has(loaded.snapshot, loaded.definition.settings)
-
-
 def _moved_from(store: Store, old: Deploy, loaded: Loaded) -> str | None:
     """Return the path that the workflow was deployed from, when that is another file."""
     before = old.source.path
     if before == relative(store, loaded.path):
         return None
-    if old.is_without_code and not _has(old, loaded) and not (store.project / before).exists():
+    if old.is_without_code and not loaded.is_as(old) and not (store.project / before).exists():
         return None  # an import that had no file gave it a path
     with suppress(OSError, ValueError):  # one file may have two spellings, where case is ignored
         if (store.project / before).samefile(loaded.path):
@@ -657,7 +653,7 @@ def _file_status(
         )
     deployed = store.get(Deploy, oid)
     other, lost = None, ""
-    if deployed.has(loaded.snapshot, loaded.definition.settings):
+    if loaded.is_as(deployed):
         state, summary = "unchanged", ""
     elif old := outdated(store, loaded, author=author):
         state, other, summary = "behind", old.version, f"before {old.then}"

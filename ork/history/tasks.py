@@ -29,7 +29,7 @@ from ork.objects.kinds import NOT_EXECUTED, RUN_STATES, Deploy, Run, Task, TaskR
 from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
-from ork.store.contents import is_pattern, outcomes
+from ork.store.contents import is_pattern, newest, outcomes
 from ork.store.resolve import history, only_workflow, present_name
 from ork.store.revision import as_word, split_part
 from ork.store.runs import RunEntry, outcome_of, runs
@@ -212,7 +212,7 @@ def task_rows(
         if state not in STATES:
             hint = did_you_mean(state, STATES, form="`{}`") or f"say one of {', '.join(STATES)}"
             raise UsageError(f"no task is {state!r}", hint=hint)
-    names, code = _Names(store, [task], _newest(store, workflow)), _Code(store)
+    names, code = _Names(store, [task], newest(store, workflow)), _Code(store)
     newer: TaskRow | None = None
     for entry in entries:
         run = entry.run
@@ -289,9 +289,8 @@ def written_since(rows: Iterable[TaskRow]) -> list[str]:
 
 def task_history(store: Store, workflow: str, task: str, rows: Iterable[TaskRow]) -> TaskHistory:
     """Return these rows of a task, and the deploys that changed it, of those that are looked at."""
-    head = store.ref(f"workflows/{workflow}")
     found: Iterator[tuple[Oid, Deploy]] = iter(())
-    if head and task in store.snapshot(store.get(Deploy, head).snapshot).tasks:
+    if (version := newest(store, workflow)) and task in version.tasks:
         deploys = islice(history(store, workflow), DEPLOYS_LOOKED_AT_MAX)
         found = Parts(store, [task], follow=True).changed(deploys)
     changed = entries_of(store, dict(islice(found, DEPLOYS_SHOWN)))
@@ -333,8 +332,8 @@ def task_times(
     first, lost = next(found, None), [] if damaged is None else damaged
     if first is None:
         return []
-    newest = _newest(store, workflow) or store.snapshot(first.run.snapshot)
-    names = _Names(store, newest.tasks, newest)
+    version = newest(store, workflow) or store.snapshot(first.run.snapshot)
+    names = _Names(store, version.tasks, version)
     took: dict[str, list[tuple[str, float]]] = defaultdict(list)  # run, seconds
     failed: Counter[str] = Counter()
     for entry in chain([first], found):
@@ -352,14 +351,8 @@ def task_times(
                 took[name].append((run.name, one.attempts[-1].seconds))
             elif one and one.state == "failed":
                 failed[name] += 1
-    times = [_times(name, took[name][::-1], failed[name]) for name in newest.tasks]
+    times = [_times(name, took[name][::-1], failed[name]) for name in version.tasks]
     return sorted(times, key=lambda one: (-max(one.slower, 0.0), -(one.median or 0.0), one.task))
-
-
-def _newest(store: Store, workflow: str) -> Contents | None:
-    """Return the newest version of a workflow; None of one that was never deployed."""
-    head = store.ref(f"workflows/{workflow}")
-    return store.snapshot(store.get(Deploy, head).snapshot) if head else None
 
 
 def _times(task: str, took: Sequence[tuple[str, float]], failed: int) -> TaskTimes:

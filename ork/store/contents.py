@@ -206,10 +206,16 @@ def run_command(what: str, declared: Mapping[str, Param]) -> str:
     return " ".join([f"ork run {what}", *(f"-i {name}=VALUE" for name in lacking)])
 
 
+def newest(store: Store, workflow: str) -> Contents | None:
+    """Return the newest version of a workflow; None of one that is not deployed."""
+    head = store.ref(f"workflows/{workflow}")
+    return store.snapshot(store.get(Deploy, head).snapshot) if head else None
+
+
 def newest_params(store: Store, workflow: str) -> Mapping[str, Param]:
     """Return the parameters of a workflow's newest version; none of one that is not deployed."""
-    head = store.ref(f"workflows/{workflow}")
-    return store.snapshot(store.get(Deploy, head).snapshot).params if head else {}
+    found = newest(store, workflow)
+    return found.params if found else {}
 
 
 def run_and_tasks(store: Store, text: str, *, now: datetime) -> tuple[Run, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from shlex import quote
 from ork.alike import alike, did_you_mean, file_meant, meant_or_known
 from ork.errors import NotFound, quoted
 from ork.objects.kinds import Deploy
+from ork.store.contents import newest
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import REMOTES, apart, head, present_name
 from ork.store.revision import ENDINGS
@@ -118,10 +119,8 @@ def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
     """
     if len(workflows) != 1 or alike(name, workflows):
         return None
-    deploy = store.ref(f"workflows/{workflows[0]}")
-    if deploy is None:
+    if (snapshot := newest(store, workflows[0])) is None:
         return None
-    snapshot = store.snapshot(store.get(Deploy, deploy).snapshot)
     if name in snapshot.tasks or name in snapshot.files:
         return f"a part of a workflow is written {workflows[0]}:{name}"
     return did_you_mean(name, (*snapshot.tasks, *snapshot.files), form=f"{workflows[0]}:{{}}")

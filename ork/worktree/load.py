@@ -97,6 +97,10 @@ class Loaded(Value, frozen=True, kw_only=True):
         """The oid of its snapshot."""
         return self.built.oid
 
+    def is_as(self, deploy: Deploy) -> bool:
+        """Say whether a deploy has this content: to deploy it on top would change nothing."""
+        return deploy.has(self.snapshot, self.definition.settings)
+
     def origin(self) -> Origin | None:
         """Return the git commit that it lies in, and whether that has it as it is."""
         files, root = {path: file.data for path, file in self.files.items()}, self.root
