@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from shlex import quote
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ork.backends.base import Backend, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, count, some
@@ -32,7 +32,7 @@ from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
 from ork.store.runs import END_LOST, Hook, refs_beside, refs_of, slot_text
-from ork.store.store import Arrival, Stamp, Store, named_by
+from ork.store.store import RECORDED, Arrival, Stamp, Store, named_by
 from ork.store.verdict import counts_as, recounted
 from ork.sync.bundle import Bundle, LogFile
 from ork.sync.carrier import Arriving, Side
@@ -41,24 +41,9 @@ from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
 NAMES_MAX = 5  # that an error tells of
+_TOLD = ("workflows/", "tags/", "runs/")  # refs whose moves are told
+_OTHER_THAN_SAID = "the ref {!r} leads to something else than its name says"
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
-
-
-class Source(Protocol):
-    """What refs come from, and how it is told when one of them is wrong."""
-
-    @property
-    def refs(self) -> Mapping[str, Oid]:
-        """All that arrive together."""
-        ...
-
-    def __contains__(self, oid: Oid) -> bool:
-        """Say whether it brings this object."""
-        ...
-
-    def wrong(self, what: str) -> OrkError:
-        """Return the error for a source that is not what it should be."""
-        ...
 
 
 class Received(Value, frozen=True, kw_only=True):
@@ -116,7 +101,9 @@ def check(bundle: Bundle, store: Store | None) -> set[Oid]:
             tell(checked, bundle.size.objects)
     _raise_first(bundle, found)
     for ref, oid in refs:
-        check_ref(bundle, arrived, ref, oid)
+        check_ref(bundle.refs, bundle.wrong, arrived, ref, oid)
+        if ref.startswith("workflows/"):
+            _check_history(bundle, arrived, ref, oid)
     check_logs(bundle)
     for oid in bundle.oids():
         if oid not in objects.reached and oid not in arrived.forgotten:
@@ -151,7 +138,7 @@ def receive(
     """
     needs = check(bundle, store) if needs is None else needs
     arrived = beside(bundle, store)
-    targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
+    targets = {ref: oid for ref, oid in bundle.refs.items() if runs or ref.startswith(RECORDED)}
     heads = _heads_and_tags(bundle, arrived, store, force=force)
     moves = heads.all_moves()
     fresh, told, left_out = _runs(arrived, store, targets, force=force)
@@ -173,7 +160,7 @@ def receive(
     brought = [oid for oid in bundle.oids() if oid in needs] if moves else []
     said = tuple((ref, old, new) for ref, (old, new) in moves.items() if new and old != new)
     received = Received(
-        moves=tuple(move for move in said if _is_told(move[0])),
+        moves=tuple(move for move in said if move[0].startswith(_TOLD)),
         objects=len(brought),
         logs=len(logs),
         missing_logs=tuple(without_logs(said_by(arrived, fresh), bundle.logs)),
@@ -272,45 +259,59 @@ def _raise_first(bundle: Bundle, found: list[Finding]) -> None:
         )
 
 
-def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
-    """Raise an error unless a ref is of a form that ork knows and says what its object says."""
+def check_ref(
+    refs: Mapping[str, Oid],
+    wrong: Callable[[str], OrkError],
+    arrived: Store,
+    ref: str,
+    oid: Oid,
+) -> None:
+    """Raise an error unless a ref is of a form that ork knows and says what its object says.
+
+    `refs` are all that arrive with it, and `wrong` gives the error for where they come from.
+    """
+
+    def must_be(is_right: bool) -> None:
+        if not is_right:
+            raise wrong(_OTHER_THAN_SAID.format(ref))
+
     space, *parts = ref.split("/")
     if not all(map(is_name, parts)):
-        raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+        raise wrong(f"the ref {ref!r} is of no form that this ork knows")
     if space == "workflows" and len(parts) == 1:
-        _check_history(bundle, arrived, ref, oid)
+        must_be(arrived.get(Deploy, oid, keep=False).workflow == parts[0])
     elif space == "tags" and len(parts) == 2:
         tagged = arrived.get(Deploy, oid, keep=False).workflow
-        _must_be(bundle, ref, tagged == parts[0] or tagged in former_in(bundle.refs, parts[0]))
+        must_be(tagged == parts[0] or tagged in former_in(refs, parts[0]))
     elif space == "former" and len(parts) == 2:
-        _must_be(bundle, ref, arrived.get(Deploy, oid, keep=False).workflow == parts[0])
+        must_be(arrived.get(Deploy, oid, keep=False).workflow == parts[0])
     elif space == "runs" and len(parts) == 2:
         run = arrived.get(Run, oid, keep=False)
-        _must_be(bundle, ref, refs_of(run)[0] == ref)
+        must_be(refs_of(run)[0] == ref)
         if run.ended is None:
-            raise bundle.wrong(f"the run {ref!r} has not ended")
-        if missing := [name for name in refs_of(run) if name not in bundle.refs]:
-            raise bundle.wrong(f"the ref {missing[0]!r} is missing, and {ref!r} needs it")
+            raise wrong(f"the run {ref!r} has not ended")
+        if missing := [name for name in refs_of(run) if name not in refs]:
+            raise wrong(f"the ref {missing[0]!r} is missing, and {ref!r} needs it")
     elif (space == "numbers" and len(parts) == 2 and _NUMBER.fullmatch(parts[1])) or (
         space == "ran" and len(parts) == 3
     ):
         pin = arrived.get(Run, oid, keep=False)
-        _must_be(bundle, ref, ref in refs_of(pin) and refs_of(pin)[0] in bundle.refs)
+        must_be(ref in refs_of(pin) and refs_of(pin)[0] in refs)
     elif space == "forgotten" and len(parts) == 1 and is_oid(parts[0]):
-        _must_be(bundle, ref, arrived.get(Tombstone, oid, keep=False).object == parts[0])
+        must_be(arrived.get(Tombstone, oid, keep=False).object == parts[0])
     elif space == "fires" and len(parts) == 2:
         pin = arrived.get(Run, oid, keep=False)
         slot = pin.scheduled and slot_text(pin.scheduled)
-        _must_be(bundle, ref, [parts[0], parts[1].partition(".")[0]] == [pin.workflow, slot])
-        _must_be(bundle, ref, bundle.refs.get(number_ref(pin.workflow, pin.number)) == oid)
+        must_be([parts[0], parts[1].partition(".")[0]] == [pin.workflow, slot])
+        must_be(refs.get(number_ref(pin.workflow, pin.number)) == oid)
     elif space == "hooks" and len(parts) == 3:
-        _must_be(bundle, ref, f"runs/{parts[0]}/{parts[1]}" in bundle.refs)
-        _must_be(bundle, ref, oid in arrived.forgotten or _is_hook(arrived, oid, parts[2]))
+        must_be(f"runs/{parts[0]}/{parts[1]}" in refs)
+        must_be(oid in arrived.forgotten or _is_hook(arrived, oid, parts[2]))
     elif space == "unattached" and len(parts) == 2:
-        run = arrived.get(Run, bundle.refs.get("/".join(["runs", *parts]), oid), keep=False)
-        _must_be(bundle, ref, run.deploy is None)
+        run = arrived.get(Run, refs.get("/".join(["runs", *parts]), oid), keep=False)
+        must_be(run.deploy is None)
     else:
-        raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+        raise wrong(f"the ref {ref!r} is of no form that this ork knows")
 
 
 def _is_hook(arrived: Store, oid: Oid, name: str) -> bool:
@@ -335,25 +336,18 @@ def moves_beside(store: Store, refs: Mapping[str, Oid]) -> Moves:
     }
 
 
-def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
+def _check_history(bundle: Bundle, arrived: Store, ref: str, head: Oid) -> None:
     """Raise InvalidInput unless all deploys that a head brings are of its workflow."""
     waiting, seen = [head], {head}
-    newest = arrived.get(Deploy, head, keep=False)
-    _must_be(bundle, ref, ref == f"workflows/{newest.workflow}")
     while waiting:
         oid = waiting.pop()
         deploy = arrived.get(Deploy, oid, keep=False)
         if oid in bundle:
             for parent in deploy.parents:
-                before = arrived.get(Deploy, parent, keep=False)
-                _must_be(bundle, ref, deploy.follows(before))
+                if not deploy.follows(arrived.get(Deploy, parent, keep=False)):
+                    raise bundle.wrong(_OTHER_THAN_SAID.format(ref))
             waiting += [parent for parent in deploy.parents if parent not in seen]
             seen.update(deploy.parents)
-
-
-def _must_be(bundle: Source, ref: str, is_right: bool) -> None:
-    if not is_right:
-        raise bundle.wrong(f"the ref {ref!r} leads to something else than its name says")
 
 
 def check_logs(bundle: Bundle) -> None:
@@ -362,14 +356,6 @@ def check_logs(bundle: Bundle) -> None:
         folder, _, name = path.rpartition("/")
         if f"runs/{folder}" not in bundle.refs or not is_log(name):
             raise bundle.wrong(f"the log {path!r} belongs to no run of it")
-
-
-def _is_recorded(ref: str) -> bool:
-    return ref.startswith(("workflows/", "tags/", "former/"))
-
-
-def _is_told(ref: str) -> bool:
-    return ref.startswith(("workflows/", "tags/", "runs/"))
 
 
 class _Brought(Side):

@@ -22,7 +22,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from ork.errors import Conflict, NotFound, OrkError, UsageError, count, some
+from ork.errors import Conflict, NotFound, UsageError, count, some
 from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
@@ -466,7 +466,7 @@ class _Transfer:
         newest: int,
     ) -> _Part:
         """Return runs that are to move together, with the refs that each must have."""
-        moving = _Part(self._from, {}, {}, {})
+        moving = _Part({}, {}, {})
         with self._from.blamed():
             found = self._carrier.arriving.get_all(Run, {run_id: new for run_id, new, _ in part})
         taken: dict[Oid, Run] = {}
@@ -518,7 +518,7 @@ class _Transfer:
         new = Reached(known)
         self._carrier.fetch((named_by(*ref) for ref in moving.refs.items()), new)
         for ref, oid in moving.refs.items():
-            check_ref(moving, arriving, ref, oid)
+            check_ref(moving.refs, self._from.wrong, arriving, ref, oid)
         said = dict(zip(moving.runs, said_by(arriving, moving.runs.values()), strict=True))
         logs: set[str] = set()
         fresh = [(one, moving.moves[ref][0]) for ref, one in said.items()]
@@ -641,16 +641,9 @@ class _Transfer:
 class _Part(NamedTuple):
     """Runs that move together: all of their refs, and how these move."""
 
-    side: Side
     refs: dict[str, Oid]
     moves: Moves
     runs: dict[str, Run]  # by the ref of each
-
-    def __contains__(self, oid: object) -> bool:
-        return False  # it has no deploys, of which alone this is asked
-
-    def wrong(self, what: str) -> OrkError:
-        return self.side.wrong(what)
 
 
 class _Pins:

@@ -859,7 +859,7 @@ FAULTS = (
     Fault(
         "refs of runs that arrive are believed",
         "ork/sync/transfer.py",
-        "            check_ref(moving, arriving, ref, oid)",
+        "            check_ref(moving.refs, self._from.wrong, arriving, ref, oid)",
         "            pass",
         (
             "sync/test_transfer_faults.py::"
