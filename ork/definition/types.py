@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 
 from ork.objects.canonical import INTEGER_MAX, Json
 from ork.objects.kinds import SCALARS as SCALARS
@@ -220,23 +221,7 @@ def _date(value: Json) -> str:
         raise ValueError("no such day") from None
 
 
-def _notz(value: Json) -> str:
-    return _moment(
-        value, lambda offset: offset is None, "it has an offset; a datetime_notz has none"
-    )
-
-
-def _tz(value: Json) -> str:
-    return _moment(
-        value, lambda offset: offset is not None, "the offset is missing, as in +01:00 or Z"
-    )
-
-
-def _utc(value: Json) -> str:
-    return _moment(value, lambda offset: offset == timedelta(0), "a datetime_utc ends in Z")
-
-
-def _moment(value: Json, fits: Callable[[timedelta | None], bool], wrong: str) -> str:
+def _moment(fits: Callable[[timedelta | None], bool], wrong: str, value: Json) -> str:
     moment = _datetime(_str(value))
     if not fits(moment.utcoffset()):
         raise ValueError(wrong)
@@ -275,7 +260,13 @@ _SCALAR: dict[str, Callable[[Json], Json]] = {
     "float": _float,
     "bool": _bool,
     "date": _date,
-    "datetime_notz": _notz,
-    "datetime_tz": _tz,
-    "datetime_utc": _utc,
+    "datetime_notz": partial(
+        _moment, lambda offset: offset is None, "it has an offset; a datetime_notz has none"
+    ),
+    "datetime_tz": partial(
+        _moment, lambda offset: offset is not None, "the offset is missing, as in +01:00 or Z"
+    ),
+    "datetime_utc": partial(
+        _moment, lambda offset: offset == timedelta(0), "a datetime_utc ends in Z"
+    ),
 }

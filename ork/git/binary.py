@@ -65,9 +65,9 @@ class Git(Value, frozen=True):
         """Return what a git command prints; raise StoreError with its words when it fails."""
         return self._done(words, feed, (0,))[1]
 
-    def ask(self, *words: str, feed: bytes = b"") -> bytes | None:
+    def ask(self, *words: str) -> bytes | None:
         """Return what a git command prints, or None when its answer is no."""
-        code, out = self._done(words, feed, (0, *_NO))
+        code, out = self._done(words, b"", (0, *_NO))
         return None if code else out
 
     @property
@@ -238,11 +238,6 @@ def find_repository(folder: Path) -> tuple[Git, str]:
     )
 
 
-def no_git() -> NotFound:
-    """Return the error that git is not installed."""
-    return NotFound("git is not installed, or not in PATH", hint="install it: https://git-scm.com")
-
-
 @contextmanager
 def _started(words: list[str], stdin: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile() as error:
@@ -296,7 +291,8 @@ def _environ() -> dict[str, str]:
 
 def _not_started(error: OSError) -> OrkError:
     if isinstance(error, FileNotFoundError):
-        return no_git()
+        hint = "install it: https://git-scm.com"
+        return NotFound("git is not installed, or not in PATH", hint=hint)
     return StoreError(f"git cannot be started: {error.strerror}")
 
 

@@ -135,7 +135,10 @@ def diff_runs(
     """
     found = [_run(store, one) for one in (before, after)]
     states = [task_runs(store, run) for _, run in found]
-    old, new = (_side(*one, state) for one, state in zip(found, states, strict=True))
+    old, new = (
+        RunSide(name=run.name, oid=oid, run=run, tainted=tainted(state))
+        for (oid, run), state in zip(found, states, strict=True)
+    )
     ends = [resolved_run(side.oid, side.run, side.name) for side in (old, new)]
     comparison = compare_resolved(store, *ends)
     old = replace(old, without_code=comparison.old.without_code)
@@ -390,10 +393,6 @@ def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:
             hint="write NAME#NUMBER",
         )
     return find_run(store, found)
-
-
-def _side(oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunSide:
-    return RunSide(name=run.name, oid=oid, run=run, tainted=tainted(states))
 
 
 def _tasks(

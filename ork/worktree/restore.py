@@ -28,9 +28,9 @@ from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     a_kind,
-    archived,
     deploy_of,
     head,
+    heads,
     present_name,
     resolve,
 )
@@ -156,9 +156,8 @@ def restore_all(
     `restore` refuses of one is refused of all together; with `to` they keep their paths in there.
     """
     _refuse_file_name(to)
-    put_away = archived(store)
-    heads = {name: oid for name, oid in store.refs("workflows/") if name not in put_away}
-    deploys = store.get_all(Deploy, heads)
+    newest = heads(store)
+    deploys = store.get_all(Deploy, newest)
     wanted: dict[str, dict[str, Content]] = {}
     for name, deploy in deploys.items():
         root = root_below(deploy.source.path, deploy.settings)
@@ -186,7 +185,7 @@ def restore_all(
     return [
         Restored(
             workflow=name,
-            deploy=heads[name],
+            deploy=newest[name],
             snapshot=deploy.snapshot,
             files=tuple(
                 RestoredFile(path=destination.shown(path), state=state(path, content))
