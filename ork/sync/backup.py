@@ -15,21 +15,20 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from ork.backends.address import ELSEWHERE
 from ork.backends.base import object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError, count
 from ork.failpoints import failpoint
 from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
-from ork.objects.canonical import Oid, pack
+from ork.objects.canonical import pack
 from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.runner.record import COPIED, settle
 from ork.store import location
 from ork.store.runs import newest_pin
 from ork.store.store import Store
-from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle, pieces
+from ork.sync.bundle import BACKUP, Bundle, Source, open_bundle, pieces
 from ork.sync.receive import beside, check_logs, write_logs
 from ork.sync.select import logs_of, needed
 from ork.upkeep.findings import Finding
@@ -64,15 +63,6 @@ class BackedUp(Value, frozen=True, kw_only=True):
             "logs": count(self.logs, "log"),
             "errors": f"{self.errors} wrong" if self.errors else None,
         }
-
-
-class Source(NamedTuple):
-    """What a store is made of: objects as a backend keeps them, each after all that it names."""
-
-    refs: Mapping[str, Oid]
-    objects: Iterable[tuple[Oid, bytes]]
-    logs: Iterable[LogFile]
-    time: datetime | None = None  # of which it is, where that is not now
 
 
 def is_file(target: Path) -> bool:
@@ -133,11 +123,12 @@ def _check_target(store: Store, target: Path) -> None:
 
 
 def _write_file(store: Store, file: Path) -> BackedUp:
-    begun, (refs, objects, logs, _) = datetime.now(UTC), source_of(store)
+    begun, source = datetime.now(UTC), source_of(store)
     # When the copy of a run ended; without one a store has the same backup at any time.
-    time = begun if any(ref.startswith("active/") for ref in refs) else None
+    if any(ref.startswith("active/") for ref in source.refs):
+        source = source._replace(time=begun)
     with new_file(file, mode=0o600) as out:
-        out.writelines(pieces((), refs, objects, logs, form=BACKUP, time=time))
+        out.writelines(pieces(source, form=BACKUP))
     failpoint("backup.file")
     with open_bundle(str(file), (BACKUP,)) as made:
         size, errors = made.size, check_file(made)

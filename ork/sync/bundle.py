@@ -53,6 +53,15 @@ class LogFile(NamedTuple):
     changed: datetime | None = None  # where that is known
 
 
+class Source(NamedTuple):
+    """What a bundle, or a store, is made of: objects as a backend keeps them."""
+
+    refs: Mapping[str, Oid]
+    objects: Iterable[tuple[Oid, bytes]]  # each after all that it names
+    logs: Iterable[LogFile]
+    time: datetime | None = None  # of a backup: when it was begun, if a run went on
+
+
 class Size(Value, frozen=True, kw_only=True):
     """How much a bundle holds; workflows, tags and runs are among its refs."""
 
@@ -65,44 +74,29 @@ class Size(Value, frozen=True, kw_only=True):
     bytes: int
 
 
-def pieces(
-    needs: Iterable[Oid],
-    refs: Mapping[str, Oid],
-    objects: Iterable[tuple[Oid, bytes]],
-    logs: Iterable[LogFile],
-    *,
-    form: bytes = BUNDLE,
-    time: datetime | None = None,
-) -> Iterator[bytes]:
-    """Yield the bytes of a bundle, given objects as a backend keeps them. Lazy.
-
-    `needs` are deploys that the receiver must have, `time` is when a backup was begun.
-    """
-    header: Json = {"needs": [*sorted(needs)], **({"time": format_time(time)} if time else {})}
-    return _sealed(chain([form], _records(header, refs, objects, logs)))
+def pieces(source: Source, needs: Iterable[Oid] = (), *, form: bytes = BUNDLE) -> Iterator[bytes]:
+    """Yield the bytes of a bundle; `needs` are deploys that the receiver must have. Lazy."""
+    time = {"time": format_time(source.time)} if source.time else {}
+    header: Json = {"needs": [*sorted(needs)], **time}
+    return _sealed(chain([form], _records(header, source)))
 
 
-def _records(
-    header: Json,
-    refs: Mapping[str, Oid],
-    objects: Iterable[tuple[Oid, bytes]],
-    logs: Iterable[LogFile],
-) -> Iterator[bytes]:
+def _records(header: Json, source: Source) -> Iterator[bytes]:
     encoded = canonical.encode(header)
     yield _HEADER.pack(len(encoded)) + encoded
-    for name, oid in sorted((ref.encode(), oid) for ref, oid in refs.items()):
+    for name, oid in sorted((ref.encode(), oid) for ref, oid in source.refs.items()):
         yield _REF + _NAME.pack(len(name)) + name + bytes.fromhex(oid)
     object_count = log_count = 0
-    for oid, stored in objects:
+    for oid, stored in source.objects:
         yield _OBJECT + bytes.fromhex(oid) + _LENGTH.pack(len(stored))
         yield stored
         object_count += 1
-    for log in counted("writing logs", logs, 0):
+    for log in counted("writing logs", source.logs, 0):
         name = log.path.encode()
         yield _LOG + _NAME.pack(len(name)) + name + _LENGTH.pack(log.length)
         yield from _sealed(log.pieces)
         log_count += 1
-    yield _END + _COUNTS.pack(len(refs), object_count, log_count)
+    yield _END + _COUNTS.pack(len(source.refs), object_count, log_count)
 
 
 def _sealed(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -17,8 +17,8 @@ from ork.failpoints import failpoint
 from ork.files import remove, replace_file
 from ork.objects.value import replace
 from ork.store import location
-from ork.sync.backup import BackedUp, Source, fill, source_of, wrong_refs
-from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle
+from ork.sync.backup import BackedUp, fill, source_of, wrong_refs
+from ork.sync.bundle import BACKUP, Bundle, LogFile, Source, open_bundle
 from ork.sync.receive import check_logs
 from ork.sync.select import reading
 from ork.upkeep.fsck import fsck

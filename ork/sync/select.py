@@ -31,7 +31,7 @@ from ork.store.resolve import (
 from ork.store.revision import as_word, parse_range
 from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
-from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
+from ork.sync.bundle import PIECE_BYTES, LogFile, Size, Source, open_bundle, pieces
 from ork.sync.heads import ancestors
 
 RUNS_TOGETHER = 256  # whose logs are looked for together
@@ -83,7 +83,8 @@ def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) 
     total = partial(object_count, store.backend) if wish.all else 0
     needs = needed(store, chosen.refs, chosen.needs)
     objects = counted("writing objects", needs, total, about=True)
-    written = pieces(chosen.needs, chosen.refs, objects, logs_of(store, chosen.refs))
+    source = Source(chosen.refs, objects, logs_of(store, chosen.refs))
+    written = pieces(source, chosen.needs)
     if not isinstance(target, Path):
         target.writelines(written)
         target.flush()
