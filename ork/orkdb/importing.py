@@ -246,7 +246,7 @@ class _Importing:
         def again(_: Oid) -> None:
             write_all(self._store.backend, objects())
 
-        with Arrival(self._store, stamp, written, again) as tx:
+        with Arrival(self._store, stamp, written | counts.keys(), again) as tx:
             tx.moves |= {**refs, **heads}
             for deploy, states in counts.items():
                 known = dict(self._store.refs(f"tally/{deploy}/"))

@@ -623,7 +623,10 @@ class Transaction:
 
 
 class Arrival(Transaction):
-    """A write that needs all that was written for it before; what gc took of it comes `again`."""
+    """A write that needs all that was written for it before, which was proven whole on its way.
+
+    What gc took of that comes `again`. What refs are moved to is among it.
+    """
 
     def __init__(
         self, store: Store, stamp: Stamp, written: set[Oid], again: Callable[[Oid], object]
@@ -632,7 +635,7 @@ class Arrival(Transaction):
         self._written, self._again = written, again
 
     def _needs(self) -> set[Oid]:
-        return super()._needs() | self._written
+        return self._written
 
     def _bring(self, oid: Oid) -> None:
         self._again(oid)

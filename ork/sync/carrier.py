@@ -19,7 +19,7 @@ from ork.failpoints import failpoint
 from ork.objects.canonical import Oid, begins_with, frame, is_proven
 from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
-from ork.store.store import Stamp, Store, Transaction, named_by
+from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
@@ -171,26 +171,12 @@ class Carrier:
         """
         gone = self.target.forgotten.keys() | self.source.forgotten.keys()
         needed = {oid for oid in (*carried.oids(), *also) if oid not in gone}
-        with _Landing(self, needed, stamp) as tx:
+        with Arrival(self.target.store, stamp, needed, self.bring) as tx:
             for ref, (old, new) in moves.items():
                 tx.move(ref, old=old, new=new)
             for ref, oid in self.tombstones.items():
                 tx.move(ref, old=None, new=oid)
         self.tombstones = {}
-
-
-class _Landing(Transaction):
-    """A write that needs all that was carried for it, each of it proven whole on its way."""
-
-    def __init__(self, carrier: Carrier, needs: set[Oid], stamp: Stamp) -> None:
-        super().__init__(carrier.target.store, stamp)
-        self._carrier, self._all = carrier, needs
-
-    def _needs(self) -> set[Oid]:
-        return self._all
-
-    def _bring(self, oid: Oid) -> None:
-        self._carrier.bring(oid)
 
 
 class Arriving(ReadOnly):
