@@ -132,8 +132,7 @@ def note_commits(store: Store, tx: Transaction, files: Iterable[Loaded]) -> None
         head = store.ref(f"workflows/{name}")
         if head and (commit := later(loaded.root, _newest_commit(store, name, head))):
             folder = NOTED.format(name)
-            for noted, oid in store.refs(folder):
-                tx.move(folder + noted, old=oid, new=None)
+            tx.moves |= {folder + noted: (oid, None) for noted, oid in store.refs(folder)}
             tx.move(folder + commit, old=None, new=head)
 
 

@@ -464,8 +464,8 @@ def _add(
     )
     tx.move(f"workflows/{definition.name}", old=parent, new=oid)
     if parent is None:  # what is decided is of the schedules of another that had this name
-        for key, decided in store.refs(f"decided/{definition.name}/"):
-            tx.move(f"decided/{definition.name}/{key}", old=decided, new=None)
+        folder = f"decided/{definition.name}/"
+        tx.moves |= {folder + key: (decided, None) for key, decided in store.refs(folder)}
     _note_reading(store, tx, loaded, oid)
     written = sum(map(len, islice(tx.objects.values(), before, None)))
     changed = old is None or not loaded.is_as(old)

@@ -54,8 +54,7 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
         tx.move(f"workflows/{old}", old=oid, new=None)
         tx.move(f"workflows/{new}", old=None, new=deploy)
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
-        for ref, (was, becomes) in along(store, [old], new).items():
-            tx.move(ref, old=was, new=becomes)
+        tx.moves |= along(store, [old], new)
     return Renamed(old=old, new=new, deploy=deploy, path=before.source.path, tags=labels)
 
 

@@ -159,8 +159,7 @@ class Record:
                 tx.move(f"active/{run.id}/{name}", old=saved, new=None)
             tx.remove(self.own)  # they stand in the tree from now on
             if run.deploy and store.has(run.deploy):  # else it may be lost
-                for ref, (old, new) in recounted(run.deploy, tally, counted, run.number).items():
-                    tx.move(ref, old=old, new=new)
+                tx.moves |= recounted(run.deploy, tally, counted, run.number)
             try:
                 self._commit(tx, parts)
             except Conflict:

@@ -483,7 +483,7 @@ class Transaction:
         self.store = store
         self.stamp = stamp
         self.objects = Packed()
-        self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+        self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}  # ref -> old, new
         self.expected: set[str] = set()
         self.removed: set[Oid] = set()
         self.lost: set[Oid] | None = None  # what may be lost, as far as it is known to be

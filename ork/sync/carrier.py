@@ -172,10 +172,8 @@ class Carrier:
         gone = self.target.forgotten.keys() | self.source.forgotten.keys()
         needed = {oid for oid in (*carried.oids(), *also) if oid not in gone}
         with Arrival(self.target.store, stamp, needed, self.bring) as tx:
-            for ref, (old, new) in moves.items():
-                tx.move(ref, old=old, new=new)
-            for ref, oid in self.tombstones.items():
-                tx.move(ref, old=None, new=oid)
+            tx.moves |= moves
+            tx.moves |= {ref: (None, oid) for ref, oid in self.tombstones.items()}
         self.tombstones = {}
 
 

@@ -200,8 +200,7 @@ def _write_refs(
         counted = tallies(store, arrived, zip(said_by(arrived, fresh), olds, strict=True))
         try:
             with Arrival(store, stamp, needs, bring) as tx:
-                for ref, (old, new) in {**moves, **counted}.items():
-                    tx.move(ref, old=old, new=new)
+                tx.moves |= {**moves, **counted}
             return
         except Conflict:
             if any(store.ref(ref) != old for ref, (old, _) in moves.items()):

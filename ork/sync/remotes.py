@@ -77,8 +77,7 @@ def remove(store: Store, folder: Path, name: str) -> str:
         raise _unknown(name, known)
     with store.transaction() as tx:
         for space in (remote_ref(name, ""), agreed_ref(name, "")):
-            for rest, oid in store.refs(space):
-                tx.move(space + rest, old=oid, new=None)
+            tx.moves |= {space + rest: (oid, None) for rest, oid in store.refs(space)}
     _write(folder, {one: place for one, place in known.items() if one != name})
     return known[name]
 

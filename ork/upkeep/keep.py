@@ -229,13 +229,6 @@ def old_skips(store: Store) -> dict[str, Oid]:
     }
 
 
-def remove_skips(store: Store, skips: Mapping[str, Oid]) -> None:
-    """Remove refs that tell of slots left out."""
-    with store.transaction() as tx:
-        for ref, oid in skips.items():
-            tx.move(ref, old=oid, new=None)
-
-
 def _beside(store: Store, run: Run) -> dict[str, Oid]:
     """Return the refs that go with a run besides those that each has."""
     pin = store.ref(number_ref(run.workflow, run.number))
@@ -324,8 +317,7 @@ def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
         if any(run.number == last for run in mine):
             last = max((run.number for run in _others(store, mine[0], ids)), default=None)
         kept = {**+counts} if store.keeps(deploy) else {}  # else no ref can lead there
-        for ref, (old, new) in retold(deploy, found, Tally(counts=kept, last=last)).items():
-            tx.move(ref, old=old, new=new)
+        tx.moves |= retold(deploy, found, Tally(counts=kept, last=last))
 
 
 def _others(store: Store, like: Run, without: set[str]) -> Iterator[Run]:

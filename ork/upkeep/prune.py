@@ -37,7 +37,6 @@ from ork.upkeep.keep import (
     refs_that_go,
     remove_folders,
     remove_runs,
-    remove_skips,
 )
 from ork.upkeep.keep import damaged as damaged_runs
 from ork.upkeep.repair import BESIDE, alone, copy_data, swap
@@ -154,7 +153,8 @@ def gc(
         + list(remove_folders(store, [one for one in some if one.entry.run.id not in planned]))
         for some in folders
     ]
-    remove_skips(store, skips)
+    with store.transaction() as tx:
+        tx.moves |= {ref: (oid, None) for ref, oid in skips.items()}
     doomed = garbage.sweep() if garbage else []
     store.tell_anchor()
     done = _pruned(doomed, runs, *left, before=objects)

@@ -744,8 +744,8 @@ FAULTS = (
     Fault(
         "a push moves a head that somebody has moved",
         "ork/sync/carrier.py",
-        "                tx.move(ref, old=old, new=new)",
-        "                tx.move(ref, old=self.target.store.ref(ref), new=new)",
+        "            tx.moves |= moves\n",
+        "            tx.moves |= {r: (self.target.store.ref(r), m[1]) for r, m in moves.items()}\n",
         ("sync/test_transfer_faults.py::test_of_two_pushes_one_is_told_to_look_again",),
     ),
     Fault(
