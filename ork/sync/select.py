@@ -85,16 +85,17 @@ def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) 
     objects = counted("writing objects", needs, total, about=True)
     source = Source(chosen.refs, objects, logs_of(store, chosen.refs))
     written = pieces(source, chosen.needs)
+    size = None
     if not isinstance(target, Path):
         target.writelines(written)
         target.flush()
-        return Created(size=None, going_on=chosen.going_on)
-    # Logs and outputs are for the owner of a store alone.
-    replace_file(target, written, mode=0o666 if wish.runs == 0 else 0o600)
-    if is_special(target):
-        return Created(size=None, going_on=chosen.going_on)
-    with open_bundle(str(target)) as bundle:
-        return Created(size=bundle.size, going_on=chosen.going_on)
+    else:
+        # Logs and outputs are for the owner of a store alone.
+        replace_file(target, written, mode=0o666 if wish.runs == 0 else 0o600)
+        if not is_special(target):
+            with open_bundle(str(target)) as bundle:
+                size = bundle.size
+    return Created(size=size, going_on=chosen.going_on)
 
 
 def select(store: Store, wish: Wish, *, now: datetime) -> Selection:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ork.backends import anchor
 from ork.backends.address import OnDisk
-from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
+from ork.backends.base import Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, OrkError, StoreError, count, some
 from ork.files import lock, make_folder, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes, is_proven, pack
@@ -334,29 +334,19 @@ def copy_data(
 
 def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
     """Write all objects that prove whole, and remember the refs; return how many objects."""
-    batch: dict[Oid, bytes] = {}
-    size = copied = 0
-    for ref, oid, stored, live in remains:
-        if ref is not None:
-            rebuilt.saw(ref, oid, live=live)
-            continue
-        if oid in batch or not is_proven(oid, stored):
-            continue
-        batch[oid] = stored
-        size += len(stored)
-        if size >= BATCH_BYTES:
-            copied += _written(backend, batch, rebuilt)
-            batch, size = {}, 0
-    return copied + _written(backend, batch, rebuilt)
 
+    def whole() -> Iterator[tuple[Oid, bytes]]:
+        for ref, oid, stored, live in remains:
+            if ref is not None:
+                rebuilt.saw(ref, oid, live=live)
+            elif is_proven(oid, stored):
+                yield oid, stored
 
-def _written(backend: Backend, batch: dict[Oid, bytes], rebuilt: Rebuilt) -> int:
-    there = backend.get_many(batch)
-    new = {oid: stored for oid, stored in batch.items() if oid not in there}
-    backend.write(new, {})
-    for oid in new:
+    write_all(backend, whole())
+    copied = 0  # what the old file has twice is there once
+    for copied, oid in enumerate(backend.oids(), 1):  # noqa: B007
         rebuilt.has(oid)
-    return len(new)
+    return copied
 
 
 def files_of(store: Store, project: Path, deploy: Oid) -> Iterator[tuple[Path, Oid | None]]:

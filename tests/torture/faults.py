@@ -665,8 +665,8 @@ FAULTS = (
     Fault(
         "a repair takes objects that are damaged",
         "ork/upkeep/repair.py",
-        "if oid in batch or not is_proven(oid, stored):",
-        "if oid in batch:",
+        "elif is_proven(oid, stored):",
+        "elif stored:",
         (
             "upkeep/test_repair.py::"
             "test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same",
