@@ -109,11 +109,10 @@ def at_operation(store: Store, text: str, *, now: datetime) -> Store:
     It shares the backend, closes it, and can only be read. Everything else is as it is now.
     """
     oid, _ = find_operation(store, text, now=now)
-    while True:
-        newest, refs = store.ref("ops"), dict(_recorded(store.backend))
-        if store.ref("ops") == newest:  # else somebody moved refs while they were read
-            break
-    for found, operation in operations(store):
+    with store.backend.frozen() as still:
+        newest = still.ref("ops")
+        refs = {ref: there for prefix in RECORDED for ref, there in still.refs(prefix)}
+    for found, operation in operations(store, start=newest):
         if found == oid:
             break
         for ref, old, _ in operation.moves:
@@ -174,11 +173,6 @@ class _Past(ReadOnly):
 
 def _is_past(name: str) -> bool:
     return name == "ops" or name.startswith(RECORDED)
-
-
-def _recorded(backend: Backend) -> Iterator[tuple[str, Oid]]:
-    for prefix in RECORDED:
-        yield from backend.refs(prefix)
 
 
 def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:

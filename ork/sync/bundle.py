@@ -187,6 +187,7 @@ class _Reading:
         self._file = file
         self._at = 0
         self._everything = running_hash()
+        self._wrong = bundle.wrong
 
     def read(self, forms: Collection[bytes], places: dict[bytes, int]) -> Size:
         """Read all of it, and note where each object lies."""
@@ -315,9 +316,6 @@ class _Reading:
     def _take(self, piece: bytes) -> None:
         self._at += len(piece)
         self._everything.update(piece)
-
-    def _wrong(self, what: str) -> InvalidInput:
-        return self._bundle.wrong(what)
 
 
 def _instead(form: bytes, forms: Collection[bytes]) -> tuple[str, str]:
