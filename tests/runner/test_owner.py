@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ork.backends.base import Moves
 from ork.errors import Conflict
 from ork.heads.deploy import deploy
 from ork.objects.canonical import Oid
@@ -206,14 +208,14 @@ def test_requests_to_stop_go_with_the_run(going_on: record.Record) -> None:
 def test_a_request_that_comes_as_the_run_ends_goes_with_it_as_well(
     going_on: record.Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = record._count
+    real = record.recounted
 
-    def count(*words: object) -> None:
-        monkeypatch.setattr(record, "_count", real)
+    def count(*words: Any) -> Moves:
+        monkeypatch.setattr(record, "recounted", real)
         assert owner.ask_to_stop(going_on.store, going_on.run, author=ADA)
-        real(*words)
+        return real(*words)
 
-    monkeypatch.setattr(record, "_count", count)
+    monkeypatch.setattr(record, "recounted", count)
     going_on.end(replace(going_on.run, state="success", ended=NOON), {}, {})
     assert list(going_on.store.refs("stops/")) == []
 
