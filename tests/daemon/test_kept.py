@@ -19,7 +19,7 @@ from ork.store.runs import hooks_of
 from ork.store.store import Store
 from ork.sync import select
 from ork.sync.backup import backup
-from ork.sync.bundle import open_bundle, pieces
+from ork.sync.bundle import Source, open_bundle, pieces
 from ork.sync.clone import clone
 from ork.sync.receive import receive
 from ork.sync.select import Wish, create
@@ -237,7 +237,7 @@ def test_a_bundle_in_which_they_make_no_sense_is_refused(full, tmp_path, ref, sa
     }
     objects = select.needed(full, there)
     file = tmp_path / "bad.bundle"
-    file.write_bytes(b"".join(pieces((), there, objects, ())))
+    file.write_bytes(b"".join(pieces(Source(there, objects, ()))))
     (tmp_path / "other").mkdir()
     store = other(tmp_path / "other")
     with open_bundle(str(file)) as bundle, pytest.raises(InvalidInput):
