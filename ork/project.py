@@ -20,7 +20,7 @@ from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls
-from ork.follow.run import Events, follow
+from ork.follow.run import Events, ending_with, follow, stop_all
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, rename
 from ork.heads.rollback import RolledBack, rollback
@@ -725,9 +725,9 @@ class Project:
         `until` or `without`, may be given here as well.
 
         Nothing happens before the first event is asked for: what is wrong with the file is raised
-        there, too. Closing the iterator, or `control.stop()` from another thread or a signal
-        handler, stops the run and records it as cancelled. Its hook is executed after the last
-        event.
+        there, too. Closing the iterator or the project, or `control.stop()` from another thread or
+        a signal handler, stops the run and records it as cancelled. Its hook is executed after the
+        last event.
 
         >>> [type(event).__name__ for event in project.events("etl")]
         ['RunStarted', ..., 'RunFinished']
@@ -921,7 +921,8 @@ class Project:
 
         for note in started.notes:
             _warn(note)
-        return with_hooks(self.store, started.events, caller) if hooks else started.events
+        events = started.events
+        return ending_with(self.store, with_hooks(self.store, events, caller) if hooks else events)
 
     def logs(
         self,
@@ -1700,11 +1701,16 @@ class Project:
         return remove(self.store, self._folder_of(), name)
 
     def close(self) -> None:
-        """Close the store; the project is not to be used after that.
+        """Stop the runs whose events nobody has taken to the end, and close the store.
+
+        The project is not to be used after that.
 
         >>> project.close()
         """
-        self.store.close()
+        try:
+            stop_all(self.store)
+        finally:
+            self.store.close()
 
     def _folder_of(self) -> Path:
         if self.store.folder is None:

@@ -852,6 +852,32 @@ def test_closing_the_events_stops_the_run(project, etl):
     assert entry.run.state == "cancelled"
 
 
+def test_closing_the_project_stops_its_runs_and_hides_no_exception(project, etl):
+    etl.write("load.sh", "#!/bin/sh\nsleep 600\n", executable=True)
+    with pytest.raises(LookupError, match="mine"), library.open(etl.folder) as other:
+        events = other.events("etl.yaml")
+        next(events)
+        raise LookupError("mine")
+    (entry,) = project.runs()
+    assert (entry.run.state, entry.run.reason) == ("cancelled", "stopped by the user")
+    assert [*events] == []
+
+
+@pytest.mark.slow
+def test_the_end_of_python_stops_a_run_whose_events_are_still_held(project, etl):
+    etl.write("load.sh", "#!/bin/sh\nsleep 600\n", executable=True)
+    python(
+        """
+        import builtins, ork  # what is kept there goes last
+        builtins.kept = ork.open().events("etl.yaml")
+        next(kept)
+        """,
+        etl.folder,
+    )
+    (entry,) = project.runs()
+    assert (entry.run.state, entry.run.reason) == ("cancelled", "stopped by the user")
+
+
 def test_nothing_happens_before_the_first_event_is_asked_for(project, edit):
     head = project.store.ref("workflows/etl")
     edit("etl.yaml", "timeout: 300", "timeout: 600")

@@ -8,7 +8,7 @@ one that is killed has fired, or has not.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -692,7 +692,7 @@ def _given(store: Store, deploy: Oid, schedule: Schedule, slot: datetime) -> dic
 
 def _events(
     store: Store, line: tuple[str, Schedule], slot: datetime, skips: Sequence[Skip], caller: Caller
-) -> Iterator[Event]:
+) -> Generator[Event]:
     workflow, schedule = line
     for _ in range(RACES_MAX):
         newest = head(store, workflow)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -89,12 +89,13 @@ def after(
     return ended
 
 
-def with_hooks(store: Store, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+def with_hooks(store: Store, events: Generator[Event], caller: Caller) -> Generator[Event]:
     """Yield the events of a run, and execute its hook at the end."""
-    for event in events:
-        yield event
-        if isinstance(event, RunFinished):
-            after(store, event.run, caller)
+    with closing(events):  # what goes wrong in stopping it is raised, where nobody awaits them
+        for event in events:
+            yield event
+            if isinstance(event, RunFinished):
+                after(store, event.run, caller)
 
 
 def lacking(store: Store, left: Iterable[str] | None, now: datetime) -> Iterator[Run]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from inspect import GEN_RUNNING, getgeneratorstate
 from threading import current_thread, main_thread
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ork.errors import own_lines
 from ork.follow.progress import Progress, show_in_notebook
 from ork.objects.kinds import Run
 from ork.runner.events import Event, RunFinished, RunStarted
 from ork.runner.loop import Control
+from ork.store.store import Store
+
+_LIVE: WeakKeyDictionary[Generator[Event], Store] = WeakKeyDictionary()  # of runs that may go on
 
 
 class Events(Iterator[Event]):
@@ -40,6 +46,23 @@ class Events(Iterator[Event]):
         if isinstance(self._events, Generator):
             self._events.close()
         self._events = iter(())
+
+
+def ending_with(store: Store, events: Generator[Event]) -> Generator[Event]:
+    """Return the events of a run that is stopped at the latest when `stop_all` is called."""
+    _LIVE[events] = store
+    return events
+
+
+@atexit.register  # later nothing works any more that stops a run and records it
+def stop_all(store: Store | None = None) -> None:
+    """Stop the runs of a store, or of all, whose events nobody has taken to the end.
+
+    Not those of which another thread is taking the next one: there it is told.
+    """
+    for events, of in list(_LIVE.items()):
+        if store in (None, of) and getgeneratorstate(events) != GEN_RUNNING:
+            events.close()
 
 
 def follow(events: Iterator[Event], control: Control) -> RunFinished:

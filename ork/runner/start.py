@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,7 +86,7 @@ class Started(Value, frozen=True):
     the workflow that go on already, `notes` what whoever begins the run may not expect.
     """
 
-    events: Iterator[Event]
+    events: Generator[Event]
     deployed: Deployed | None = None
     beside: Run | None = None
     others: tuple[Run, ...] = ()
@@ -445,7 +445,7 @@ def _look_up(store: Store, what: str, now: datetime) -> Resolved:
 
 def _run(
     store: Store, target: Target, terms: Terms, options: Options, caller: Caller
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Execute a snapshot and record it; yield what happens.
 
     The first event comes after the pin is durable and before any task starts. A task that fails is
