@@ -1690,8 +1690,8 @@ class Project:
         )
         return done
 
-    def remove_remote(self, name: str) -> str:
-        """Take a name away, and what was fetched from there; return where it led.
+    def remove_remote(self, name: str) -> str | None:
+        """Take a name away, and what was fetched from there; return where it led, if it did.
 
         >>> project.remove_remote("team")
         '.../team'

@@ -387,11 +387,17 @@ def _tags(asked: Asked) -> Candidates:
 
 def _named(asked: Asked) -> Candidates:
     """Yield names that are there already, where a command asks for one of these."""
+    from ork.store.resolve import REMOTES
+
     if asked.params.get("delete"):
         return _tags(asked)
     if asked.params.get("as_list"):
         return _workflows(asked)
-    return _remotes(asked) if asked.params.get("action") == "rm" else iter(())
+    if asked.params.get("action") != "rm":
+        return iter(())
+    # What was fetched can be removed where there is no address any more.
+    known = {one.word for one in _remotes(asked)}
+    return map(Candidate, sorted(known.union(asked.store.folders(REMOTES))))
 
 
 def _files_or_revisions(asked: Asked) -> Candidates:

@@ -17,8 +17,9 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
+from ork.store.location import remotes
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import REMOTES, apart, history, remote_ref
+from ork.store.resolve import apart, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
 from ork.worktree.origin import common_commit, later_commit
@@ -170,7 +171,7 @@ def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> No
 def as_fetched(store: Store, loaded: Loaded) -> str:
     """Return the version of a remote that a file has, of those that are new there, or ""."""
     name = loaded.definition.name
-    for remote in store.folders(REMOTES):
+    for remote in remotes(store.folder):
         if (theirs := store.ref(remote_ref(remote, name))) is None:
             continue
         head = store.ref(f"workflows/{name}")

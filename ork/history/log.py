@@ -12,6 +12,7 @@ from ork.errors import Corrupt, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value, replace
+from ork.store import location
 from ork.store import revision as grammar
 from ork.store.resolve import (
     REMOTES,
@@ -206,14 +207,19 @@ def _names(store: Store) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[st
 def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Standing, ...]]:
     """Return how the heads of these workflows stand to those of each remote that has them, too.
 
-    By whatever name: it may have been renamed there, or here, or both.
+    By whatever name: it may have been renamed there, or here, or both. A store that is made of a
+    backup remembers heads of remotes that it does not know.
     """
     refs = store.refs_at(f"workflows/{name}" for name in workflows)
     heads = {ref.partition("/")[2]: oid for ref, oid in refs.items()}
     found: dict[str, tuple[Standing, ...]] = {}
     known_as = Names(store)
-    for ref, theirs in store.refs(REMOTES):
+    seen = list(store.refs(REMOTES))
+    known = location.remotes(store.folder) if seen else {}
+    for ref, theirs in seen:
         remote, _, there = ref.partition("/")
+        if remote not in known:
+            continue
         ends = apart(store, there, heads[there], theirs) if there in heads else None
         workflow = there if ends else known_as.called_here(there, theirs) or there
         if ours := heads.get(workflow):

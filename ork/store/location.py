@@ -627,8 +627,10 @@ def configuration(folder: Path) -> dict[str, Any]:
         raise InvalidInput(f"{path}: {error}") from None
 
 
-def remotes(folder: Path) -> dict[str, str]:
+def remotes(folder: Path | None) -> dict[str, str]:
     """Return the names that a store has for others, sorted, and where these are."""
+    if folder is None:  # of a store in memory
+        return {}
     path = folder / REMOTES
     try:
         found = json.loads(read_file(path, _REMOTES_BYTES_MAX))

@@ -528,7 +528,7 @@ def _place_of(store: Store, remote: str) -> str | None:
     """Return where a remote is, for a hint; not a class of Python, which a file could name."""
     from ork.store.location import remotes  # what only an error needs
 
-    place = remotes(store.folder).get(remote) if store.folder else None
+    place = remotes(store.folder).get(remote)
     is_class = place and is_url(place) and place.partition(":")[0] not in ELSEWHERE
     return None if is_class else place
 

@@ -67,19 +67,21 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
     return place
 
 
-def remove(store: Store, folder: Path, name: str) -> str:
+def remove(store: Store, folder: Path, name: str) -> str | None:
     """Forget a name, and what was seen there; return where it led.
 
-    Raise NotFound for one that is not there.
+    A store that is made of a backup has what was seen, and no name. Raise NotFound for a name of
+    which there is neither.
     """
-    known = remotes(folder)
-    if name not in known:
+    known, spaces = remotes(folder), (remote_ref(name, ""), agreed_ref(name, ""))
+    seen = {space + rest: oid for space in spaces for rest, oid in store.refs(space)}
+    if name not in known and not seen:
         raise _unknown(name, known)
     with store.transaction() as tx:
-        for space in (remote_ref(name, ""), agreed_ref(name, "")):
-            tx.moves |= {space + rest: (oid, None) for rest, oid in store.refs(space)}
-    _write(folder, {one: place for one, place in known.items() if one != name})
-    return known[name]
+        tx.moves |= {ref: (oid, None) for ref, oid in seen.items()}
+    if (place := known.pop(name, None)) is not None:
+        _write(folder, known)
+    return place
 
 
 def resolved(place: str, *, start: Path) -> str:

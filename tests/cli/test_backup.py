@@ -62,6 +62,24 @@ def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
         assert (ran.folder.parent / "new" / name).read_text() == (ran.folder / name).read_text()
 
 
+def test_what_was_seen_in_a_remote_counts_not_without_its_address_and_can_be_removed(ran, edit):
+    ran("clone", ".", "../team")
+    ran("remote", "add", "origin", "../team")
+    ran("fetch")
+    edit("load.sh", "#!/bin/sh\n", "#!/bin/sh\n# x\n")
+    ran("deploy")
+    assert "1 ahead of origin" in ran("status").out
+    ran("backup", "../copy.orkbackup")
+    ran("init", "--from", "../copy.orkbackup", "../new")
+    new = ("--store", "../new/.ork")
+    assert "ahead of" not in ran(*new, "status").out
+    assert "origin/etl" in ran(*new, "log").out
+    assert ran(*new, "push").code == 3
+    assert ran(*new, "remote", "rm", "origin").out == "removed origin\n"
+    assert "origin/etl" not in ran(*new, "log").out
+    assert ran(*new, "remote", "rm", "origin").code == 3
+
+
 @pytest.mark.parametrize("url", ["sqlite:../copy", "postgresql://ada:{}@host/team"])
 def test_a_backup_is_not_written_to_the_url_of_a_store(etl, url):
     assert etl("deploy", "etl.yaml").code == 0

@@ -63,8 +63,8 @@ def remote(
         session.say(next_line(f"`ork push {name}`, `ork pull {name}` or `ork fetch {name}`"))
     elif action == "rm":
         assert name is not None
-        led = remove(session.store, folder, name)
-        session.print([["removed ", (name, "name"), f"  {quoted(led)}"]])
+        gone = remove(session.store, folder, name)
+        session.print([["removed ", (name, "name"), f"  {quoted(gone)}" if gone else ""]])
     else:
         _tell(session, remotes(folder), as_json)
 
