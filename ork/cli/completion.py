@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from ork.backends.address import BACKENDS
 from ork.cli.screen import human
 from ork.cli.screen.parts import clip
 from ork.cli.session import Session
-from ork.errors import OrkError, UsageError
+from ork.errors import NotFound, OrkError, UsageError
 from ork.objects.kinds import RUN_STATES, STOPPED, Run
 from ork.objects.snapshot import Contents
 from ork.store.store import Store
@@ -224,18 +224,20 @@ def _values(param: Any, context: Any, asked: "Asked") -> Candidates:
     if closed := [word for word in listed if re.fullmatch("[a-z-]+", word)]:
         return map(Candidate, closed)
     if param.name in LISTS:
-        return map(Candidate, LISTS[param.name])
+        before, comma, _ = asked.text.rpartition(",") if param.multiple else ("", "", "")
+        others = (word for word in LISTS[param.name] if word not in before.split(","))
+        return (Candidate(before + comma + word) for word in others)
     known = VALUES.get(param.name)
     if known is None:
         return iter(())
     if param.nargs != -1:
         return known(asked)
-    before = {*map(str, context.params[param.name] or ())}
+    given = {*map(str, context.params[param.name] or ())}
     if asked.names is not None:
         known = _names
-    elif len(before) >= REVISIONS_MAX.get(asked.command, len(before) + 1):
+    elif len(given) >= REVISIONS_MAX.get(asked.command, len(given) + 1):
         return iter(())
-    return (one for one in known(asked) if one.word not in before)
+    return (one for one in known(asked) if one.word not in given)
 
 
 class Asked:
@@ -256,7 +258,7 @@ class Asked:
     def named(self) -> str:
         """The revision that stands on the line already."""
         words = [self.params.get(name) for name in ("what", "revision", "workflow")]
-        listed = self.params.get("words") or ()
+        listed = self.params.get("words") or self.params.get("revisions") or ()
         words += listed[: len(listed) - (self.names or 0)]
         return next((word for word in words if isinstance(word, str)), "@")
 
@@ -275,7 +277,7 @@ def _workflows(asked: Asked) -> Candidates:
     if asked.command == "schedule":
         names &= _scheduled(asked)
     for name, newest in newest_of(asked.store, sorted(names), 1, damage=[]).items():
-        if not newest or _makes_sense(asked, newest[0].run):
+        if _makes_sense(asked, newest[0].run if newest else None):
             yield Candidate(name, "".join(f"{one.name} {_how(asked, one.run)}" for one in newest))
 
 
@@ -295,8 +297,10 @@ def _scheduled(asked: Asked) -> set[str]:
     return paused | {line.workflow for line, _ in holding(asked.store, lines)}
 
 
-def _makes_sense(asked: Asked, run: Run) -> bool:
-    """Say whether a run is of those that a command is for: a retry goes on with no success."""
+def _makes_sense(asked: Asked, run: Run | None) -> bool:
+    """Say whether a command is for what has this newest run, or none: no retry is of a success."""
+    if run is None:
+        return asked.command not in OF_A_RUN
     again = any(asked.params.get(name) for name in ("failed", "latest", "only", "start_at"))
     return asked.command != "retry" or again or run.state in ("failed", *STOPPED)
 
@@ -367,15 +371,30 @@ def _revisions(asked: Asked) -> Candidates:
     elif "#" in asked.text:
         found = _runs(asked)
     else:
-        labels = _tags(asked)
-        runs = _runs(asked) if asked.command in OF_RUNS else _workflows(asked)
         remotes = (Candidate(name, "as fetched") for name, _ in asked.store.refs(REMOTES))
-        found = (one for some in (runs, labels, remotes) for one in some)
+        versions: Candidates = chain(_tags(asked), remotes)
+        if asked.command in OF_A_RUN:
+            versions = (one for one in versions if _has_run(asked, one.word))
+        found = chain(_runs(asked) if asked.command in OF_RUNS else _workflows(asked), versions)
     # Of the workflow that stands before it on the line, as for a rollback.
     if (workflow := asked.params.get("workflow") or "@") != "@":
         name = re.compile(rf"(?:.*/)?{re.escape(workflow)}(?![^@#:])")
         found = (one for one in found if name.match(one.word))
     return (one._replace(word=start + dots + one.word) for one in found)
+
+
+def _has_run(asked: Asked, version: str) -> bool:
+    """Say whether a command would take a version, which means its newest run."""
+    from ork.store.contents import find_run
+    from ork.store.resolve import resolve
+
+    if not version.startswith(asked.text):
+        return False
+    try:
+        _, run = find_run(asked.store, resolve(asked.store, version, now=asked.session.now()))
+    except NotFound:
+        return False
+    return _makes_sense(asked, run)
 
 
 def _tags(asked: Asked) -> Candidates:
@@ -476,7 +495,8 @@ def _remotes(asked: Asked) -> Candidates:
 
 REVISIONS_MAX = {"log": 1, "diff": 2}  # that a command takes, of those that take a list of words
 OF_TASKS = ("retry", "logs", "outputs")  # of whose part only tasks make sense
-OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
+OF_A_RUN = ("retry", "watch", "logs", "outputs")  # where a workflow means its newest run
+OF_RUNS = (*OF_A_RUN, "cancel", "show")
 LISTS = {
     "color": ("auto", "always", "never"),
     "status": RUN_STATES,

@@ -49,7 +49,7 @@ def test_commands_and_options(ork, golden):
 
 
 def test_names_come_from_the_store(ready, golden):
-    for line in ("ork log ", "ork retry ", "ork show etl#", "ork undo "):
+    for line in ("ork log ", "ork retry --latest ", "ork show etl#", "ork undo "):
         said = ready("completion", "fish", "--line", line).out
         name = re.sub(r"\W+", "-", line).strip("-")
         golden(f"completion/{name}.txt", re.sub(r"\d+ \w+ ago|in \d+ \w+", "AGO", said))
@@ -73,6 +73,8 @@ def test_beside_a_renamed_workflow_its_last_run_is_told_as_it_ran(ready):
         ("ork check tasks/", []),
         ("ork runs --status=fa", ["--status=failed"]),
         ("ork runs --status fa", ["failed"]),
+        ("ork runs --status failed,su", ["failed,success"]),
+        ("ork runs --status failed,fa", []),
         ("ork runs etl:", ["etl:extract", "etl:load"]),
         ("ork logs etl#1:", ["etl#1:extract", "etl#1:load"]),
         ("ork bundle ver", ["verify"]),
@@ -181,13 +183,31 @@ def test_who_cancels_is_offered_what_goes_on(ready):
 def test_who_retries_is_offered_what_did_not_succeed(ready):
     ready.write("bad.yaml", "name: bad\ntasks: {a: {executor: process, command: test -e ok}}\n")
     assert ready("run", "bad.yaml").code == 1
-    assert words(ready, "ork retry ") == ["bad", "bad#1", "etl@v1"]
+    assert words(ready, "ork retry ") == ["bad", "bad#1"]
     assert words(ready, "ork retry etl#") == []
     assert words(ready, "ork retry --only a etl#") == ["etl#1"], "a new run begins"
-    assert words(ready, "ork retry --failed ") == ["bad", "etl", "bad#1", "etl#1", "etl@v1"]
+    assert words(ready, "ork retry --failed ") == ["bad", "etl", "bad#1", "etl#1"]
     ready.write("ok", "")
     assert ready("retry", "bad").code == 0
     assert words(ready, "ork retry bad") == []
+
+
+@pytest.mark.slow
+def test_who_retries_is_offered_versions_of_which_a_run_failed_and_tasks_of_that(ready):
+    task = "executor: process, command: test -e ok"
+    ready.write("bad.yaml", f"name: bad\ntasks: {{a: {{{task}}}, b: {{{task}}}}}\n")
+    ready.write("never.yaml", "name: never\ntasks: {a: {executor: process, command: ls}}\n")
+    assert ready("run", "bad.yaml").code == 1
+    assert ready("deploy", "never.yaml").code == 0
+    for name in ("bad", "never", "etl"):
+        assert ready("tag", f"{name}@now", name).code == 0
+    for line in ("clone . ../team", "remote add origin ../team --force", "fetch"):
+        assert ready(*line.split()).code == 0
+    assert words(ready, "ork retry ") == ["bad", "bad#1", "bad@now", "origin/bad"]
+    assert words(ready, "ork logs ne") == words(ready, "ork watch never@") == []
+    assert words(ready, "ork show nev") == ["never", "never@now"]
+    for option in ("--from", "--only"):
+        assert words(ready, f"ork retry bad#1 {option} ") == ["a", "b"]
 
 
 def test_of_put_away_and_paused_workflows_those_are_offered_that_are(ready):
