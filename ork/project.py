@@ -922,7 +922,7 @@ class Project:
         for note in started.notes:
             _warn(note)
         events = started.events
-        return ending_with(self.store, with_hooks(self.store, events, caller) if hooks else events)
+        return ending_with(self, with_hooks(self.store, events, caller) if hooks else events)
 
     def logs(
         self,
@@ -1708,7 +1708,7 @@ class Project:
         >>> project.close()
         """
         try:
-            stop_all(self.store)
+            stop_all(self)
         finally:
             self.store.close()
 

@@ -16,9 +16,8 @@ from ork.follow.progress import Progress, show_in_notebook
 from ork.objects.kinds import Run
 from ork.runner.events import Event, RunFinished, RunStarted
 from ork.runner.loop import Control
-from ork.store.store import Store
 
-_LIVE: WeakKeyDictionary[Generator[Event], Store] = WeakKeyDictionary()  # of runs that may go on
+_LIVE: WeakKeyDictionary[Generator[Event], object] = WeakKeyDictionary()  # of runs that may go on
 
 
 class Events(Iterator[Event]):
@@ -48,20 +47,20 @@ class Events(Iterator[Event]):
         self._events = iter(())
 
 
-def ending_with(store: Store, events: Generator[Event]) -> Generator[Event]:
+def ending_with(project: object, events: Generator[Event]) -> Generator[Event]:
     """Return the events of a run that is stopped at the latest when `stop_all` is called."""
-    _LIVE[events] = store
+    _LIVE[events] = project
     return events
 
 
 @atexit.register  # later nothing works any more that stops a run and records it
-def stop_all(store: Store | None = None) -> None:
-    """Stop the runs of a store, or of all, whose events nobody has taken to the end.
+def stop_all(project: object = None) -> None:
+    """Stop the runs of a project, or of all, whose events nobody has taken to the end.
 
     Not those of which another thread is taking the next one: there it is told.
     """
     for events, of in list(_LIVE.items()):
-        if store in (None, of) and getgeneratorstate(events) != GEN_RUNNING:
+        if project in (None, of) and getgeneratorstate(events) != GEN_RUNNING:
             events.close()
 
 
