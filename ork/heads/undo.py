@@ -357,6 +357,8 @@ def meaning(ref: str, new: Oid | None) -> str | None:
         return "goes on" if new is None else "is paused"
     if space == "archived":
         return f"{'is no longer' if new is None else 'is'} archived"
+    if space == "forgotten":  # an object, which is there still, with something else in it
+        return "has [forgotten] in it"
     return None
 
 

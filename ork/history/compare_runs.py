@@ -37,6 +37,7 @@ from ork.store.resolve import (
     a_kind,
     has_run,
     head,
+    lacks_runs,
     resolved_run,
 )
 from ork.store.runs import Names, earlier, runs
@@ -375,13 +376,14 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
 def _no_failure(store: Store, workflow: str) -> NotFound:
     """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
     newest = next(runs(store, workflow, states=("failed",), limit=1), None)
+    none = f"no{' kept' * lacks_runs(store, workflow)} run of"
     if newest is None:
         hint = f"`ork runs {workflow}` lists its runs, `ork diff` compares any two of them"
-        return NotFound(f"no run of {workflow} has failed", hint=hint)
+        return NotFound(f"{none} {workflow} has failed", hint=hint)
     word = counts_as(store, newest.run, task_runs(store, newest.run))
-    told = f"no run of {workflow} that was whole and untainted has failed; {newest.name} is {word}"
+    told = f"{none} {workflow} that was whole and untainted has failed; {newest.name} is {word}"
     if word == "failed":
-        told = f"no run of the newest version of {workflow} has failed; {newest.name} ran another"
+        told = f"{none} the newest version of {workflow} has failed; {newest.name} ran another"
     hint = f"`ork diff OLD {newest.name}` compares it with another run"
     return NotFound(told, hint=hint)
 

@@ -33,7 +33,7 @@ from ork.objects.rows import table
 from ork.objects.snapshot import SHOWN, Contents
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
-from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
+from ork.store.resolve import Resolved, a_kind, lacks_runs, resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Store
 
 
@@ -197,7 +197,9 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if searching:
         return searching.oid, searching.run
     run = run_command(grammar.as_word(found.text), store.snapshot(snapshot_of(found)).params)
-    raise NotFound(f"{found.text} has not run", hint=f"`{run}` runs it")
+    lacks = lacks_runs(store, found.workflow)
+    told = f"no run of {found.text} is kept" if lacks else f"{found.text} has not run"
+    raise NotFound(told, hint=f"`{run}` runs it")
 
 
 def run_command(what: str, declared: Mapping[str, Param]) -> str:

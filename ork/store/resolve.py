@@ -675,6 +675,13 @@ def has_run(store: Store, workflow: str) -> bool:
     return any(next(iter(store.refs(f"numbers/{name}/")), None) is not None for name in names)
 
 
+def lacks_runs(store: Store, workflow: str) -> bool:
+    """Say whether a workflow has had runs that are not here: removed, or not brought along."""
+    names = (workflow, *former_names(store, workflow))
+    here = {number for name in names for number, _ in store.refs(f"numbers/{name}/")}
+    return len(here) + 1 < next_number(store, workflow)
+
+
 def _parent(store: Store, found: Resolved, text: str) -> ResolvedDeploy:
     deploy = deploy_of(store, found)
     after = store.get(Deploy, deploy.oid)

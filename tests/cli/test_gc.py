@@ -113,6 +113,23 @@ def test_runs_that_need_not_stay(ran, golden):
     assert (refused.code, "gone for good" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
+def test_no_run_that_was_removed_is_said_never_to_have_been(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: test -e ok}}\n")
+    assert ork("run", "w.yaml").code == 1
+    ork.write("ok", "")
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: test -e ./ok}}\n")
+    assert [ork("run", "w.yaml").code for _ in "abc"] == [0, 0, 0]
+    ork._seconds += 3_000_000_000  # runs end by the real clock
+    done = ork("gc", "--keep-runs", "1", "--undo-days", "0", "--prune", "--force")
+    assert "removed 3 runs of w: #1 to #3" in done.out
+    assert "error: no kept run of w has failed" in ork("diff", "--last", "w").err
+    assert "error: no run of w~1 is kept" in ork("logs", "w~1").err
+    ork.write("v.yaml", "name: v\ntasks: {a: {executor: process, command: 'true'}}\n")
+    assert ork("run", "v.yaml").code == 0
+    assert "error: no run of v has failed" in ork("diff", "--last", "v").err
+
+
 def test_it_says_which_runs_stay_since_undo_is_possible(ran):
     assert ran("run", "etl").code == ran("run", "etl").code
     said = ran("gc", "--keep-runs", "1")

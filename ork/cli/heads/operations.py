@@ -24,7 +24,7 @@ from ork.store.operations import Move, selected, without_runs
 from ork.store.revision import parse_span
 from ork.store.store import Store
 
-MOVE_COLUMNS = 32  # of a move beside the name: its indent, and from what to what
+MOVE_COLUMNS = 33  # of a move beside the name: its indent, and what is told of it
 
 
 def ops(
