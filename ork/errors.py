@@ -53,6 +53,7 @@ CALLS = {
     "schedule pause": ("project.pause", 1),
     "schedule resume": ("project.resume", 1),
     "schedule resume --all": ("project.resume_all", 0),
+    "tag -l": ("project.tags", 1),
     "workflows --all": ("project.workflows(with_archived=True)", 0),
 }
 CALLS |= {
@@ -80,7 +81,10 @@ NAME_SHOWN_MAX = 80  # characters: what somebody takes for a name can be a whole
 
 
 class OrkError(Exception):
-    """Base of every error that ork raises on purpose; `hint` says what to do next."""
+    """Base of every error that ork raises on purpose; `hint` says what to do next.
+
+    It names commands; where Python shows an error, it names the calls in their place.
+    """
 
     exit_code = 1
 
@@ -243,6 +247,8 @@ def _call(command: str) -> str | None:
         elif word == "-i":
             name, _, value = next(rest, "").partition("=")
             values.append(f"{name!r}: {value}")
+        elif word == "--force":
+            options.append("force=True")
         elif (option := word.removeprefix("--")) in _GIVEN:
             options.append(f"{_ARGUMENTS.get(option, option)}={next(rest, True)!r}")
         else:

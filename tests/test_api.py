@@ -750,6 +750,8 @@ def test_a_hint_names_calls_and_no_commands(project):
         "ork gc --damaged": "project.gc(damaged=True)",
         "ork retry etl#1 --from load": "project.retry('etl#1', start='load')",
         "ork up": "ork up",
+        "ork tag --force etl@v1 etl~1": "project.tag('etl@v1', 'etl~1', force=True)",
+        "ork tag -l etl": "project.tags('etl')",
     }.items():
         error = library.NotFound(f"`{command}`", hint=f"try `{command}`, or --force")
         assert error.__notes__ == [f"hint: try `{call}`, or `force`"]
@@ -758,6 +760,9 @@ def test_a_hint_names_calls_and_no_commands(project):
     with pytest.raises(library.NotFound) as caught:
         project.bisect("etl")
     assert caught.value.__notes__ == ["hint: `project.runs('etl')` lists its runs"]
+    with pytest.raises(library.NotFound) as caught:
+        project.tag("etl", "v1")
+    assert caught.value.__notes__ == ["hint: the label comes first: `project.tag('v1', 'etl')`"]
     with pytest.raises(library.UsageError, match=r"^`judge` judges only what lies between"):
         project.bisect("etl", judge=lambda deploy, run: "good")
 

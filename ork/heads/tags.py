@@ -75,26 +75,27 @@ def tag(
         oid, deploy = deploy_in(store, revision, workflow, now=now)
     except NotFound as error:
         if workflow is None and is_name(revision) and store.ref(f"workflows/{label}"):
-            error.hint = f"the label comes first: `ork tag {revision} {label}`"
+            first = f"the label comes first: `ork tag {revision} {label}`"
+            raise NotFound(error.message, hint=first) from None
         raise
     except Ambiguous as error:
         only, follows = (meant := in_workflow("@", revision))[:1], meant[1:]
+        hint = error.hint
         if label in error.candidates:
             hint = (
                 f"`ork tag LABEL {label}` gives it a tag, `ork tag -l {label}` lists those it has"
             )
-            error.hint = hint
         elif only == "@":  # several are there, and one is meant
-            typed = "ork tag -f" if force else "ork tag"
-            error.hint = f"`{typed} {label} {as_word(error.candidates[0] + follows)}`"
-        raise
+            typed = "ork tag --force" if force else "ork tag"
+            hint = f"`{typed} {label} {as_word(error.candidates[0] + follows)}`"
+        raise Ambiguous(error.message, candidates=error.candidates, hint=hint) from None
     workflow = workflow or present_name(store, deploy.workflow)
     old = store.ref(f"tags/{workflow}/{label}")
     if old is not None and old != oid and not force:
         raise InvalidInput(
             f"{workflow}@{label} is there already, at"
             f" {store.short(store.get(Deploy, old).snapshot)}",
-            hint=f"`ork tag -f {workflow}@{label} {as_word(revision)}` moves it",
+            hint=f"`ork tag --force {workflow}@{label} {as_word(revision)}` moves it",
         )
     if old != oid:
         with store.transaction(stamp) as tx:

@@ -533,7 +533,16 @@ def value_at(value: Json, path: str) -> Json:
             continue
         key = json.loads(step, strict=False) if step[0] == '"' else step
         if not isinstance(value, dict) or key not in value:
-            known = sorted(value) if isinstance(value, dict) else []
-            raise NotFound(f"there is no {step} in it", hint=meant_or_known(key, known))
+            keys = value if isinstance(value, dict) else ()
+            # What begins so comes first: the point in a key that has one was taken for a step.
+            known = sorted(keys, key=lambda one: (not one.startswith(key), one))
+            hint = meant_or_known(_as_step(key), map(_as_step, known))
+            raise NotFound(f"there is no {step} in it", hint=hint)
         value = value[key]
     return value
+
+
+def _as_step(key: str) -> str:
+    """Return a key as it is written in a path."""
+    step = _STEP.fullmatch(key)
+    return key if step and key[0] not in '"[' else json.dumps(key, ensure_ascii=False)

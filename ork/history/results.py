@@ -194,7 +194,10 @@ def _valid_in(
             )
         ):
             found[name] = old
-    return found, {one.name: one.words for one in impact.affected}
+    renamed = {
+        one.name: f"renamed from {one.old_name}" for one in comparison.diff.tasks if one.old_name
+    }
+    return found, {one.name: one.words for one in impact.affected} | renamed
 
 
 def _environments(store: Store, run: Run, names: Collection[str]) -> dict[str, Oid | None]:

@@ -23,6 +23,7 @@ Oid = NewType("Oid", str)  # 64 lower-case hex digits
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 INTEGER_MAX = 2**53 - 1
+AS_TEXT = "only a text, of type `str`, keeps them"  # the digits of a larger one
 DEPTH_MAX = 64
 HEADER = b"ork1 "
 PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
@@ -232,7 +233,7 @@ def _check(value: Json, depth: int, path: tuple[str | int, ...]) -> None:
         _text(value, path)  # type: ignore[arg-type]
     elif kind is int:
         if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
-            raise _outside(path, "an integer beyond 2^53-1 loses digits in JSON; quote it")
+            raise _outside(path, f"an integer beyond 2^53-1 loses digits in JSON; {AS_TEXT}")
     elif kind is float:
         if not math.isfinite(value):  # type: ignore[arg-type]
             raise _outside(path, f"{value} is not a JSON number")

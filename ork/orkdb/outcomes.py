@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ork.errors import InvalidInput
 from ork.objects import tree
-from ork.objects.canonical import INTEGER_MAX, Oid
+from ork.objects.canonical import AS_TEXT, INTEGER_MAX, Oid
 from ork.objects.kinds import (
     Attempt,
     Log,
@@ -191,7 +191,7 @@ class _Outcome:
             output, _, blob = output_of(json.loads(cell))
         except (InvalidInput, ValueError, RecursionError) as error:
             why = error.message if isinstance(error, InvalidInput) else "it is no JSON"
-            place, _, what = why.removesuffix("; quote it").rpartition(": ")
+            place, _, what = why.removesuffix(f"; {AS_TEXT}").rpartition(": ")
             why = f"{place}: {what}" if 0 < len(place) <= PLACE_CHARS_MAX else what
             self._tell(f"the output of {self._name}", f"{why} (its text is in the log)")
             return None, {}, cell

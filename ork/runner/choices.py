@@ -249,7 +249,7 @@ def why_again(
         before = states.get(name)
         above = [up for up in needs[name] if up in executed]
         if before is None:
-            found[name] = "new"
+            found[name] = other.get(name, "it is new")
         elif before.state not in ("success", "skipped"):
             found[name] = _how(before)
         elif files := taint(before):

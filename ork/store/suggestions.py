@@ -31,7 +31,7 @@ def unknown(store: Store, name: str) -> NotFound:
         kind = "part" if ":" in name else "run" if "#" in name else "version"
         return NotFound(f"{name} is a {kind}; a workflow is wanted here", hint=f"write {base}")
     if (now := present_name(store, name)) != name:
-        return NotFound(f"{name} was renamed to {now}", hint=f"`ork log {now}` has its history")
+        return NotFound(f"{name} was renamed to {now}", hint=f"write {now} in its place")
     if next(iter(store.refs(f"numbers/{name}/")), None):
         why = "was never deployed; its runs are unattached"
         if moved := next(head_moves(store, name), None):

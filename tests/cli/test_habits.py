@@ -313,7 +313,7 @@ def test_commands_in_hints_quote_revisions_that_a_shell_would_split(etl, edit):
     etl("tag", "v1", "etl")
     edit("etl.yaml", "timeout: 300", "timeout: 60")
     etl("deploy")
-    assert f"`ork tag -f etl@v1 '{at}'` moves it" in etl("tag", "etl@v1", at).err
+    assert f"`ork tag --force etl@v1 '{at}'` moves it" in etl("tag", "etl@v1", at).err
 
 
 def test_what_a_hint_proposes_to_run_has_the_parameters_that_it_needs(ork):

@@ -221,7 +221,7 @@ def test_outputs_of_another_version_than_the_newest_come_with_a_note(etl, edit) 
 
 
 def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
-    value = {"rmse": 0.5, "sizes": [{"a b": 1, 'c:\\d "e"\n': 4}, {"x": [2, 3]}]}
+    value = {"rmse": 0.5, "sizes": [{"a b": 1, 'c:\\d "e"\n': 4}, {"x": [2, 3]}], "new.x": 7}
     ork.write(
         "w.yaml",
         """\
@@ -251,6 +251,8 @@ def test_a_part_of_an_output_is_named_by_its_path(ork, edit) -> None:
         (".rmsee", "no rmsee in it\nhint: did you mean rmse?"),
         (".sizes[2]", "no [2] among 2 elements"),
         (".rmse.x", "no x in it"),
+        (".new.x", 'no new in it\nhint: there are: "new.x", rmse, sizes'),
+        ('."new.y"', 'no "new.y" in it\nhint: did you mean "new.x"?'),
         (".sizes[", "'sizes[' leads to no value: what does [ mean?"),
         ('."rmse', 'leads to no value: what does " mean?'),
         (r'."\x"', "leads to no value"),

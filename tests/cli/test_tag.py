@@ -67,7 +67,7 @@ def test_what_is_no_tag(history, golden, name, argv, code):
     ("argv", "typed"),
     [
         (["prod"], "ork tag prod etl"),
-        (["-f", "prod", "~1"], "ork tag -f prod etl~1"),
+        (["-f", "prod", "~1"], "ork tag --force prod etl~1"),
         (["prod", "@{2 days ago}"], "ork tag prod 'etl@{2 days ago}'"),
         (["two"], "ork tag LABEL two"),
     ],

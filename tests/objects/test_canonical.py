@@ -131,8 +131,8 @@ class Text(str):
     [
         ({"a": ["ok", "\ud800"]}, "a[1]", "lone surrogate"),
         ({"a": {"\udfff": 1}}, "a", "lone surrogate"),
-        ([[INTEGER_MAX + 1]], "[0][0]", "quote it"),
-        ([-INTEGER_MAX - 1], "[0]", "quote it"),
+        ([[INTEGER_MAX + 1]], "[0][0]", "only a text"),
+        ([-INTEGER_MAX - 1], "[0]", "only a text"),
         ({"x": {"y": math.nan}}, "x.y", "not a JSON number"),
         ([math.inf], "[0]", "not a JSON number"),
         ({"a": {1: 2}}, "a", "not a string"),

@@ -540,7 +540,7 @@ def test_what_no_object_may_hold_is_told_with_its_place():
     task = Task(executor="process", command="a\ud800")
     with pytest.raises(InvalidInput, match="command: the text has a lone surrogate"):
         encode_object(task)
-    for number, words in ((2**53, "quote it"), (float("nan"), "not a JSON number")):
+    for number, words in ((2**53, "only a text"), (float("nan"), "not a JSON number")):
         with pytest.raises(InvalidInput, match=rf"inputs.a.const.b\[1\]: .*{words}"):
             encode_object(Task(executor="process", inputs={"a": {"const": {"b": [0, number]}}}))
 

@@ -149,7 +149,8 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
         " `ORK_OUTPUT:{...}`?",
         "text": "output: not JSON: 'x' (Expecting value: line 1 column 1 (char 0))",
         "number": "output: nan is not a JSON number",
-        "deep": "output.a[0]: an integer beyond 2^53-1 loses digits in JSON; quote it",
+        "deep": "output.a[0]: an integer beyond 2^53-1 loses digits in JSON; "
+        "only a text, of type `str`, keeps them",
         "file": "output: $ORK_OUTPUT_FILE: Is a directory",
         "value": "output.a[1]: a bytes is not a JSON value; `.decode()` of it is one",
         "long": "output: larger than 64 MiB; write a file, return its path",

@@ -455,16 +455,20 @@ def test_what_a_dry_retry_tells_is_what_a_retry_does(failed: Ork) -> None:
 
 
 def test_why_a_task_would_run_again(calls: Ork, opened, edit) -> None:
-    edit("flow.yaml", "  c: {", "  d: {executor: python, file: c.py}\n  c: {")
+    edit("flow.yaml", "  c: {", "  d: {executor: python, file: a.py}\n  c: {")
     edit("shared.py", "1", "2")
     calls("deploy", "flow.yaml")
     assert why(calls, "flow#1", "--latest") == {
         "a": "its code changed: shared.py",
         "b": "needs a",
         "c": "(kept)",
-        "d": "new",
+        "d": "it is new",
         "last": "failed: exited with code 1",
     }
+    edit("flow.yaml", "  c: {", "  see: {")
+    edit("flow.yaml", "c]", "see]")
+    calls("deploy", "flow.yaml")
+    assert why(calls, "flow#1", "--latest")["see"] == "renamed from c"
     taint(opened(), "flow", 1, a=("shared.py",))
     assert why(calls, "flow#1") == {
         "a": "tainted: shared.py changed while it ran",
