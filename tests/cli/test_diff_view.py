@@ -1,5 +1,7 @@
 from collections.abc import Iterable
 
+import pytest
+
 from ork.cli.diff.stat import stat_view
 from ork.cli.diff.text import diff_view, name_status_view
 from ork.cli.screen.line import Line
@@ -326,14 +328,31 @@ def test_stat_has_one_row_for_each_change_and_the_totals():
         " task load                   | 1 -",
         " task old                    | removed",
         " task report                 | added",
-        " task summarize -> summarise | renamed",
+        " task summarize => summarise | renamed",
         " setting schedule            | 1 ~",
         " data.bin                    | added, binary",
         " run.sh                      | mode",
-        " etl.py -> tasks/etl.py      | 2 +-",
+        " etl.py => tasks/etl.py      | 2 +-",
         " 5 tasks, 1 setting, 3 files changed, 1 edge added, 1 edge removed,"
         " 1 line added, 1 line removed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("jobs/extract.py", "etl/extract.py", "{jobs => etl}/extract.py"),
+        ("x/a.py", "x/b.py", "x/{a.py => b.py}"),
+        ("a/b/c.py", "a/c.py", "a/{b => }/c.py"),
+        ("a/c.py", "a/b/c.py", "a/{ => b}/c.py"),
+        ("a.py", "d/a.py", "a.py => d/a.py"),
+        ("w/jobs/x.py", "w/etl/y.py", "w/{jobs/x.py => etl/y.py}"),
+        ("j/a\nb.py", "e/a\nb.py", '"j/a\\nb.py" => "e/a\\nb.py"'),
+    ],
+)
+def test_stat_has_what_two_paths_share_once_as_git_has_it(old, new, told):
+    moved = FileChange(kind="renamed", path=new, old_path=old, similarity=100)
+    assert drawn(stat_view(Diff(files=(moved,)), width=60))[0] == f" {told} | renamed"
 
 
 def test_bars_of_stat_are_scaled_to_the_width_and_never_vanish():

@@ -144,6 +144,12 @@ def test_a_push_and_a_clone_remember_what_is_there(ran, team):
     assert remembered("../third/.ork")["etl"] == refs(team)["workflows/etl"]
 
 
+def test_a_first_fetch_of_what_is_here_already_says_so(ran, team):
+    told = ran("fetch")
+    assert re.fullmatch("origin/etl  [0-9a-f]{8}  no new deploys\n", told.out)
+    assert ran("fetch").out == "no new deploys\n"
+
+
 def test_a_push_that_stays_remembers_nothing_new(ran, team):
     ran("fetch")
     before = remembered(".ork")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import TypeAlias
 
 from ork.cli.diff.wording import EDITED, totals
@@ -41,7 +42,7 @@ def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
 
 
 def _task_row(task: TaskChange) -> _Row:
-    old_name = f"{quoted(task.old_name)} -> " if task.old_name else ""
+    old_name = f"{quoted(task.old_name)} => " if task.old_name else ""
     name = f"task {old_name}{quoted(task.name)}"
     # Of an added or a removed task the number of fields says little.
     sized = task.fields and task.kind in EDITED
@@ -50,11 +51,32 @@ def _task_row(task: TaskChange) -> _Row:
 
 def _file_row(file: FileChange) -> _Row:
     path = quoted(file.path)
-    name = f"{quoted(file.old_path)} -> {path}" if file.old_path else path
+    name = _moved(file.old_path, file.path) if file.old_path else path
     remark = f"{file.kind}, binary" if file.binary else ""
     if file.old_blob == file.new_blob:
         remark = "renamed" if file.old_path else "mode"
     return name, (0, file.added_lines, file.removed_lines), remark
+
+
+def _moved(old: str, new: str) -> str:
+    """Return two paths as git writes them, with the folders that both have written once."""
+    if (quoted(old), quoted(new)) != (old, new):
+        return f"{quoted(old)} => {quoted(new)}"
+    olds, news = old.split("/"), new.split("/")
+    lead = _shared(olds[:-1], news[:-1])
+    begin = max(lead, 1)  # a path that ends the other one stays whole
+    tail = _shared(olds[begin:][::-1], news[begin:][::-1])
+    rests = ("/".join(path[lead : len(path) - tail]) for path in (olds, news))
+    both = " => ".join(rests)
+    if not lead and not tail:
+        return both
+    return "/".join([*olds[:lead], f"{{{both}}}", *olds[len(olds) - tail :]])
+
+
+def _shared(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return with how many of the same names two paths begin."""
+    pairs = zip(old, new, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _by_kind(fields: Iterable[FieldChange]) -> tuple[int, int, int]:

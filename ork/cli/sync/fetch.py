@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.cli.options import Json
-from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, Row, aligned, person, quoted
 from ork.cli.session import Session
@@ -16,6 +15,7 @@ from ork.cli.sync.transfer import (
     DryRun,
     Workflows,
     archived_lines,
+    brought_by,
     ends_of,
     exchanged,
     tell_dry_run,
@@ -89,7 +89,7 @@ def fetch(
 
 def _row(one: "Moved", remote: str) -> Row:
     """Return where a head was and is in the other store, by snapshots."""
-    is_now: Line = [*ends_of(one), count(one.deploys, "deploy")]
+    is_now: Line = [*ends_of(one), brought_by(one)]
     gone: Line = ["is not there any more"]
     return [(f"{remote}/{one.workflow}", "name")], ["  ", *(is_now if one.new else gone)], ""
 

@@ -232,7 +232,7 @@ def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
     names = clipped((one.workflow for one in done.workflows), name_room(width))
     pad = column(names.values(), width)
     for one in done.workflows:
-        yield [(f"{names[one.workflow]:<{pad}}", "name"), "  ", *ends_of(one), _counts(one)]
+        yield [(f"{names[one.workflow]:<{pad}}", "name"), "  ", *ends_of(one), brought_by(one)]
         for tag in one.moved_tags:
             old, new = (oid[:OID_DIGITS] for oid in (tag.old_snapshot, tag.new_snapshot))
             ends: Line = ["  ", (old, "oid"), " -> ", (new, "oid")]
@@ -252,7 +252,7 @@ def ends_of(one: "Moved") -> Line:
         return []
     new = (one.new_snapshot[:OID_DIGITS], "oid")
     if one.old_snapshot is None:
-        return [new, "  new: "]
+        return [new, "  new: " if one.deploys else "  "]
     forced: Line = [("forced: ", "warning")] if one.forced else []
     if one.old_snapshot == one.new_snapshot:  # as where settings alone have changed
         return [new, "  ", *forced]
@@ -260,9 +260,10 @@ def ends_of(one: "Moved") -> Line:
     return [(one.old_snapshot[:OID_DIGITS], "oid"), dots, new, "  ", *forced]
 
 
-def _counts(one: "Moved") -> str:
+def brought_by(one: "Moved") -> str:
+    """Return what came along with a head."""
     counts = ((one.deploys, "deploy"), (one.runs, "run"), (len(one.tags), "tag"))
-    return ", ".join(count(number, noun) for number, noun in counts if number) or "0 deploys"
+    return ", ".join(count(number, noun) for number, noun in counts if number) or "no new deploys"
 
 
 def left_out_lines(
