@@ -160,12 +160,12 @@ def stand_ins(
     taken = _taken(tasks[name] for name in executed if {*needs[name]} & wanted)
     found = None
     known = wanted.union(graph.ancestors(needs, wanted))
-    used = set().union(*(params_of(tasks[name]) for name in known))
-    given = {name: value for name, value in params.items() if name in used}
+    given = _taken_by(tasks, known, params)
     done = partial(_done, store, tasks, params, skipped)
+    own = partial(_own, store, needs, tasks, params)
     for names in (wanted, wanted & taken) if wanted or base else ():
         try:
-            found = _base(store, workflow, names, base, given, done) if names or base else None
+            found = _base(store, workflow, names, base, given, done, own) if names or base else None
             break
         except UsageError:
             if names != wanted or taken >= wanted:
@@ -293,6 +293,7 @@ def _base(
     base: Run | None,
     params: Mapping[str, Json],
     done: Callable[[Run], Mapping[str, TaskRun]],
+    own: Callable[[Run, set[str]], bool],
 ) -> Run:
     if base is not None:
         if missing := sorted(wanted - done(base).keys()):
@@ -307,7 +308,7 @@ def _base(
     for run in (one.run for one in earlier):
         same = _has(store, run, params)
         if run.ended is not None and (same or not other) and wanted <= done(run).keys():
-            if same and wanted <= _own(store, run, wanted, params):
+            if same and own(run, wanted):
                 return run
             other = other if same else run
     outputs = f"the outputs of {some(sorted(wanted), SHOWN)}"
@@ -328,13 +329,44 @@ def _has(store: Store, run: Run, params: Mapping[str, Json]) -> bool:
     return all(name in recorded and recorded[name] == it for name, it in params.items())
 
 
-def _own(store: Store, run: Run, names: Iterable[str], params: Mapping[str, Json]) -> set[str]:
-    """Return those tasks of a run whose outputs were made with these parameters, there or before.
+def _taken_by(
+    tasks: Mapping[str, Task], names: Iterable[str], params: Mapping[str, Json]
+) -> dict[str, Json]:
+    """Return the values of the parameters that one of these tasks takes."""
+    taken = set().union(*(params_of(tasks[name]) for name in names))
+    return {name: value for name, value in params.items() if name in taken}
 
-    Those of others may stand in it, if somebody has named another run for that.
+
+def _own(
+    store: Store,
+    needs: Mapping[str, tuple[str, ...]],
+    tasks: Mapping[str, Task],
+    params: Mapping[str, Json],
+    run: Run,
+    names: set[str],
+) -> bool:
+    """Say whether outputs of a run, and all before them, were made with what they take of these.
+
+    Those of other values may stand in it, if somebody has named another run for that.
     """
-    made = makers_of(store, run, names)
-    return {name for name, (maker, _) in made.items() if _has(store, maker, params)}
+    ahead = [(run, names)]
+    while ahead:
+        run, names = ahead.pop()
+        made = makers_of(store, run, names)
+        if not names <= made.keys():
+            return False
+        makers = {maker.id: maker for maker, _ in made.values()}
+        for maker in makers.values():
+            its = {name for name, (one, _) in made.items() if one.id == maker.id}
+            before = graph.ancestors(needs, its)
+            if maker.base is None:  # so all was made there
+                its |= before
+            elif before:
+                there = task_runs(store, maker)
+                ahead.append((maker, {up for name in its for up in needs[name] if up in there}))
+            if not _has(store, maker, _taken_by(tasks, its, params)):
+                return False
+    return True
 
 
 def _done(

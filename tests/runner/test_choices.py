@@ -85,6 +85,9 @@ def test_outputs_stand_in_that_the_other_parameters_do_not_touch(ork: Ork) -> No
     assert ork("run", "w", "--from", "end", "-i", "alpha=5").code == 0
     assert ork("run", "w", "--only", "fit", "-i", "alpha=7").code == 0  # load of w#1, by w#3
     assert outputs(ork, "w#4") == {"load": 2, "fit": 9}
+    assert ork("run", "w", "--from", "fit", "-i", "n=5", "--base", "w#1").code == 0
+    refused = ork("run", "w", "--from", "end", "-i", "n=5")  # fit of w#5 took load of another n
+    assert (refused.code, "has the outputs of fit; w#" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
