@@ -428,6 +428,14 @@ def test_a_workflow_that_was_never_deployed_is_shown_by_its_runs(
     assert row.head is None and len(row.runs) == 1
     values = pages.workflow(asked).values
     assert values["entries"] == [] and set(values["graph"].needs) == {"extract", "load"}
+    lost = Oid(etl("rev-parse", "etl#1").out.strip())
+    asked.store.backend.sweep(lambda: [lost])
+    asked = replace(asked, store=opened())
+    assert ">damaged</span>" in drawn(pages.workflow, asked)
+    pin = asked.store.ref(number_ref("etl", 1))
+    asked.store.backend.sweep(lambda: [Oid(str(pin))])
+    with pytest.raises(Corrupt, match=r"the run [^ ]+ of etl is damaged"):
+        pages.workflow(replace(asked, store=opened()))
 
 
 def drawn(answer: Callable[[Asked], Page], asked: Asked) -> str:

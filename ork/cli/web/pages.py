@@ -198,7 +198,7 @@ def workflow(asked: Asked) -> Page:
     store, name = asked.store, run_pages.workflow_in(asked)
     damage: list[Corrupt] = []
     if store.ref(f"workflows/{name}") is None and has_run(store, name):
-        values = _of_unattached(asked, name)
+        values = _of_unattached(asked, name, damage)
     else:
         found = resolve(store, head(store, name), now=asked.now)
         values = workflow_values(
@@ -236,9 +236,12 @@ def workflow(asked: Asked) -> Page:
     return Page(template="workflow", values=values, schema="workflow", document=document)
 
 
-def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
+def _of_unattached(asked: Asked, name: str, damage: list[Corrupt]) -> dict[str, Any]:
     """Return the values of a workflow that has no head: of its runs alone."""
-    newest = list(in_full(asked.store, runs(asked.store, name, limit=SHORT_LIST)))
+    found = runs(asked.store, name, limit=SHORT_LIST, damage=damage)
+    newest = list(in_full(asked.store, found))
+    if not newest:
+        raise damage[0]
     snapshot = asked.store.snapshot(newest[0].run.snapshot)
     return {
         "title": name,
