@@ -194,8 +194,8 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     from ork.daemon.fires import NOBODY_FIRES, holder, is_up, listed
     from ork.schedule.words import in_words
 
-    found = listed(store, _lines(session, workflow), session.now())
     damage: list[Corrupt] = []
+    found = listed(store, _lines(session, workflow), session.now(), damage)
     some = (one for one in queue.waiting(store, damage) if workflow in (None, one.workflow))
     waiting = queue.with_reasons(store, some)
     up = is_up(store)
@@ -206,7 +206,6 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
     else:
         session.print(_schedules(found, session, up), page=True)
         session.print(waiting_view(waiting, session))
-    _tell_damage(found)
     if damage:
         raise damage[0]
     if as_json:
@@ -220,14 +219,6 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
         session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}{others}"])
     elif (found or waiting) and up is False:
         session.say(note_line(NOBODY_FIRES))
-
-
-def _tell_damage(found: Iterable["Listed"]) -> None:
-    """Raise Corrupt for the first of some schedules of which something is lost."""
-    for one in found:
-        if one.damaged:
-            hint = "`ork fsck` says what suffers from it, and what can be done"
-            raise Corrupt(f"{one.workflow} is damaged: {one.damaged}", hint=hint)
 
 
 def _unscheduled(workflow: str | None) -> Line:
@@ -332,7 +323,14 @@ def _next(
         its = takewhile(lambda slot: end is None or slot < end, coming)
         return ((slot, one.workflow, there(slot)) for slot in its)
 
-    every = listed(session.store, _lines(session, workflow), now)
+    def row(one: tuple[datetime, str, str]) -> Row:
+        slot, name, there = one
+        near = human.padded_near(slot, now, session.width)
+        cells = [(human.date(slot, now), ""), (near, ""), (name, "name")]
+        return cells, [there] if there else [], ""
+
+    damage: list[Corrupt] = []
+    every = listed(session.store, _lines(session, workflow), now, damage)
     found = list(islice(merge(*(of(one, one.next) for one in every if one.next)), most + 1))
     found, more = found[:most], found[most:]
     up = is_up(session.store)
@@ -346,17 +344,12 @@ def _next(
             "up": up,
         }
         session.print_json("slots", document)
-        _tell_damage(every)
+    else:
+        session.print(aligned(map(row, found), session.width))
+    if damage:
+        raise damage[0]
+    if as_json:
         return
-
-    def row(one: tuple[datetime, str, str]) -> Row:
-        slot, name, there = one
-        near = human.padded_near(slot, now, session.width)
-        cells = [(human.date(slot, now), ""), (near, ""), (name, "name")]
-        return cells, [there] if there else [], ""
-
-    session.print(aligned(map(row, found), session.width))
-    _tell_damage(every)
     if not every:
         session.say(_unscheduled(workflow))
     elif not found and most and end is not None and len(paused) + len(held) < len(every):

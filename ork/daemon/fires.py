@@ -211,11 +211,15 @@ def due(store: Store, some: Sequence[Line], now: datetime) -> Iterator[Due]:
         yield Due(line=line, state=its, decision=decision, ahead=its.last if is_ahead else None)
 
 
-def listed(store: Store, some: Sequence[Line], now: datetime) -> list[Listed]:
-    """Return how schedules stand, sorted by workflow."""
+def listed(
+    store: Store, some: Sequence[Line], now: datetime, damage: list[Corrupt] | None = None
+) -> list[Listed]:
+    """Return how schedules stand, sorted by workflow; Corrupt for what is lost goes to `damage`."""
     pauses, put_away = all_paused(store), archived(store)
 
     def lost(line: Line, error: Corrupt) -> list[Listed]:
+        if damage is not None:
+            damage.append(_damaged(line, error))
         return [
             Listed(
                 workflow=line.workflow,
@@ -242,6 +246,10 @@ def _as_left(
         if len(some) == 1:
             return lost(some[0], error)
         return [one for line in some for one in _as_left(look, [line], lost)]
+
+
+def _damaged(line: Line, error: Corrupt) -> Corrupt:
+    return Corrupt(f"{line.workflow} is damaged: {error.message}", hint=error.hint)
 
 
 def _listed(
@@ -331,7 +339,7 @@ def late(
     def lost(line: Line, error: Corrupt) -> list[Due]:
         if damage is None:
             raise error
-        damage.append(Corrupt(f"{line.workflow} is damaged: {error.message}", hint=error.hint))
+        damage.append(_damaged(line, error))
         return []
 
     found, otherwise = list[Late](), cache(partial(_not_come, store))
