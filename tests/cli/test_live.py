@@ -25,6 +25,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import NOT_SELECTED, SECOND, Attempt, TaskRun
 from ork.objects.value import replace
 from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.loop import Control
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
 from tests.runs import PIN
@@ -352,7 +353,7 @@ def started(size, created=NOW):
 
 
 def board_of(size, *, box=True):
-    board = Board(Store(Memory()), None, box=box)
+    board = Board(Store(Memory()), Control(), box=box)
     board.note(started(size))
     return board
 
@@ -481,7 +482,7 @@ def test_what_there_is_no_room_to_tell_of_failures_is_counted():
 
 def test_the_names_of_tasks_leave_room_in_a_narrow_window():
     name = "task_1"
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     board.note(replace(started(1), tasks={name: (), "task_of_" + "a_name_" * 6: ()}))
     board.note(finished(name, "failed"))
     row = next(line for line in map(plain, board.last(24, 60)) if name in line)
@@ -551,7 +552,7 @@ def test_counts_add_up_and_are_said_once_per_word():
 
 
 def test_a_first_run_tells_nothing_of_how_long_it_still_takes():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     board.note(started(300, created=datetime.now(UTC)))
     board._since -= 60
     for number in range(100):
@@ -560,7 +561,7 @@ def test_a_first_run_tells_nothing_of_how_long_it_still_takes():
 
 
 def test_the_rest_is_folded_by_groups():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     names = [f"{stage}_{n}" for stage in ("load", "clean", "fit") for n in range(100)]
     board.note(replace(started(1), tasks=dict.fromkeys(["start", *names], ())))
     for name in ("start", *names[:100]):
@@ -653,7 +654,7 @@ def test_in_a_low_window_what_one_line_says_is_told_in_one():
 
 
 def test_a_group_of_which_nothing_is_executed_is_not_shown():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     names = [f"{what}_{n}" for what in ("extract", "load") for n in range(150)]
     board.note(replace(started(1), tasks=dict.fromkeys(names, ())))
     for name in names[:151]:
@@ -664,7 +665,7 @@ def test_a_group_of_which_nothing_is_executed_is_not_shown():
 
 
 def test_names_that_are_not_shown_take_no_room():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     names = [f"load_{n}" for n in range(200)] + [f"a_task_of_a_long_name_{n}" for n in range(99)]
     board.note(replace(started(1), tasks=dict.fromkeys(names, ())))
     board.note(finished("load_7", "failed"))
@@ -718,7 +719,7 @@ def test_the_terminal_is_put_in_order_whatever_happens(show):
 
 
 def test_time_counts_from_the_start_of_the_run():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     assert plain(board.frame(5, 80)[0]).startswith("starting 0.")
     board._since -= 100  # so long took what came before
     board.note(started(3, created=datetime.now(UTC)))
@@ -740,7 +741,7 @@ def test_what_another_task_prints_to_the_same_file_is_not_shown(ork):
     store = open_store(ork.folder).store
     event = started(3)
     slots = Slots(store, event.run)
-    board = Board(store, None, box=True)
+    board = Board(store, Control(), box=True)
     board.note(event)
     for number, text in enumerate(["", "mine\n", "of another\n"]):
         name = f"task_{number}"
@@ -769,6 +770,6 @@ def test_that_the_project_was_left_is_told_at_the_end(size):
 
 
 def test_that_a_run_was_in_a_checkout_is_told_at_the_end():
-    board = Board(Store(Memory()), None, box=True)
+    board = Board(Store(Memory()), Control(), box=True)
     board.note(replace(started(3), folder="a/checkout"))
     assert plain(board.left[0]).startswith("its tasks executed in a checkout")

@@ -75,8 +75,8 @@ def live(session: Session, events: Iterator[Event], control: Control) -> RunFini
 class Board:
     """The state of the view; events come in from one thread, another one asks for frames."""
 
-    def __init__(self, store: Store, control: Control | None, *, box: bool) -> None:
-        self._store, self._control, self._box = store, control or Control(), box
+    def __init__(self, store: Store, control: Control, *, box: bool) -> None:
+        self._store, self._control, self._box = store, control, box
         self._lock = Lock()
         self._name = ""
         self._folder: str | None = None  # the checkout in which tasks start
