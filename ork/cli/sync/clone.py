@@ -54,7 +54,8 @@ def clone(
 
     session: Session = ctx.obj
     if session.store_option or (target is None and session.chosen is not None):
-        raise UsageError("a clone makes a store: name it by TARGET, without ORK_DIR or ORK_STORE")
+        told = "a clone makes a store: TARGET names it, not --store, ORK_DIR or ORK_STORE"
+        raise UsageError(told)
     address = parse_url(url, base=Path.cwd())
     if address.at:
         raise UsageError(
