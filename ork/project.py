@@ -872,9 +872,12 @@ class Project:
 
     def _run_details(self, oid: Oid, run: Run) -> RunDetails:
         """Return a run, whole."""
-        from ork.daemon.fires import with_retry
+        details = run_details(self.store, oid, run)
+        if run.scheduled:
+            from ork.daemon.fires import with_retry  # which other runs do without
 
-        return self._shown(with_retry(self.store, run_details(self.store, oid, run), now_here()))
+            details = with_retry(self.store, details, now_here())
+        return self._shown(details)
 
     def _with_hunks(self, diff: Diff) -> Diff:
         return with_hunks(diff, self.store.blob, lines_max=SHORT_DIFF_LINES)

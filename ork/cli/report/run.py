@@ -10,7 +10,6 @@ from ork.cli.pictures.graph import Graph
 from ork.cli.report.change import change_values
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
 from ork.cli.screen import human
-from ork.daemon.fires import with_retry
 from ork.differences.tasks import together
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
@@ -36,7 +35,11 @@ RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
 
 def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, Any]:
     """Return what the page of a run shows; if it failed, also what changed since a good one."""
-    details = with_retry(store, run_details(store, oid, run), now)
+    details = run_details(store, oid, run)
+    if run.scheduled:
+        from ork.daemon.fires import with_retry  # which other runs do without
+
+        details = with_retry(store, details, now)
     tasks, states = details.tasks, details.tasks.states
     changed = tainted(states)
     first, *retries = tuple(records_of(store, run))[::-1]
