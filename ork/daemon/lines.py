@@ -24,7 +24,7 @@ from ork.objects.value import Value, extended, of_line, replace
 from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
-from ork.store.operations import operations, renamed_from
+from ork.store.operations import operations, renamed_by
 from ork.store.resolve import archived, former_in
 from ork.store.runs import Names, records_of, retry_began, slot_text
 from ork.store.store import Store, Transaction
@@ -140,8 +140,9 @@ def gone(
         if oid == since or operation.time <= after:
             break
         olds = {ref: old for ref, old, _ in operation.moves if ref.startswith("workflows/")}
+        renamed = renamed_by(operation)
         for name in [ref.partition("/")[2] for ref in olds]:
-            if former := renamed_from(operation, name):
+            if former := renamed.get(name):
                 names[former] = names.get(name, name)
         for ref, old in olds.items():
             name = ref.partition("/")[2]
@@ -618,13 +619,13 @@ def _pasts(
         waiting.setdefault(workflow, {})[key] = found[workflow, key] = past
     names = {workflow: workflow for workflow in waiting}  # by the name that each had then
     for _, operation in operations(store) if waiting else ():
-        olds = {ref: old for ref, old, _ in operation.moves}
+        olds, renamed = {ref: old for ref, old, _ in operation.moves}, renamed_by(operation)
         for ref, old in olds.items():
             name = ref.removeprefix("workflows/")
             workflow = names.get(name, "")
             if name == ref or workflow not in waiting:
                 continue
-            if old is None and (former := renamed_from(operation, name)):
+            if old is None and (former := renamed.get(name)):
                 del names[name]
                 names[former], old = workflow, olds.get(f"workflows/{former}")
             before, moment = _schedules(store, old), operation.time

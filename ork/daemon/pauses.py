@@ -17,7 +17,7 @@ from ork.objects.canonical import Oid
 from ork.objects.rows import name_of
 from ork.objects.value import Value
 from ork.schedule.policy import first_undecided, left_out
-from ork.store.operations import operations, renamed_from
+from ork.store.operations import operations, renamed_by
 from ork.store.resolve import archived, archived_ref, head
 from ork.store.store import Stamp, Store, Transaction
 
@@ -237,12 +237,13 @@ def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str
         if not waiting:
             break
         begun = {ref for ref, _, new in operation.moves if new is not None}
+        renamed = renamed_by(operation)
         for name in [name for name in waiting if paused_ref(name) in begun]:
             workflow = waiting.pop(name)
             found[workflow] = Paused(
                 workflow=workflow, author=operation.author, since=operation.time, operation=oid
             )
-            if before := renamed_from(operation, name):
+            if before := renamed.get(name):
                 waiting[before] = workflow
             elif operation.words[:1] == ("undo",):
                 waiting[name] = workflow

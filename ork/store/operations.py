@@ -117,7 +117,7 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
     Before it was renamed, those of the name that it had.
     """
     for _, operation in operations(store):
-        made, before = False, renamed_from(operation, workflow)
+        made, before = False, renamed_by(operation).get(workflow)
         for ref, old, new in operation.moves:
             if ref == f"workflows/{workflow}":
                 made = old is None
@@ -126,8 +126,8 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
             workflow = before
 
 
-def renamed_from(operation: Operation, workflow: str) -> str | None:
-    """Return which name a workflow had before an operation gave it this one, or gave it back.
+def renamed_by(operation: Operation) -> dict[str, str]:
+    """Return the names that an operation gave workflows, or gave back, each with the one before.
 
     One that followed several renames at once had the first of their names.
     """
@@ -138,12 +138,15 @@ def renamed_from(operation: Operation, workflow: str) -> str | None:
             if new is None:  # the other name is undone
                 name, before = before, name
             befores.setdefault(name, []).append(before)
-    had = {ref for ref, old, _ in operation.moves if old is not None}
-    names = [workflow]
-    for name in names:
-        names += [one for one in befores.get(name, ()) if one not in names]
-    _, *found = names
-    return next((one for one in found if f"workflows/{one}" in had), found[0] if found else None)
+    had = {ref for ref, old, _ in operation.moves if old is not None} if befores else set()
+    found = {}
+    for workflow in befores:
+        names = [workflow]
+        for name in names:
+            names += [one for one in befores.get(name, ()) if one not in names]
+        if its := names[1:]:
+            found[workflow] = next((one for one in its if f"workflows/{one}" in had), its[0])
+    return found
 
 
 def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:
