@@ -193,7 +193,7 @@ def test_a_run_whose_record_is_lost_is_marked_and_breaks_no_list(
     for answer in (pages.overview, pages.workflow, runs.listed, runs.task, pages.schedules):
         assert ">damaged</span>" in drawn(answer, asked), answer
         told = json_text("any", answer(asked).document)
-        assert answer is pages.workflow or '"damaged": ' in told, answer
+        assert re.search('"damaged": (true|"obj)', told), (answer, told)
     rows = [(row.name, [one.damaged for one in row.runs]) for row in pages.overview(asked).document]
     assert rows == [("zebra", [True]), ("able", [False]), ("other", [])]
     damage: list[Corrupt] = []
