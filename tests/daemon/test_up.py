@@ -708,6 +708,10 @@ def test_a_damaged_entry_of_the_queue_keeps_nothing_from_being_fired(
             up.until("Began", trigger="schedule")
         assert up.end() == 0
         assert len(up.all("Trouble")) == 1
+    assert ork("run", "w", "--queue").code == 0
+    taken = ork("cancel", "--all", "--queue")
+    told = "w: took 1 run out of the queue\n"
+    assert (taken.code, told in taken.out) == (4, True), taken
 
 
 def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> None:

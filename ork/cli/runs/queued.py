@@ -9,7 +9,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line
 from ork.cli.screen.parts import AUTHOR_CHARS_MAX, clip, given, is_narrow, name_room, person
 from ork.cli.session import Session
-from ork.errors import Conflict, some
+from ork.errors import Conflict, Corrupt, some
 
 NAMES_MAX = 3
 
@@ -39,12 +39,12 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     session.say(next_line(f"{soon}, or `ork cancel {queued.id}`"))
 
 
-def take_back(store: "Store", workflow: str) -> "list[Queued]":
+def take_back(store: "Store", workflow: str, damage: list[Corrupt]) -> "list[Queued]":
     """Take all runs of a workflow out of the queue, of every workflow for `@`; return them."""
     from ork.daemon.queue import remove, waiting
 
     taken = []
-    for one in waiting(store):
+    for one in waiting(store, damage):
         with suppress(Conflict):  # its run has begun, or somebody else has taken it back
             if workflow in ("@", one.workflow):
                 remove(store, one)

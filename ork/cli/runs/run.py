@@ -18,7 +18,7 @@ from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_s
 from ork.cli.runs.queued import find_queued, take_back, taken_view
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
-from ork.errors import UsageError, pip_install, some
+from ork.errors import Corrupt, UsageError, pip_install, some
 from ork.heads.deploy import Deployed, head_status
 from ork.objects.kinds import Deploy, Run
 from ork.runner import owner, record, start
@@ -243,8 +243,9 @@ def cancel(
     """
     session: Session = ctx.obj
     store, names = session.store, list(dict.fromkeys(revisions or ["@"]))
+    damage: list[Corrupt] = []
     if every or queue:
-        taken, found = _all(store, names, queue=queue, going=every)
+        taken, found = _all(store, names, damage, queue=queue, going=every)
     else:
         taken, found = _named(session, names)
     asked, ended = _ask(session, found, now=now)
@@ -260,19 +261,21 @@ def cancel(
         none = "no run" if "@" in names else f"no run of {some(names, NAMES_MAX)}"
         session.print([[f"{none} waits"]] if queue and not taken else [])
         session.print([[f"{none} goes on"]] if every and not stopped else [])
+    if damage:
+        raise damage[0]
     if ended:
         raise UsageError("; ".join(ended))
 
 
 def _all(
-    store: Store, names: Sequence[str], *, queue: bool, going: bool
+    store: Store, names: Sequence[str], damage: list[Corrupt], *, queue: bool, going: bool
 ) -> "tuple[list[Queued], list[Run]]":
     """Return all that waited and was taken back, and all that goes on, of workflows or of all."""
     for name in names:
         if name != "@":
             head(store, name)
     # What waits comes first: it would begin when another run ends.
-    taken = [one for name in names for one in take_back(store, name)] if queue else []
+    taken = [one for name in names for one in take_back(store, name, damage)] if queue else []
     whose = [None if name == "@" else name for name in names] if going else []
     runs = {run.id: run for name in whose for run in all_going_on(store, name)}
     return taken, list(runs.values())
