@@ -196,8 +196,7 @@ def _list(session: Session, workflow: str | None, as_json: bool) -> None:
 
     damage: list[Corrupt] = []
     found = listed(store, _lines(session, workflow), session.now(), damage)
-    some = (one for one in queue.waiting(store, damage) if workflow in (None, one.workflow))
-    waiting = queue.with_reasons(store, some)
+    waiting = queue.with_reasons(store, queue.waiting(store, damage, workflow=workflow))
     up = is_up(store)
     if as_json:
         rows = [{"words": in_words(one.schedule), **as_object(one)} for one in found]

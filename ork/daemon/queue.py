@@ -117,12 +117,14 @@ def put(
     raise Conflict("others always had the same name for a run that waits", hint="try it again")
 
 
-def waiting(store: Store, damage: list[Corrupt] | None = None) -> list[Queued]:
-    """Return the runs that wait, whoever waits longest first.
+def waiting(
+    store: Store, damage: list[Corrupt] | None = None, *, workflow: str | None = None
+) -> list[Queued]:
+    """Return the runs that wait, of one workflow or of all; whoever waits longest comes first.
 
     Corrupt for what is none is raised, or added to `damage`.
     """
-    return sorted(_all(store, damage), key=lambda one: one.id)
+    return sorted(_all(store, damage, workflow), key=lambda one: one.id)
 
 
 def with_reasons(store: Store, some: Iterable[Queued]) -> list[Queued]:
@@ -204,9 +206,11 @@ def remove(store: Store, queued: Queued) -> None:
         ) from None
 
 
-def _all(store: Store, damage: list[Corrupt] | None) -> Iterator[Queued]:
+def _all(store: Store, damage: list[Corrupt] | None, only: str | None = None) -> Iterator[Queued]:
     for ref, oid in store.refs("queue/"):
         workflow, _, name = ref.partition("/")
+        if only not in (None, workflow):
+            continue
         try:
             entry: Entry = of_line(store.blob(oid), Entry)
         except (ValueError, Corrupt) as error:

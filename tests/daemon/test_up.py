@@ -712,6 +712,9 @@ def test_a_damaged_entry_of_the_queue_keeps_nothing_from_being_fired(
     taken = ork("cancel", "--all", "--queue")
     told = "w: took 1 run out of the queue\n"
     assert (taken.code, told in taken.out) == (4, True), taken
+    deploy(ork, "good", "{every: 1h}")
+    for command in ("schedule list good", "cancel --queue good"):
+        assert ork(*command.split()).code == 0, command
 
 
 def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> None:

@@ -44,11 +44,10 @@ def take_back(store: "Store", workflow: str, damage: list[Corrupt]) -> "list[Que
     from ork.daemon.queue import remove, waiting
 
     taken = []
-    for one in waiting(store, damage):
+    for one in waiting(store, damage, workflow=None if workflow == "@" else workflow):
         with suppress(Conflict):  # its run has begun, or somebody else has taken it back
-            if workflow in ("@", one.workflow):
-                remove(store, one)
-                taken.append(one)
+            remove(store, one)
+            taken.append(one)
     return taken
 
 
