@@ -95,11 +95,8 @@ def export(
             )
         )
     if done.added:
-        session.say(
-            next_line(
-                f"`{shlex.join(['git', '-C', done.repository, 'log', '--stat', done.branch])}`"
-            )
-        )
+        look = shlex.join(["git", "-C", done.repository, "log", "--stat", done.branch])
+        session.say(next_line(f"`{look}`"))
 
 
 def import_(

@@ -342,9 +342,9 @@ def move_on(
 ) -> None:
     """Add to a write that all is decided up to a slot; `fire` is its name if a run has it.
 
-    `before` is what was decided when this was: the write fails when that has changed since. `skips`
-    are left out thereby.
-    `passed` says that the newest run holds nothing back, `out` what is left out after the slot.
+    `before` is what was decided when this was: the write fails when that has changed since.
+    `passed` says that the newest run holds nothing back, `out` what is left out after the slot,
+    `skips` what the same write records as left out.
     """
     skip_in(tx, line, skips)
     ref = decided_ref(*line)
