@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput, NotFound, Problem, count
-from ork.heads.deploy import archived_of, refuse_move, refuse_renamed
+from ork.heads.deploy import archived_of, perhaps_renamed, refuse_move, refuse_renamed
 from ork.objects.canonical import Json
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy
@@ -137,7 +137,7 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
     new = []
     for path, workflow in files.items():
         if (deploy := deploys.get(f"workflows/{workflow}")) is None:
-            new.append(check(path))
+            new.append(path)
             continue
         source = store.project / deploy.source.path
         if source.resolve() != path.resolve() and source.exists():
@@ -145,7 +145,8 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
                 refuse_move(store, check(path))
             except InvalidInput as error:
                 yield from error.problems
-    wanted = [loaded for loaded in new if not archived_of(store, loaded)]
+    loaded = map(check, perhaps_renamed(store, new, besides=files.values()))
+    wanted = [one for one in loaded if not archived_of(store, one)]
     try:
         refuse_renamed(store, wanted, besides=files.values())
     except InvalidInput as error:

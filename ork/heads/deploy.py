@@ -283,6 +283,15 @@ def refuse_renamed(
     each_good(new, _path, look)
 
 
+def perhaps_renamed(
+    store: Store, paths: Sequence[Path], *, besides: Collection[str | None]
+) -> list[Path]:
+    """Return those of these files, whose names are new, that `refuse_renamed` need look at."""
+    known = _deployed_files(store) if paths else {}
+    left = _gone(store, known, besides=besides)
+    return [path for path in paths if left or relative(store, path) in known]
+
+
 def naming_hint(store: Store, deployed: str, name: str, path: str) -> str:
     """Return what may be meant by a file that has another name than it is deployed under."""
     another = f"`ork deploy --new {quote(path)}` makes another workflow"
