@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, resolve, workflows_with_runs
-from ork.store.runs import outcome_of
+from ork.store.runs import outcomes_of
 from ork.store.store import Store
 from ork.store.verdict import taint
 
@@ -116,7 +116,7 @@ def base_of(store: Store, run: Run) -> Run | None:
 
 
 def makers_of(
-    store: Store, run: Run, names: Iterable[str], depth: int = 0
+    store: Store, run: Run, names: Collection[str], depth: int = 0
 ) -> dict[str, tuple[Run, TaskRun]]:
     """Return the run that each outcome of a task is from, and the outcome there.
 
@@ -124,7 +124,7 @@ def makers_of(
     """
     found: dict[str, tuple[Run, TaskRun]] = {}
     with suppress(Corrupt):
-        states = {name: one for name in names if (one := outcome_of(store, run, name))}
+        states = outcomes_of(store, run, names)
         found |= {name: (run, one) for name, one in states.items() if not one.is_kept}
         kept = [name for name in states if name not in found]
         if kept and depth < BASES_MAX and (base := base_of(store, run)):
@@ -201,12 +201,13 @@ def _valid_in(
 
 
 def _environments(store: Store, run: Run, names: Collection[str]) -> dict[str, Oid | None]:
-    """Return in which environment each output that a run has was made, there or in one before."""
-    states = {name: one for name, one in task_runs(store, run).items() if name in names}
-    kept = (name for name, one in states.items() if one.is_kept)
-    found = dict.fromkeys(kept, run.environment)  # where it is not known
-    made = makers_of(store, run, states).items()
-    executed = ((name, where_executed(*maker)) for name, maker in made)
+    """Return in which environment each output that a run has was made, there or in one before.
+
+    Where that is not known, it is the one of the run.
+    """
+    made = makers_of(store, run, names)
+    found = dict.fromkeys(outcomes_of(store, run, {*names} - made.keys()), run.environment)
+    executed = ((name, where_executed(*maker)) for name, maker in made.items())
     return found | {name: where.environment for name, where in executed if where}
 
 

@@ -32,7 +32,7 @@ from ork.objects.value import Value, extended, replace
 from ork.store.contents import is_pattern, newest, outcomes
 from ork.store.resolve import history, only_workflow, present_name
 from ork.store.revision import as_word, split_part
-from ork.store.runs import RunEntry, outcome_of, runs
+from ork.store.runs import RunEntry, outcome_of, outcomes_of, runs
 from ork.store.store import Store
 from ork.store.verdict import DAMAGED
 from ork.worktree.globs import excluded
@@ -246,8 +246,7 @@ def ran_since(
     By another run, one of the newest; with `until` before then. Of many names the first are looked
     at. Outputs are kept of each run, but files that a task wrote are of the last one alone.
     """
-    known = islice(names, SINCE_TASKS_MAX)
-    made = _executed_last(store, run, known)
+    made = _executed_last(store, run, [*islice(names, SINCE_TASKS_MAX)])
     if not made:
         return []
     first = min(_began(row) for row in made.values())
@@ -550,8 +549,7 @@ def _values_around(store: Store, row: TaskRow) -> RunValues:
     if row.taskrun is None:
         return RunValues(store, row.run, {})
     above = store.get(Task, row.taskrun.task).depends_on
-    found = {name: outcome_of(store, row.run, name) for name in above}
-    states = {name: one for name, one in found.items() if one is not None}
+    states = outcomes_of(store, row.run, above)
     return RunValues(store, row.run, states | {row.task: row.taskrun})
 
 
@@ -560,7 +558,7 @@ def _executed(run: Run, one: TaskRun | None, name: str) -> TaskRow | None:
     return TaskRow(run=run, taskrun=one, task=name) if one and one.attempts else None
 
 
-def _executed_last(store: Store, run: Run, names: Iterable[str]) -> dict[str, TaskRow]:
+def _executed_last(store: Store, run: Run, names: Collection[str]) -> dict[str, TaskRow]:
     """Return tasks in the runs that executed them for this one, if that is known."""
     made = makers_of(store, run, names).items()
     return {name: row for name, maker in made if (row := _executed(*maker, name))}

@@ -7,8 +7,8 @@ the order of edits. Two maps are compared by descending only where their oids di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from blake3 import blake3
 
@@ -29,7 +29,9 @@ from ork.objects.kinds import (
 Entry: TypeAlias = Oid | FileEntry | TaskRun
 Read: TypeAlias = Callable[[Oid], Tree]
 _LEAVES = {str: OidLeaf, FileEntry: FileLeaf, TaskRun: RunLeaf}
-_Keyed: TypeAlias = tuple[str, str, Entry]  # the digits of the hashed name, the name, the entry
+_Wanted: TypeAlias = tuple[str, str]  # the digits of a hashed name, and the name
+_Keyed: TypeAlias = tuple[str, str, Entry]  # the same, and the entry
+_Any = TypeVar("_Any", _Wanted, _Keyed)
 
 
 def build(entries: Mapping[str, Entry], add: Callable[[Tree], Oid], kind: type = str) -> Oid:
@@ -42,9 +44,7 @@ def build(entries: Mapping[str, Entry], add: Callable[[Tree], Oid], kind: type =
         if len(keyed) <= LEAF_ENTRIES_MAX:
             leaf = sorted(((name, entry) for _, name, entry in keyed), key=lambda pair: pair[0])
             return add(_LEAVES[kind](entries=tuple(leaf)))
-        groups: dict[int, list[_Keyed]] = {}
-        for item in keyed:
-            groups.setdefault(int(item[0][depth], 16), []).append(item)
+        groups = _by_digit(keyed, depth)
         below = tuple((digit, part(groups[digit], depth + 1)) for digit in sorted(groups))
         return add(Node(children=below, depth=depth))
 
@@ -53,20 +53,26 @@ def build(entries: Mapping[str, Entry], add: Callable[[Tree], Oid], kind: type =
 
 def lookup(read: Read, root: Oid, name: str) -> Entry | None:
     """Return the entry of one name, or None."""
-    try:
-        digits = _digits(name)
-    except UnicodeEncodeError:  # of bytes that were typed and are no UTF-8: no tree has it
-        return None
+    return dict(among(read, root, [name])).get(name)
+
+
+def among(read: Read, root: Oid, names: Iterable[str]) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries of those of these names that are there; no part is read twice."""
+    return _among(read, root, [(_digits(name), name) for name in names], 0)
+
+
+def _among(
+    read: Read, root: Oid, wanted: Sequence[_Wanted], depth: int
+) -> Iterator[tuple[str, Entry]]:
     tree = read(root)
-    for depth, digit in enumerate(digits):
-        if not isinstance(tree, Node):
-            found: dict[str, Entry] = dict(tree.entries)
-            return found.get(name)
-        below = dict(_children(tree, depth)).get(int(digit, 16))
-        if below is None:
-            return None
-        tree = read(below)
-    raise Corrupt("a tree deeper than the hash of a name")
+    if not isinstance(tree, Node):
+        names = {name for _, name in wanted}
+        yield from (entry for entry in tree.entries if entry[0] in names)
+        return
+    children, parts = _children(tree, depth), _by_digit(wanted, depth)
+    for digit, below in children:
+        if digit in parts:
+            yield from _among(read, below, parts[digit], depth + 1)
 
 
 def entries(read: Read, root: Oid) -> dict[str, Entry]:
@@ -129,7 +135,16 @@ def needs_node(count: int) -> bool:
 
 
 def _digits(name: str) -> str:
-    return blake3(name.encode()).hexdigest()
+    # What was typed may be no UTF-8: no tree has it.
+    return blake3(name.encode(errors="surrogatepass")).hexdigest()
+
+
+def _by_digit(keyed: Iterable[_Any], depth: int) -> dict[int, list[_Any]]:
+    """Return what is keyed by hashed names in the parts in which it is at this depth."""
+    groups: dict[int, list[_Any]] = {}
+    for item in keyed:
+        groups.setdefault(int(item[0][depth], 16), []).append(item)
+    return groups
 
 
 def _children(node: Node, depth: int) -> tuple[tuple[int, Oid], ...]:

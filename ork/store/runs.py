@@ -702,10 +702,19 @@ def _has_executed(store: Store, run: Run, named: Callable[[Oid], tuple[str, ...]
 
 def outcome_of(store: Store, run: Run, name: str) -> TaskRun | None:
     """Return what became of one task of a run; nothing else of the run is read."""
-    if run.ended is None and is_name(name) and (oid := store.ref(f"active/{run.id}/{name}")):
-        return store.get(TaskRun, oid)
-    one = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
-    return one if isinstance(one, TaskRun) else None
+    return outcomes_of(store, run, [name]).get(name)
+
+
+def outcomes_of(store: Store, run: Run, names: Collection[str]) -> dict[str, TaskRun]:
+    """Return what became of these tasks of a run, read together."""
+    recorded = tree.among(store.tree, run.tasks, names) if run.tasks else ()
+    found = {name: one for name, one in recorded if isinstance(one, TaskRun)}
+    if run.ended is None:
+        places = {name: f"active/{run.id}/{name}" for name in names if is_name(name)}
+        oids = store.refs_at(places.values())
+        begun = {name: oids[ref] for name, ref in places.items() if ref in oids}
+        found |= store.get_all(TaskRun, begun)
+    return found
 
 
 def _places(store: Store, names: Sequence[str], snapshots: Iterable[Oid]) -> Iterator[_Place]:

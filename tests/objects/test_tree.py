@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from itertools import count, islice
 
 import pytest
@@ -134,6 +135,20 @@ def test_lookup_finds_each_name_and_no_other(shelf, size):
         assert tree.lookup(shelf.read, root, name) == wanted[name]
     assert tree.lookup(shelf.read, root, "absent") is None
     assert tree.lookup(shelf.read, root, "") is None
+
+
+def test_several_names_are_looked_up_with_no_part_read_twice(shelf):
+    wanted, reads = numbered(5000), Counter()
+    root = shelf.add(wanted)
+
+    def read(oid):
+        reads[oid] += 1
+        return shelf.read(oid)
+
+    some = list(wanted)[::7]
+    assert dict(tree.among(read, root, [*some, "absent"])) == {name: wanted[name] for name in some}
+    assert set(reads.values()) == {1}
+    assert list(tree.among(read, root, ())) == []
 
 
 def test_64_entries_are_a_leaf_and_65_a_node(shelf):
