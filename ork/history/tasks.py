@@ -5,6 +5,7 @@ From run to run they are followed through their renames, as `ork blame` does fro
 
 from __future__ import annotations
 
+import posixpath
 import re
 from bisect import insort
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ from functools import lru_cache
 from itertools import chain, islice
 
 from ork.alike import did_you_mean
-from ork.definition.reach import Reach, named_files
+from ork.definition.reach import Reach
 from ork.differences.impact import same_work
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.history.details import RunValues, where_executed
@@ -43,6 +44,7 @@ DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
 DEPLOYS_SHOWN = 15
 INPUTS_NAMED_MAX = 3  # of those that are new in a run
 FILES_NAMED_MAX = 3  # of those that a task may use
+TASKS_READ_MIN = 16  # together, for what they execute; then four times as many
 SINCE_RUNS_MAX, SINCE_TASKS_MAX = 20, 200  # that are looked at for what ran since
 TASKS_NAMED_MAX = 5  # that a sentence names
 TIMED_RUNS = 20  # that tell how long tasks take, where nobody says how many
@@ -457,45 +459,53 @@ class _Code:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._between = lru_cache(1)(self._of_all)
-        self._unnamed = lru_cache(1)(self._not_named)
+        self._may_be_open = lru_cache(1)(self._is_open)
 
     def changed(self, old: TaskRow, new: TaskRow) -> tuple[bool, tuple[str, ...]]:
         """Return whether a task executes any and, where that is not known, which it may use."""
-        before, after = old.run.snapshot, new.run.snapshot
-        if not (changed := self._changes(before, after)):
+        if not (changed := self._changes(old.run, new.run)):
             return False, ()
-        reach = [self._reach(row) for row in (old, new)]
+        reach = [self._reached(row.run, [row.task])[row.task] for row in (old, new)]
         if any(not one.files.isdisjoint(changed) for one in reach):
             return True, ()
-        if all(one.complete for one in reach) and not self._unnamed(before, after):
+        if all(one.complete for one in reach) and not self._may_be_open(old.run, new.run):
             return False, ()
         return False, self._between(old.run, new.run).get(new.task, {}).get("maybe", ())
 
-    def _changes(self, before: Oid, after: Oid) -> Collection[str]:
-        old, new = (self._store.snapshot(oid).files for oid in (before, after))
-        return changes(old, new)
+    def _changes(self, old: Run, new: Run) -> Collection[str]:
+        before, after = (self._store.snapshot(run.snapshot).files for run in (old, new))
+        return changes(before, after)
 
     def _of_all(self, old: Run, new: Run) -> dict[str, dict[str, tuple[str, ...]]]:
         from ork.history.compare_runs import code_between  # which most lists do without
 
         return code_between(self._store, old, new)
 
-    def _not_named(self, before: Oid, after: Oid) -> set[str]:
-        """Return what changed and no task names itself; only of these any may be for all to use."""
-        found = set(self._changes(before, after))
-        snapshots = (self._store.snapshot(oid) for oid in (before, after))
-        oids = {oid: oid for snapshot in snapshots for oid in snapshot.tasks.values()}
-        for task in self._store.get_all(Task, oids).values():
-            found -= named_files(task, found)
-        return found
+    def _is_open(self, old: Run, new: Run) -> bool:
+        """Say whether something changed that perhaps no task executes: that any may use.
 
-    def _reach(self, row: TaskRow) -> Reach:
-        """Return what a task executes in a run, as far as reading tells."""
-        here = self._store.snapshot(row.run.snapshot)
-        task = self._store.get(Task, here.tasks[row.task])
-        deploy = self._store.get(Deploy, row.run.deploy) if row.run.deploy else None
+        Tasks are read until each file has one; first those with its name in what they call.
+        """
+        here, left = self._store.snapshot(new.snapshot), set(self._changes(old, new))
+        if not left <= here.files.keys():
+            return True
+        stems = {posixpath.basename(path).partition(".")[0] for path in left}
+        tasks = self._store.get_all(Task, here.tasks)
+        calls = {name: f"{it.command} {it.file} {it.module}" for name, it in tasks.items()}
+        likely = [name for name, text in calls.items() if any(stem in text for stem in stems)]
+        names, count = iter(dict.fromkeys([*likely, *calls])), TASKS_READ_MIN
+        while left and (page := list(islice(names, count))):
+            left.difference_update(*(it.files for it in self._reached(new, page).values()))
+            count *= 4
+        return bool(left)
+
+    def _reached(self, run: Run, names: Iterable[str]) -> dict[str, Reach]:
+        """Return what tasks execute in a run, as far as reading tells."""
+        here = self._store.snapshot(run.snapshot)
+        tasks = self._store.get_all(Task, {name: here.tasks[name] for name in names})
+        deploy = self._store.get(Deploy, run.deploy) if run.deploy else None
         exclude = excluded(deploy.settings) if deploy else ()
-        return reached(self._store, here.files, {row.task: task}, exclude)[row.task]
+        return reached(self._store, here.files, tasks, exclude)
 
 
 def _compared(store: Store, old: TaskRow, new: TaskRow, code: _Code) -> TaskRow:
