@@ -9,6 +9,7 @@ Where there is no /proc (not Linux), a process that leaves the group escapes.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -437,9 +438,15 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the state of a process and the fields that follow it in its `stat`."""
+    """Return the state of a process and the fields that follow it in its `stat`.
+
+    A number may also be that of a thread, which has all that a process has, and is none.
+    """
     with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as file:
-        return file.read().rpartition(b")")[2].split()
+        fields = file.read().rpartition(b")")[2].split()
+    if fields[35] == b"-1":  # the signal that its parent gets at its end: none
+        raise ProcessLookupError(errno.ESRCH, "a thread")
+    return fields
 
 
 def _birth(fields: list[bytes]) -> int:

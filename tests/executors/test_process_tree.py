@@ -193,6 +193,30 @@ def test_the_environment_of_what_began_before_the_tree_is_not_read(start, tmp_pa
     assert stranger in read
 
 
+THREADS = """
+import threading, time
+threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
+open("ready", "w").close()
+time.sleep(300)
+"""
+
+
+def test_a_thread_is_no_process_of_any_tree(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(process_tree, "YOUNG_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(process_tree, "NEWER_MAX", 2**22)
+    with process_tree.adopting():
+        before = start("exit 0")
+        threads = start(f"exec {sys.executable} -c {shlex.quote(THREADS)}")
+        assert eventually((tmp_path / "ready").exists)
+        assert not threads.left_over()
+        assert eventually(before.quiet)
+        before.kill_rest()
+        threads.rest()  # from now on, an orphan could only be of the tree that comes next
+        after = start("exit 0")
+        assert eventually(lambda: after.status() == 0)
+        assert after.quiet()
+
+
 def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeypatch):
     outer = start("sleep 300")
     monkeypatch.setenv(COOKIE, outer.cookie)

@@ -1428,6 +1428,13 @@ FAULTS = (
         ("executors/test_process_tree.py::test_kill_leaves_nobody[own session]",),
     ),
     Fault(
+        "a thread counts as a process",
+        "ork/executors/process_tree.py",
+        'if fields[35] == b"-1":',
+        "if False:",
+        ("executors/test_process_tree.py::test_a_thread_is_no_process_of_any_tree",),
+    ),
+    Fault(
         "what a task leaves running stays",
         "ork/executors/local.py",
         "        child.tree.kill_rest()\n",
