@@ -169,12 +169,12 @@ class Tree:
         try:
             session = os.getsid(pid)
             if pid != self.pid and session == self.pid:
-                return not _is_zombie(pid)
+                return not _is_dead(_stat(pid))
             # 0: the kernel's own, or begun outside of our container. No task can enter our own.
             if session in (0, os.getsid(0)):
                 return False
             if pid == self.pid:
-                return self._status is None and not _is_zombie(pid)
+                return self._status is None and not _is_dead(_stat(pid))
             if (below := self._is_below(pid)) is None:
                 below = self.cookie.encode() in _environ(pid)
             if below:
@@ -196,7 +196,7 @@ class Tree:
                 at = pid  # an ancestor has just ended: there are others now
                 continue
             parent = int(fields[1])
-            if at == pid and fields[0] in DEAD:
+            if at == pid and _is_dead(fields):
                 _bury(pid)
                 return False
             if parent == self.pid or (at, _birth(fields)) in self._found:
@@ -412,29 +412,32 @@ def _environ(pid: int) -> bytes:
     """Return the environment that a process was given; nothing for a zombie.
 
     It also seems to have none while it becomes another program, or a zombie: that is waited for.
+    If its first thread has ended, another one tells.
     """
-    begun = time.monotonic()
+    begun, thread = time.monotonic(), str(pid)
     while True:
         try:
-            with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:
+            with open(f"{PROC}/{thread}/environ", "rb", buffering=0) as file:
                 found = file.read()
-        except ProcessLookupError:  # it is ending, or gone; `stat` tells
+        except (ProcessLookupError, FileNotFoundError):  # it is ending, or gone; `stat` tells
             found = b""
         waited = time.monotonic() - begun
         if found or waited > EXEC_SECONDS_MAX or _has_no_environ(pid, waited):
             return found
         time.sleep(0.0002)
+        thread = max(os.listdir(f"{PROC}/{pid}/task"), key=int, default=thread)
 
 
 def _has_no_environ(pid: int, waited_s: float) -> bool:
     fields = _stat(pid)
     start, stop = int(fields[47]), int(fields[48])  # where it lies; 0 in the middle of an exec
     # The kernel makes them equal for a moment, before it writes what lies between.
-    return fields[0] in DEAD or (start == stop != 0 and waited_s > EMPTY_SECONDS)
+    return _is_dead(fields) or (start == stop != 0 and waited_s > EMPTY_SECONDS)
 
 
-def _is_zombie(pid: int) -> bool:
-    return _stat(pid)[0] in DEAD
+def _is_dead(fields: list[bytes]) -> bool:
+    """Say whether a process has ended, and not only its first thread before others."""
+    return fields[0] in DEAD and int(fields[17]) <= 1
 
 
 def _stat(pid: int) -> list[bytes]:

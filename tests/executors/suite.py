@@ -157,7 +157,8 @@ def alive(pid: int) -> bool:
         stat = (PROC / str(pid) / "stat").read_text()
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    fields = stat.rpartition(")")[2].split()
+    return fields[0] not in ("Z", "X") or int(fields[17]) > 1  # threads: the first may be gone
 
 
 def read_pid(file: Path) -> int:

@@ -46,6 +46,16 @@ def start(tmp_path):
         tree.release()
 
 
+HEADLESS = """
+import ctypes, os, threading, time
+def rest():
+    while " Z " not in open("/proc/self/stat").read():
+        time.sleep(0.01)
+    print(os.getpid(), file=open("pid", "w"))
+    time.sleep(300)
+threading.Thread(target=rest).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 # Ways to get away from the process that started one.
 ESCAPES = {
     "background": "sh -c 'echo $$ > pid; exec sleep 300' &",
@@ -53,6 +63,7 @@ ESCAPES = {
     "own session": "setsid sh -c 'echo $$ > pid; exec sleep 300' &",
     "twice away": "(setsid sh -c 'setsid sh -c \"echo \\$\\$ > pid; exec sleep 300\" &' &);",
     "no environment": "env -i sh -c 'echo $$ > pid; exec sleep 300' &",
+    "first thread gone": f"setsid {sys.executable} -c {shlex.quote(HEADLESS)} &",
     "own group": "bash -mc 'sh -c \"echo \\$\\$ > pid; exec sleep 300\" & wait' &",
 }
 

@@ -1435,6 +1435,13 @@ FAULTS = (
         ("executors/test_process_tree.py::test_a_thread_is_no_process_of_any_tree",),
     ),
     Fault(
+        "a process whose first thread has ended counts as dead",
+        "ork/executors/process_tree.py",
+        "return fields[0] in DEAD and int(fields[17]) <= 1",
+        "return fields[0] in DEAD",
+        ("executors/test_process_tree.py::test_kill_leaves_nobody[first thread gone]",),
+    ),
+    Fault(
         "what a task leaves running stays",
         "ork/executors/local.py",
         "        child.tree.kill_rest()\n",
