@@ -601,8 +601,8 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
 
 def former_file(store: Store, workflow: str) -> str | None:
     """Return another file that a workflow was deployed from before, where that is still here."""
-    deploys = islice(history(store, workflow, head(store, workflow)), LOOKED_AT_MAX)
-    _, *before = dict.fromkeys(deploy.source.path for _, deploy in deploys)
+    deploys = islice(history(store, workflow), LOOKED_AT_MAX)
+    before = [*dict.fromkeys(deploy.source.path for _, deploy in deploys)][1:]
     if not before:
         return None
     names = {workflow, *(former_names(store, workflow).keys() - heads(store).keys())}

@@ -86,6 +86,18 @@ def test_a_file_that_is_still_as_before_is_named(ran):
     assert ran("import", "bundle", "etl.bundle").err == ""
 
 
+def test_a_run_that_came_without_its_workflow_is_restored(ran, elsewhere):
+    file = str(ran.folder / "etl.bundle")
+    assert ran("bundle", "create", file, "etl#1").code == 0
+    os.chdir(elsewhere)
+    assert ran("import", "bundle", file).code == 0
+    assert ran("log", "etl").code == 3
+    for words in (("etl#1", "--code"), ("etl#1",)):
+        restored = ran("restore", *words)
+        assert (restored.code, restored.err) == (0, "next: `ork status`\n")
+    assert "etl.yaml" in ran("status").out
+
+
 @pytest.mark.slow
 def test_runs_are_told_by_their_names(ran, elsewhere, golden):
     file = str(ran.folder / "etl.bundle")
