@@ -575,6 +575,8 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
 def entry() -> NoReturn:
     """Start ork from the shell; never return. To profile or to trace a command, call `main`."""
     _open_standard_streams()
+    if getattr(sys.stdout, "write_through", False):  # PYTHONUNBUFFERED: a system call for each word
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]

@@ -1,5 +1,7 @@
 """What people type who come from git and from other workflow tools"""
 
+import json
+import socket
 import subprocess
 import sys
 
@@ -162,6 +164,22 @@ def test_a_reader_that_has_seen_enough_is_no_failure(history):
         text=True,
     )
     assert (done.stdout, done.stderr) == ("{\n0\n", "")
+
+
+def test_many_lines_are_written_in_blocks_whatever_python_is_told(ork):
+    ork.write("many.py", "def many():\n    return list(range(20_000))\n")
+    task = "{executor: python, file: many.py, function: many}"
+    ork.write("many.yaml", f"name: m\ntasks: {{many: {task}}}")
+    assert ork("run", "-q", "many.yaml").code == 0
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a packet a write
+    argv = [sys.executable, "-m", "ork", "outputs", "m:many"]
+    environ = ork.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(argv, cwd=ork.folder, env=environ, stdout=writer):
+        writer.close()
+        written = list(iter(lambda: reader.recv(1 << 20), b""))
+    reader.close()
+    assert json.loads(b"".join(written)) == list(range(20_000))
+    assert len(written) < 100
 
 
 def test_the_only_file_needs_no_name(etl):

@@ -332,6 +332,8 @@ def _scalar_text(value: Any, ascii: bool) -> str:
     if isinstance(value, str):
         encoder = json.encoder
         return encoder.encode_basestring_ascii(value) if ascii else encoder.encode_basestring(value)
+    if type(value) in (int, float):  # finite; most of a large output, and `dumps` takes its time
+        return repr(value)
     return json.dumps(value)
 
 
