@@ -506,7 +506,7 @@ def _code(store: Store, comparison: Comparison) -> dict[str, dict[str, tuple[str
 def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:
     """Yield what differs between the inputs of a task; nothing where one side has none."""
     was, now = old.inputs(old_name), new.inputs(name)
-    return iter(()) if was is None or now is None else _changes(old.run, was, new.run, now)
+    return iter(()) if was is None or now is None else _changes(old, was, new, now)
 
 
 def _outputs(
@@ -514,16 +514,18 @@ def _outputs(
 ) -> Iterator[FieldChange]:
     if was is None or now is None or was.oid == now.oid:
         return iter(())
-    return _changes(old.run, old.store.output(was), new.run, new.store.output(now))
+    return _changes(old, old.store.output(was), new, new.store.output(now))
 
 
-def _changes(old: Run, was: Json, new: Run, now: Json) -> Iterator[FieldChange]:
-    """Yield what differs but the id of each run in a text, as in the path of a file it wrote."""
+def _changes(old: RunValues, was: Json, new: RunValues, now: Json) -> Iterator[FieldChange]:
+    """Yield what differs by more than the ids of the runs in a text."""
+    from ork.history.results import without_ids  # which most comparisons do without
+
+    before, after = (without_ids(one.store, one.run) for one in (old, new))
     for change in value_changes(was, now, path=""):
         match change:
-            case FieldChange(old=str(before), new=str(after)):
-                if before.replace(old.id, new.id) == after:
-                    continue
+            case FieldChange(old=str(text), new=str(other)) if before(text) == after(other):
+                continue
         yield change
 
 

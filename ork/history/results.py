@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
@@ -113,6 +115,20 @@ def base_of(store: Store, run: Run) -> Run | None:
         places = (f"runs/{name}/{run.base}" for name in workflows_with_runs(store))
         oid = next(iter(store.refs_at(places).values()), None)
     return store.get(Run, oid) if oid else None
+
+
+def without_ids(store: Store, run: Run) -> Callable[[str], str]:
+    """Return what takes the id of a run out of a text, as of the path of a file that it wrote.
+
+    And those of the runs before it whose outputs it kept, for these have theirs.
+    """
+    ids = [run.id]
+    while run.base and len(ids) < BASES_MAX:
+        ids.append(run.base)
+        if (base := base_of(store, run)) is None:
+            break
+        run = base
+    return partial(re.sub, "|".join(map(re.escape, ids)), "\0")
 
 
 def makers_of(

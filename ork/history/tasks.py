@@ -23,7 +23,7 @@ from ork.history.details import RunValues, where_executed
 from ork.history.filters import Parts, existing
 from ork.history.lineage import is_changed, task_steps
 from ork.history.log import LogEntry, entries_of
-from ork.history.results import makers_of
+from ork.history.results import makers_of, without_ids
 from ork.logs.begun import Beginnings
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import NOT_EXECUTED, RUN_STATES, Deploy, Run, Task, TaskRun
@@ -548,10 +548,11 @@ def _other_inputs(store: Store, old: TaskRow, new: TaskRow) -> Iterator[str]:
         if was.origins(old.task) == now.origins(new.task):
             return
         before, after = was.received(old.task), now.received(new.task)
-        for name in sorted(before.keys() & after.keys()):
-            text = encode(before[name]).replace(old.run.id.encode(), new.run.id.encode())
-            if text != encode(after[name]):
-                yield name
+        yield from (
+            name
+            for name in sorted(before.keys() & after.keys())
+            if _differ(store, (old, encode(before[name])), (new, encode(after[name])))
+        )
 
 
 def _values_around(store: Store, row: TaskRow) -> RunValues:
@@ -603,6 +604,11 @@ def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:
     if was is None or now is None or was.oid == now.oid:
         return False
     with suppress(Corrupt):
-        before = store.output_text(was).replace(old.run.id.encode(), new.run.id.encode())
-        return before != store.output_text(now)
+        return _differ(store, (old, store.output_text(was)), (new, store.output_text(now)))
     return True
+
+
+def _differ(store: Store, *sides: tuple[TaskRow, bytes]) -> bool:
+    """Say whether texts of two rows differ by more than the ids of runs."""
+    was, now = (without_ids(store, row.run)(text.decode()) for row, text in sides)
+    return was != now

@@ -440,6 +440,12 @@ def test_files_that_are_named_after_their_run_are_no_difference(ork):
     told = ork("diff", "train#1", "train#3").out
     assert told.startswith("first difference: fit - the parameter rate changed; it gave another")
     assert "features" not in told
+    for base in ("train#1", "train#2"):  # what is kept has the ids of these
+        assert ork("run", "--from", "fit", "--base", base, "-i", "rate=0.1").code == 0
+    assert ork("diff", "train#4", "train#5", "--exit-code").code == 0
+    for task, new in {"features": [[], []], "fit": [[], ["inputs", "output"]]}.items():
+        rows = json.loads(ork("runs", f"train:{task}", "-n", "2", "--json").out)["data"]["runs"]
+        assert [row["changed"] for row in rows] == new
 
 
 @pytest.mark.slow
