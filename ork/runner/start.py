@@ -374,10 +374,6 @@ def prepare_retry(
             now=caller.now,
         )
         oids = store.snapshot(target.snapshot).tasks
-        is_as_before = before.state == "success" and before.snapshot == target.snapshot
-        if is_as_before and len(same) == len(oids):
-            hint = "`ork deploy` keeps what was changed since; "
-            raise _nothing_to_do(before, " with the newest definition", hint)
         made = made_by(store, before, found, same, now=caller.now)
         kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
@@ -386,8 +382,11 @@ def prepare_retry(
     trigger = "schedule" if caller.trigger == "schedule" else "retry"
     caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
+    executed = _to_run(store, target, terms)
+    if before.state == "success" and not executed:
+        raise _nothing_to_do(before, target if latest else None)
     if caller.attended:
-        require_secrets(_to_run(store, target, terms), caller.environ)
+        require_secrets(executed, caller.environ)
     return Prepared(
         target=target,
         terms=terms,
@@ -580,8 +579,6 @@ def _go_on(
             for name, one in recorded.items()
         }
         return Terms(resume=(oid, before), before=kept)
-    if not names:
-        raise _nothing_to_do(before)
     tasks = store.snapshot(target.snapshot).tasks
     states, _, older = stand_ins(
         store, needs, tasks, names, before.workflow, before, params, new=found, now=now
@@ -591,10 +588,17 @@ def _go_on(
     return Terms(base=before.id, before=states, older=older, selected=selected)
 
 
-def _nothing_to_do(before: Run, how: str = "", hint: str = "") -> UsageError:
+def _nothing_to_do(before: Run, newest: Target | None) -> UsageError:
+    """Return the error for a retry of what succeeded, perhaps with the newest definition."""
+    name, how, hint, words = before.name, "", "", ""
+    if newest and newest.snapshot == before.snapshot:
+        how, hint = " with the newest definition", "`ork deploy` keeps what was changed since; "
+    elif newest:
+        how = ", and nothing of the newest definition would run again"
+        words = f" --with-code {newest.workflow}"
     return UsageError(
-        f"{before.name} succeeded{how}: there is nothing to go on with",
-        hint=f"{hint}`ork run {before.name}` runs all of it again",
+        f"{name} succeeded{how}: there is nothing to go on with",
+        hint=f"{hint}`ork run {name}{words}` runs all of it again",
     )
 
 

@@ -93,6 +93,14 @@ def test_there_is_nothing_to_retry_where_the_newest_definition_succeeded(
     golden("retry/nothing_newer.txt", done.err)
     assert etl("retry", "--latest", "--dry-run").err == done.err
     assert opened().backend.sequence() == before
+    edit("etl.yaml", "name: etl\n", "name: etl\nparams: {unused: {default: 1}}\n")
+    assert etl("deploy", "etl.yaml").code == 0
+    for words in ((), ("--dry-run",)):
+        refused = etl("retry", "--latest", *words)
+        assert (refused.code, refused.out) == (2, "")
+        golden("retry/nothing_newer_would_run.txt", refused.err)
+    assert "1 succeeded" not in etl("log", "-n", "1").out
+    assert etl("run", "etl#1", "--with-code", "etl").code == 0, "as the hint says"
     assert etl("retry", "--latest", "--only", "load").code == 0
     edit("load.sh", "3", "4")
     etl("deploy", "etl.yaml")
