@@ -136,6 +136,13 @@ def test_a_part_of_a_workflow(ran, golden):
     golden("diff-runs/part.txt", ran("diff", "etl#1", "etl#3").out)
 
 
+def test_of_one_task_it_is_not_told_how_the_others_ended(ran):
+    shown = ran("diff", "etl#1:extract", "etl#2:extract").out
+    assert "\noutcome      the same\ntiming " in shown
+    shown = ran("diff", "etl#1:load", "etl#2:load").out
+    assert "\noutcome      of 1 task\n  load  success -> failed\n" in shown
+
+
 def test_a_retry_and_an_unattached_run_say_so(ran, edit):
     edit("load.sh", "exit 7", "exit 8")
     assert ran("run", "etl.yaml", "--no-deploy").code == 1

@@ -232,7 +232,7 @@ def _slots(diff: RunDiff, session: Session) -> Iterator[Line]:
 
 def _inputs(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if task.inputs]
-    yield [*_lead("inputs"), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
+    yield _lead_of("inputs", tasks)
     groups = list(_families(tasks, lambda one: (_origins(one), one.own_inputs)))
     # What was received as others gave it is told there: of many tasks the first are enough.
     plain = [] if diff.names else [group for group in groups if not group[0].own_inputs]
@@ -270,7 +270,10 @@ def _outcome(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if _ended_otherwise(task)]
     sides = [side for task in tasks for side in (task.old, task.new) if side]
     below = [side.reason for side in sides if side.reason]
-    yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run, told=below)]
+    if diff.names:
+        yield _lead_of("outcome", tasks)  # that of a run may be of another task
+    else:
+        yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run, told=below)]
     groups = list(_families(tasks, lambda one: (_task_states(one, told=()), one.output)))
     width = _columns(groups)
     first = diff.outcome or diff.first
@@ -387,6 +390,10 @@ def _label(group: Sequence[TaskDiff]) -> str:
     """Return the name of a task, or what several have in common, as pictures do."""
     name = group[0].name
     return quoted(name) if len(group) == 1 else f"{quoted(family(name))} ({len(group):,})"
+
+
+def _lead_of(label: str, tasks: Sequence[TaskDiff]) -> Line:
+    return [*_lead(label), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
 
 
 def _lead(label: str) -> Line:
