@@ -22,6 +22,7 @@ from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count
 from ork.follow.run import follow
 from ork.history.compare import compare_deploys
 from ork.history.log import LogEntry, entry_of
+from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run
@@ -375,13 +376,14 @@ class _Search:
         good, bad = bracket(self.verdicts)
         left = judgements_left(good, bad, self.verdicts)
         snapshot = self.store.snapshot(entry.snapshot)
+        params = self._params(entry.snapshot) or {}
         return Testing(
             deploy=deploy,
             entry=entry,
             between=bad - good - 1,
             left=left,
             tasks=len(snapshot.tasks),
-            params=self._params(entry.snapshot) or {},
+            params={n: canonical.settled(it) for n, it in params.items()},
         )
 
     def judge(self, index: int) -> Trial:

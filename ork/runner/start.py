@@ -628,10 +628,9 @@ def _kept_values(
         was = old.get(name)
         if entry.required or (was and not was.required and _is_one(was.default, entry.default)):
             continue
-        if not _is_one(params[name], entry.default):
-            kept, default = (
-                json.dumps(it, ensure_ascii=False) for it in (params[name], entry.default)
-            )
+        value = canonical.settled(params[name])
+        if not _is_one(value, entry.default):
+            kept, default = (json.dumps(it, ensure_ascii=False) for it in (value, entry.default))
             yield f"{name} is {kept} as in {before.name}; its default is {default} now"
 
 

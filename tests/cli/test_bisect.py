@@ -92,6 +92,15 @@ def test_what_would_run_is_told_before_and_may_be_all(line) -> None:
     assert ork("bisect", "--dry-run", "--json").code == 2
 
 
+def test_a_whole_number_is_told_as_of_a_run_whatever_its_type_is(ork) -> None:
+    ork.write("flow.yaml", FLOW.replace("{type: int,", "{type: float,"))
+    for step in range(3):
+        ork.write("load.py", LOAD % (step, 9))
+        assert ork("deploy", "flow.yaml").code == 0
+    done = ork("bisect", "-i", "level=2", "--good", "flow~2", "--bad", "flow", "--dry-run")
+    assert "of 1 task, with level=2, if" in done.err
+
+
 @pytest.mark.slow
 def test_runs_of_a_search_are_not_the_newest_of_a_workflow(line) -> None:
     ork = line(8, bad=6, ran=(2, 8))

@@ -563,7 +563,7 @@ def test_latest_keeps_the_values_of_parameters_whatever_their_defaults_are(ork: 
     echo = 'echo "ORK_OUTPUT:$LIM"'
     text = f"""\
         name: flow
-        params: {{lim: {{default: 1}}, day: {{type: str, default: monday}}}}
+        params: {{lim: {{type: float, default: 1}}, day: {{type: str, default: monday}}}}
         tasks:
           a: {{executor: process, command: 'echo ORK_OUTPUT:1'}}
           given: {{executor: process, command: {json.dumps(echo)},
@@ -573,7 +573,7 @@ def test_latest_keeps_the_values_of_parameters_whatever_their_defaults_are(ork: 
         """
     ork.write("flow.yaml", text)
     assert ork("run", "flow.yaml", "-i", "day=sunday").code == 1
-    ork.write("flow.yaml", text.replace("lim: {default: 1}", "lim: {default: 50}"))
+    ork.write("flow.yaml", text.replace("default: 1}", "default: 50}"))
     assert ork("deploy", "flow.yaml").code == 0
     note = "note: lim is 1 as in flow#1; its default is 50 now\n"
     dry = ork("retry", "flow#1", "--latest", "--dry-run")
@@ -587,7 +587,7 @@ def test_latest_keeps_the_values_of_parameters_whatever_their_defaults_are(ork: 
     assert "note" not in ork("run", "flow", "--only", "b", "-i", "lim=1").err
     assert ork("run", "flow", "-i", "lim=5").code == 1
     assert "lim is 5 as in flow#4; its" not in ork("retry", "flow#4", "--latest").err
-    ork.write("flow.yaml", text.replace("lim: {default: 1}", "lim: {}"))
+    ork.write("flow.yaml", text.replace(", default: 1}", "}"))
     assert ork("deploy", "flow.yaml").code == 0
     told = ork("retry", "flow#1", "--latest").err
     assert [line for line in told.splitlines() if "note" in line] == [
