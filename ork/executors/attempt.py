@@ -28,6 +28,12 @@ class Attempt:
         self.started = datetime.now(UTC)
         self.begun = time.monotonic()
         self.deadline = self.begun + job.timeout_s
+        self._end_max = self.deadline  # of one that ends by itself
+
+    def ended_at(self, moment: Json) -> None:
+        """Note when it has ended, as a worker tells: ork may hear of it much later."""
+        if isinstance(moment, float):
+            self._end_max = min(self._end_max, max(self.begun, moment))
 
     def outcome(
         self,
@@ -43,8 +49,11 @@ class Attempt:
         A task that is asked to end may well do so with exit code 0 and its work half done. Secrets
         are masked before the error is cut, which could leave a part of one.
         """
+        end = time.monotonic()
         if self.state is not None:
             state, error, output = self.state, self.error, None
+        else:
+            end = min(end, self._end_max)
         if self._masker is not None:
             output = self._masker.mask_json(output)
         if error is not None:
@@ -52,7 +61,7 @@ class Attempt:
         return Outcome(
             state=state,
             started=self.started,
-            seconds=time.monotonic() - self.begun,
+            seconds=end - self.begun,
             exit=exit,
             signal=signal,
             error=error,

@@ -23,6 +23,7 @@ from ork.executors.worker import Answer, Worker, kind_of, outcome_of
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
 STARTERS_MAX = 4  # threads; more of them only wait for each other
+ANSWER_S = 1.0  # between two parts of an answer, which come as fast as ork takes them
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
 AnyChild = TypeVar("AnyChild", bound=Child)
 
@@ -70,7 +71,8 @@ class Local:
 
     def stop(self, *, grace_s: float) -> None:
         """Ask every running job to end, kill it after the grace."""
-        for child in self._children:
+        for child in [*self._children]:
+            self._take_in(child)
             if child.attempt is not None:
                 self._end(child, child.attempt, "cancelled", "stopped", grace_s)
         for attempt in self._starting.values():
@@ -198,6 +200,8 @@ class Local:
 
     def _look(self, child: Child, now: float) -> float:
         """Do all that is due for a child; return when to look at it again."""
+        if child.attempt is not None and now >= child.attempt.deadline:
+            self._take_in(child)
         attempt, tree, again = child.attempt, child.tree, FOREVER
         if attempt is not None and attempt.state is None and now >= attempt.deadline:
             words = f"timed out after {attempt.job.timeout_s:g} s{attempt.late}"
@@ -213,6 +217,15 @@ class Local:
             return again
         self._gone(child)
         return FOREVER
+
+    def _take_in(self, child: Child) -> None:
+        """Take the answer or the end of a child, which nobody may have listened to for seconds."""
+        if child.attempt is None or child.attempt.state is not None:
+            return
+        if isinstance(child, Worker):
+            self._talk(child)
+        if child.attempt is not None and child.tree.status() is not None:
+            self._gone(child)
 
     def _end(
         self, child: Child | None, attempt: Attempt, state: Ending, error: str, grace_s: float
@@ -247,6 +260,7 @@ class Local:
 
     def _forget(self, child: Child) -> None:
         del self._children[child]
+        child.attempt = None
         for file in child.files():
             self._unwatch(file)
         if isinstance(child, Worker) and child in self._idle:
@@ -270,7 +284,7 @@ class Local:
         """Take what a worker has sent: nothing, a part of its answer, the answer, or its end."""
         if worker not in self._children:
             return
-        attempt = worker.attempt
+        attempt, before = worker.attempt, len(worker.received)
         if worker.unsent:
             with suppress(OSError):
                 worker.send()
@@ -286,12 +300,15 @@ class Local:
                 self._dismiss(worker)  # nobody asked
         elif answer is not None:
             self._answered(worker, attempt, answer)
+        elif len(worker.received) > before:  # the task has ended: nothing else sends
+            attempt.deadline = max(attempt.deadline, time.monotonic() + ANSWER_S)
 
     def _answered(self, worker: Worker, attempt: Attempt, answer: Answer) -> None:
         then = answer["then"]
         if then == "end":
             worker.ending(attempt, answer)
             return
+        attempt.ended_at(answer.get("at"))
         keep = then == "wait" or (then == "look" and not worker.tree.left_over())
         worker.complete()
         worker.attempt = None

@@ -5,7 +5,8 @@
 It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a time and answers
 with one line, whose "then" says what becomes of it: it will "wait" for the next job, "look" (it
 will wait, but may have left children behind), "end" (it ends by itself, as any Python process
-does, and with it the attempt), or it is to be killed ("kill"), since it is no longer what it was.
+does, and with it the attempt), or it is to be killed ("kill"), since it is no longer what it was;
+"at" is when the task had ended, by the monotonic clock, which all processes have in common.
 On SIGTERM the traceback of each thread goes there, too, before the process ends.
 When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole process group
 is killed. It knows nothing of ork but the files beside it: `serve.py` (all of this),

@@ -13,6 +13,7 @@ import sys
 import traceback
 from _contextvars import Context
 from collections.abc import Coroutine
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Worker:
             _flush(*self._surroundings.printed_to())
             problem = {"error": _words(error)}
         _flush(*self._surroundings.printed_to())
+        ended = monotonic()
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the task has forked came back from its function
         if not ready:
@@ -146,7 +148,8 @@ class Worker:
         else:
             then = self._clean_up()
         if problem is None:
-            return then, b'{"then":"%s","output":%s}\n' % (then.encode(), output)
+            head = f'{{"then":"{then}","at":{ended!r},"output":'
+            return then, b"%s%s}\n" % (head.encode(), output)
         return then, json.dumps({"then": then, **problem}).encode() + b"\n"
 
     def _prepare(self, job: dict[str, Any]) -> None:

@@ -99,6 +99,10 @@ class Served:
     def stop(self, *, grace_s: float) -> None:
         self._call(lambda: self.executor.stop(grace_s=grace_s))
 
+    def stand_still(self, seconds: float, then: Callable[[], object] = lambda: None) -> None:
+        """Let nobody listen for so long, as when something else takes time."""
+        self._call(lambda: (time.sleep(seconds), then()))
+
     def close(self) -> None:
         if self._thread.is_alive():
             self._call(self._close)
@@ -172,7 +176,7 @@ class Promises:
 
     make: Make
 
-    def answering(self, place: Place, value: str) -> Job:
+    def answering(self, place: Place, value: str, **fields: Any) -> Job:
         """Return a job that prints a line and whose output is {"value": value}."""
         raise NotImplementedError
 
@@ -256,6 +260,29 @@ class Promises:
         outcome = run(executor, self.lasting(place, file, stubborn=True, timeout_s=3.0))
         assert (outcome.state, outcome.signal) == ("failed", 9)
         assert not alive(read_pid(file))
+
+    @pytest.mark.slow
+    def test_what_has_ended_is_not_late_because_nobody_listened(
+        self, executor: Served, place: Place
+    ) -> None:
+        run(executor, self.answering(place, "warm"))
+        future = executor.submit(self.answering(place, "in time", timeout_s=1.0))
+        executor.stand_still(1.5)
+        outcome = future.result(timeout=20)
+        assert (outcome.error, outcome.output) == (None, {"value": "in time"})
+        assert outcome.seconds <= 1.0  # what is not known is not made up
+
+    @pytest.mark.slow
+    def test_what_runs_too_long_is_late_though_nobody_listened(
+        self, executor: Served, place: Place
+    ) -> None:
+        file = place.folder / "pid"
+        future = executor.submit(self.lasting(place, file, timeout_s=2.0))
+        pid = read_pid(file)
+        executor.stand_still(2.0)
+        error = (future.result(timeout=20).error or "").partition("\n")[0]
+        assert error == "timed out after 2 s"
+        assert not alive(pid)
 
     def test_slots_are_respected(self, place: Place) -> None:
         executor = Served(2, type(self).make)

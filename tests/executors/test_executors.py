@@ -17,14 +17,15 @@ import pytest
 
 from ork.executors.base import Job, Outcome
 from ork.executors.local import Local
-from tests.executors.suite import Place, Promises, Served, run
+from tests.executors.suite import Place, Promises, Served, read_pid, run
 
 
 class PythonJobs:
-    def answering(self, place: Place, value: str) -> Job:
+    def answering(self, place: Place, value: str, **fields: Any) -> Job:
         return place.python(
             "def main(value):\n    print('printed')\n    return {'value': value}\n",
             inputs={"value": value},
+            **fields,
         )
 
     def failing(self, place: Place) -> Job:
@@ -60,9 +61,9 @@ class PythonJobs:
 
 
 class ProcessJobs:
-    def answering(self, place: Place, value: str) -> Job:
+    def answering(self, place: Place, value: str, **fields: Any) -> Job:
         answer = json.dumps({"value": value})
-        return place.shell(f"echo printed; printf '%s\\n' 'ORK_OUTPUT:{answer}'")
+        return place.shell(f"echo printed; printf '%s\\n' 'ORK_OUTPUT:{answer}'", **fields)
 
     def failing(self, place: Place) -> Job:
         return place.shell("exit 2")
@@ -146,6 +147,34 @@ class TestThreadedWithProcesses(ProcessJobs, Promises):
 def test_a_run_of_shell_tasks_starts_no_worker(executor, place):
     run(executor, place.shell("true"))
     assert not executor.executor._idle
+
+
+@pytest.mark.slow
+def test_an_answer_on_its_way_is_not_late(executor, place):
+    run(executor, place.python("def main(): pass"))
+    job = place.python("def main(): return 'long' * 4_000_000", timeout_s=1.0)
+    future = executor.submit(job)
+    executor.stand_still(1.5)
+    outcome = future.result(timeout=20)
+    assert (outcome.error, len(outcome.output or "")) == (None, 16_000_000)
+
+
+@pytest.mark.slow
+def test_a_worker_tells_when_its_task_has_ended(executor, place):
+    run(executor, place.python("def main(): pass"))
+    future = executor.submit(place.python("def main(): pass"))
+    executor.stand_still(1.0)
+    assert future.result(timeout=20).seconds < 1.0
+
+
+@pytest.mark.slow
+def test_what_has_ended_before_a_stop_is_not_stopped(executor, place):
+    file = place.folder / "pid"
+    future = executor.submit(place.shell(f"echo $$ > '{file}'; sleep 0.5"))
+    read_pid(file)
+    executor.stand_still(0.1)  # until it is known that it has started
+    executor.stand_still(1.0, then=lambda: executor.executor.stop(grace_s=0))
+    assert future.result(timeout=20).state == "success"
 
 
 def test_a_closed_executor_takes_no_job(place):

@@ -1421,6 +1421,13 @@ FAULTS = (
         ("runner/test_run.py::test_a_timeout_of_a_part_of_a_second_is_told_in_seconds",),
     ),
     Fault(
+        "a deadline counts before what has ended is taken in",
+        "ork/executors/local.py",
+        "            self._take_in(child)\n        attempt, tree",
+        "            pass\n        attempt, tree",
+        (f"{LOCAL}::test_what_has_ended_is_not_late_because_nobody_listened",),
+    ),
+    Fault(
         "only the group of a task is killed",
         "ork/executors/process_tree.py",
         "            for pid in self.members():\n                _signal(pid, signal.SIGKILL)\n",
