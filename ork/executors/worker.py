@@ -21,7 +21,7 @@ from ork.executors.attempt import Attempt
 from ork.executors.base import OUTPUT_BYTES_MAX, TOO_LARGE, Job, Outcome
 from ork.executors.child import Child, end_of, environment_of
 from ork.executors.logfile import READ_BYTES
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, parse
 
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
 # Read once by every program when it starts: by Python, by the loader, by libraries.
@@ -107,8 +107,7 @@ class Worker(Child):
             elif len(self.received) > FRAME_BYTES_MAX:
                 return {"error": f"output: {TOO_LARGE}", "then": "kill"}
             elif data.endswith(b"\n"):
-                line = self.received.decode("utf-8", "replace")
-                self.received.clear()
+                line, self.received = self.received, bytearray()
                 return _answer(line)
         return None
 
@@ -204,9 +203,9 @@ def _where(told: bytes) -> str:
     return "".join(f"\n\n{shown} (most recent call first):\n{frames}" for frames in threads)
 
 
-def _answer(line: str) -> Answer:
+def _answer(line: bytearray) -> Answer:
     try:
-        answer = json.loads(line)
+        answer = parse(line)
     except (ValueError, RecursionError):
         answer = None
     if isinstance(answer, dict) and "then" in answer:
