@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
@@ -332,8 +333,8 @@ def _scalar_text(value: Any, ascii: bool) -> str:
     if isinstance(value, str):
         encoder = json.encoder
         return encoder.encode_basestring_ascii(value) if ascii else encoder.encode_basestring(value)
-    if type(value) in (int, float):  # finite; most of a large output, and `dumps` takes its time
-        return repr(value)
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # most of a large output, and `dumps` takes its time
     return json.dumps(value)
 
 
