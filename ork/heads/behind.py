@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import dropwhile, islice, pairwise
 from shlex import quote
@@ -13,7 +13,7 @@ from ork.differences.files import FileChange
 from ork.differences.reverse import inverse, taken_back
 from ork.errors import InvalidInput, Problem, some
 from ork.history.compare import compare_deploys, compare_with_loaded
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
@@ -22,10 +22,12 @@ from ork.store.operations import head_moves, operations
 from ork.store.resolve import apart, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
-from ork.worktree.origin import common_commit, later_commit
+from ork.worktree.origin import common_commit, host, later_commit
 
 COMMIT_CHARS = 12  # of a git commit, as people are shown it
 NOTED = "read/{}/git/"  # begins the ref of a commit, which counts while its version is the newest
+SEEN = "read/{}/file/"  # begins the ref of a file, to the newest version that it is known to be of
+FILES_MAX = 100  # of a workflow, in as many folders, that are known
 LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
 
@@ -53,7 +55,8 @@ class Behind(Value, frozen=True, kw_only=True):
 def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     """Return the older version that a file has, if the newest one was not made of this file.
 
-    It was not when a rollback, an undo, a pull, a clone or another author made it the newest.
+    It was not when a rollback, an undo, a pull, a clone, another author or a deploy from another
+    folder made it the newest.
     Whoever edits a file back to what it was is not behind: what they deployed was the newest, or
     their git commit comes after that of the newest. Nor is who left their own deploy for the newest
     by a forced pull, and has what that brought as well, as after a merge in git.
@@ -68,12 +71,15 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     operation, before, end = moved
     line = dropwhile(lambda one: one[1][0] != end, enumerate(history(store, name, head)))
     _, (_, newest) = next(line, (0, (None, None)))
-    if newest is None or _is_own(newest, operation, author):
+    elsewhere = _from_elsewhere(store, loaded, head)
+    if newest is None or (end not in elsewhere and _is_own(newest, operation, author)):
         return None
     left_by, then = "", f"`{operation.command}`"
     is_made = newest.action == "deploy" and newest.time == operation.time
     if is_made or newest.action == "rollback":  # which may have come by a push or pull
         then = f"a {newest.action} by {newest.author}"
+        if (newest.action, newest.author) == ("deploy", author):
+            then = "a deploy in another folder"
     # Without anything before, a clone brought the head, and all that is older with it.
     older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
@@ -223,15 +229,16 @@ def _back_before(
     store: Store, loaded: Loaded, head: Oid, change: Diff, author: str
 ) -> tuple[list[str], Diff]:
     """Return who made the newest versions that a change takes back, and what of it does."""
-    name = loaded.definition.name
-    if (found := _made_of(store, name, head, author)) is None:
+    name, elsewhere = loaded.definition.name, _from_elsewhere(store, loaded, head)
+    if (found := _made_of(store, name, head, author, elsewhere)) is None:
         return [], Diff()
     base, since = found
     entries, diffs, back = [], [Diff()], Diff()
     in_part: dict[str, FileChange] = {}
-    line = [*islice(_since(store, name, head, base, author), LOOKED_AT_MAX)]
-    for one, before in pairwise(line):
-        diffs.append(compare_deploys(store, before, line[0]))
+    line = [*islice(_since(store, name, head, base, author, elsewhere), LOOKED_AT_MAX)]
+    newest = store.get(Deploy, head)
+    for one, (_, before) in pairwise(line):
+        diffs.append(compare_deploys(store, before, newest))
         in_part |= _taken_back_in_part(store, diffs[-2:], change, loaded)
         more = taken_back(diffs, change)
         files = {file.path: file for file in more.files} | in_part
@@ -242,8 +249,8 @@ def _back_before(
     who = [
         f"{name_of(one.author)} did in {store.short(one.snapshot)}"
         f" ({one.time.astimezone():%Y-%m-%d %H:%M})"
-        for one in entries
-        if one.author != author
+        for oid, one in entries
+        if one.author != author or (oid in elsewhere and one.action == "deploy")
     ]
     return who or [f"`{one.command}` did" for one in [since] if one], back
 
@@ -277,20 +284,23 @@ def _lines(data: bytes) -> Counter[bytes]:
     return Counter(line for line in data.splitlines() if line.strip())
 
 
-def _since(store: Store, name: str, head: Oid, base: Oid | None, author: str) -> Iterator[Deploy]:
+def _since(
+    store: Store, name: str, head: Oid, base: Oid | None, author: str, elsewhere: Collection[Oid]
+) -> Iterator[tuple[Oid, Deploy]]:
     """Yield the newest deploys, and at the end the one that they came after.
 
     After a forced pull what others did began where the two were one, and not with our own.
     """
     had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)} if base else set()
     for oid, deploy in history(store, name, head):
-        yield deploy
-        if oid in had or (base is None and (deploy.author, deploy.action) == (author, "deploy")):
+        yield oid, deploy
+        own = (deploy.author, deploy.action) == (author, "deploy") and oid not in elsewhere
+        if oid in had or (base is None and own):
             return
 
 
 def _made_of(
-    store: Store, name: str, head: Oid, author: str
+    store: Store, name: str, head: Oid, author: str, elsewhere: Collection[Oid]
 ) -> tuple[Oid | None, Operation | None] | None:
     """Return the version that the file was made of, and the newest operation since then.
 
@@ -302,7 +312,8 @@ def _made_of(
     wanted, newest = next((new for _, _, new in moves if new), head), None
     while wanted in made:
         operation, old = made[wanted]
-        if _is_own(store.get(Deploy, wanted), operation, author):
+        own = _is_own(store.get(Deploy, wanted), operation, author)
+        if own and wanted not in elsewhere:
             return wanted, newest
         if old is None:
             break
@@ -366,6 +377,40 @@ def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
     """Say whether somebody has made this version the newest by deploying a file."""
     is_made = deploy.time == operation.time
     return is_made and (deploy.action, deploy.author) == ("deploy", author)
+
+
+def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
+    """Note that a file is as a version, the newest one.
+
+    By that other folders, which may have the same author, are told apart. Of many those are known
+    that were as the newest versions.
+    """
+    folder, ref = SEEN.format(loaded.definition.name), _seen_ref(loaded)
+    if (old := store.ref(ref)) == deploy:
+        return
+    others = {folder + name: oid for name, oid in store.refs(folder) if folder + name != ref}
+    if len(others) >= FILES_MAX:
+        times = {name: it.time for name, it in store.get_all(Deploy, others).items()}
+        for name in sorted(others, key=times.__getitem__)[: 1 - FILES_MAX]:
+            tx.move(name, old=others[name], new=None)
+    tx.move(ref, old=old, new=deploy)
+
+
+def _from_elsewhere(store: Store, loaded: Loaded, head: Oid) -> set[Oid]:
+    """Return the versions that came after the newest one that a file is known to have been as.
+
+    None where that was undone, or nothing is known: then the author tells whose a version is.
+    """
+    seen = store.ref(_seen_ref(loaded))
+    if seen is None:
+        return set()
+    line = [oid for oid, _ in islice(history(store, loaded.definition.name, head), LOOKED_AT_MAX)]
+    return set(line[: line.index(seen)]) if seen in line else set()
+
+
+def _seen_ref(loaded: Loaded) -> str:
+    place = f"{host()}:{loaded.path.resolve()}".encode(errors="surrogateescape")
+    return SEEN.format(loaded.definition.name) + hash_bytes(place)
 
 
 def _moves(

@@ -17,10 +17,12 @@ from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, OrkError, Prob
 from ork.heads.behind import (
     LOOKED_AT_MAX,
     NOTED,
+    SEEN,
     Behind,
     as_fetched,
     behind,
     note_commits,
+    note_seen,
     outdated,
     refuse_behind,
     takes_back,
@@ -441,6 +443,7 @@ def _add(
         _refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
     if parent and old and loaded.is_as(old) and not moved:
+        note_seen(store, tx, loaded, parent)
         return _unchanged(store, loaded, definition.name)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
@@ -475,6 +478,7 @@ def _add(
     if parent is None:  # what is decided is of the schedules of another that had this name
         folder = f"decided/{definition.name}/"
         tx.moves |= {folder + key: (decided, None) for key, decided in store.refs(folder)}
+    note_seen(store, tx, loaded, oid)
     _note_reading(store, tx, loaded, oid)
     written = sum(map(len, islice(tx.objects.values(), before, None)))
     changed = old is None or not loaded.is_as(old)
@@ -508,12 +512,14 @@ def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tu
 
 def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
     """Note that the store has what this text says; of each workflow one text is known."""
-    folder, git = f"read/{loaded.definition.name}/", NOTED.format(loaded.definition.name)
-    for name, oid in store.refs(folder):
-        if not (ref := folder + name).startswith(git):  # which counts again after an undo
+    name = loaded.definition.name
+    folder = f"read/{name}/"
+    others = NOTED.format(name), SEEN.format(name)  # the former count again after an undo
+    for rest, oid in store.refs(folder):
+        if not (ref := folder + rest).startswith(others):
             tx.move(ref, old=oid, new=None)
     if not loaded.definition.include:  # which a snapshot does not keep
-        ref = read_ref(loaded.definition.name, loaded.text)
+        ref = read_ref(name, loaded.text)
         tx.move(ref, old=store.ref(ref), new=deploy)
 
 

@@ -259,6 +259,11 @@ class Where(NamedTuple):
     host: str
     environment: Oid | None
 
+    def folder(self, store: Store) -> str | None:
+        """Return the folder in which it worked, if that is recorded."""
+        folder = recorded_environment(store, self.environment).get("folder")
+        return folder if isinstance(folder, str) else None
+
 
 def where_executed(run: Run, taskrun: TaskRun) -> Where | None:
     """Return where the last attempt at a task of a run was executed; None if there was none."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from ork.definition.bindings import NotReady, why_skipped
 from ork.differences.impact import same_work
@@ -29,6 +30,7 @@ from ork.store.resolve import Resolved, resolve, workflows_with_runs
 from ork.store.runs import outcomes_of
 from ork.store.store import Store
 from ork.store.verdict import taint
+from ork.worktree.origin import host
 
 BASES_MAX = 50  # runs of a part, one on top of the other, that are looked through
 COMPARED = ("python", "implementation", "distributions")  # of an environment
@@ -168,6 +170,25 @@ def other_environments(
             differ[oid] = environment_words(changes)
         if differ[oid]:
             found[name] = differ[oid]
+    return found
+
+
+def other_folders(store: Store, run: Run, tasks: Collection[str], root: Path) -> dict[str, str]:
+    """Return the tasks that were executed in another folder of this machine than `root`, and where.
+
+    A folder that is not there any more was moved, and what tasks wrote in it as well.
+    """
+    folders: dict[Oid | None, str | None] = {}
+    found = {}
+    for name, maker in makers_of(store, run, tasks).items():
+        if (where := where_executed(*maker)) is None or where.host != host():
+            continue
+        if (oid := where.environment) not in folders:
+            folder = where.folder(store)
+            is_other = folder and Path(folder) != root and Path(folder).is_dir()
+            folders[oid] = folder if is_other else None
+        if folder := folders[oid]:
+            found[name] = folder
     return found
 
 

@@ -262,7 +262,7 @@ def ran_since(
                 other = _executed(entry.run, outcome_of(store, entry.run, name), name)
                 if other is None or (until and _began(other) > until):
                     continue
-                if _host(other) != _host(row):  # as of a run that was pulled: other files
+                if _elsewhere(store, other, row):  # as of a run that was pulled: other files
                     continue
                 if _began(other) > _began(newest.get(name, row)):
                     newest[name] = other
@@ -589,10 +589,13 @@ def _works_otherwise(store: Store, old: TaskRow, new: TaskRow) -> bool:
     return "definition" in new.changed and not same_work(*tasks)
 
 
-def _host(row: TaskRow) -> str | None:
-    """Return on which machine a task was executed last."""
-    where = where_executed(row.run, row.taskrun) if row.taskrun else None
-    return where.host if where else None
+def _elsewhere(store: Store, old: TaskRow, new: TaskRow) -> bool:
+    """Say whether a task was executed on different machines, or in different folders."""
+    was, now = (where_executed(one.run, one.taskrun) for one in (old, new) if one.taskrun)
+    if was == now or was is None or now is None:
+        return was != now
+    folders = {where.folder(store) for where in (was, now)} - {None}
+    return was.host != now.host or len(folders) > 1
 
 
 def _gave_another(store: Store, old: TaskRow, new: TaskRow) -> bool:

@@ -58,7 +58,7 @@ from ork.runner.events import (
     TaskStarted,
 )
 from ork.runner.target import Target, Terms, place_of
-from ork.runner.workplace import Workplace, describe
+from ork.runner.workplace import Workplace
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tainted
 
@@ -169,7 +169,7 @@ class Loop:
     def begin(self, stamp: Stamp, host: str, token: str) -> Iterator[Event]:
         """Make the pin durable, then the place."""
         target, terms = self.target, self.terms
-        environment = self._keep(describe(self.workplace.python))
+        environment = self._keep(self.workplace.describe())
         now = time.monotonic()
         if terms.resume:  # when another attempt began no record says
             self.began = now

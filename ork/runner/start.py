@@ -28,7 +28,7 @@ from ork.errors import (
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.heads.deploy import Deployed, deploy_all, head_status, refuse_secrets
-from ork.history.results import made_by, other_environments, still_valid
+from ork.history.results import made_by, other_environments, other_folders, still_valid
 from ork.history.tasks import ran_since, written_since
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -298,7 +298,7 @@ def prepare(
     notes = (
         *_other_values(store, options.base, terms, caller.now),
         *_older(terms),
-        *_ran_since(store, target, terms, caller),
+        *_files_of_others(store, target, terms, caller),
         *_fewer(store, target, terms, options),
     )
     if not elsewhere:  # it asks the interpreter of this machine
@@ -396,7 +396,7 @@ def prepare_retry(
         notes=(
             *_kept_values(store, before, declared, params),
             *_older(terms),
-            *_ran_since(store, target, terms, caller),
+            *_files_of_others(store, target, terms, caller),
             *(() if latest else _other_environments(store, target, terms, caller)),
             *_fewer(store, target, terms, options),
         ),
@@ -680,7 +680,8 @@ def _other_environments(
     if not kept:
         return
     run = _keeping(store, terms, caller)
-    here = canonical.read(describe(interpreter(target.settings, target.root, caller.environ)))
+    python = interpreter(target.settings, target.root, caller.environ)
+    here = canonical.read(describe(python))
     told: dict[str, list[str]] = {}
     for name, words in sorted(other_environments(store, run, kept, here).items()):
         output = terms.before[name].reason or f"output of {run.name}"
@@ -689,19 +690,25 @@ def _other_environments(
     yield from (f"{some(names, NAMES_MAX)}: {why}" for why, names in told.items())
 
 
-def _ran_since(store: Store, target: Target, terms: Terms, caller: Caller) -> list[str]:
-    """Return notes of tasks whose outputs are kept, and whose files another run may have written.
+def _files_of_others(store: Store, target: Target, terms: Terms, caller: Caller) -> Iterator[str]:
+    """Yield notes of tasks whose outputs are kept, and whose files are others or in another folder.
 
-    Of those before what is executed, the nearest first.
+    Of those before what is executed, the nearest first. Another run may have written the files.
     """
     ended = _ended(terms)
     near = {up for task in _to_run(store, target, terms).values() for up in task.depends_on}
     if not any(ended[name].output or ended[name].attempts for name in near & ended.keys()):
-        return []
+        return
     needs = needs_of(store, store.snapshot(target.snapshot))
     before = dict.fromkeys([*sorted(near), *sorted(graph.ancestors(needs, near))])
-    kept = filter(ended.__contains__, before)
-    return written_since(ran_since(store, _keeping(store, terms, caller), kept))
+    kept, run = [name for name in before if name in ended], _keeping(store, terms, caller)
+    yield from written_since(ran_since(store, run, kept))
+    told: dict[str, list[str]] = {}
+    for name, folder in other_folders(store, run, kept, target.root).items():
+        told.setdefault(folder, []).append(name)
+    for folder, names in told.items():
+        it = "it" if len(names) == 1 else "they"
+        yield f"{some(names, NAMES_MAX)} ran in {folder}: files that {it} wrote are there"
 
 
 def _keeping(store: Store, terms: Terms, caller: Caller) -> Run:

@@ -23,6 +23,7 @@ from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
 from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
 from ork.runner.target import Target
+from ork.store.location import has_data
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
@@ -89,6 +90,17 @@ class Workplace:
     def kind(self) -> kinds.Place:
         """The kind of place in which the next attempt executes."""
         return self._places[-1].kind if self._places else "checkout"
+
+    def describe(self) -> bytes:
+        """Return what is recorded of where attempts execute; see `describe`.
+
+        Where the store lies in the project there is one folder, which may be moved.
+        """
+        store, root = self._store, self._target.root
+        is_own = store.folder is None or has_data(store.folder)
+        if is_own and root.is_relative_to(store.project):
+            return describe(self.python)
+        return describe(self.python, os.fsencode(root).decode(errors="replace"))
 
     @property
     def checkout(self) -> Path | None:
@@ -301,14 +313,15 @@ def inherited(
     return tuple(item for item in kept.items() if not given_by_ork(item[0]))
 
 
-def describe(python: str) -> bytes:
+def describe(python: str, folder: str | None = None) -> bytes:
     """Return canonical JSON about an interpreter: version, platform, installed distributions.
 
-    Of one that does not start only its path is known.
+    Of one that does not start only its path is known. `folder` is the one that tasks work in, where
+    there may be several.
     """
-    if python == sys.executable:
-        return canonical.encode(probe.describe())
-    return canonical.encode(_probed(python) or {"executable": python})
+    found = probe.describe() if python == sys.executable else _probed(python)
+    where = {} if folder is None else {"folder": folder}
+    return canonical.encode({**(found or {"executable": python}), **where})
 
 
 @lru_cache(maxsize=8)

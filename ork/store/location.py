@@ -585,9 +585,14 @@ def is_unfinished(folder: Path, *, environ: Mapping[str, str]) -> bool:
     return bool(home(folder, environ=environ).begun(UNFINISHED))
 
 
+def has_data(folder: Path) -> bool:
+    """Say whether the data of a store lie in its folder."""
+    return os.path.lexists(folder / CONFIG)
+
+
 def elsewhere(folder: Path, *, environ: Mapping[str, str]) -> Address | None:
     """Return where the data of a store lie, as its folder says; None when they lie in there."""
-    if os.path.lexists(folder / CONFIG) or not os.path.lexists(folder / CONFIGURATION):
+    if has_data(folder) or not os.path.lexists(folder / CONFIGURATION):
         return None
     path = folder / CONFIGURATION
     url = configuration(folder).get("store")

@@ -73,7 +73,8 @@ _KINDS_OF_REFS = {
     "begun": "blob",  # WORKFLOW: the newest run that began, where that is bounded
     "unattached": "blob",  # WORKFLOW/RUN-ID, of a run without a deploy: its root and settings
     "tally": "deploy",  # DEPLOY/TEXT: how its runs went; can be rebuilt
-    # WORKFLOW/READER/TEXT: has what a text says, see `ork.worktree.load`; or WORKFLOW/git/COMMIT
+    # WORKFLOW/READER/TEXT: has what a text says, see `ork.worktree.load`; or WORKFLOW/git/COMMIT;
+    # or WORKFLOW/file/PLACE
     "read": "deploy",
     "fires": "run",  # WORKFLOW/SLOT: the pin of the run that a schedule started for it
     "skips": "blob",  # WORKFLOW/SLOT: slots that were left out, and why

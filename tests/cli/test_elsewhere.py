@@ -100,6 +100,39 @@ def test_a_second_project_is_told_that_it_has_the_store_of_others(etl: Ork, tmp_
     assert etl("init", "--store", url).out == f"From now on this project has the store in {url}\n"
 
 
+TWO = """
+name: two
+tasks:
+  make: {executor: process, command: "cp in.txt made.txt"}
+  use: {executor: process, command: "cat made.txt", depends_on: [make]}
+"""
+
+
+def test_a_run_tells_in_which_of_several_folders_it_was(
+    ork: Ork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ork.environ |= {"ORK_STORE": f"sqlite:{tmp_path}/team.db", "HOME": str(tmp_path)}
+    first, second = ork.folder, tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir(exist_ok=True)
+        (folder / "two.yaml").write_text(TWO)
+        (folder / "in.txt").write_text(f"{folder}\n")
+    assert ork("run", "two.yaml").code == 0
+    assert "note" not in ork("run", "--from", "use").err
+    monkeypatch.chdir(second)
+    part = ork("run", "two.yaml", "--from", "use")
+    assert f"note: make ran in {first}: files that it wrote are there\n" in part.err
+    assert "(good): another environment - " in part.err
+    assert ork("run", "two.yaml").code == 0
+    assert f"place    the project's folder {second}\n" in ork("show", "two#4").out
+    told = ork("diff", "two#1", "two#4").out
+    assert f'environment  folder  "{first}" -> "{second}"\n' in told
+    again = ork("retry", "two#3").err
+    assert "note: make ran in" in again
+    shutil.move(first, tmp_path / "moved")
+    assert "note" not in ork("run", "--from", "use", "--base", "two#1").err, "what moved is here"
+
+
 @pytest.mark.parametrize("by", ["init --store", "--store"])
 def test_a_path_that_is_not_utf8_is_refused_before_anything_is_made(
     ork: Ork, tmp_path: Path, by: str

@@ -1,17 +1,19 @@
 """A file that is as an older version was is not deployed over what others made newest."""
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from ork.errors import InvalidInput
+from ork.heads import behind
 from ork.heads.deploy import deploy, deploy_all, status
 from ork.heads.rename import rename
 from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
-from ork.store.store import Stamp
+from ork.store.store import Stamp, Store
 from ork.upkeep.fsck import fsck
 from ork.worktree.load import load
 from tests.git.repositories import Repository
@@ -59,6 +61,55 @@ def test_what_somebody_else_deployed_is_not_taken_back(etl):
     assert state(etl) == ("behind", "etl~1")
     assert f"before a deploy by {BOB}" in refused(etl)
     assert state(etl, BOB) == ("modified", None)
+
+
+@pytest.fixture
+def another(etl, tmp_path):
+    """The same store with a folder elsewhere, where the file is as it is here."""
+    folder = tmp_path / "another"
+    folder.mkdir()
+    (folder / "etl.yaml").write_text((etl.store.project / "etl.yaml").read_text())
+    store = Store(etl.store.backend, folder=etl.store.folder, project=folder)
+    assert not deploy(store, folder / "etl.yaml", stamp=stamp(4)).changed
+    return SimpleNamespace(store=store, path=folder / "etl.yaml")
+
+
+def test_a_folder_takes_nothing_back_that_the_same_author_deployed_elsewhere(etl, keep, another):
+    keep(version(5), hours=5)
+    keep(version(6), hours=6)
+    assert state(another) == ("behind", "etl~2")
+    assert "as in etl~2, before a deploy in another folder" in refused(another)
+    (etl.store.project / "etl.yaml").write_text(version(5))
+    assert state(etl) == ("modified", None), "who edits it back where it was deployed"
+    another.path.write_text(version(6))
+    assert not deploy(another.store, another.path, stamp=stamp(7)).changed
+    another.path.write_text(version(4))
+    assert state(another) == ("modified", None), "who had the newest"
+    assert deploy(another.store, another.path, stamp=stamp(8)).changed
+    assert state(etl) == ("behind", "etl~2")
+
+
+def test_an_edit_that_lacks_what_the_same_author_did_elsewhere_tells_of_it(etl, keep, another):
+    keep(version(5), hours=5)
+    another.path.write_text(f"description: mine\n{version(4)}")
+    (one,) = status(another.store, another.store.project, author=ADA)
+    assert one.state == "modified" and one.lost.startswith("takes back what Ada Lovelace did in ")
+    (warned,) = deploy(another.store, another.path, stamp=stamp(6)).warnings
+    assert warned.message == f"this {one.lost}"
+    (one,) = status(etl.store, etl.store.project, author=ADA)
+    assert (one.state, one.other) == ("behind", "etl~1")
+
+
+def test_of_many_folders_those_are_known_that_had_the_newest(etl, keep, monkeypatch, tmp_path):
+    monkeypatch.setattr(behind, "FILES_MAX", 3)
+    for number in range(5):
+        folder = tmp_path / f"n{number}"
+        folder.mkdir()
+        (folder / "etl.yaml").write_text(version(10 + number))
+        store = Store(etl.store.backend, folder=etl.store.folder, project=folder)
+        deploy(store, folder / "etl.yaml", stamp=stamp(10 + number))
+    newest = [oid for oid, _ in islice(history(etl.store, "etl"), 3)]
+    assert sorted(oid for _, oid in etl.store.refs("read/etl/file/")) == sorted(newest)
 
 
 @pytest.mark.parametrize("names", [("load",), ("load", "last"), ("load", "etl")])

@@ -259,8 +259,8 @@ def test_changing_and_changing_back_are_two_deploys(project, etl):
     done = etl(ETL, hours=2)
     assert done.changed
     assert done.snapshot == first.snapshot
-    # One head, one chain of operations, one text whose meaning is known.
-    assert len(list(contents(project)[1])) == 3
+    # One head, one chain of operations, one text whose meaning is known, one file.
+    assert len(list(contents(project)[1])) == 4
 
 
 def test_another_name_is_another_workflow_with_the_same_snapshot(project, etl):

@@ -234,12 +234,13 @@ def deploy(
 
     Of a folder all workflow files in it and below are deployed. Several files are one operation:
     all are deployed or none, and `ork undo` takes all of it back. A file that is as in an older
-    version, while a rollback, an undo, a pull or somebody else made the newest, is refused, unless
-    it lies in a git commit after that of the newest: then it was reverted. With --skip-behind it is
-    left out, and the others are deployed; so is then a file of a git commit before that of the
-    newest, such as a job of CI that runs again has, whoever deployed. Left out is also the file of
-    an archived workflow that is in a folder and not named itself. Of a folder, a workflow whose
-    file in there is gone is told: it stays deployed until `ork archive` puts it away.
+    version, while a rollback, an undo, a pull, somebody else or a deploy from another folder made
+    the newest, is refused, unless it lies in a git commit after that of the newest: then it was
+    reverted. With --skip-behind it is left out, and the others are deployed; so is then a file of a
+    git commit before that of the newest, such as a job of CI that runs again has, whoever deployed.
+    Left out is also the file of an archived workflow that is in a folder and not named itself. Of a
+    folder, a workflow whose file in there is gone is told: it stays deployed until `ork archive`
+    puts it away.
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
     the place of the first; a file that was only renamed needs no --move. Where its `name:` is
@@ -365,8 +366,8 @@ def status(
 
     Looks at every file that a deploy came from, and below the working directory for workflow files
     that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong,
-    B behind: as in another version, while a rollback, an undo, a pull or somebody else made the
-    newest, or of a git commit before that of the newest.
+    B behind: as in another version, while a rollback, an undo, a pull, somebody else or a deploy
+    from another folder made the newest, or of a git commit before that of the newest.
     A warning tells what others did that an edited file lacks, and a deploy of it would take back.
     How many deploys a head is ahead or behind is by what `ork fetch` saw last. A file that is as in
     what is new there, such as origin/etl, needs no deploy: `ork pull` takes that.

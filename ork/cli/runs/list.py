@@ -403,7 +403,7 @@ def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
     if run.scheduled:
         yield [("slot     ", "label"), human.date(run.scheduled, now)]
     if run.host:  # else the run was imported from where neither was recorded
-        yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
+        yield [("place    ", "label"), *_where(store, details, checkout_of(store, run))]
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
@@ -539,13 +539,18 @@ def _hook(hook: Hook, session: Session) -> Iterator[Line]:
         label = " " * len(label)
 
 
-def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:
+def _where(
+    store: Store, details: "RunDetails", checkout: Path | None
+) -> Iterator[str | tuple[str, str]]:
     """Say where the tasks of a run executed, and where files that they wrote in a checkout are."""
     from ork.cli.diff.wording import listed
+    from ork.history.details import Where
 
     run = details.run
     words = {"project": "the project's folder"}
     yield words.get(run.place, f"a {run.place}")
+    if run.place == "project" and (folder := Where(run.host, run.environment).folder(store)):
+        yield f" {folder}"
     others: dict[str, list[str]] = {}
     for name, it in details.tasks.states.items():
         for last in it.attempts[-1:]:
