@@ -230,7 +230,7 @@ def test_what_is_shown_of_a_large_output_is_cut_before_it_is_read(flow, monkeypa
     run(flow)
     found = ork.Project(flow).show("etl#1")
     start = json.dumps({"rows": [{"a": 1.5, "b": "é, :"}] * 50}, ensure_ascii=False)
-    monkeypatch.setattr(type(flow), "value", None)
+    monkeypatch.setattr(type(flow), "output", None)
     assert f"{start[:97]}...\n" in str(found)
     assert f"<td>{escape(start[:77])}...</td>" in found._repr_html_()
     assert repr(found.outputs).startswith(f"<Outputs fetch: {start[:60]}")
