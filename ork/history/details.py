@@ -260,9 +260,11 @@ class Where(NamedTuple):
     environment: Oid | None
 
     def folder(self, store: Store) -> str | None:
-        """Return the folder in which it worked, if that is recorded."""
-        folder = recorded_environment(store, self.environment).get("folder")
-        return folder if isinstance(folder, str) else None
+        """Return the folder in which it worked, if that is recorded, and not lost."""
+        with suppress(Corrupt):
+            folder = recorded_environment(store, self.environment).get("folder")
+            return folder if isinstance(folder, str) else None
+        return None
 
 
 def where_executed(run: Run, taskrun: TaskRun) -> Where | None:
