@@ -225,7 +225,7 @@ class Project:
         from ork.heads.check import Checked, check_files
         from ork.worktree.lookup import named_files
 
-        paths = named_files(map(Path, files or (".",)))
+        paths = named_files(map(Path, files or (".",)), self.store)
         found = check_files(
             paths,
             now=now_here(),

@@ -20,6 +20,7 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 if TYPE_CHECKING:
     from ork.runner.loop import Control
     from ork.runner.start import Caller, Options
+    from ork.store.store import Store
 
 Files = Annotated[
     list[Path] | None,
@@ -239,7 +240,7 @@ def files_of(session: Session, files: list[Path] | None, *, several: bool = Fals
     from ork.worktree.lookup import FILES_MAX, named_files, workflow_files
 
     if files:
-        return named_files(files)
+        return named_files(files, known_store(session))
     found = files_here(session)
     if not found:
         below = next(workflow_files(Path(), at_most=FILES_MAX), None)
@@ -261,22 +262,35 @@ def files_of(session: Session, files: list[Path] | None, *, several: bool = Fals
 
 def _deployed(session: Session, found: list[Path]) -> Path | None:
     """Return the first of these files from which a workflow is deployed, if there is one."""
-    from ork.objects.kinds import Deploy
+    from ork.worktree.lookup import deployed_files
 
-    with suppress(OrkError):  # which is no reason to name none
-        store = session.store
-        heads = (store.get(Deploy, oid) for _, oid in store.refs("workflows/"))
-        known = {os.path.realpath(store.project / head.source.path) for head in heads}
-        return next((path for path in found if os.path.realpath(path) in known), None)
+    store = known_store(session)
+    known = {os.path.realpath(path) for path in deployed_files(store)} if store else ()
+    return next((path for path in found if os.path.realpath(path) in known), None)
+
+
+def known_store(session: Session) -> Store | None:
+    """Return the store that says what is deployed, if there is one that can be opened."""
+    with suppress(OrkError):  # which is no reason to find no files
+        return session.store
     return None
 
 
 def files_here(session: Session) -> list[Path]:
-    """Return the workflow files in this folder; where it has none, those at the project's root."""
-    from ork.worktree.lookup import files_in
+    """Return the workflow files in this folder; where it has none, those at the project's root.
 
-    root = session.project or Path()
-    return files_in(Path()) or [root / path for path in files_in(root)]
+    Also what is deployed and no more like one.
+    """
+    from ork.worktree.lookup import deployed_files, files_in
+
+    store = known_store(session)
+    known = deployed_files(store) if store else ()
+
+    def inside(folder: Path) -> list[Path]:
+        own = (path.name for path in known if path.parent == Path(os.path.abspath(folder)))
+        return [folder / name for name in sorted({*map(str, files_in(folder)), *own})]
+
+    return inside(Path()) or inside(session.project or Path())
 
 
 def runs_of(text: str) -> int | None:

@@ -58,7 +58,8 @@ def unknown(store: Store, name: str) -> NotFound:
     if not hint and len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
         if name.isdecimal():
-            hint += f"; a run is written #{name}, the version so many back ~{name}"
+            of = names[0] if len(names) == 1 else "NAME"  # alone, `#5` is a comment of the shell
+            hint += f"; a run is written {of}#{name}, the version so many back {of}~{name}"
     return NotFound(message, hint=hint or meant_or_known(name, names, at_most=NAMED))
 
 

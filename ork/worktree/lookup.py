@@ -6,16 +6,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ork.errors import InvalidInput, NotFound, UsageError, count, quoted
+from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count, quoted
 from ork.objects.canonical import Json
 from ork.objects.kinds import Blob, Deploy, Packed
 from ork.store import revision as grammar
 from ork.store.contents import join_text
-from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
+from ork.store.resolve import Resolved, ResolvedObject, deploy_of, heads, part_of, resolve
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
 
@@ -27,6 +28,7 @@ FILES_MAX = 2000  # that are looked at
 START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
 _TASKS_LINE = rb"""(?m)^(["']?)tasks\1\s*:"""
+_EXECUTOR = rb"""\bexecutor["']?\s*:\s*["']?(?:python|process|library)\b"""
 _FLOW_PARTS = rb'(?s)(?P<tasks>(?<![\w-])("?)tasks\2\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]'
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
@@ -173,13 +175,37 @@ def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path
                 yield path
 
 
-def named_files(paths: Iterable[Path]) -> list[Path]:
+def named_files(paths: Iterable[Path], store: Store | None) -> list[Path]:
     """Return the files that are named, in place of a folder those in it and below.
 
     A folder that has none stays, to be complained of.
     """
-    below = ((path, workflow_files(path) if path.is_dir() else ()) for path in paths)
-    return [one for path, found in below for one in (list(found) or [path])]
+    found: list[Path] = []
+    for path in paths:
+        found += (path.is_dir() and files_below(path, store)) or [path]
+    return found
+
+
+def files_below(folder: Path, store: Store | None) -> list[Path]:
+    """Return the workflow files in a folder and below: also what is deployed and no more like one.
+
+    So one that was emptied is complained of.
+    """
+    found = dict.fromkeys(workflow_files(folder))
+    whole = Path(os.path.abspath(folder))
+    for path in deployed_files(store) if store else ():
+        if path.is_relative_to(whole) and not path.is_symlink():
+            found.setdefault(folder / path.relative_to(whole))
+    return [*found]
+
+
+def deployed_files(store: Store) -> list[Path]:
+    """Return the files that are there and from which workflows are deployed, with full paths."""
+    with suppress(Corrupt):  # which is no reason to find no others
+        sources = {it.source.path for it in store.get_all(Deploy, heads(store)).values()}
+        paths = (Path(os.path.abspath(store.project / source)) for source in sorted(sources))
+        return [path for path in paths if path.is_file()]
+    return []
 
 
 def no_file_in(folder: Path) -> InvalidInput:
@@ -209,10 +235,11 @@ def _is_one(path: Path) -> bool:
 def looks_like_one(start: bytes) -> bool:
     """Say whether a text has tasks at its top: a line `tasks:`, or in JSON an object of that name.
 
-    It is not parsed, so that one with a mistake is found as well.
+    It is not parsed, so that one with a mistake is found as well; where that is in this line, by
+    the executor of a task.
     """
     if not start.lstrip().startswith(b"{"):
-        return re.search(_TASKS_LINE, start) is not None
+        return re.search(_TASKS_LINE, start) is not None or re.search(_EXECUTOR, start) is not None
     depth = 0
     # Others have a key of this name, too; their tasks have no executor.
     for found in re.finditer(_FLOW_PARTS, start) if b"executor" in start else ():

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import ork as api
 from ork.cli.heads import cores
 from ork.errors import Kind
 from ork.heads import check
@@ -55,6 +56,38 @@ def test_what_is_called_otherwise_and_has_no_tasks_is_no_workflow_file(etl):
     assert "load.sh is no workflow file" in etl("deploy", "load.sh").err
     (etl.folder / "etl.yaml").rename(etl.folder / "etl.txt")
     assert etl("check", "etl.txt").code == 0
+
+
+@pytest.mark.parametrize("there", ["one", "two"])
+def test_what_is_deployed_is_no_less_a_workflow_file_when_its_tasks_are_misspelt(etl, there):
+    """Else a run of the version before would say that all is well."""
+    text = (etl.folder / "etl.yaml").read_text()
+    assert etl("deploy", "etl.yaml").code == 0
+    if there == "two":
+        etl.write("flows/b.yaml", "name: b\ntasks: {b: {executor: process, command: 'true'}}\n")
+    for wrong, told in (
+        (text.replace("tasks:", "task:", 1), "did you mean `tasks`?"),
+        (text.replace("\n", "\n "), "etl.yaml:2:"),
+        ("", "there is no workflow in this file"),
+    ):
+        (etl.folder / "etl.yaml").write_text(wrong)
+        for command in ("run", "deploy", "deploy ."):
+            done = etl(*command.split())
+            assert (done.code, told in done.err) == (3, True), command
+        for command in ("check", "check ."):
+            done = etl(*command.split())
+            assert (done.code, told in done.out) == (1, True), command
+        with api.open(etl.folder) as project:
+            assert not next(one.ok for one in project.check(etl.folder) if "etl.yaml" in one.file)
+
+
+def test_a_first_file_whose_tasks_are_misspelt_is_found(ork):
+    ork.write("new.yaml", "name: new\ntask: {a: {executor: process, command: 'true'}}\n")
+    assert "did you mean `tasks`?" in ork("run").err
+    assert "did you mean `tasks`?" in ork("check").out
+    ork.write("ci.yaml", "name: ci\njobs: {a: {executor: default}}\n")
+    (ork.folder / "new.yaml").unlink()
+    assert "this folder has no workflow file" in ork("run").err, "of another tool"
 
 
 def test_a_name_that_another_deployed_file_has_is_a_complaint(etl):

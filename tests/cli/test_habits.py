@@ -256,7 +256,7 @@ def test_a_file_that_is_not_deployed_is_named_where_its_workflow_is_meant(etl):
         assert "hint: such as etl.yaml" in etl(words).err
     (etl.folder / "aside.yaml").unlink()
     assert "no workflow named 'other' is deployed\nhint: `ork run other" in etl("run", "other").err
-    assert "a run is written #5, the version so many back ~5" in etl("log", "5").err
+    assert "a run is written etl#5, the version so many back etl~5" in etl("log", "5").err
 
 
 def test_the_name_of_a_task_leads_to_its_run(etl):

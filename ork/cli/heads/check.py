@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.alike import file_meant
-from ork.cli.options import Json, at_most_one, files_of
+from ork.cli.options import Json, at_most_one, files_of, known_store
 from ork.cli.screen import human
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
@@ -135,12 +135,12 @@ def _files(session: Session, named: list[Path] | None) -> list[Path]:
 
     Where there are none, those of the whole project.
     """
-    from ork.worktree.lookup import files_in, workflow_files
+    from ork.worktree.lookup import files_below, files_in
 
-    whole = session.project or Path()
+    store = known_store(session)
     # Of what lies here, also the one that cannot be read.
-    here = [*dict.fromkeys((*files_in(Path()), *workflow_files(Path())))]
-    return files_of(session, named or here or [*workflow_files(whole)])
+    here = [*dict.fromkeys((*files_in(Path()), *files_below(Path(), store)))]
+    return files_of(session, named or here or files_below(session.project or Path(), store))
 
 
 def checked_view(one: "Checked", _: Session) -> Iterator[Line]:
