@@ -113,8 +113,10 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
     deploys that, may mean it: nothing is refused for this.
     """
-    if found := behind(store, loaded, author=author):
-        return found
+    return behind(store, loaded, author=author) or _of_older_commit(store, loaded)
+
+
+def _of_older_commit(store: Store, loaded: Loaded) -> Behind | None:
     name = loaded.definition.name
     head = store.ref(f"workflows/{name}")
     if head is None or loaded.is_as(store.get(Deploy, head)):
@@ -207,6 +209,14 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
         return ""
     text = summarize(inverse(back))
     return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
+
+
+def what_it_loses(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:
+    """Return in words what a deploy of this file loses: see `takes_back` and `outdated`; or ""."""
+    if told := takes_back(store, loaded, change, author=author):
+        return told
+    older = _of_older_commit(store, loaded)
+    return f"is {older}" if older else ""
 
 
 def _back_to_undone(

@@ -25,7 +25,7 @@ from ork.heads.behind import (
     note_seen,
     outdated,
     refuse_behind,
-    takes_back,
+    what_it_loses,
 )
 from ork.history.compare import compare_with_loaded
 from ork.history.log import Standing, standings
@@ -108,7 +108,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     before, `summary` says so), renamed (deployed under the name `other`; where
     it is as in an older version of that, `summary` says so), moved
     (the file it was deployed from is gone), behind (as in the older version
-    or git commit `other`, see `outdated`), duplicate (another file has this name), missing
+    `other`, and a deploy is refused), duplicate (another file has this name), missing
     (deployed, the file is gone), invalid. A modified or new one may be as in the version `other` of
     a remote, see `as_fetched`.
     `tags` are the labels of the head, and `remotes` how it stands to those of other stores, where
@@ -124,7 +124,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     other: str | None = None  # the file or workflow that it is compared with, or the version
     tags: tuple[str, ...] = ()
     remotes: tuple[Standing, ...] = ()
-    lost: str = ""  # in words what others did that a deploy would take back
+    lost: str = ""  # in words what a deploy would lose: see `what_it_loses`
 
     def cells(self) -> dict[str, object]:
         return {
@@ -498,12 +498,12 @@ def _add(
 
 
 def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tuple[Problem, ...]:
-    """Return a warning if a remote has this content already, or it takes back what others did."""
+    """Return a warning if a remote has this content already, or it loses what is newer."""
     name = loaded.definition.name
     if there := as_fetched(store, loaded):
         remote = there.partition("/")[0]
         told, hint = f"is as in {there}", f"`ork pull {remote} {name}` takes that for this deploy"
-    elif told := takes_back(store, loaded, diff, author=author) if diff else "":
+    elif told := what_it_loses(store, loaded, diff, author=author) if diff else "":
         hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
     else:
         return ()
@@ -670,13 +670,13 @@ def _file_status(
     other, lost = None, ""
     if loaded.is_as(deployed):
         state, summary = "unchanged", ""
-    elif old := outdated(store, loaded, author=author):
+    elif old := behind(store, loaded, author=author):
         state, other, summary = "behind", old.version, f"before {old.then}"
     else:
         diff = compare_with_loaded(store, deployed, loaded)
         state, summary = "modified", summarize(diff)
         other = as_fetched(store, loaded) or None
-        lost = "" if other else takes_back(store, loaded, diff, author=author)
+        lost = "" if other else what_it_loses(store, loaded, diff, author=author)
     return FileStatus(
         path=path,
         workflow=name,

@@ -448,8 +448,11 @@ def test_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed, author, numb
     told = f"as in commit {early[:12]}, before commit {late[:12]} was deployed"
     assert left_out(etl, author) == told
     assert skipping(etl, author).hint == f"`ork deploy {path}` makes that version the newest"
-    assert state(etl, author) == ("behind", f"commit {early[:12]}")
-    assert deploy(etl.store, path, stamp=by(author, 71)).changed, "who goes back may mean it"
+    assert state(etl, author) == ("modified", None)
+    (one,) = status(etl.store, etl.store.project, author=author)
+    done = deploy(etl.store, path, stamp=by(author, 71))
+    assert done.changed, "who goes back may mean it"
+    assert one.lost == f"is {told}" and done.warnings[0].message == f"this is {told}"
     assert state(etl, author) == ("unchanged", None)
 
 

@@ -367,8 +367,8 @@ def status(
     Looks at every file that a deploy came from, and below the working directory for workflow files
     that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong,
     B behind: as in another version, while a rollback, an undo, a pull, somebody else or a deploy
-    from another folder made the newest, or of a git commit before that of the newest.
-    A warning tells what others did that an edited file lacks, and a deploy of it would take back.
+    from another folder made the newest. A warning tells what others did that an edited file lacks,
+    and a deploy of it would take back, or that it is of a git commit before that of the newest.
     How many deploys a head is ahead or behind is by what `ork fetch` saw last. A file that is as in
     what is new there, such as origin/etl, needs no deploy: `ork pull` takes that.
 
