@@ -6,6 +6,10 @@ or, where none of those failed, with those of the newest failed run. Where none 
 the newest good run before it counts, and its trial says so. What has no such run is run,
 each deploy with its own code; if that one is tainted, once more.
 
+An end rests on what somebody said, or on a run that may have had other parameters. Where the answer
+would rest on such an end, it is judged as the others are: a first bad deploy was seen to be bad.
+Only of a good deploy, named without a run, the word is enough, as it is for `git bisect`.
+
 The line is halved as `git bisect` halves a history without branches: every verdict on the deploy in
 the middle halves what is left. One that cannot be judged is skipped, and the one nearest to it is
 judged instead; where only skipped ones are left, the first bad deploy is one of several suspects.
@@ -27,7 +31,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, columns_of, field, fields_of, replace
-from ork.params.given import settle_params
+from ork.params.given import in_words, settle_params
 from ork.params.recorded import recorded_params
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options, start
@@ -150,8 +154,9 @@ def bisect(
 
     `good` and `bad` are deploys or runs; of a run its parameters are taken, those of the bad one
     first. Left out, they are the newest deploys, by recorded outcomes, between which good turned
-    bad. Raises NotFound when there are no such outcomes, UsageError when good is not an ancestor of
-    bad, and KeyboardInterrupt when a run was stopped.
+    bad. Raises NotFound when there are no such outcomes, or an end turns out to be the contrary of
+    what was said, UsageError when good is not an ancestor of bad, and KeyboardInterrupt when a run
+    was stopped.
     """
     question = question or Question()
     if question.judge and not (good and bad):
@@ -180,7 +185,8 @@ def bisect(
     yield from search.recorded()
     while (index := search.next()) is not None:
         yield search.testing(index)
-        yield search.judge(index)
+        yield (trial := search.judge(index))
+        search.settle(index, trial)
     yield search.end()
 
 
@@ -240,9 +246,13 @@ def pick(good: int, bad: int, verdicts: Mapping[int, str]) -> int | None:
     return min(left, key=lambda index: (abs(index - middle), index), default=None)
 
 
-def judgements_left(good: int, bad: int, verdicts: Mapping[int, str]) -> int:
-    """Return about how many more verdicts the search needs."""
-    return sum(index not in verdicts for index in range(good + 1, bad)).bit_length()
+def judgements_left(good: int, bad: int, verdicts: Mapping[int, str], ends: int = 0) -> int:
+    """Return about how many more verdicts the search needs; some of its ends may need one, too.
+
+    Where something lies between the ends, the answer will rest on one of them at most.
+    """
+    halvings = sum(index not in verdicts for index in range(good + 1, bad)).bit_length()
+    return halvings + (min(ends, 1) if halvings else ends)
 
 
 class _Search:
@@ -259,6 +269,7 @@ class _Search:
         self.store, self.workflow, self.line = store, workflow, line
         self.question, self.like = question, like
         self.verdicts: dict[int, str] = {}
+        self.unseen: dict[int, Run | None] = {}  # end that rests on a word, or on this run
         self.known: dict[Oid, Run | None] = {}  # snapshot -> its newest run that counts
         self.trials: list[Trial] = []
 
@@ -269,8 +280,10 @@ class _Search:
                 continue
             _, entry = self.line[index]
             run = self.store.get(Run, oid) if (oid := run_of(end)) else None
+            seen = run is None and said == GOOD
             if self.question.judge and self.question.try_ends:
-                self._try(self.question.judge, index, run or self._recorded(entry.snapshot), said)
+                tried = run or self._recorded(entry.snapshot)
+                seen = self._try(self.question.judge, index, tried, said) or seen
             elif run and not self.question.judge and verdict(self.store, run) not in (None, said):
                 raise UsageError(f"{run.name} is not {said}: {run.state}")
             elif not run and not self.question.judge:
@@ -278,6 +291,8 @@ class _Search:
             # A verdict by hand is on this deploy alone; elsewhere its content may have run.
             yield self._note(index, said, "given", run)
             self.verdicts[index] = said
+            if not seen:
+                self.unseen[index] = run
 
     def _refuse_contrary(self, index: int, said: str) -> None:
         """Raise UsageError where recorded runs of a deploy say nothing but the contrary of it."""
@@ -292,16 +307,20 @@ class _Search:
                 hint="with --cmd runs are judged by something else than how they ended",
             )
 
-    def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> None:
-        """Raise UsageError when a judge does not say of a recorded run what was given."""
+    def _try(self, judge: Judge, index: int, run: Run | None, said: str) -> bool:
+        """Say whether a judge says of a recorded run, with the parameters of now, what was given.
+
+        Raises UsageError when it says the contrary.
+        """
         if run is None or verdict(self.store, run) is None:
-            return
+            return False
         judged = judge(self.line[index][0], run)
         if judged not in (SKIP, said):
             raise UsageError(
                 f"--cmd says that {run.name}, given as {said}, is {judged}",
                 hint=f"try it: `ORK_RUN={run.name} sh -c COMMAND; echo $?`",
             )
+        return judged == said and recorded_params(self.store, run) == self._params(run.snapshot)
 
     def recorded(self) -> Iterator[Trial]:
         """Take the verdicts of recorded runs, newest first, until they show where good turns bad.
@@ -320,6 +339,8 @@ class _Search:
             self.like, self.known = failed, {}
             found = self._look_up()
         other = self._look_up_otherwise(found)
+        if other is not None:
+            self.unseen[other] = found[other]
         self._check()
         for index in bracket(self.verdicts):
             if index in found:
@@ -367,14 +388,29 @@ class _Search:
             )
 
     def next(self) -> int | None:
-        """Return the entry to run next."""
-        return pick(*bracket(self.verdicts), self.verdicts)
+        """Return the entry to judge next: at last an end that the answer would rest on unseen."""
+        between = pick(*bracket(self.verdicts), self.verdicts)
+        return next(iter(self._doubtful()), None) if between is None else between
+
+    def _doubtful(self) -> list[int]:
+        """Return the ends, the bad one first, of which nothing judged so far says the same."""
+        good, bad = bracket(self.verdicts)
+        return [end for end in (bad, good) if end in self.unseen and not self._is_told(end)]
+
+    def _is_told(self, end: int) -> bool:
+        """Say whether a recorded run with the parameters of now says of an end what was said."""
+        if self.question.judge:
+            return False
+        counting = self._counting(self.line[end][1].snapshot)
+        return any(verdict(self.store, run) == self.verdicts[end] for run in counting)
 
     def testing(self, index: int) -> Testing:
         """Tell what is about to run."""
         deploy, entry = self.line[index]
         good, bad = bracket(self.verdicts)
-        left = judgements_left(good, bad, self.verdicts)
+        snapshots = (self.line[end][1].snapshot for end in self._doubtful())
+        ends = sum(self._recorded(oid) is None for oid in snapshots)
+        left = judgements_left(good, bad, self.verdicts, ends)
         snapshot = self.store.snapshot(entry.snapshot)
         params = self._params(entry.snapshot) or {}
         return Testing(
@@ -407,6 +443,34 @@ class _Search:
             if self.line[other][1].snapshot == entry.snapshot:
                 self.verdicts.setdefault(other, found)
         return self._note(index, found, how, run, reason=reason)
+
+    def settle(self, index: int, trial: Trial) -> None:
+        """Raise NotFound where an end, judged at last, leaves no deploy that was seen to turn bad.
+
+        One that cannot be judged is what was said of it, unless it would be the only suspect.
+        """
+        if index not in self.unseen:
+            return
+        named, said = self.unseen.pop(index), self.verdicts[index]
+        good, bad = bracket(self.verdicts)
+        name = self.store.short(trial.entry.snapshot)
+        if trial.verdict == SKIP and index == bad == good + 1:
+            raise NotFound(
+                f"found no first bad deploy: {name}, the only suspect, cannot be judged: "
+                f"{trial.reason or trial.name}",
+                hint="name another end with `--bad REV`",
+            )
+        if trial.verdict in (SKIP, said):
+            return
+        params = self._params(trial.entry.snapshot)
+        found = f"{trial.verdict} with {in_words(params)}" if params else trial.verdict
+        hint = "`--bad RUN` takes the parameters of a run that was bad"
+        if named and named.name != trial.name:
+            hint = f"`ork diff {named.name} {trial.name}` shows what differs"
+        raise NotFound(
+            f"found no first bad deploy: {name}, taken as {said}, is {found}, by {trial.name}",
+            hint=hint,
+        )
 
     def end(self) -> Bisected:
         """Return what was found."""

@@ -980,7 +980,8 @@ class Project:
         Takes recorded outcomes first and runs what is missing. Without a `judge` success is good;
         else that is called with the oid of a deploy and its run, recorded or just ended, and says
         "good", "bad" or "skip": `lambda deploy, run: "good" if ... else "bad"`. The outputs of a
-        run are `project.show(run.name).outputs`. See `ork.bisection.bisect`.
+        run are `project.show(run.name).outputs`. Where all before the bad end turns out good, that
+        is judged as well: NotFound where it is good, too. See `ork.bisection.bisect`.
 
         >>> [entry.deploy.message for entry in project.bisect("etl").suspects]
         ['Say what is loaded']

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from ork.errors import NotFound
 from ork.objects.value import replace
 from ork.runner.events import RunFinished
 from ork.store.resolve import run_of_number
@@ -80,9 +81,9 @@ def test_what_would_run_is_told_before_and_may_be_all(line) -> None:
     done = ork("bisect", "flow", "-i", "level=2", "--good", "flow~6", "--bad", "flow", "--dry-run")
     assert (done.code, done.err.splitlines()[-1]) == (
         0,
-        "plan  at most 3 runs of 1 task, with level=2, if each can be judged",
+        "plan  at most 4 runs of 1 task, with level=2, if each can be judged",
     )
-    assert re.fullmatch(r"run   [0-9a-f]{8}  Step 5  \(5 deploys left, about 3 runs\)\n", done.out)
+    assert re.fullmatch(r"run   [0-9a-f]{8}  Step 5  \(5 deploys left, about 4 runs\)\n", done.out)
     judged = ork("bisect", "--good", "#1", "--bad", "#2", "--cmd", "touch judged", "--dry-run")
     assert judged.code == 0 and "plan  at most 3 runs" in judged.err
     assert ork("runs").out == before and not (ork.folder / "judged").exists()
@@ -224,14 +225,55 @@ def test_a_good_run_with_other_parameters_is_taken_where_there_is_no_other(line,
     ork = line(5, bad=3)
     for back, level in ((4, 5), (3, 6), (2, 7), (0, 8)):
         ork("run", f"flow~{back}" if back else "flow", "-i", f"level={level}")
-    done = ork("bisect", "flow")
-    assert done.code == 0
+    done = ork("bisect", "flow", "--json")
     golden("bisect/other_params.err", done.err)
+    assert found(done) == (
+        "Step 3",
+        ["good Step 2 recorded", "bad Step 5 recorded", "bad Step 3 ran", "good Step 2 ran"],
+    )
+    trials = json.loads(done.out)["data"]["trials"]
+    assert [one["other_params"] for one in trials] == [True, False, False, False]
     again = ork("bisect", "flow", "--json")
     assert found(again) == ("Step 3", ["good Step 2 recorded", "bad Step 3 recorded"])
     trials = json.loads(again.out)["data"]["trials"]
-    assert [one["other_params"] for one in trials] == [True, False]
-    assert ork("bisect", "-i", "level=8").out == done.out
+    assert [one["other_params"] for one in trials] == [False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", [(), ("--good", "flow#1", "--bad", "flow#2")])
+def test_a_good_end_that_is_bad_with_the_parameters_of_the_bad_one_blames_no_deploy(
+    line, ends
+) -> None:
+    ork = line(4, bad=1)
+    assert ork("run", "flow~3", "-i", "level=0").code == 0
+    assert ork("run", "flow", "-i", "level=8").code == 1
+    done = ork("bisect", "flow", *ends)
+    assert (done.code, done.out) == (3, "")
+    assert "taken as good, is bad with level=8, by flow#4\n" in done.err
+    assert "`ork diff flow#1 flow#4` shows what differs" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", [(), ("--cmd", "test $ORK_RUN_STATE = success")])
+@pytest.mark.parametrize("bad", ["flow", "flow#2"])
+def test_a_bad_end_is_not_named_unseen(line, judge, bad) -> None:
+    """Whoever named it may have had other parameters in mind."""
+    ork = line(4, bad=4, ran=(1, 4))
+    told = ("bisect", "--good", "flow~3", "--bad", bad, *judge)
+    done = ork(*told, "-i", "level=0")
+    assert (done.code, done.out) == (3, "")
+    assert "taken as bad, is good with level=0, by flow#5\n" in done.err
+    assert ("`ork diff flow#2 flow#5`" in done.err) == (bad == "flow#2")
+    again = ork(*told, "-i", "level=7", "--json")
+    assert found(again)[1][-1] == "bad Step 4 ran"
+    assert found(ork(*told, "--json"))[0] == "Step 4"
+
+
+def test_a_bad_end_that_cannot_be_judged_is_no_answer_alone(line) -> None:
+    ork = line(2, bad=2)
+    done = ork("bisect", "--good", "flow~1", "--bad", "flow", "--cmd", "exit 125")
+    assert (done.code, done.out) == (3, "")
+    assert "the only suspect, cannot be judged: load: ValueError: no such column" in done.err
 
 
 def test_where_the_same_version_was_good_no_deploy_is_blamed(line) -> None:
@@ -336,7 +378,7 @@ def test_equal_content_shares_its_verdict(ork, edit) -> None:
         assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
     done = ork("bisect", "--good", "flow~3", "--bad", "flow", "--json")
     assert found(done)[0] == "Step 4"
-    assert len(json.loads(ork("runs", "--json").out)["data"]) <= 2
+    assert len(json.loads(ork("runs", "--json").out)["data"]) <= 3
 
 
 @pytest.mark.parametrize(
@@ -376,8 +418,11 @@ def test_the_same_from_python(line) -> None:
     end = store.bisect("flow", author="Bo <bo@example.org>")
     assert isinstance(end, Bisected)
     assert [entry.deploy.message for entry in end.suspects] == ["Step 3"]
-    end = store.bisect("flow", good="flow~3", bad="flow", judge=lambda _, run: "good")
+    judge = {1: "good", 2: "bad", 3: "good", 4: "good"}  # flow#2 is of Step 4
+    end = store.bisect("flow", good="flow~3", bad="flow", judge=lambda _, run: judge[run.number])
     assert [entry.deploy.message for entry in end.suspects] == ["Step 4"]
+    with pytest.raises(NotFound, match="taken as bad, is good with level=1, by flow#2"):
+        store.bisect("flow", good="flow~3", bad="flow", judge=lambda *_: "good")
     store.close()
 
 

@@ -57,6 +57,10 @@ def bisect(
     the parameters of the newest failed run. If none of these was good, the newest good run before
     it is taken, whatever its parameters.
 
+    A first bad deploy was always seen to be bad: where all before the bad end turned out good, and
+    no run with these parameters says that it is bad, it is judged as well. So is the good end,
+    where it was named by a run that had other parameters, and all after it turned out bad.
+
     --cmd judges each run, in place of whether it succeeded. The command finds the run in $ORK_RUN,
     such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
     skipped. It is tried on recorded runs of the two ends first: where it does not say of them what
@@ -129,7 +133,8 @@ def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
     name: Line = [(store.short(entry.snapshot), "oid"), "  ", subject]
     if isinstance(step, Testing):
         verb, noun = ("judge", "step") if judged else ("run", "run")
-        left = f"{count(step.between, 'deploy')} left, about {count(step.left, noun)}"
+        what = f"{count(step.between, 'deploy')} left" if step.between else "this end is left"
+        left = f"{what}, about {count(step.left, noun)}"
         return [(f"{verb:<6}", "running"), *name, (f"  ({left})", "dim")]
     run = step.name or ""
     reason = step.reason.partition("\n")[0]
