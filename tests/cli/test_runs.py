@@ -430,6 +430,20 @@ def test_parameters_that_differ_come_first(ork):
     assert ends == ['b=2  a="long"  c="x"', 'b=1  a="long"  c="x"']
 
 
+def test_tags_stand_last_and_only_where_they_tell_versions_apart(ork):
+    flow = "name: w\nparams: {day: str}\ntasks: {a: {executor: process, command: 'true%s'}}\n"
+    ork.write("w.yaml", flow % "")
+    for day in ("monday", "tuesday"):
+        assert ork("run", "w.yaml", "-i", f"day={day}").code == 0
+    assert ork("tag", "best", "w#1").code == 0
+    assert "@best" not in ork("runs").out
+    assert "@best" in ork("show", "w#2").out
+    ork.write("w.yaml", flow % " ")
+    assert ork("run", "w.yaml", "-i", "day=wednesday").code == 0
+    ends = [line.rpartition("ms  ")[2] for line in ork("runs").out.splitlines()]
+    assert ends == ['day="wednesday"', 'day="tuesday"  @best', 'day="monday"  @best']
+
+
 def test_of_a_task_that_is_gone_the_filters_tell_as_of_others(ork):
     text = "name: p\ntasks:\n  a: {executor: process, command: 'true'}\n"
     gone = "  b: {executor: process, command: 'true'}\n"

@@ -340,21 +340,29 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         # What qualifies the state comes first: the end may be cut.
-        line: Line = [f"  {_took(store, run, now):>7}", rest]
+        line: Line = [f"  {_took(store, run, now):>7}", rest, (given(entry.params), "dim")]
         line += [(f"  @{tag}", "tag") for tag in entry.tags]
-        return cells, [*line, (given(entry.params), "dim")], run.reason or ""
+        return cells, line, run.reason or ""
 
     shortened = store.shortened(_telling_first(entries), lambda entry: [entry.run.snapshot])
     return aligned(map(row, shortened), width)
 
 
 def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
-    """Yield runs; of those of a page of the list, parameters come first that differ among them."""
+    """Yield runs with what tells those of a page of the list apart.
+
+    Parameters come first that differ among them. Tags, which are on deploys, stay where runs of one
+    workflow have different ones: the others say nothing of this run or that.
+    """
     waiting = iter(entries)
     while page := list(islice(waiting, PAGE_RUNS)):
         ordered = telling_first([entry.params for entry in page])
+        tags: dict[str, set[tuple[str, ...]]] = {}
+        for entry in page:
+            tags.setdefault(entry.run.workflow, set()).add(entry.tags)
         for entry, params in zip(page, ordered, strict=True):
-            yield replace(entry, params=params)
+            tell = len(tags[entry.run.workflow]) > 1
+            yield replace(entry, params=params, tags=entry.tags if tell else ())
 
 
 def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
