@@ -126,6 +126,11 @@ def value_words(change: FieldChange) -> str:
     return " ".join(word for word in (change.path, where, words) if word)
 
 
+def definition_words(changes: Iterable[FieldChange]) -> str:
+    """Return that the definition of a task changed, and which fields of it."""
+    return f"its definition changed: {some([one.path for one in changes], NAMED_MAX)}"
+
+
 def environment_words(changes: Iterable[FieldChange]) -> tuple[str, ...]:
     """Return what differs between two environments, each in a few words, the interpreter first."""
     last = sorted(changes, key=lambda change: change.path.startswith(_DISTRIBUTIONS))
@@ -206,7 +211,7 @@ def _causes(task: TaskDiff, around: Around) -> Iterator[str]:
     if task.old is None or task.new is None:
         yield "it was added" if task.old is None else "it was removed"
     if task.definition:
-        yield f"its definition changed: {some([f.path for f in task.definition], NAMED_MAX)}"
+        yield definition_words(task.definition)
     if task.code:
         yield f"its code changed: {some(task.code, NAMED_MAX)}"
     if task.maybe:

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from ork.definition.bindings import NotReady, why_skipped
-from ork.differences.impact import same_work
-from ork.differences.runs import environment_words
+from ork.differences.impact import NAMED_MAX, same_work
+from ork.differences.runs import definition_words, environment_words
 from ork.differences.values import object_changes
-from ork.errors import Corrupt
+from ork.errors import Corrupt, some
 from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import (
@@ -215,26 +215,28 @@ def _valid_in(
     others = tuple(object_changes(values.params, params))
     comparison = replace(comparison, diff=replace(comparison.diff, params=others))
     impact = impact_of(store, comparison, other_environments(store, run, snapshot.tasks, here))
+    changes = {one.name: one for one in comparison.diff.tasks if one.kind != "removed"}
+    why = {
+        one.name: definition_words(changes[one.name].fields) if one.why == "changed" else one.words
+        for one in impact.affected
+    }
+    why |= {name: f"renamed from {one.old_name}" for name, one in changes.items() if one.old_name}
     alike = set(impact.unaffected).difference(again)
     found: dict[str, TaskRun] = {}
     for name, needs in needs_of(store, snapshot).items():
         old = values.states.get(name)
         if (
-            old is not None
-            and name in alike
-            and _is_same(store, old.task, snapshot.tasks[name])
-            and all(up in found for up in needs)
-            and (
-                _is_unmet(values, name, found)
-                if old.is_unmet
-                else _is_result(run, old, given.get(name)) and _received_that(values, name, needs)
-            )
+            old is None
+            or name not in alike
+            or not _is_same(store, old.task, snapshot.tasks[name])
+            or any(up not in found for up in needs)
         ):
+            continue
+        if doubt := _doubt(run, values, name, needs, found, given.get(name)):
+            why[name] = doubt
+        else:
             found[name] = old
-    renamed = {
-        one.name: f"renamed from {one.old_name}" for one in comparison.diff.tasks if one.old_name
-    }
-    return found, {one.name: one.words for one in impact.affected} | renamed
+    return found, why
 
 
 def _environments(store: Store, run: Run, names: Collection[str]) -> dict[str, Oid | None]:
@@ -246,6 +248,22 @@ def _environments(store: Store, run: Run, names: Collection[str]) -> dict[str, O
     found = dict.fromkeys(outcomes_of(store, run, {*names} - made.keys()), run.environment)
     executed = ((name, where_executed(*maker)) for name, maker in made.items())
     return found | {name: where.environment for name, where in executed if where}
+
+
+def _doubt(
+    run: Run,
+    values: RunValues,
+    name: str,
+    needs: tuple[str, ...],
+    found: Mapping[str, TaskRun],
+    given: TaskRun | None,
+) -> str:
+    """Return why a task that is the same could end in another way now; nothing if it could not."""
+    old = values.states[name]
+    if not (_is_unmet(values, name, found) if old.is_unmet else _is_result(run, old, given)):
+        return f"it was not run: {old.reason}" if old.state == "skipped" else old.state
+    others = [] if old.is_unmet else _received_others(values, name, needs)
+    return f"the output of {some(others, NAMED_MAX)} changed" if others else ""
 
 
 def _is_same(store: Store, old: Oid, new: Oid) -> bool:
@@ -271,13 +289,14 @@ def _is_unmet(values: RunValues, name: str, found: Mapping[str, TaskRun]) -> boo
     return False
 
 
-def _received_that(values: RunValues, name: str, needs: tuple[str, ...]) -> bool:
-    """Say whether a task received the outputs that the run has of what it needs.
+def _received_others(values: RunValues, name: str, needs: tuple[str, ...]) -> list[str]:
+    """Return what a task needs of which the run has another output than the task received.
 
-    It did not where a part of the run was executed again later.
+    That is so where a part of the run was executed again later.
     """
     origins = values.origins(name)
     if origins is None:  # it stood in there itself, as what it needs did
-        return not any(values.states[up].attempts for up in needs)
-    outputs = (values.states[up].output for up in needs)
-    return origins[2] == tuple(output.oid if output else None for output in outputs)
+        return [up for up in needs if values.states[up].attempts]
+    outputs = ((up, values.states[up].output) for up in needs)
+    has = [(up, output.oid if output else None) for up, output in outputs]
+    return [up for (up, oid), got in zip(has, origins[2], strict=True) if oid != got]

@@ -261,7 +261,7 @@ def why_again(
         elif above:
             found[name] = f"needs {some(above, SHOWN)}"
         else:
-            found[name] = "can give another result" if before.output else _how(before)
+            found[name] = _how(before)
     return found
 
 

@@ -27,7 +27,7 @@ from ork.errors import (
 )
 from ork.failpoints import failpoint
 from ork.graph import order as graph
-from ork.heads.deploy import Deployed, deploy_all, head_status, refuse_secrets
+from ork.heads.deploy import Deployed, FileStatus, deploy_all, head_status, refuse_secrets
 from ork.history.results import made_by, other_environments, other_folders, still_valid
 from ork.history.tasks import ran_since, written_since
 from ork.objects import canonical
@@ -384,7 +384,7 @@ def prepare_retry(
     terms = _completed(terms, options, caller, params)
     executed = _to_run(store, target, terms)
     if before.state == "success" and not executed:
-        raise _nothing_to_do(before, target if latest else None)
+        raise _nothing_to_do(store, before, target if latest else None, caller)
     if caller.attended:
         require_secrets(executed, caller.environ)
     return Prepared(
@@ -588,11 +588,13 @@ def _go_on(
     return Terms(base=before.id, before=states, older=older, selected=selected)
 
 
-def _nothing_to_do(before: Run, newest: Target | None) -> UsageError:
+def _nothing_to_do(store: Store, before: Run, newest: Target | None, caller: Caller) -> UsageError:
     """Return the error for a retry of what succeeded, perhaps with the newest definition."""
     name, how, hint, words = before.name, "", "", ""
     if newest and newest.snapshot == before.snapshot:
-        how, hint = " with the newest definition", "`ork deploy` keeps what was changed since; "
+        how = " with the newest definition"
+        if one := _edited(store, before, caller):
+            hint = f"`ork deploy {_typed(store, one)}` keeps what was changed since; "
     elif newest:
         how = ", and nothing of the newest definition would run again"
         words = f" --with-code {newest.workflow}"
@@ -604,16 +606,24 @@ def _nothing_to_do(before: Run, newest: Target | None) -> UsageError:
 
 def _refuse_the_same(store: Store, before: Run, caller: Caller) -> None:
     """Raise UsageError if what failed is still the newest definition, and its file another."""
-    workflow = Names(store).of(before)
-    one = head_status(store, workflow, author=caller.signed().author)
-    if one.state == "modified" and one.workflow == workflow:
-        path = quote(os.path.relpath(store.project / one.path))
+    if one := _edited(store, before, caller):
         raise UsageError(
             f"{before.name} failed with the newest definition: what you changed is not deployed:"
             f" {one.summary}",
-            hint=f"`ork deploy {path}`, then `ork retry {before.name} --latest` runs with that;"
-            f" `ork retry {before.name}` tries the same again",
+            hint=f"`ork deploy {_typed(store, one)}`, then `ork retry {before.name} --latest` runs"
+            f" with that; `ork retry {before.name}` tries the same again",
         )
+
+
+def _edited(store: Store, before: Run, caller: Caller) -> FileStatus | None:
+    """Return the file of the workflow of a run, if it is another than the newest definition."""
+    workflow = Names(store).of(before)
+    one = head_status(store, workflow, author=caller.signed().author)
+    return one if one.state == "modified" and one.workflow == workflow else None
+
+
+def _typed(store: Store, one: FileStatus) -> str:
+    return quote(os.path.relpath(store.project / one.path))
 
 
 def _kept_values(

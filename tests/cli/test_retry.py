@@ -94,6 +94,9 @@ def test_there_is_nothing_to_retry_where_the_newest_definition_succeeded(
     assert etl("retry", "--latest", "--dry-run").err == done.err
     assert opened().backend.sequence() == before
     edit("etl.yaml", "name: etl\n", "name: etl\nparams: {unused: {default: 1}}\n")
+    changed = etl("retry", "--latest")
+    assert changed.code == 2
+    assert "hint: `ork deploy etl.yaml` keeps what was changed since; `ork run" in changed.err
     assert etl("deploy", "etl.yaml").code == 0
     for words in ((), ("--dry-run",)):
         refused = etl("retry", "--latest", *words)
@@ -163,6 +166,36 @@ def test_a_retry_says_that_there_is_a_newer_version(etl, edit) -> None:
     assert "note: etl#1 goes on with the version that it had\n" in done.err
     assert "hint: `ork retry etl#1 --latest` runs the newest\n" in done.err
     assert "note" not in etl("retry", "etl#1", "--latest").err
+
+
+def test_why_a_task_would_run_again_in_the_newest_definition_is_told_as_by_diff(ork) -> None:
+    flow = """\
+        name: w
+        params: {day: {default: 1}}
+        tasks:
+          up: {executor: process, command: "echo ORK_OUTPUT:$ORK_ATTEMPT"}
+          down:
+            executor: process
+            command: "echo ORK_OUTPUT:%d"
+            depends_on: [up]
+            inputs: {n: {ref: tasks.up.output}, day: {ref: params.day}}
+          bad: {executor: process, command: "false", depends_on: [down]}
+        """
+    ork.write("w.yaml", flow % 1)
+    assert ork("run", "w.yaml").code == 1
+
+    def why(run: str) -> dict[str, str]:
+        done = ork("retry", run, "--latest", "--dry-run", "--json")
+        return json.loads(done.out)["data"]["why"]
+
+    assert ork("retry", "w#1", "--only", "up").code == 1
+    failed = {"bad": "failed: exited with code 1"}
+    assert why("w#1") == {"down": "the output of up changed", **failed}
+    assert ork("run", "w", "--only", "bad", "--base", "w#1", "-i", "day=2").code == 1
+    assert why("w#2") == {"up": "it was not run: output of w#1", "down": "needs up", **failed}
+    ork.write("w.yaml", flow % 2)
+    assert ork("deploy", "w.yaml").code == 0
+    assert why("w#1") == {"down": "its definition changed: command", **failed}
 
 
 def test_a_dry_retry_says_what_would_run_again_and_why_and_writes_nothing(
