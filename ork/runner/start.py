@@ -319,8 +319,8 @@ def retry(
     The run keeps its snapshot and its number. A selection is run again even where it succeeded, and
     so is what was tainted; of a run that succeeded, in a new run. With `latest` a new run of the
     newest definition begins, which keeps what is unchanged.
-    Raises UsageError when it succeeded and nothing would run again, Conflict when another process
-    goes on with the same run.
+    Raises UsageError when it succeeded, or with `latest`, and nothing would run again, Conflict
+    when another process goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
     ready = prepare_retry(store, what, options=options, caller=caller, latest=latest)
@@ -383,7 +383,7 @@ def prepare_retry(
     caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
     executed = _to_run(store, target, terms)
-    if before.state == "success" and not executed:
+    if not executed and (latest or before.state == "success"):
         raise _nothing_to_do(store, before, target if latest else None, caller)
     if caller.attended:
         require_secrets(executed, caller.environ)
@@ -589,7 +589,7 @@ def _go_on(
 
 
 def _nothing_to_do(store: Store, before: Run, newest: Target | None, caller: Caller) -> UsageError:
-    """Return the error for a retry of what succeeded, perhaps with the newest definition."""
+    """Return the error for a retry by which nothing would run, perhaps of the newest definition."""
     name, how, hint, words = before.name, "", "", ""
     if newest and newest.snapshot == before.snapshot:
         how = " with the newest definition"
@@ -598,8 +598,9 @@ def _nothing_to_do(store: Store, before: Run, newest: Target | None, caller: Cal
     elif newest:
         how = ", and nothing of the newest definition would run again"
         words = f" --with-code {newest.workflow}"
+    ended = "succeeded" if before.state == "success" else "did not succeed"
     return UsageError(
-        f"{name} succeeded{how}: there is nothing to go on with",
+        f"{name} {ended}{how}: there is nothing to go on with",
         hint=f"{hint}`ork run {name}{words}` runs all of it again",
     )
 

@@ -110,6 +110,22 @@ def test_there_is_nothing_to_retry_where_the_newest_definition_succeeded(
     assert etl("retry", "etl#1", "--latest").code == 0
 
 
+def test_there_is_nothing_to_retry_where_what_failed_is_gone_from_the_newest_definition(ork):
+    flow = "name: w\ntasks:\n  good: {executor: process, command: 'true'}\n"
+    ork.write("w.yaml", flow + "  bad: {executor: process, command: 'false'}\n")
+    assert ork("run", "w.yaml").code == 1
+    ork.write("w.yaml", flow)
+    assert ork("deploy", "w.yaml").code == 0
+    for words in ((), ("--dry-run",)):
+        refused = ork("retry", "--latest", *words)
+        assert (refused.code, refused.out) == (2, "")
+        told = "w#1 did not succeed, and nothing of the newest definition would run again: there is"
+        assert refused.err.startswith(f"error: {told} nothing to go on with\nhint: ")
+    assert len(ork("runs").out.splitlines()) == 1
+    assert "`ork run w#1 --with-code w`" in refused.err
+    assert ork("run", "w#1", "--with-code", "w").code == 0
+
+
 def test_from_runs_again_although_it_succeeded(etl) -> None:
     etl("run", "etl.yaml")
     assert etl("retry", "etl#1", "--from", "load").code == 0

@@ -107,9 +107,9 @@ def retry(
     succeed. --failed --since 01:30 takes all that failed or were interrupted since then: also those
     that a signal ended, as when a terminal was closed, or that were stopped when a task had failed.
 
-    Exit codes: 0 success; 1 a task failed; 2 it succeeded, and nothing would run again; 5 another
-    process goes on with this run, or as many go on as `max_active_runs` allows; 124 --timeout; 129,
-    130, 143 stopped by HUP, Ctrl-C, TERM. Of several runs the highest.
+    Exit codes: 0 success; 1 a task failed; 2 nothing would run again; 5 another process goes on
+    with this run, or as many go on as `max_active_runs` allows; 124 --timeout; 129, 130, 143
+    stopped by HUP, Ctrl-C, TERM. Of several runs the highest.
 
     \b
     Example:
