@@ -23,14 +23,24 @@ from ork.objects.kinds import Output, Run, Task, TaskRun, TaskState
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import needs_of, run_and_place, task_runs
-from ork.store.resolve import Resolved, ResolvedObject, run_of
-from ork.store.runs import Hook, OfRun, RunEntry, RunWithOutputs, hooks_of, records_of, tags_of
+from ork.store.resolve import Resolved, ResolvedObject, run_of, workflows_with_runs
+from ork.store.runs import (
+    Hook,
+    OfRun,
+    RunEntry,
+    RunWithOutputs,
+    hooks_of,
+    records_of,
+    retry_began,
+    tags_of,
+)
 from ork.store.store import Store
 from ork.store.verdict import leaves_out, taint_text, tainted
 
 # Of a path, as changes have it: `tables[0].rows`, `"a b".c`.
 _STEP = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|\[\d+\]|[^.\[\]"]+')
 _PATH_HINT = 'a path is such as `tables[0].rows`, with a key of other signs in quotes: `"a b".c`'
+BASES_MAX = 50  # runs of a part, one on top of the other, that are looked through
 COLUMNS = ("state", "started", "seconds", "attempts", "reason", "error", "inputs", "output")
 SHOWN = 10  # of the values of a mapping, in a line about it
 
@@ -38,7 +48,10 @@ Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
 
 
 class TaskDetails(Value, frozen=True, kw_only=True):
-    """What became of one task, with the values that it got and gave."""
+    """What became of one task, with the values that it got and gave.
+
+    Of one that was kept, `inputs` are those with which its output was made, as far as is known.
+    """
 
     taskrun: TaskRun
     inputs: Json = None
@@ -253,6 +266,17 @@ def python_of(store: Store, run: Run, taskrun: TaskRun) -> Python | None:
     return Python(path=str(found["executable"]), version=version)
 
 
+def base_of(store: Store, run: Run) -> Run | None:
+    """Return the run whose outputs stand in for what a run did not execute, if it is known."""
+    if run.base is None:
+        return None
+    oid = store.ref(f"runs/{run.workflow}/{run.base}")
+    if oid is None:  # perhaps its workflow had another name then
+        places = (f"runs/{name}/{run.base}" for name in workflows_with_runs(store))
+        oid = next(iter(store.refs_at(places).values()), None)
+    return store.get(Run, oid) if oid else None
+
+
 class Where(NamedTuple):
     """On which machine, and in which environment there, something was executed."""
 
@@ -369,11 +393,25 @@ class RunValues:
         run = self.store.get(Run, self.run.previous)
         return RunValues(self.store, run, task_runs(self.store, run))
 
+    @cached_property
+    def began(self) -> datetime:
+        """When the run began first."""
+        *_, first = records_of(self.store, self.run)
+        return retry_began(self.store, first)
+
+    @cached_property
+    def base(self) -> RunValues | None:
+        """The run whose outputs this one kept; None where that is gone, or damaged."""
+        with suppress(Corrupt):
+            if run := base_of(self.store, self.run):
+                return RunValues(self.store, run, task_runs(self.store, run))
+        return None
+
     def details(self, name: str) -> TaskDetails:
         """Return one task with its values."""
-        return TaskDetails(
-            taskrun=self.states[name], inputs=self.inputs(name), output=self.output(name)
-        )
+        taskrun = self.states[name]
+        inputs = self._made_with(name) if taskrun.is_kept else self.inputs(name)
+        return TaskDetails(taskrun=taskrun, inputs=inputs, output=self.output(name))
 
     def output(self, name: str) -> Json:
         """Return the value that a task gave; None of one that gave none."""
@@ -425,6 +463,22 @@ class RunValues:
         states = map(found.states.get, above)
         outputs = (one.output.oid if one and one.output else None for one in states)
         return oid, found.run.params, tuple(outputs)
+
+    def _made_with(self, name: str, depth: int = 0) -> Json:
+        """Return the inputs with which an output was made that is kept; None where a run is lost.
+
+        Of the run that gave it as it was then: a retry may have executed the task again since.
+        """
+        if not self.states[name].is_kept:
+            return self.inputs(name)
+        found = self.base if depth < BASES_MAX else None
+        with suppress(Corrupt):
+            while found and (gave := found.states.get(name)):
+                is_later = gave.last is not None and gave.last.started > self.began
+                if gave.output == self.states[name].output and not is_later:
+                    return found._made_with(name, depth + 1)
+                found = found.before
+        return None
 
     def _executed(self, name: str) -> RunValues | None:
         """Return the run as it was when it executed a task last; a stand-in was not executed.

@@ -17,8 +17,10 @@ from ork.errors import Corrupt, some
 from ork.graph import order as graph
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import (
+    BASES_MAX,
     RunValues,
     as_environment,
+    base_of,
     recorded_environment,
     where_executed,
 )
@@ -26,13 +28,12 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import needs_of, task_runs
-from ork.store.resolve import Resolved, resolve, workflows_with_runs
+from ork.store.resolve import Resolved, resolve
 from ork.store.runs import outcomes_of
 from ork.store.store import Store
 from ork.store.verdict import taint
 from ork.worktree.origin import host
 
-BASES_MAX = 50  # runs of a part, one on top of the other, that are looked through
 COMPARED = ("python", "implementation", "distributions")  # of an environment
 
 
@@ -106,17 +107,6 @@ def made_by(
     older = {one.name for one in impact_of(store, comparison).affected} if comparison else set()
     older |= graph.descendants(needs, [name for name, one in before.items() if one.older])
     return found | {name: Made(run=run.name, older=name in older) for name in executed}
-
-
-def base_of(store: Store, run: Run) -> Run | None:
-    """Return the run whose outputs stand in for what a run did not execute, if it is known."""
-    if run.base is None:
-        return None
-    oid = store.ref(f"runs/{run.workflow}/{run.base}")
-    if oid is None:  # perhaps its workflow had another name then
-        places = (f"runs/{name}/{run.base}" for name in workflows_with_runs(store))
-        oid = next(iter(store.refs_at(places).values()), None)
-    return store.get(Run, oid) if oid else None
 
 
 def without_ids(store: Store, run: Run) -> Callable[[str], str]:

@@ -209,6 +209,8 @@ def test_why_a_task_would_run_again_in_the_newest_definition_is_told_as_by_diff(
     assert why("w#1") == {"down": "the output of up changed", **failed}
     assert ork("run", "w", "--only", "bad", "--base", "w#1", "-i", "day=2").code == 1
     assert why("w#2") == {"up": "it was not run: output of w#1", "down": "needs up", **failed}
+    shown = ork("show", "w#2:down").out
+    assert 'inputs   {"day": 1, "n": 1}  when its output was made\n' in shown
     ork.write("w.yaml", flow % 2)
     assert ork("deploy", "w.yaml").code == 0
     assert why("w#1") == {"down": "its definition changed: command", **failed}

@@ -183,8 +183,8 @@ def test_a_part_of_a_run_takes_what_stands_in(flow):
     assert found["load"].inputs == received(flow, "load") == {"rows": 3, "all": {"rows": 3}}
     stand_in = found["fetch"]
     assert (stand_in.taskrun.state, stand_in.output) == ("skipped", {"rows": 3})
-    assert stand_in.inputs is None, "it was not executed on sunday"
-    assert (found["tell"].inputs, found["tell"].output) == (None, None)
+    assert stand_in.inputs["day"] == "monday", "it was not executed on sunday"
+    assert (found["tell"].inputs, found["tell"].output) == ({}, None)
 
 
 def test_a_retry_with_the_newest_definition_takes_what_stands_in(flow):
@@ -195,8 +195,27 @@ def test_a_retry_with_the_newest_definition_takes_what_stands_in(flow):
     ork.Project(flow).deploy(flow.project / "etl.yaml")
     retry(flow, "etl#1", latest=True)
     found = details(flow, "etl#2").tasks
-    assert (found["fetch"].taskrun.state, found["fetch"].inputs) == ("skipped", None)
+    assert found["fetch"].taskrun.state == "skipped"
+    assert found["fetch"].inputs == details(flow, "etl#1").tasks["fetch"].inputs != {}
     assert found["load"].inputs == received(flow, "load") == {"rows": 3, "all": {"rows": 3}}
+
+
+def test_what_was_kept_has_the_inputs_with_which_it_was_made(flow):
+    gives(flow, "tell", "no json")
+    run(flow)
+    run(flow, "etl", only=("tell",))
+    run(flow, "etl", only=("tell",), base="etl#2")
+    gives(flow, "fetch", '{"rows": 5}')
+    retry(flow, "etl#1", only=("fetch", "load"))
+    retry(flow, "etl#1", only=("fetch",))
+    made = {"rows": 3, "all": {"rows": 3}}
+    assert [details(flow, f"etl#{n}").tasks["load"].inputs for n in (2, 3)] == [made, made]
+    assert details(flow, "etl#1").tasks["load"].inputs["rows"] == 5
+    before = details(flow, "etl#2").run.base
+    with flow.transaction() as tx:
+        tx.move(f"runs/etl/{before}", old=flow.ref(f"runs/etl/{before}"), new=None)
+    assert details(flow, "etl#3").tasks["load"].inputs is None, "nobody knows"
+    assert details(flow, "etl#3").tasks["load"].output is True
 
 
 def test_equal_values_are_not_read_to_compare_two_runs(flow, monkeypatch):

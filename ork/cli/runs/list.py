@@ -642,8 +642,11 @@ def taskrun_view(
     if of_whole := _of_whole(taskrun, waited):
         tries = human.count(len(taskrun.attempts), "attempt")
         yield [("took     ", "label"), f"{human.took(taskrun)}{of_whole}, in {tries}"]
+    made: Line = (
+        [("  when its output was made", "dim")] if taskrun.is_kept and details.inputs else []
+    )
     values = [
-        Verbatim([("inputs   ", "label"), *_value(details.inputs, whole[0])]),
+        Verbatim([("inputs   ", "label"), *_value(details.inputs, whole[0]), *made]),
         Verbatim([("output   ", "label"), *_value(details.output, whole[1])]),
     ]
     if taskrun.last is None or taskrun.state != "failed":
