@@ -115,13 +115,16 @@ def test_files_that_are_not_in_the_copy_are_named(run_task):
     result = run_task("etl.yaml", "read")
     assert result.lacks == ("data/all.txt",) and "No such file" in result.error
     assert result.error.endswith("are in the copy: files=['data/all.txt']")
+    assert result.nowhere == ()
     assert "files=['data/all.txt']" in repr(result)
     assert run_task("etl.yaml", "read", files="data").lacks == ("secret.txt",)
     assert run_task("etl.yaml", "read", files=["data", "secret.txt"]).error is None
 
 def test_a_folder_to_write_into_that_is_not_in_the_copy_is_named(run_task):
     result = run_task("save.yaml", "save")
-    assert result.lacks == ("out/csv",) and "files=['out/csv']" in result.error
+    assert result.lacks == ("out/csv",)
+    told = "files=['out/csv'] lets it write out/csv/a.csv, which the project does not have either"
+    assert result.error.endswith(told)
     assert run_task("save.yaml", "shell").lacks == ("out/csv",)
     assert run_task("save.yaml", "table").lacks == ("out",)
     assert run_task("save.yaml", "save", files="out/csv").ok

@@ -19,7 +19,7 @@ from ork.alike import meant_or_known
 from ork.definition.bindings import given_by_ork, refs_of, split_param, split_ref
 from ork.definition.fields import is_variable
 from ork.definition.types import convert
-from ork.errors import NotFound, OrkError, UsageError
+from ork.errors import NotFound, OrkError, UsageError, some
 from ork.history.details import RunDetails
 from ork.objects import snapshot
 from ork.objects.canonical import Json, settled
@@ -37,6 +37,7 @@ Got = TypeVar("Got")
 
 # Relative to a root, with a suffix or a folder, or where an error names a folder.
 _PATH = r"(?<![\w./-])\w[\w/-]*[./][\w./-]*\w|(?<=directory: ')\w[\w-]*(?=/?')"
+NAMED_MAX = 3  # files that a hint names
 _ROOT = "`files` are relative to the root of the workflow, where its tasks run"
 
 
@@ -62,6 +63,7 @@ class Result(Value, frozen=True, kw_only=True):
     folder: Path  # the copy in which they ran: a path that a task returns is relative to it
     task: str | None = None
     lacks: tuple[str, ...] = ()  # what is no file in the copy, but one of the project
+    nowhere: tuple[str, ...] = ()  # no file of the project either, which has a folder for it
 
     @property
     def state(self) -> str:
@@ -91,7 +93,11 @@ class Result(Value, frozen=True, kw_only=True):
 
     @property
     def _hint(self) -> str:
-        return f"hint: not all files of the project are in the copy: files={list(self.lacks)!r}"
+        hint = f"hint: not all files of the project are in the copy: files={list(self.lacks)!r}"
+        if self.nowhere:
+            names = some(self.nowhere, NAMED_MAX)
+            hint += f" lets it write {names}, which the project does not have either"
+        return hint
 
     def cells(self) -> dict[str, object]:
         return {**self.run.cells(), "hint": self._hint if self.lacks else None}
@@ -185,7 +191,7 @@ class Bench:
     def _ended(self, run: RunDetails, root: Path, task: str | None = None) -> Result:
         folder = self.project.store.project
         words = re.findall(_PATH, (error_of(run) or "").replace(f"{folder}/", ""))
-        lacks = filter(None, (_lacking(word, root, folder) for word in words))
+        found = {word: one for word in words if (one := _lacking(word, root, folder))}
         logs = ""
         with suppress(NotFound):  # of a task that was skipped there is no log
             logs = self.project.logs(f"{run.name}:{task}" if task else run.name)
@@ -194,7 +200,8 @@ class Bench:
             logs=logs,
             folder=folder,
             task=task,
-            lacks=tuple(dict.fromkeys(lacks)),
+            lacks=tuple(dict.fromkeys(found.values())),
+            nowhere=tuple(word for word, one in found.items() if word != one),
         )
 
     def _find(self, path: str | Path) -> Path:
