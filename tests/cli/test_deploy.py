@@ -330,6 +330,30 @@ def test_a_file_that_was_only_renamed_is_no_new_version(etl, edit, golden):
     assert etl("status").out.split()[:2] == ["unchanged", "pipeline.yaml"]
 
 
+def test_a_second_workflow_of_the_former_file_and_name_is_told(etl):
+    import ork as library
+
+    assert etl("deploy", "etl.yaml").code == 0
+    assert etl("mv", "etl", "load").code == 0
+    text = (etl.folder / "etl.yaml").read_text()
+    etl.write("load.yaml", text.replace("name: etl\n", "name: load\n"))
+    assert etl("deploy", "--move", "load.yaml").code == 0
+    told = "was the file of load, which is load.yaml now"
+    assert told in etl("status").out
+    told = f"etl.yaml {told}: etl is another workflow"
+    for words in (("deploy", "."), ("deploy", "etl.yaml", "-q"), ("run", "etl.yaml")):
+        done = etl(*words)
+        assert (done.code, f"note: {told}; `ork undo` takes it back\n" in done.err) == (0, True)
+        assert told not in etl("deploy", ".").err
+        if words[0] == "deploy":
+            assert etl("undo").code == 0
+    etl.write("other.yaml", text.replace("name: etl\n", "name: other\n"))
+    assert told not in etl("deploy", ".").err
+    assert etl("undo").code == 0 and etl("undo").code == 0
+    with library.open(etl.folder) as project, pytest.warns(library.OrkWarning, match=told):
+        project.deploy("etl.yaml")
+
+
 def test_a_file_that_was_renamed_and_edited_looks_like_a_move(etl, edit, golden):
     etl("deploy", "etl.yaml")
     (etl.folder / "etl.yaml").rename(etl.folder / "pipeline.yaml")
