@@ -49,7 +49,9 @@ definition, what `check` found or the end of a bisection as the command does, as
 project is open, and a notebook shows that in colours, or a table or a picture. Lists and all that
 has rows in it have `.to_pandas()`. Paths of files are relative to the working directory.
 
-Of an error, a notebook shows the place in your own code, what is wrong and what to do.
+Of an error, a notebook shows the place in your own code, what is wrong and what to do. Where a
+run is lost, or a workflow, lists of these have all the others, what is left of it is marked there
+as `damaged`, and an `OrkWarning` names it.
 
 `project.run` returns at the end. A notebook shows a line below the cell until then, and Ctrl-C, or
 *interrupt the kernel*, stops the run as it stops `ork run`. To see more of it, take the events. The

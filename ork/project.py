@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from ork.backends.address import public
 from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
-from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls
+from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls, some
 from ork.follow.run import Events, ending_with, follow, stop_all
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, in_place_of_former, rename
@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     from ork.upkeep.prune import Pruned
 
 
+DAMAGED_NAMED = 10  # runs that a warning names
 V = TypeVar("V", bound=Value)
 AnyWorkflow: TypeAlias = str | WorkflowEntry
 
@@ -256,8 +257,13 @@ class Project:
         from ork.daemon.fires import with_due
 
         now, most = now_here(), _at_most(limit)
-        found = workflow_list(self.store, now=now, limit=most, with_archived=with_archived)
-        return Rows(with_due(self.store, [*found], now), WorkflowEntry, "workflows")
+        damage: list[Corrupt] = []
+        found = workflow_list(
+            self.store, now=now, limit=most, with_archived=with_archived, damage=damage
+        )
+        rows = Rows(with_due(self.store, [*found], now), WorkflowEntry, "workflows")
+        _warn_of_damage(damage)
+        return rows
 
     def move(self, old: AnyWorkflow, new: str, *, author: str | None = None) -> Renamed:
         """Give a workflow another name: its history, runs and tags go with it.
@@ -437,7 +443,10 @@ class Project:
         from ork.cli.report.subject import report_of
 
         about = subject if isinstance(subject, Comparison) else as_revision(subject)
-        return Page("".join(report_of(self.store, about, now=now_here())))
+        damage: list[Corrupt] = []
+        page = Page("".join(report_of(self.store, about, now=now_here(), damage=damage)))
+        _warn_of_damage(damage)
+        return page
 
     def impact(self, change: AnyRevision | Comparison) -> Impact:
         """Return which tasks can give other results after a change, and which cannot.
@@ -526,6 +535,7 @@ class Project:
         )
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
+        damage: list[Corrupt] = []
         found = runs(
             self.store,
             name,
@@ -538,12 +548,14 @@ class Project:
             author=pattern_of(author) if author is not None else None,
             triggers=as_names(triggers),
             without=() if with_archived else None,
+            damage=damage,
         )
         found = in_full(self.store, found)
         if with_outputs:
             found = (run_with_outputs(self.store, entry) for entry in found)
         rows = Rows(found, RunWithOutputs if with_outputs else RunEntry, "runs")
-        if not rows:
+        _warn_of_damage(damage)
+        if not rows and not damage:
             refuse_unknown_triggers(self.store, name, as_names(triggers))
             if given:
                 refuse_params(self.store, name, given)
@@ -574,13 +586,15 @@ class Project:
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
         had = having(self.store, given) if given else None
-        found = runs(self.store, workflow, since=begin, until=end, having=had)
+        damage: list[Corrupt] = []
+        found = runs(self.store, workflow, since=begin, until=end, having=had, damage=damage)
         rows = task_rows(self.store, found, workflow, name, states=as_names(states))
         rows = islice(rows, _at_most(limit))
         if with_outputs:
             rows = (row_with_output(self.store, row) for row in rows)
         found_rows = Rows(rows, TaskRowWithOutput if with_outputs else TaskRow, "runs")
-        if not found_rows:
+        _warn_of_damage(damage)
+        if not found_rows and not damage:
             refuse_unknown(self.store, workflow, name, now=now_here())
             refuse_params(self.store, workflow, given)
         return found_rows
@@ -606,9 +620,14 @@ class Project:
         begin, end = parse_span(since, until, now_here())
         given = json_of(params or {})
         had = having(self.store, given) if given else None
-        found = runs(self.store, name, since=begin, until=end, having=had)
-        times = task_times(self.store, found, name, limit=_at_most(limit))
-        if not times:
+        damage: list[Corrupt] = []
+        found = runs(self.store, name, since=begin, until=end, having=had, damage=damage)
+        lost: list[str] = []
+        times = task_times(self.store, found, name, limit=_at_most(limit), damaged=lost)
+        _warn_of_damage(damage)
+        if lost:
+            _warn(f"damaged, and not counted: {some(lost, DAMAGED_NAMED)}")
+        if not times and not damage:
             refuse_params(self.store, name, given)
         return Rows(times, TaskTimes, "runs")
 
@@ -1059,7 +1078,10 @@ class Project:
         """
         from ork.daemon.fires import Listed, listed
 
-        return Rows(listed(self.store, self._lines(workflow), now_here()), Listed, "schedules")
+        damage: list[Corrupt] = []
+        found = listed(self.store, self._lines(workflow), now_here(), damage)
+        _warn_of_damage(damage)
+        return Rows(found, Listed, "schedules")
 
     def late(
         self,
@@ -1078,7 +1100,11 @@ class Project:
         now = now_here()
         moment = parse_moment(since, now)
         grace = timedelta(seconds=grace_s)
-        found = late(self.store, self._lines(workflow), now, grace=grace, since=moment)
+        damage: list[Corrupt] = []
+        found = late(
+            self.store, self._lines(workflow), now, grace=grace, since=moment, damage=damage
+        )
+        _warn_of_damage(damage)
         return Rows(found, Late, "slots")
 
     def _lines(self, workflow: AnyWorkflow | None) -> list[Line]:
@@ -1236,7 +1262,10 @@ class Project:
         """
         from ork.daemon.queue import Queued, waiting
 
-        return Rows(waiting(self.store), Queued, "runs that wait")
+        damage: list[Corrupt] = []
+        rows = Rows(waiting(self.store, damage), Queued, "runs that wait")
+        _warn_of_damage(damage)
+        return rows
 
     def unqueue(self, waiting: Queued) -> None:
         """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone.
@@ -1797,6 +1826,12 @@ def _warn_of(store: Store, deployed: Deployed | None, message: str | None = None
         _warn(f"{place}: {one.message}{f'; {one.hint}' if one.hint else ''}")
     if message is not None and not (deployed and (deployed.changed or deployed.moved)):
         _warn("nothing was deployed: the message is not kept")
+
+
+def _warn_of_damage(damage: Iterable[Corrupt]) -> None:
+    """Tell what a list lacks, or has marked, since it is lost."""
+    for one in damage:
+        _warn(f"{one.message}; {one.hint}" if one.hint else one.message)
 
 
 def _name_of(source: str | Loaded) -> str:

@@ -237,9 +237,12 @@ def without_tasks(store: Store, oid: Oid, run: Run) -> RunDetails:
 
 
 def run_with_outputs(store: Store, entry: RunEntry) -> RunWithOutputs:
-    """Return a run of a list with all that its tasks gave."""
-    gave = Outputs(store, entry.run, task_runs(store, entry.run))
-    return extended(RunWithOutputs, entry, outputs=dict(gave))
+    """Return a run of a list with all that its tasks gave, nothing where that is lost."""
+    try:
+        gave = dict(Outputs(store, entry.run, task_runs(store, entry.run)))
+    except Corrupt:
+        return extended(RunWithOutputs, replace(entry, damaged=True), outputs={})
+    return extended(RunWithOutputs, entry, outputs=gave)
 
 
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:

@@ -135,6 +135,45 @@ def test_a_damaged_run_is_marked_as_such_and_the_others_are_shown(ork, lose):
     assert ork("fsck").code == 0
 
 
+def test_a_run_whose_record_is_lost_is_marked_and_the_others_are_shown(ork, lose):
+    import ork as library
+
+    for _ in range(2):
+        assert ork("run", "etl").code == 0
+    lose(ork("rev-parse", "etl#2").out.strip())
+    listed = ork("runs", "etl")
+    assert re.findall(r"(etl#\d).*?( damaged)?$", listed.out, re.M) == [
+        ("etl#3", ""),
+        ("etl#2", " damaged"),
+        ("etl#1", ""),
+    ]
+    page = ork("report", "etl", "-o", "-")
+    assert (page.code, listed.code) == (4, 4)
+    assert page.err == listed.err and "error: etl#2 is damaged: object" in page.err
+    assert re.search(">etl#3<.*>etl#2<.*>damaged<.*>etl#1<", page.out, re.S)
+    assert ork("report", "etl", "-o", "page.html").code == 4
+    assert ">damaged<" in (ork.folder / "page.html").read_text()
+
+    def told(ask):
+        with pytest.warns(library.OrkWarning, match="etl#2( is damaged: |$)") as warned:
+            found = ask()
+        assert all(one.filename == __file__ for one in warned)
+        return found
+
+    with library.open(ork.folder) as project:
+        for with_outputs in (False, True):
+            rows = told(lambda it=with_outputs: project.runs("etl", with_outputs=it))
+            assert [one.damaged for one in rows] == [False, True, False]
+        rows = told(lambda: project.task_history("etl:t"))
+        assert [one.state for one in rows] == ["success", "damaged", "success"]
+        assert told(lambda: project.task_times("etl"))[0].succeeded == 2
+        assert ">damaged<" in told(lambda: project.report("etl"))
+        assert [one.workflow for one in project.workflows()] == ["etl", "load"]
+        lose(project.resolve("etl#3").oid)
+    with library.open(ork.folder) as project, pytest.warns(library.OrkWarning, match="etl#3 is d"):
+        assert [one.workflow for one in project.workflows()] == ["etl", "load"]
+
+
 def test_what_is_missing_has_its_article_and_a_hint_that_helps(ork, lose):
     lose(json.loads(ork("ops", "--json").out)["data"][-1]["oid"])
     lose(ork("hash-object", "etl.yaml").out.strip())

@@ -9,6 +9,7 @@ import typer
 from ork.cli.report.subject import report_of
 from ork.cli.screen.output import write_text
 from ork.cli.session import Session
+from ork.errors import Corrupt
 
 
 def report(
@@ -41,9 +42,12 @@ def report(
         ork report etl#57 -o run.html
     """
     session: Session = ctx.obj
-    text = report_of(session.store, subject, now=session.now())
+    damage: list[Corrupt] = []
+    text = report_of(session.store, subject, now=session.now(), damage=damage)
     if str(output) == "-":
         sys.stdout.writelines(text)
-        return
-    write_text(output, text)
-    session.say([f"wrote {output}"])
+    else:
+        write_text(output, text)
+        session.say([f"wrote {output}"])
+    if damage:
+        raise damage[0]

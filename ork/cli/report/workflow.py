@@ -29,12 +29,13 @@ def workflow_values(
 ) -> dict[str, Any]:
     """Return what the page of a workflow shows: its graph, its newest deploys and newest runs.
 
-    Corrupt for a run whose record is lost is raised, or added to `damage`.
+    Corrupt for a run whose record is lost, or where the history breaks off, is raised, or added to
+    `damage`.
     """
     deploy = deploy_of(store, found)
     name = deploy.workflow
     snapshot = store.snapshot(deploy.snapshot)
-    entries = list(log(store, deploy.oid, now=now, limit=deploys_max))
+    entries = list(log(store, deploy.oid, now=now, limit=deploys_max, damage=damage))
     newest = runs(store, name, limit=runs_max, damage=damage) if has_run(store, name) else ()
     return {
         "title": name,
