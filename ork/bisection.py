@@ -320,7 +320,7 @@ class _Search:
                 f"--cmd says that {run.name}, given as {said}, is {judged}",
                 hint=f"try it: `ORK_RUN={run.name} sh -c COMMAND; echo $?`",
             )
-        return judged == said and recorded_params(self.store, run) == self._params(run.snapshot)
+        return judged == said and self._had_the_same(run)
 
     def recorded(self) -> Iterator[Trial]:
         """Take the verdicts of recorded runs, newest first, until they show where good turns bad.
@@ -534,12 +534,15 @@ class _Search:
 
     def _counting(self, snapshot: Oid) -> Iterator[Run]:
         """Yield the runs of a snapshot that count, newest first."""
-        if (params := self._params(snapshot)) is None:
-            return
         executed = Executed(kind="snapshot", oid=snapshot)
         for run in (one.run for one in runs(self.store, self.workflow, executed=executed)):
-            if recorded_params(self.store, run) == params and verdict(self.store, run):
+            if self._had_the_same(run) and verdict(self.store, run):
                 yield run
+
+    def _had_the_same(self, run: Run) -> bool:
+        """Say whether a run had the parameters of now, of those that its version takes."""
+        params, had = self._params(run.snapshot), recorded_params(self.store, run)
+        return params is not None and {n: had[n] for n in params if n in had} == params
 
     def _params(self, snapshot: Oid) -> dict[str, Json] | None:
         """Return the parameters with which a snapshot would run; None where they do not fit."""
