@@ -22,7 +22,7 @@ from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls, some
 from ork.follow.run import Events, ending_with, follow, stop_all
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
-from ork.heads.rename import Renamed, in_place_of_former, rename
+from ork.heads.rename import Renamed, rename
 from ork.heads.rollback import RolledBack, rollback
 from ork.heads.tags import Tag, Tagged, tag, tags, untag
 from ork.heads.undo import Undone, undo
@@ -210,7 +210,7 @@ class Project:
             move=move,
             new=new,
         )
-        _warn_of(self.store, deployed)
+        _warn_of(deployed)
         return self._shown(deployed)
 
     def check(self, *files: str | Path, with_files: bool = False) -> Rows[Checked]:
@@ -767,7 +767,7 @@ class Project:
                 allow_secret=allow_secret,
                 move=move,
             )
-            _warn_of(self.store, started.deployed, message)
+            _warn_of(started.deployed, message)
             return self._events_of(started, caller, hooks=hooks)
 
         return Events(_name_of(source), begin)
@@ -1251,7 +1251,7 @@ class Project:
             allow_secret=allow_secret,
             move=move,
         )
-        _warn_of(self.store, queued.deployed, message)
+        _warn_of(queued.deployed, message)
         return queued
 
     def queued(self) -> Rows[Queued]:
@@ -1817,10 +1817,8 @@ def _caller(author: str | None, control: Control | None, *words: str) -> Caller:
     return Caller(stamp=stamp_of(author, *words), now=now_here(), control=control)
 
 
-def _warn_of(store: Store, deployed: Deployed | None, message: str | None = None) -> None:
+def _warn_of(deployed: Deployed | None, message: str | None = None) -> None:
     """Tell what seems to be a mistake in what was deployed, or that nothing has the message."""
-    if deployed and deployed.changed and (told := in_place_of_former(store, deployed.deploy)):
-        _warn(told)
     for one in deployed.warnings if deployed else ():
         place = f"{one.file}:{one.line}" if one.line else one.file
         _warn(f"{place}: {one.message}{f'; {one.hint}' if one.hint else ''}")

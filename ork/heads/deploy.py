@@ -370,7 +370,7 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
         if before := renamed.get(one.path):
             one = replace(one, state="renamed", other=known[before])
         elif one.state == "new":
-            one = replace(one, summary=_was_file_of(store, one))
+            one = replace(one, summary=_was_file_of(store, str(one.workflow), one.path))
         name = str(one.other if one.state == "renamed" else one.workflow)
         yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
 
@@ -498,13 +498,15 @@ def _add(
 
 
 def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tuple[Problem, ...]:
-    """Return a warning if a remote has this content already, or it loses what is newer."""
+    """Return a warning if a remote has it already, it loses what is newer, or has a former name."""
     name = loaded.definition.name
     if there := as_fetched(store, loaded):
         remote = there.partition("/")[0]
         told, hint = f"is as in {there}", f"`ork pull {remote} {name}` takes that for this deploy"
     elif told := what_it_loses(store, loaded, diff, author=author) if diff else "":
         hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
+    elif told := _was_file_of(store, name, relative(store, loaded.path)) if diff is None else "":
+        hint = f"{name} is another workflow: `ork undo` takes it back"
     else:
         return ()
     return (Problem(file=str(loaded.path), message=f"this {told}", hint=hint),)
@@ -619,10 +621,10 @@ def former_file(store: Store, workflow: str) -> str | None:
     return None
 
 
-def _was_file_of(store: Store, one: FileStatus) -> str:
+def _was_file_of(store: Store, workflow: str, path: str) -> str:
     """Return in words which workflow came from a file that is not deployed, or ""."""
-    now = present_name(store, str(one.workflow))
-    if now == one.workflow or former_file(store, now) != one.path:
+    now = present_name(store, workflow)
+    if now == workflow or former_file(store, now) != path:
         return ""
     return f"was the file of {now}, which is {store.get(Deploy, head(store, now)).source.path} now"
 

@@ -10,7 +10,7 @@ from ork.heads.decisions import decided_of, slot_of
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, is_name
 from ork.objects.value import Value
-from ork.store.resolve import former_names, has_run, head, history, present_name
+from ork.store.resolve import former_names, has_run, head
 from ork.store.store import Stamp, Store
 
 
@@ -56,26 +56,6 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
         tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
         tx.moves |= along(store, [old], new)
     return Renamed(old=old, new=new, deploy=deploy, path=before.source.path, tags=labels)
-
-
-def in_place_of_former(store: Store, deploy: Oid) -> str:
-    """Return in words that a first deploy has the name and the file of a workflow that left both.
-
-    "" where the name is new, or the file another one.
-    """
-    first = store.get(Deploy, deploy)
-    if first.parents:
-        return ""
-    for ref, _ in store.refs("former/"):
-        name, _, former = ref.partition("/")
-        now = present_name(store, name)
-        if former != first.workflow or now == former or not store.ref(f"workflows/{now}"):
-            continue
-        newest, *before = (one.source.path for _, one in history(store, now))
-        if first.source.path in before and first.source.path != newest:
-            was = f"{first.source.path} was the file of {now}, which is {newest} now"
-            return f"{was}: {former} is another workflow; `ork undo` takes it back"
-    return ""
 
 
 def at_work(store: Store, workflow: str) -> Conflict | None:

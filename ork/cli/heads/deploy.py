@@ -300,7 +300,7 @@ def deploy(
         if one.left_out or not quiet
     )
     for one in done:
-        session.say(*warnings_of(one, store))
+        session.say(*warnings_of(one))
         if store.ref(f"archived/{one.workflow}") and not one.left_out:
             told = f"{one.workflow} is archived, and no schedule of it fires"
             session.say(note_line(f"{told}: `ork archive --undo {one.workflow}` takes it out"))
@@ -329,17 +329,12 @@ def _left_out(done: "Deployed", path: Path, session: Session) -> Line:
     return [(done.workflow, "name"), " is left out: ", (str(path), "file"), told]
 
 
-def warnings_of(done: "Deployed", store: "Store") -> "Iterator[Line]":
-    """Yield what seems to be a mistake in what was deployed, or in that it was."""
+def warnings_of(done: "Deployed") -> "Iterator[Line]":
+    """Yield what seems to be a mistake in what was deployed."""
     if done.warnings:
         from ork.cli.screen.errors import warnings_view
 
         yield from warnings_view(done.warnings)
-    if done.changed:
-        from ork.heads.rename import in_place_of_former
-
-        if told := in_place_of_former(store, done.deploy):
-            yield note_line(told)
 
 
 def without_message(done: "Iterable[Deployed]", message: str | None) -> Iterator[Line]:

@@ -414,7 +414,7 @@ def _deployed(session: Session, deployed: Deployed | None, message: str | None) 
     if deployed and (deployed.changed or deployed.moved):
         if not session.quiet:
             yield deploy_line(deployed, session.store)
-        yield from warnings_of(deployed, session.store)
+        yield from warnings_of(deployed)
         if deployed.changed:
             yield from slots_left_out(session.store)
     if not session.quiet:
