@@ -349,20 +349,12 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
 
 
 def _telling_first(entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
-    """Yield runs with what tells those of a page of the list apart.
-
-    Parameters come first that differ among them. Tags, which are on deploys, stay where runs of one
-    workflow have different ones: the others say nothing of this run or that.
-    """
+    """Yield runs; of those of a page of the list, parameters come first that differ among them."""
     waiting = iter(entries)
     while page := list(islice(waiting, PAGE_RUNS)):
         ordered = telling_first([entry.params for entry in page])
-        tags: dict[str, set[tuple[str, ...]]] = {}
-        for entry in page:
-            tags.setdefault(entry.run.workflow, set()).add(entry.tags)
         for entry, params in zip(page, ordered, strict=True):
-            tell = len(tags[entry.run.workflow]) > 1
-            yield replace(entry, params=params, tags=entry.tags if tell else ())
+            yield replace(entry, params=params)
 
 
 def run_view(details: "RunDetails", session: Session) -> Iterator[Line]:
