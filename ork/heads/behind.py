@@ -22,6 +22,7 @@ from ork.store.operations import head_moves, operations
 from ork.store.resolve import apart, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
+from ork.worktree.lookup import relative
 from ork.worktree.origin import common_commit, host, later_commit
 
 COMMIT_CHARS = 12  # of a git commit, as people are shown it
@@ -80,6 +81,8 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         then = f"a {newest.action} by {newest.author}"
         if (newest.action, newest.author) == ("deploy", author):
             then = "a deploy in another folder"
+            if newest.source.path != relative(store, loaded.path):
+                then = f"a deploy of {newest.source.path}"
     # Without anything before, a clone brought the head, and all that is older with it.
     older = line if before is None else dropwhile(lambda one: one[1][0] != before, line)
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
@@ -97,7 +100,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         found = {f"{was}~{back}": deploy for back, (_, deploy) in enumerate(left)}
     for version, deploy in found.items():
         if loaded.is_as(deploy):
-            if _comes_after(loaded, newest):
+            if _comes_after(store, loaded, newest, {end, head}):
                 return None
             if author == deploy.author == left_by:
                 change = compare_with_loaded(store, store.get(Deploy, head), loaded)
@@ -113,13 +116,26 @@ def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
     deploys that, may mean it: nothing is refused for this.
     """
-    return behind(store, loaded, author=author) or _of_older_commit(store, loaded)
+    return behind(store, loaded, author=author) or of_older_commit(store, loaded)
 
 
-def _of_older_commit(store: Store, loaded: Loaded) -> Behind | None:
+def of_older_commit(store: Store, loaded: Loaded) -> Behind | None:
+    """Return the commit of a file that differs from the newest, which was made of a later one.
+
+    It differs by its path as well.
+    """
     name = loaded.definition.name
-    head = store.ref(f"workflows/{name}")
-    if head is None or loaded.is_as(store.get(Deploy, head)):
+    if (head := store.ref(f"workflows/{name}")) is None:
+        return None
+    newest = store.get(Deploy, head)
+    if loaded.is_as(newest) and newest.source.path == relative(store, loaded.path):
+        return None
+    return before_newest_commit(store, loaded, name)
+
+
+def before_newest_commit(store: Store, loaded: Loaded, name: str) -> Behind | None:
+    """Return the commit of a file if the newest version of a workflow was made of a later one."""
+    if (head := store.ref(f"workflows/{name}")) is None:
         return None
     commit = _newest_commit(store, name, head)
     common = commit and common_commit(loaded.root, commit)
@@ -148,15 +164,19 @@ def note_commits(store: Store, tx: Transaction, files: Iterable[Loaded]) -> None
 def _newest_commit(store: Store, name: str, head: Oid) -> str:
     """Return the git commit of the newest version, or which is noted since, or "".
 
-    A rollback has that of what it rolled back.
+    A rollback has that of what it rolled back, another name that of the version which got it.
     """
     noted = {oid: commit for commit, oid in store.refs(NOTED.format(name))}
     for oid, deploy in islice(history(store, name, head), LOOKED_AT_MAX):
         if oid in noted:
             return noted[oid]
-        if deploy.action != "rollback":
+        if deploy.action != "rollback" and not _is_new_name(store, deploy):
             return deploy.origin.commit if deploy.origin else ""
     return ""
+
+
+def _is_new_name(store: Store, deploy: Deploy) -> bool:
+    return any(store.get(Deploy, one).workflow != deploy.workflow for one in deploy.parents[:1])
 
 
 def refuse_behind(files: Sequence[Loaded], found: Sequence[Behind | None]) -> None:
@@ -215,7 +235,7 @@ def what_it_loses(store: Store, loaded: Loaded, change: Diff, *, author: str) ->
     """Return in words what a deploy of this file loses: see `takes_back` and `outdated`; or ""."""
     if told := takes_back(store, loaded, change, author=author):
         return told
-    older = _of_older_commit(store, loaded)
+    older = of_older_commit(store, loaded)
     return f"is {older}" if older else ""
 
 
@@ -372,15 +392,18 @@ def _was_head(store: Store, name: str, oid: Oid) -> str:
     return next((f"{name}@{{{at}}}" for at, (_, new) in moves if new == oid), oid)
 
 
-def _comes_after(loaded: Loaded, newest: Deploy) -> bool:
+def _comes_after(
+    store: Store, loaded: Loaded, newest: Deploy, oids: Collection[Oid | None]
+) -> bool:
     """Say whether git has the file later than what the newest deploy was made of, as by a revert.
 
-    Not where that one was made of changes that no commit had.
+    Not where that one was made of changes that no commit had, until it is noted that one has them.
     """
-    origin = newest.origin
-    if origin is None or origin.dirty:
-        return False
-    return common_commit(loaded.root, origin.commit) == origin.commit
+    noted = store.refs(NOTED.format(loaded.definition.name))
+    commit = next((commit for commit, oid in noted if oid in oids), "")
+    if not commit and newest.origin and not newest.origin.dirty:
+        commit = newest.origin.commit
+    return bool(commit) and common_commit(loaded.root, commit) == commit
 
 
 def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:

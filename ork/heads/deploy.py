@@ -20,9 +20,11 @@ from ork.heads.behind import (
     SEEN,
     Behind,
     as_fetched,
+    before_newest_commit,
     behind,
     note_commits,
     note_seen,
+    of_older_commit,
     outdated,
     refuse_behind,
     what_it_loses,
@@ -56,7 +58,7 @@ from ork.worktree.load import (
     secrets_in,
     what_was_read,
 )
-from ork.worktree.lookup import FILES_MAX, workflow_files
+from ork.worktree.lookup import FILES_MAX, relative, workflow_files
 
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
@@ -189,10 +191,14 @@ def deploy_all(
     """
     if message is not None:
         check_message(message)
-    put_away = {
-        one.path: its for one in files if one.path in found and (its := archived_of(store, one))
+    aside = {
+        one.path: _put_away(store, one, its)
+        for one in files
+        if one.path in found and (its := archived_of(store, one))
     }
-    wanted = [one for one in files if one.path not in put_away]
+    if skip_behind:
+        aside |= _of_former_names(store, files, stamp.author)
+    wanted = [one for one in files if one.path not in aside]
     if not new:
         refuse_renamed(store, wanted)
 
@@ -208,6 +214,8 @@ def deploy_all(
     each_good(wanted, _path, look)
 
     def deploy_in(tx: Transaction) -> list[Deployed]:
+        # What is judged is what a write goes on from: else it would lose what others do meanwhile.
+        judged = {ref: store.ref(ref) for ref in map(_head_ref, wanted)}
         late_by = outdated if skip_behind else behind
         late = [late_by(store, one, author=stamp.author) for one in wanted]
         if not skip_behind:
@@ -217,18 +225,17 @@ def deploy_all(
             loaded, late = file
             if late:
                 return _unchanged(store, loaded, late.workflow, str(late), late.way)
-            return _add(tx, store, loaded, stamp, message, move=move)
+            return _add(tx, store, loaded, judged[_head_ref(loaded)], stamp, message, move=move)
 
         added = each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add)
         if skip_behind:
             both = zip(wanted, added, strict=True)
             same = (file for file, its in both if not (its.left_out or its.bytes_written))
             note_commits(store, tx, same)
+        for ref in judged.keys() - tx.moves.keys() if tx.moves else ():
+            tx.expect(ref, judged[ref])
         done = iter(added)
-        return [
-            _put_away(store, one, put_away[one.path]) if one.path in put_away else next(done)
-            for one in files
-        ]
+        return [aside.get(one.path) or next(done) for one in files]
 
     if dry:
         return deploy_in(store.transaction(stamp))  # which nobody commits
@@ -389,11 +396,6 @@ def runs_in_checkouts(store: Store, file: FileStatus) -> bool:
     return store.snapshot(file.snapshot).files != store.snapshot(newest).files
 
 
-def relative(store: Store, path: Path) -> str:
-    """Return a path as the store records it: relative to the project."""
-    return os.path.relpath(os.path.realpath(path), store.project)
-
-
 def _path(loaded: Loaded) -> Path:
     return loaded.path
 
@@ -418,6 +420,19 @@ def _unchanged(
     )
 
 
+def _of_former_names(store: Store, files: Sequence[Loaded], author: str) -> dict[Path, Deployed]:
+    """Return what is said of files from before their workflows got other names, by their paths."""
+    found = {}
+    for one in files:
+        now = present_name(store, one.definition.name)
+        if now == one.definition.name or store.ref(f"workflows/{now}") is None:
+            continue
+        late = before_newest_commit(store, one, now)
+        if late := late or behind(store, _by_name(one, now), author=author):
+            found[one.path] = _unchanged(store, one, now, str(late), late.way)
+    return found
+
+
 def _put_away(store: Store, loaded: Loaded, workflow: str) -> Deployed:
     """Return what is said of a file whose workflow is archived: it may be as it was deployed."""
     if loaded.is_as(store.get(Deploy, head(store, workflow))):
@@ -430,14 +445,14 @@ def _add(
     tx: Transaction,
     store: Store,
     loaded: Loaded,
+    parent: Oid | None,
     stamp: Stamp,
     message: str | None,
     *,
     move: bool,
 ) -> Deployed:
-    """Add to a transaction what deploys a file, unless nothing changed."""
+    """Add to a transaction what deploys a file after its parent, unless nothing changed."""
     definition, new = loaded.definition, loaded.built.snapshot
-    parent = store.ref(f"workflows/{definition.name}")
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
         _refuse_move(store, old, loaded)
@@ -474,7 +489,7 @@ def _add(
             origin=loaded.origin(),
         )
     )
-    tx.move(f"workflows/{definition.name}", old=parent, new=oid)
+    tx.move(_head_ref(loaded), old=parent, new=oid)
     if parent is None:  # what is decided is of the schedules of another that had this name
         folder = f"decided/{definition.name}/"
         tx.moves |= {folder + key: (decided, None) for key, decided in store.refs(folder)}
@@ -556,8 +571,12 @@ def _archived_as(store: Store, name: str, path: str) -> str | None:
     return now if now == name or store.get(Deploy, oid).source.path == path else None
 
 
+def _head_ref(loaded: Loaded) -> str:
+    return f"workflows/{loaded.definition.name}"
+
+
 def _head(store: Store, loaded: Loaded) -> Deploy | None:
-    oid = store.ref(f"workflows/{loaded.definition.name}")
+    oid = store.ref(_head_ref(loaded))
     return store.get(Deploy, oid) if oid else None
 
 
@@ -672,6 +691,8 @@ def _file_status(
     other, lost = None, ""
     if loaded.is_as(deployed):
         state, summary = "unchanged", ""
+        older = of_older_commit(store, loaded) if deployed.source.path != path else None
+        lost = f"is {older}" if older else ""
     elif old := behind(store, loaded, author=author):
         state, other, summary = "behind", old.version, f"before {old.then}"
     else:

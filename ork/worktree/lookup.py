@@ -152,6 +152,11 @@ def refuse_page(name: str) -> None:
         )
 
 
+def relative(store: Store, path: Path) -> str:
+    """Return a path as the store records it: relative to the project."""
+    return os.path.relpath(os.path.realpath(path), store.project)
+
+
 def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path]:
     """Yield the workflow files in a folder and below, of so many YAML and JSON files looked at.
 

@@ -8,8 +8,10 @@ import pytest
 
 from ork.errors import InvalidInput
 from ork.heads import behind
+from ork.heads import deploy as deploys
 from ork.heads.deploy import deploy, deploy_all, status
 from ork.heads.rename import rename
+from ork.heads.rollback import rollback
 from ork.heads.undo import undo
 from ork.objects.value import replace
 from ork.store.resolve import history
@@ -487,6 +489,78 @@ def test_a_job_of_what_a_later_commit_has_reverted_takes_nothing_back(etl, pushe
     undo(etl.store, "@", stamp=by(ADA, 71), now=NOW)
     pushed("checkout", "-q", failed)
     assert left_out(etl, BOB).startswith(told), "after an undo the one before does"
+
+
+def test_git_may_go_back_from_what_it_has_taken_over(etl, pushed):
+    """Of a rollback, and of a version that no commit had, until one has."""
+    path = etl.store.project / "etl.yaml"
+    path.write_text(version(6))
+    deploy(etl.store, path, stamp=by(ADA, 61))  # not committed
+    pushed("checkout", "-q", "etl.yaml")
+    assert left_out(etl, BOB), "git does not have it yet"
+    pushed.commit("Six, as the hotfix", {"etl.yaml": version(6)})
+    assert skipping(etl, BOB).bytes_written == 0
+    pushed("revert", "--no-edit", "HEAD")
+    assert left_out(etl, BOB) == ""
+    rollback(etl.store, "etl", "etl~1", stamp=by(ADA, 71), now=NOW)
+    assert left_out(etl, BOB).endswith(f"before a rollback by {ADA}")
+    pushed("revert", "--no-edit", "HEAD")
+    assert skipping(etl, BOB).bytes_written == 0
+    pushed("revert", "--no-edit", "HEAD")
+    assert left_out(etl, BOB) == ""
+
+
+def test_a_job_from_before_a_move_takes_it_not_back(etl, pushed):
+    early = pushed("rev-parse", "HEAD").strip()
+    pushed("mv", "etl.yaml", "daily.yaml")
+    late = pushed.commit("Move", {})
+    path = pushed.folder / "daily.yaml"
+    assert deploy(etl.store, path, stamp=by(BOB, 61)).moved == "etl.yaml"
+    pushed("checkout", "-q", early)
+    told = f"as in commit {early[:12]}, before commit {late[:12]} was deployed"
+    (one,) = status(etl.store, etl.store.project, author=BOB)
+    assert (one.state, one.lost) == ("moved", f"is {told}")
+    assert skipping(etl, BOB).left_out == told
+
+
+def test_a_job_from_before_another_name_is_left_out(etl, pushed):
+    early = pushed("rev-parse", "HEAD").strip()
+    rename(etl.store, "etl", "load", stamp=stamp(61))
+    with pytest.raises(InvalidInput, match="nothing was deployed"):
+        skipping(etl, BOB)
+    late = pushed.commit("Load", {"etl.yaml": version(5, "load")})
+    assert not skipping(etl, BOB).left_out
+    pushed("checkout", "-q", early)
+    done = skipping(etl, BOB)
+    told = f"as in commit {early[:12]}, before commit {late[:12]} was deployed"
+    assert (done.workflow, done.left_out) == ("load", told)
+
+
+@pytest.mark.parametrize("skip_behind", [True, False])
+def test_what_others_do_while_a_file_is_judged_is_not_taken_back(
+    etl, keep, monkeypatch, skip_behind
+):
+    keep(version(5), hours=5)
+    other = etl.store.project / "other.yaml"
+    other.write_text(version(1, "other"))
+    judge, acts = getattr(deploys, "outdated" if skip_behind else "behind"), [etl.back]
+
+    def slow(*args, **options):
+        found = judge(*args, **options)
+        for act in acts[::-1]:
+            acts.remove(act)
+            act("etl~1")
+        return found
+
+    monkeypatch.setattr(deploys, judge.__name__, slow)
+    files = [load(etl.store, etl.store.project / name) for name in ("etl.yaml", "other.yaml")]
+    if skip_behind:
+        done = deploy_all(etl.store, files, stamp=by(BOB, 90), skip_behind=True)
+        assert [(bool(one.left_out), one.changed) for one in done] == [(True, False), (False, True)]
+    else:
+        with pytest.raises(InvalidInput, match="before a rollback by"):
+            deploy_all(etl.store, files, stamp=by(BOB, 90))
+    assert acts == [] and etl.get(etl.store.ref("workflows/etl")).action == "rollback"
 
 
 def test_after_a_rollback_a_job_of_an_earlier_commit_takes_nothing_back(etl, pushed):

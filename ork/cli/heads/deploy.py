@@ -310,7 +310,10 @@ def deploy(
         return
     session.say(*without_message(done, message))
     if folders := [path for path in files or () if path.is_dir()]:
+        there = {one.workflow for one in done}
         for name, path in gone(store, folders).items():
+            if name in there:  # its file has another path here, as in an earlier commit
+                continue
             told = f"{name} stays deployed, {os.path.relpath(path)} is gone"
             session.say(note_line(f"{told}: `ork archive {name}` puts it away"))
     session.say(*_after_deploy(done, checked))
@@ -394,7 +397,8 @@ def status(
     found.sort(key=lambda one: one.state != "unchanged")  # what differs last, above what to do
     session.print(_status_lines(found, session.store))
     first = {one.state: one for one in reversed(found)}
-    modified = next((one for one in found if one.state in ("modified", "moved")), None)
+    changed = (one for one in found if one.state in ("modified", "moved"))
+    modified = next((one for one in changed if not (one.lost and one.state == "moved")), None)
     edited = (one for one in found if one.state in ("modified", "new"))
     fetched = next((one for one in edited if one.other), None)
     if duplicate := first.get("duplicate"):
