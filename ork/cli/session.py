@@ -53,6 +53,7 @@ class Session:
         self.world = world
         self.argv = argv
         self._store_path: Path | None = None
+        self._clone: Path | None = None  # the project, where that is another than of the store
         self._author: str | None = None
         self.started_in = Path()  # what -C says
         self.store_option = ""  # what --store says, or would have to say
@@ -86,7 +87,11 @@ class Session:
         from ork.store import location
 
         if not self.has_store():
-            act(location.not_yet_made(self.store_folder, environ=self.world.environ))
+            act(
+                location.not_yet_made(
+                    self.store_folder, environ=self.world.environ, project=self._clone
+                )
+            )
         return self.new_store
 
     @property
@@ -161,10 +166,14 @@ class Session:
 
         Where they have none yet, its place is the top of their git repository, else this folder if
         they lie below it, else their own. Hints name a store that is not the one of this folder.
+        A store that was chosen is used for the clone in which they lie, or this folder does.
         """
         from ork.store import location
 
         if self.chosen is not None:
+            paths = [*paths] or [Path()]
+            environ = self.world.environ
+            self._clone = location.project_of_files(self.chosen, paths, environ=environ)
             return
         here = Path.cwd()
         found: dict[Path, Path] = {}  # the project of each
@@ -334,7 +343,7 @@ class Session:
                     more = "; git ignores it: `git clean -fdx` deletes all history"
                     told = f"made an empty store in {place or os.path.relpath(folder)}"
                     self.say(note_line(told + more * in_git))
-        self._store = location.open_store(folder, environ=environ)
+        self._store = location.open_store(folder, environ=environ, project=self._clone)
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"
             self.say(note_line(told))

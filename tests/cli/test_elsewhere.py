@@ -100,6 +100,42 @@ def test_a_second_project_is_told_that_it_has_the_store_of_others(etl: Ork, tmp_
     assert etl("init", "--store", url).out == f"From now on this project has the store in {url}\n"
 
 
+@pytest.mark.parametrize("part", ["", "part"], ids=["whole", "part of a repository"])
+@pytest.mark.parametrize("kind", ["project", "url"])
+def test_each_clone_has_the_same_paths(
+    ork: Ork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, part: str
+) -> None:
+    """A job of CI has a new folder each time, and is in any of them."""
+    ork.environ["HOME"] = str(tmp_path)
+    server = tmp_path / "server"
+    clones = [tmp_path / f"job-{number}" for number in range(3)]
+    for folder in (server, *clones):
+        (folder / ".git").mkdir(parents=True)
+        (folder / part / "flows").mkdir(parents=True)
+        (folder / part / "flows/two.yaml").write_text(TWO)
+    monkeypatch.chdir(server / part)
+    if kind == "project":
+        assert ork("init").code == 0
+    url = f"sqlite:{tmp_path}/team.db" if kind == "url" else str(server / part)
+    ork.environ["ORK_STORE"] = url
+    assert ork("deploy", "flows").code == 0
+    monkeypatch.chdir(clones[0] / part)
+    assert "two is up to date" in ork("deploy", ".").out
+    assert ork("status").out.startswith(f"unchanged {os.path.join('flows', 'two.yaml')}  two ")
+    monkeypatch.chdir(clones[1] / part / "flows")
+    assert "two is up to date" in ork("deploy").out
+    monkeypatch.chdir("/")
+    (clones[2] / part / "flows/two.yaml").write_text(TWO.replace("cat", "tac"))
+    assert "two is up to date" in ork("deploy", str(clones[1] / part / "flows")).out
+    done = ork("deploy", str(clones[2] / part / "flows"))
+    assert (done.code, "cat made.txt" in done.out + ork("diff", "two~1", "two").out) == (0, True)
+    assert len(ork("log", "two", "--oneline").out.splitlines()) == 2
+    monkeypatch.chdir(server / part)
+    assert ork("status").out.startswith("behind    flows/two.yaml  two ")
+    assert ork("restore", "two").code == 0
+    assert "tac" in (server / part / "flows/two.yaml").read_text()
+
+
 TWO = """
 name: two
 tasks:

@@ -383,6 +383,7 @@ def status(
 
     session: Session = ctx.obj
     at_most_one({"--short": short, "--json": as_json})
+    session.use_project_of(())
     found = list(status(session.store, Path.cwd(), author=session.author()))
     if as_json:
         session.print_json("status", found)
