@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Operation, Origin
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
-from ork.store.location import remotes
+from ork.store.location import is_beside, remotes
 from ork.store.operations import head_moves, operations
 from ork.store.resolve import apart, history, remote_ref
 from ork.store.store import Store, Transaction
@@ -418,7 +419,7 @@ def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> Non
     By that other folders, which may have the same author, are told apart. Of many those are known
     that were as the newest versions.
     """
-    folder, ref = SEEN.format(loaded.definition.name), _seen_ref(loaded)
+    folder, ref = SEEN.format(loaded.definition.name), _seen_ref(store, loaded)
     if (old := store.ref(ref)) == deploy:
         return
     others = {folder + name: oid for name, oid in store.refs(folder) if folder + name != ref}
@@ -434,16 +435,17 @@ def _from_elsewhere(store: Store, loaded: Loaded, head: Oid) -> set[Oid]:
 
     None where that was undone, or nothing is known: then the author tells whose a version is.
     """
-    seen = store.ref(_seen_ref(loaded))
+    seen = store.ref(_seen_ref(store, loaded))
     if seen is None:
         return set()
     line = [oid for oid, _ in islice(history(store, loaded.definition.name, head), LOOKED_AT_MAX)]
     return set(line[: line.index(seen)]) if seen in line else set()
 
 
-def _seen_ref(loaded: Loaded) -> str:
-    place = f"{host()}:{loaded.path.resolve()}".encode(errors="surrogateescape")
-    return SEEN.format(loaded.definition.name) + hash_bytes(place)
+def _seen_ref(store: Store, loaded: Loaded) -> str:
+    path = loaded.path.resolve()
+    place = relative(store, path) if is_beside(store, path) else f"{host()}:{path}"
+    return SEEN.format(loaded.definition.name) + hash_bytes(os.fsencode(place))
 
 
 def _moves(

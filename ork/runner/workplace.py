@@ -23,7 +23,7 @@ from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
 from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
 from ork.runner.target import Target
-from ork.store.location import has_data
+from ork.store.location import is_beside
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
@@ -96,9 +96,8 @@ class Workplace:
 
         Where the store lies in the project there is one folder, which may be moved.
         """
-        store, root = self._store, self._target.root
-        is_own = store.folder is None or has_data(store.folder)
-        if is_own and root.is_relative_to(store.project):
+        root = self._target.root
+        if is_beside(self._store, root):
             return describe(self.python)
         return describe(self.python, os.fsencode(root).decode(errors="replace"))
 

@@ -621,6 +621,16 @@ def has_data(folder: Path) -> bool:
     return os.path.lexists(folder / CONFIG)
 
 
+def is_beside(store: Store, path: Path) -> bool:
+    """Say whether a path lies in the project that has the data of a store: both move together.
+
+    Else several folders may have one store.
+    """
+    if store.folder is None:
+        return True
+    return has_data(store.folder) and path.is_relative_to(store.folder.parent)
+
+
 def elsewhere(folder: Path, *, environ: Mapping[str, str]) -> Address | None:
     """Return where the data of a store lie, as its folder says; None when they lie in there."""
     if has_data(folder) or not os.path.lexists(folder / CONFIGURATION):
