@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from ork.errors import NotFound, UsageError, quoted, some
 from ork.graph import order as graph
 from ork.history.details import RunValues
 from ork.history.results import Made, made_by, makers_of
+from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import NOT_SELECTED, Run, Task, TaskRun
 from ork.objects.value import Value, force_setattr
@@ -162,10 +163,12 @@ def stand_ins(
     known = wanted.union(graph.ancestors(needs, wanted))
     given = _taken_by(tasks, known, params)
     done = partial(_done, store, tasks, params, skipped)
-    own = partial(_own, store, needs, tasks, params)
+    others = partial(other_values, store, needs, tasks, params)
     for names in (wanted, wanted & taken) if wanted or base else ():
         try:
-            found = _base(store, workflow, names, base, given, done, own) if names or base else None
+            found = (
+                _base(store, workflow, names, base, given, done, others) if names or base else None
+            )
             break
         except UsageError:
             if names != wanted or taken >= wanted:
@@ -293,7 +296,7 @@ def _base(
     base: Run | None,
     params: Mapping[str, Json],
     done: Callable[[Run], Mapping[str, TaskRun]],
-    own: Callable[[Run, set[str]], bool],
+    others: Callable[[Run, set[str]], Iterator[object]],
 ) -> Run:
     if base is not None:
         if missing := sorted(wanted - done(base).keys()):
@@ -306,9 +309,9 @@ def _base(
     earlier = runs(store, workflow) if has_run(store, workflow) else ()
     other: Run | None = None  # the newest that has them, of other parameters
     for run in (one.run for one in earlier):
-        same = _has(store, run, params)
+        same = not [*_others(store, run, params)]
         if run.ended is not None and (same or not other) and wanted <= done(run).keys():
-            if same and own(run, wanted):
+            if same and not [*others(run, wanted)]:
                 return run
             other = other if same else run
     outputs = f"the outputs of {some(sorted(wanted), SHOWN)}"
@@ -323,12 +326,6 @@ def _base(
     )
 
 
-def _has(store: Store, run: Run, params: Mapping[str, Json]) -> bool:
-    """Say whether a run had these values, among its parameters."""
-    recorded = recorded_params(store, run)
-    return all(name in recorded and recorded[name] == it for name, it in params.items())
-
-
 def _taken_by(
     tasks: Mapping[str, Task], names: Iterable[str], params: Mapping[str, Json]
 ) -> dict[str, Json]:
@@ -337,24 +334,25 @@ def _taken_by(
     return {name: value for name, value in params.items() if name in taken}
 
 
-def _own(
+def other_values(
     store: Store,
     needs: Mapping[str, tuple[str, ...]],
     tasks: Mapping[str, Task],
     params: Mapping[str, Json],
     run: Run,
-    names: set[str],
-) -> bool:
-    """Say whether outputs of a run, and all before them, were made with what they take of these.
+    names: Collection[str],
+) -> Iterator[tuple[str, Json] | None]:
+    """Yield each parameter of which outputs of a run were made with another value, and that value.
 
-    Those of other values may stand in it, if somebody has named another run for that.
+    Or what is before them was. Only what they take of these parameters counts. None is yielded for
+    what is not known. Outputs of other runs may stand in the run, if somebody has named these.
     """
-    ahead = [(run, names)]
+    ahead = [(run, {*names})]
     while ahead:
         run, names = ahead.pop()
         made = makers_of(store, run, names)
         if not names <= made.keys():
-            return False
+            yield None
         makers = {maker.id: maker for maker, _ in made.values()}
         for maker in makers.values():
             its = {name for name, (one, _) in made.items() if one.id == maker.id}
@@ -364,9 +362,24 @@ def _own(
             elif before:
                 there = task_runs(store, maker)
                 ahead.append((maker, {up for name in its for up in needs[name] if up in there}))
-            if not _has(store, maker, _taken_by(tasks, its, params)):
-                return False
-    return True
+            yield from _others(store, maker, _taken_by(tasks, its, params))
+
+
+def _others(
+    store: Store, run: Run, params: Mapping[str, Json]
+) -> Iterator[tuple[str, Json] | None]:
+    """Yield each of these parameters of which a run had another value; None where it had none."""
+    had = recorded_params(store, run)
+    for name, value in params.items():
+        if name not in had:
+            yield None
+        elif not is_one(had[name], value):
+            yield name, had[name]
+
+
+def is_one(value: Json, other: Json) -> bool:
+    """Say whether two values are the same; 1 is not true."""
+    return canonical.encode(value) == canonical.encode(other)
 
 
 def _done(

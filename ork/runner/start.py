@@ -43,6 +43,8 @@ from ork.runner.choices import (
     Stays,
     again,
     chosen,
+    is_one,
+    other_values,
     require_secrets,
     stand_in,
     stand_ins,
@@ -296,7 +298,7 @@ def prepare(
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = replace(target, deploy=deployed.deploy)
     notes = (
-        *_other_values(store, options.base, terms, caller.now),
+        *_other_values(store, target, terms, options.base, caller.now),
         *_older(terms),
         *_files_of_others(store, target, terms, caller),
         *_fewer(store, target, terms, options),
@@ -637,30 +639,26 @@ def _kept_values(
     old = store.snapshot(before.snapshot).params
     for name, entry in declared.items():
         was = old.get(name)
-        if entry.required or (was and not was.required and _is_one(was.default, entry.default)):
+        if entry.required or (was and not was.required and is_one(was.default, entry.default)):
             continue
         value = canonical.settled(params[name])
-        if not _is_one(value, entry.default):
+        if not is_one(value, entry.default):
             kept, default = (json.dumps(it, ensure_ascii=False) for it in (value, entry.default))
             yield f"{name} is {kept} as in {before.name}; its default is {default} now"
 
 
 def _other_values(
-    store: Store, named: AnyRevision | None, terms: Terms, now: datetime
+    store: Store, target: Target, terms: Terms, named: AnyRevision | None, now: datetime
 ) -> Iterator[str]:
-    """Yield a note of parameters with which the run that was named as the base had other values."""
+    """Yield a note of parameters with other values of which outputs of a named base were made."""
     if named is None or terms.base is None:
         return
     _, base = find_run(store, resolve(store, as_revision(named), now=now))
-    had = recorded_params(store, base)
-    other = {n: had[n] for n, it in terms.params.items() if n in had and not _is_one(had[n], it)}
-    if other:
+    tasks, kept = _tasks(store, target), [n for n, one in terms.before.items() if one.output]
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    found = other_values(store, needs, tasks, terms.params, base, kept)
+    if other := dict(sorted(filter(None, found))):
         yield f"the outputs of {base.name} were made with {in_words(other)}"
-
-
-def _is_one(value: Json, other: Json) -> bool:
-    """Say whether two values are the same; 1 is not true."""
-    return canonical.encode(value) == canonical.encode(other)
 
 
 def _fewer(store: Store, target: Target, terms: Terms, options: Options) -> Iterator[str]:

@@ -191,6 +191,8 @@ def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -
     assert outputs(ork, "flow#6")["b"] == "monday"
     refused = ork("run", "flow", *part, "-i", "day=friday")
     assert refused.code == 2, "what stood in flow#6 is of another day"
+    passed_on = ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#6", "--dry-run")
+    assert 'note: the outputs of flow#6 were made with day="monday"' in passed_on.err
     assert ork("run", "flow", "-i", "day=friday", "--until", "b").code == 0
     assert ork("run", "flow", *part, "-i", "day=friday").code == 0
     assert ork("run", "flow", *part, "-i", "day=friday").code == 0
@@ -221,6 +223,10 @@ def test_an_output_of_another_definition_stands_in_and_is_told(ork: Ork) -> None
         """
     ork.write("flow.yaml", text)
     assert ork("run", "flow.yaml").code == 0
+    named = ("-i", "n=2", "--base", "flow#1", "--dry-run")
+    made_with = "note: the outputs of flow#1 were made with n=1\n"
+    assert ork("run", "flow.yaml", "--only", "e", *named).err == made_with
+    assert not ork("run", "flow.yaml", "--from", "d", *named).err, "c, which is kept, takes no n"
     assert "note" not in ork("run", "flow.yaml", "--only", "d", "-i", "n=2").err
     assert reasons(ork, "flow#2") == {"c": "output of flow#1", "d": None, "e": "not selected"}
     assert "note" not in ork("run", "flow.yaml", "--only", "d", "-i", "n=2").err
