@@ -36,6 +36,17 @@ LEGACY = {
     **dict.fromkeys(("any", "json"), "a type, or leave the declaration out"),
 }
 
+_EXAMPLES: dict[str, list[Json]] = {
+    "str": ["a", "b"],
+    "int": [1, 2],
+    "float": [0.5, 1.5],
+    "bool": [True, False],
+    "date": ["2026-11-01", "2026-11-02"],
+    "datetime_notz": ["2026-11-01T12:30:00"],
+    "datetime_tz": ["2026-11-01T12:30:00+01:00"],
+    "datetime_utc": ["2026-11-01T12:30:00Z"],
+}
+
 
 class Mismatch(Value, frozen=True):
     """One place where a value is not of its type; prints as `rows: expected int, got str "12"`."""
@@ -60,6 +71,16 @@ def describe(expression: Json) -> str:
     if isinstance(expression, dict):
         return "{" + ", ".join(f"{k}: {describe(v)}" for k, v in sorted(expression.items())) + "}"
     return str(expression)
+
+
+def example(expression: Json) -> Json:
+    """Return a value of a type, for somebody who is to write one."""
+    if isinstance(expression, list):
+        element = expression[0]
+        return _EXAMPLES[element] if isinstance(element, str) else [example(element)]
+    if isinstance(expression, dict):
+        return {field: example(kind) for field, kind in expression.items()}
+    return _EXAMPLES[str(expression)][0]
 
 
 def assignable(source: Json, target: Json) -> bool:

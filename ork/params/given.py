@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 
 from ork.alike import meant_or_known
-from ork.definition.types import convert
+from ork.definition.types import convert, example
 from ork.errors import InvalidInput, UsageError
 from ork.objects import canonical
 from ork.objects.canonical import Json
@@ -15,11 +16,7 @@ from ork.objects.kinds import Param
 from ork.worker.values import Unfit, to_json
 
 _DAYS = {"today": 0, "yesterday": 1}  # words for a date, each with how many days ago it was
-# What a text is told that should have been the JSON of a list, or of an object.
-_JSON_FORMS = {
-    list: '; a list is JSON: -i \'{}=["a", "b"]\'',
-    dict: "; an object is JSON: -i '{}={{\"key\": 1}}'",
-}
+_EXAMPLE_CHARS_MAX = 200  # a type can be large
 
 
 class Exact(str):
@@ -80,15 +77,25 @@ def settle_params(
         else:
             value = entry.default
         values[name], wrong = settled(value, entry.type)
-        form = ""
-        if isinstance(given.get(name), str) and isinstance(value, str):
-            kinds = (one for one in _JSON_FORMS if isinstance(entry.type, one))
-            form = _JSON_FORMS[kind].format(name) if (kind := next(kinds, None)) else ""
-            form = f"; {' and '.join(_DAYS)} are dates, too" if entry.type == "date" else form
+        form = _form(name, given[name], value, entry.type) if wrong and name in given else ""
         problems += [f"the parameter {name}: {one}{form}" for one in wrong]
     if problems:
         raise UsageError("\n".join(problems))
     return values
+
+
+def _form(name: str, given: object, value: Json, declared: Json) -> str:
+    """Return how a value is written of which what is given has not the form at all."""
+    is_text = isinstance(given, str) and not isinstance(given, Exact)
+    if is_text and declared == "date":
+        return f"; {' and '.join(_DAYS)} are dates, too"
+    if not isinstance(declared, (list, dict)) or type(value) is type(declared):
+        return ""
+    right = json.dumps(example(declared), ensure_ascii=False)
+    if len(right) > _EXAMPLE_CHARS_MAX:
+        return ""
+    what = "a list" if isinstance(declared, list) else "an object"
+    return f"; {what} is JSON: -i {quote(f'{name}={right}')}" if is_text else f", such as {right}"
 
 
 def in_words(params: Mapping[str, Json]) -> str:

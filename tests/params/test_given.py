@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from ork import open as open_project
+from ork.errors import UsageError
 from ork.zone import now_here
 from tests.conftest import Ork
 
@@ -138,7 +141,7 @@ def test_a_word_for_a_day_is_recorded_as_the_date_that_it_meant(
         (["day=2026-02-30"], ["day", "date"]),
         (["day=tomorrow"], ["day", "date", "today and yesterday are dates, too"]),
         (["tags=a"], ["tags", """a list is JSON: -i 'tags=["a", "b"]'"""]),
-        (["place=a"], ["place", """an object is JSON: -i 'place={"key": 1}'"""]),
+        (["place=a"], ["place", """an object is JSON: -i 'place={"x": 1, "y": 0.5}'"""]),
         (["tags=[1]"], ["tags", "str"]),
         (['place={"x": 1}'], ["place", "y"]),
         (['place={"x": 1, "y": 2, "z": 3}'], ["place", "z"]),
@@ -169,6 +172,30 @@ def test_what_is_wrong_is_told_and_nothing_is_deployed(
     assert all(word in result.err for word in said), result.err
     assert "\x1b" not in result.err
     assert given_flow("log").code == 3, "nothing is deployed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "declared",
+    ["[int]", "[[bool]]", "[{n: float, days: [date]}]", "{at: datetime_tz, of: {it's: str}}"],
+)
+def test_the_form_of_a_value_that_is_told_is_one_that_is_taken(ork: Ork, declared: str) -> None:
+    ork.write(
+        "flow.yaml",
+        f"""\
+        name: flow
+        params: {{it: {{type: {declared}}}}}
+        tasks: {{a: {{executor: process, command: "true", inputs: {{it: {{ref: params.it}}}}}}}}
+        """,
+    )
+    told = ork("run", "flow.yaml", "-i", "it=1").err
+    assert " is JSON: -i " in told
+    assert ork("run", "flow.yaml", *shlex.split(told.partition(" is JSON: ")[2])).code == 0
+    with open_project(ork.folder) as project:
+        with pytest.raises(UsageError) as error:
+            project.run("flow", params={"it": "a"})
+        value = json.loads(str(error.value).partition("such as ")[2])
+        assert project.run("flow", params={"it": value}).ok
 
 
 def test_a_file_gives_a_value(given_flow: Ork) -> None:
