@@ -47,6 +47,7 @@ CALLS = {
     "remote add": ("project.add_remote", 2),
     "remote rm": ("project.remove_remote", 1),
     "run --queue": ("project.queue", 1),
+    "runs --tasks": ("project.task_times", 1),
     "schedule backfill": ("project.backfill", 1),
     "schedule late": ("project.late", 1),
     "schedule list": ("project.schedules", 1),
@@ -67,15 +68,19 @@ CALLS |= {
     for name in names.split()
 }
 OF_TASK = {"runs": "project.task_history", "show": "project.task"}
-# Options that are arguments of those, a value behind them or not.
-_GIVEN = {"author", "branch", "code", "containing", "damaged", "follow", "keys", "path", "prune"}
-_GIVEN |= {"latest", "redo", "since", "until", "update", "base", "except", "from", "only"}
+# Options that are arguments of those: with a value, and those that are or are not there.
+_GIVEN = {"author", "base", "branch", "containing", "except", "from", "only", "path"}
+_GIVEN |= {"since", "status", "until"}
+_FLAGS = {"code", "damaged", "follow", "force", "keys", "latest", "move", "new", "prune", "redo"}
+_FLAGS |= {"update"}
+_FURTHER = {"diff": "tasks", "undo": "workflows"}  # what more words are, where Python has no place
 _ARGUMENTS = {
     "cmd": "judge",
     "from": "start",
     "except": "without",
     "i": "params",
     "o": "to",
+    "status": "states",
 }  # of those that Python calls otherwise
 NAME_SHOWN_MAX = 80  # characters: what somebody takes for a name can be a whole page
 
@@ -83,7 +88,7 @@ NAME_SHOWN_MAX = 80  # characters: what somebody takes for a name can be a whole
 class OrkError(Exception):
     """Base of every error that ork raises on purpose; `hint` says what to do next.
 
-    It names commands; where Python shows an error, it names the calls in their place.
+    It names commands; the note that Python shows with an error names the calls in their place.
     """
 
     exit_code = 1
@@ -241,24 +246,26 @@ def _call(command: str) -> str | None:
     rest = iter(words[head.count(" ") + 1 :])
     for word in rest:
         if word == "--":
-            options.append(f"{'tasks' if head == 'diff' else 'names'}={[*rest]!r}")
+            options.append(f"{_FURTHER.get(head, 'names')}={[*rest]!r}")
         elif not word.startswith("-"):
             arguments.append(word)
         elif word == "-i":
             name, _, value = next(rest, "").partition("=")
             values.append(f"{name!r}: {value}")
-        elif word == "--force":
-            options.append("force=True")
-        elif (option := word.removeprefix("--")) in _GIVEN:
-            options.append(f"{_ARGUMENTS.get(option, option)}={next(rest, True)!r}")
+        elif (option := word.removeprefix("--")) in _FLAGS:
+            options.append(f"{option}=True")
+        elif option in _GIVEN:
+            options.append(f"{_ARGUMENTS.get(option, option)}={next(rest, '')!r}")
         else:
             return None
-    if len(arguments) > most:
-        return None
+    if further := arguments[most:]:
+        if head != "undo":
+            return None
+        options.append(f"{_FURTHER[head]}={further!r}")
     if any(":" in re.sub("^(file|run):", "", word) for word in arguments):
         called = OF_TASK.get(head, called)
     options += [f"params={{{', '.join(values)}}}"] if values else []
-    given = ", ".join([*map(repr, arguments), *options])
+    given = ", ".join([*map(repr, arguments[:most]), *options])
     return f"`{called}({given})`" if given else f"`{called}`"
 
 

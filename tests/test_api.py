@@ -734,7 +734,11 @@ def test_a_hint_names_calls_and_no_commands(project):
         "ork show file:etl.yaml": "project.show('file:etl.yaml')",
         "ork diff OLD etl#2": "project.diff('OLD', 'etl#2')",
         "ork undo --redo": "project.undo(redo=True)",
-        "ork undo @ etl": "ork undo @ etl",
+        "ork undo @ etl": "project.undo('@', workflows=['etl'])",
+        "ork deploy --new etl.yaml": "project.deploy('etl.yaml', new=True)",
+        "ork restore --code etl": "project.restore('etl', code=True)",
+        "ork runs --tasks etl": "project.task_times('etl')",
+        "ork runs etl:load --status skipped": "project.task_history('etl:load', states='skipped')",
         "ork run 'a b.yaml'": "project.run('a b.yaml')",
         "ork run 'a": "ork run 'a",
         "ork run --queue etl -i a=VALUE -i b=VALUE": (

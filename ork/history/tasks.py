@@ -186,7 +186,7 @@ def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     name = only_workflow(store) if workflow in ("", "@") else workflow
     whole = re.split("[@~^#]", name)[0] or "@"
     if is_pattern(task):
-        hint = f"`ork runs {whole} --tasks` has a line for each"
+        hint = f"`ork runs --tasks {whole}` has a line for each"
         if "#" in name:
             hint = f"`ork show {as_word(text)}` lists them as they were in this run"
         raise UsageError(f"{text} means several tasks; one is wanted here", hint=hint)

@@ -357,9 +357,9 @@ def test_a_pattern_shows_several_tasks_of_a_definition(ran):
 def test_no_pattern_means_one_task(ran):
     for words, hint in {
         "etl#1:lo*": "`ork show 'etl#1:lo*'` lists them as they were in this run",
-        "etl~1:lo*": "`ork runs etl --tasks` has a line for each",
-        "etl:lo*": "`ork runs etl --tasks` has a line for each",
-        "@~1:lo*": "`ork runs @ --tasks` has a line for each",
+        "etl~1:lo*": "`ork runs --tasks etl` has a line for each",
+        "etl:lo*": "`ork runs --tasks etl` has a line for each",
+        "@~1:lo*": "`ork runs --tasks @` has a line for each",
     }.items():
         told = f"error: {words} means several tasks; one is wanted here\nhint: {hint}\n"
         assert ran("runs", words).err == told
