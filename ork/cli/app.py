@@ -27,7 +27,7 @@ from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
 from ork.cli.screen.line import Line, plain
 from ork.cli.screen.progress import Shown
 from ork.cli.session import Session, World
-from ork.errors import OrkError, StoreError, UsageError
+from ork.errors import OrkError, StoreError, UsageError, quoted
 from ork.progress import watched
 
 # Each command: its name, the function below ork.cli that does it, and its line of help.
@@ -639,8 +639,8 @@ def _usage(session: Session, error: Any) -> int:
     ctx = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     path = ctx.command_path if ctx else "ork"
-    if words := re.fullmatch("([a-z|-]+) is missing", message):  # and no name in capital letters
-        message = f"`{path}` needs a word behind it: {words[1].replace('|', ' or ')}"
+    if ctx and message.endswith(" is missing"):
+        message = _word_missing(ctx) or message
     if not ctx and option and (command := _command_with(option, session.argv)):
         path = f"ork {command}"  # of an option without its value it does not say where it stood
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -659,6 +659,22 @@ def _usage(session: Session, error: Any) -> int:
         hint = f"it stands after the command: `ork {command} {option}`"
     _print_error(session, UsageError(message, hint=hint))
     return UsageError.exit_code
+
+
+def _word_missing(ctx: Any) -> str | None:
+    """Return what is wrong where the word that says what a command is to do is not there.
+
+    Its metavar lists them, and no name in capital letters.
+    """
+    arguments = (param for param in ctx.command.params if param.param_type_name == "argument")
+    first = next(arguments, None)
+    if not (first and re.fullmatch(r"[a-z|-]+", first.metavar)):
+        return None
+    words = first.metavar.split("|")
+    if (given := ctx.params.get(first.name)) in words:
+        return None
+    place = f"before {quoted(given)}" if given else "behind it"
+    return f"`{ctx.command_path}` needs a word {place}: {' or '.join(words)}"
 
 
 def _option_meant(session: Session, ctx: Any, option: str) -> str | None:

@@ -398,6 +398,9 @@ def test_an_option_of_a_command_before_it_is_told_its_place(ork, words, told):
         ("report etl", "-o / --output is missing"),
         ("bundle", "`ork bundle` needs a word behind it: create or verify or list"),
         ("export", "`ork export` needs a word behind it: git"),
+        ("import x.bundle", "`ork import` needs a word before 'x.bundle': git or bundle or ork-db"),
+        ("bundle etl", "`ork bundle` needs a word before 'etl': create or verify or list"),
+        ("bundle create", "FILE is missing"),
         ("log --wrong", "there is no option --wrong"),
     ],
 )
