@@ -14,12 +14,21 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, TypeVar, Unpack
 
-from ork.alike import meant_or_known
+from ork.alike import did_you_mean, meant_or_known
 from ork.backends.address import public
 from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
-from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError, as_calls, some
+from ork.errors import (
+    NAME_SHOWN_MAX,
+    Corrupt,
+    NotFound,
+    OrkError,
+    StoreError,
+    UsageError,
+    as_calls,
+    some,
+)
 from ork.follow.run import Events, ending_with, follow, stop_all
 from ork.heads.deploy import Deployed, FileStatus, deploy, head_status, status
 from ork.heads.rename import Renamed, rename
@@ -814,7 +823,7 @@ class Project:
         >>> finished.run.attempt
         3
         """
-        name, chosen = as_revision(what), _chosen(options, {}, how)
+        name, chosen = as_revision(what), _chosen(options, how=how, takes_params=False)
 
         def begin() -> Iterator[Event]:
             from ork.daemon.fires import retried
@@ -874,7 +883,7 @@ class Project:
         ready = start.prepare_retry(
             self.store,
             name,
-            options=_chosen(options, {}, how),
+            options=_chosen(options, how=how, takes_params=False),
             caller=_caller(None, None, "would_retry", name),
             latest=latest,
         )
@@ -1761,7 +1770,11 @@ def _to_run(what: AnyRevision | Loaded) -> str | Loaded:
 
 
 def _chosen(
-    options: Options | None, params: Mapping[str, Any] = {}, how: How | None = None
+    options: Options | None,
+    params: Mapping[str, Any] = {},
+    how: How | None = None,
+    *,
+    takes_params: bool = True,
 ) -> Options:
     """Return the options of a call with its parameters, whose texts are values as they are."""
     options = Options() if options is None else options
@@ -1769,9 +1782,12 @@ def _chosen(
         hint = "write options=ork.Options(jobs=2)"
         raise UsageError(f"options are no {type(options).__name__}", hint=hint)
     chosen: dict[str, Any] = {**(how or {})}
-    for name in chosen:
+    for name, value in chosen.items():
         if name not in How.__annotations__:
             hint = meant_or_known(name, How.__annotations__)
+            if takes_params and not did_you_mean(name, How.__annotations__):
+                told = shown if len(shown := repr(value)) <= NAME_SHOWN_MAX else "VALUE"
+                hint = f"`params={{{name!r}: {told}}}` gives a parameter of the workflow; {hint}"
             raise UsageError(f"there is no argument {name!r}", hint=hint)
     part = {name: chosen.pop(name) for name in Selection.__struct_fields__ if name in chosen}
     if part:
