@@ -64,6 +64,7 @@ class Comparison(Drawn, frozen=True, kw_only=True):
     new: Side
     diff: Diff
     exclude: tuple[str, ...] = ()  # patterns of what is data to either
+    names: tuple[str, ...] = ()  # of the tasks and code files that it is about, if not about all
 
     @property
     def unkept(self) -> tuple[str, ...]:
@@ -271,7 +272,7 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
         params=tuple(param for param in diff.params if param.path.partition(".")[0] in params),
         files=tuple(file for file in diff.files if {file.path, file.old_path} & files),
     )
-    return replace(comparison, diff=kept)
+    return replace(comparison, diff=kept, names=tuple(names))
 
 
 def _tasks_of_both(

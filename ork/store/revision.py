@@ -43,6 +43,12 @@ class Revision(Value, frozen=True, kw_only=True):
     peel: str | None = None
     path: str | None = None
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it names a run, and not its definition or a part of it."""
+        is_one = self.run is not None or self.number is not None
+        return is_one and self.peel is None and self.path is None
+
 
 # Each is compiled when it is needed: a command needs few of them.
 _STEP = (

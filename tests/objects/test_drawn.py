@@ -67,7 +67,18 @@ def test_a_change_has_its_lines_and_values(project):
     assert (
         project.diff("etl", "etl")._repr_html_().endswith("no difference between etl and etl</pre>")
     )
+    told = "no difference between etl~1 and etl in tasks/etl.py"
+    assert str(project.diff("etl~1", "etl", tasks="tasks/etl.py")) == told
     assert str(project.log(with_diff=True)[0].diff).startswith("tasks\n")
+
+
+def test_of_two_runs_a_diff_says_that_it_is_of_their_definitions(project):
+    again = project.run("etl")
+    for old in ("etl#2", project.show("etl#2")):
+        assert str(project.diff(old, again)) == (
+            "no difference between the definitions of etl#2 and etl#3;"
+            " `project.diff_runs('etl#2', 'etl#3')` compares the runs"
+        )
 
 
 def test_what_no_project_has_given_is_a_short_line():

@@ -13,7 +13,7 @@ from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
-from ork.store.revision import as_word
+from ork.store.revision import as_word, parse
 from ork.worktree.lookup import as_revision, is_other_file, look_up, look_up_or_read, source_text
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     elif found.diff:
         session.print(_lines(session, changes, impact, asked), page=True)
     else:
-        session.say([_nothing(found, asked.names)])
+        session.say([_nothing(found)])
     if asked.form != "json" and (told := unkept(found)):
         session.say(note_line(told))
     return bool(found.diff)
@@ -308,10 +308,14 @@ def comparison_view(found: Comparison, session: Session) -> "Iterator[Line]":
         yield note_line(told)
 
 
-def _nothing(found: Comparison, names: Sequence[str] = ()) -> str:
-    about = f" in {', '.join(names)}" if names else ""
+def _nothing(found: Comparison) -> str:
+    ends = (found.old.text, found.new.text)
+    about = f" in {', '.join(found.names)}" if found.names else ""
     but = " but perhaps in code" if found.unkept else ""
-    return f"no difference between {found.old.text} and {found.new.text}{about}{but}"
+    if all(parse(end).is_run for end in ends):  # which a command compares whole
+        told = f"no difference between the definitions of {' and '.join(ends)}{about}{but}"
+        return f"{told}; `project.diff_runs({', '.join(map(repr, ends))})` compares the runs"
+    return f"no difference between {' and '.join(ends)}{about}{but}"
 
 
 def _lines(
