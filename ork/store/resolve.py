@@ -468,6 +468,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     name = str(parsed.name)
     if parsed.remote is not None:
         return _fetched(store, parsed, parsed.remote, name)
+    if "/" in name:
+        raise _unknown(store, name)
     if is_only(store, name):
         name = only_workflow(store)
     if parsed.number is not None:
@@ -509,8 +511,10 @@ def _fetched(store: Store, parsed: Revision, remote: str, name: str) -> Resolved
         )
     if oid := store.ref(remote_ref(remote, name)):
         return _deploy(store, oid, parsed.text)
+    from ork.store.suggestions import as_part  # what only an error needs
+
     known = [workflow for workflow, _ in store.refs(remote_ref(remote, ""))]
-    if not known and name.endswith(grammar.ENDINGS):
+    if (not known and name.endswith(grammar.ENDINGS)) or as_part(store, base):
         raise _unknown(store, base)
     if not known:
         raise NotFound(

@@ -25,9 +25,9 @@ ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 class Revision(Value, frozen=True, kw_only=True):
     """A parsed revision. Exactly one of `name`, `run`, `number` and `file` says where it starts.
 
-    `name` is a workflow or the start of an oid, "@" the only workflow; with a `remote`, a workflow
-    as it was in that other store when it was last looked at. `tag` and `at` are what stood after
-    "@". `back` is how many parents to go back; `peel` a kind to turn it into.
+    `name` is a workflow or the start of an oid, "@" the only workflow, or a path; with a `remote`,
+    a workflow as it was in that other store when it was last looked at. `tag` and `at` are what
+    stood after "@". `back` is how many parents to go back; `peel` a kind to turn it into.
     `path` is None, or what stood after ":", where "" is the text of the workflow file.
     """
 
@@ -57,6 +57,7 @@ _STEP = (
 )
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _BASE = rf"(?:(?P<remote>{_NAME})/)?(?P<name>{_NAME})|@"
+_PATH = r"\.{0,2}/|[^/@~^#{}]+/[^/]+/"  # how one begins that can be no REMOTE/NAME
 _UP_TO_COLON = r"(?:[^:{]|\{[^{}]*\}?)*"  # a colon in braces belongs to a time
 _FILE_END = r"\.(?:ya?ml|json)(?=:)"
 _FILE_RANGE = r"(file:.*?\.(?:ya?ml|json))\.\."
@@ -94,6 +95,8 @@ def parse(text: str) -> Revision:
         raise NotFound(f"{quoted(text)} names two revisions, and one is wanted here", hint=RANGES)
     # Of the only workflow, as git's @{1} is of the only branch that is checked out.
     head = in_workflow("@", head)
+    if re.match(_PATH, head):  # which names no workflow, but perhaps a code file
+        return Revision(text=text, name=head, path=path if colon else None)
     found = re.match(_BASE, head)
     if not found:
         raise _unreadable(text)

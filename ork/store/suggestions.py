@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from shlex import quote
 
 from ork.alike import alike, did_you_mean, file_meant, meant_or_known
-from ork.errors import NotFound, quoted
+from ork.errors import Corrupt, NotFound, quoted
 from ork.objects.kinds import Deploy
 from ork.store.contents import newest
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import REMOTES, apart, head, present_name
-from ork.store.revision import ENDINGS
+from ork.store.resolve import REMOTES, apart, head, heads, present_name
+from ork.store.revision import ENDINGS, as_word
 from ork.store.runs import Names
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _LOOKED_AT_MAX = 10_000  # workflows
+_SNAPSHOTS_MAX = 200  # of these, in which a part is looked for
 NAMED = 3  # in a hint, where several are alike
 
 
@@ -54,7 +56,7 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(f"no workflow named {quoted(name)} is deployed", hint=hint)
     if not names:
         return nothing_deployed(store, f"no workflow named {quoted(name)}: ")
-    hint = _as_part(store, name, names) or ""
+    hint = as_part(store, name) or _part_meant(store, name, names) or ""
     if not hint and len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
         if name.isdecimal():
@@ -100,7 +102,7 @@ def _file(store: Store, name: str) -> NotFound:
         workflow: store.project / store.get(Deploy, oid).source.path
         for workflow, oid in islice(store.refs("workflows/"), _LOOKED_AT_MAX)
     }
-    if not path.exists():
+    if not os.path.exists(path):  # nor can be, of a name that is too long
         hint = file_meant(path, ENDINGS)
         elsewhere = [source for source in sources.values() if source.name == path.name]
         if len(elsewhere) == 1 and elsewhere[0].exists():
@@ -113,15 +115,31 @@ def _file(store: Store, name: str) -> NotFound:
     return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)
 
 
-def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
-    """Return how a task or code file is written, where the only workflow has one of this name.
+def as_part(store: Store, name: str) -> str | None:
+    """Return how a task or code file of this name is written, of the workflows that have it.
 
-    Or of about this name, which is none of about the name of the workflow.
+    The path of a file may be as it is seen from the working directory.
+    """
+    found = []
+    for workflow, oid in islice(heads(store).items(), _SNAPSHOTS_MAX):
+        with suppress(Corrupt):
+            deploy = store.get(Deploy, oid)
+            snapshot = store.snapshot(deploy.snapshot)
+            file = store.project / deploy.source.path
+            root = os.path.realpath(file.parent / str(deploy.settings.get("root", ".")))
+            names = (os.path.relpath(os.path.abspath(name), root), name)
+            parts = [one for one in names if one in snapshot.files or one in snapshot.tasks]
+            found += [as_word(f"{workflow}:{one}") for one in parts[:1]]
+    return f"a part of a workflow is written {' or '.join(found[:NAMED])}" if found else None
+
+
+def _part_meant(store: Store, name: str, workflows: list[str]) -> str | None:
+    """Return how a part of about this name is written, of the only workflow.
+
+    Unless the name is about that of the workflow.
     """
     if len(workflows) != 1 or alike(name, workflows):
         return None
     if (snapshot := newest(store, workflows[0])) is None:
         return None
-    if name in snapshot.tasks or name in snapshot.files:
-        return f"a part of a workflow is written {workflows[0]}:{name}"
     return did_you_mean(name, (*snapshot.tasks, *snapshot.files), form=f"{workflows[0]}:{{}}")

@@ -1,6 +1,7 @@
 """What people type who come from git and from other workflow tools"""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -268,6 +269,29 @@ def test_the_name_of_a_task_leads_to_its_run(etl):
     assert "no workflow or object named 'laod'" in etl("run", "laod").err
     assert "hint: did you mean etl:load?\n" in etl("logs", "laod").err
     assert "hint: did you mean etl?\n" in etl("logs", "elt").err
+
+
+def test_the_path_of_a_code_file_leads_to_its_part_from_everywhere(ork, monkeypatch):
+    files = ("b.py", "tasks/a.py", "tasks/deep/c.py")
+    for file in files:
+        ork.write(file, "def main(): return 1\n")
+    tasks = ", ".join(f"t{n}: {{executor: python, file: {it}}}" for n, it in enumerate(files))
+    ork.write("w.yaml", f"name: w\ntasks: {{{tasks}}}\n")
+    deeper = "tasks: {c: {executor: python, file: tasks/deep/c.py}}"
+    ork.write("flows/other.yaml", f"name: other\nroot: ..\n{deeper}\n")
+    assert ork("deploy", "w.yaml", "flows/other.yaml").code == 0
+    meant = {file: f"w:{file}" for file in files}
+    meant["tasks/deep/c.py"] = "other:tasks/deep/c.py or w:tasks/deep/c.py"
+    for place in (".", "tasks", "tasks/deep", "flows"):
+        monkeypatch.chdir(ork.folder / place)
+        for file, part in meant.items():
+            path = os.path.relpath(ork.folder / file)
+            for typed in (path, f"./{path}", str(ork.folder / file)):
+                for command in ("blame", "log", "show", "restore", "logs"):
+                    told = ork(command, typed).err
+                    assert f"hint: a part of a workflow is written {part}\n" in told, told
+    assert "nothing was fetched from a remote 'tasks'" in ork("show", "tasks/none.py").err
+    assert "no workflow or object named 'a/b/c'" in ork("show", "a/b/c").err
 
 
 def test_the_name_of_a_task_may_look_like_the_start_of_an_oid(ork):

@@ -292,6 +292,9 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
         ("other@{1}", "named 'other'"),
         ("file:none.yaml", "is a file on disk; a revision is wanted here"),
         ("x.yaml", "no file and no workflow"),
+        ("../etl", "no workflow or object named '../etl'"),
+        ("/etl~1:load", "no workflow or object named '/etl~1'"),
+        ("a/\0/\udcff", "no workflow or object named 'a/"),
         *(
             (text, "is not a revision")
             for text in (
@@ -323,7 +326,6 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
                 "etl@v1#1",
                 "etl\n",
                 "é",
-                "../etl",
                 "etl@{a}{b}",
                 "etl~12345678",
             )
