@@ -112,7 +112,11 @@ def check_files(
     former one. `project` is the folder that no root may lead out of.
     """
     paths = list(dict.fromkeys(files))
-    looked = over(partial(_checked, with_files=with_files, now=now, project=project), paths)
+    look = partial(_checked, with_files=with_files, now=now, project=project)
+    looked = [  # again where something may be missing: what looks on other cores has no store
+        look(path, deployed=store) if store and _may_lack(one) else (name, one)
+        for path, (name, one) in zip(paths, over(look, paths), strict=True)
+    ]
     names, found = zip(*looked, strict=True)
     checked = dict(zip(paths, found, strict=True))
     many = {name for name, count in Counter(names).items() if name and count > 1}
@@ -153,13 +157,20 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
         yield from error.problems
 
 
-def _checked(path: Path, *, with_files: bool, now: datetime, project: Path) -> Looked:
+def _may_lack(one: Checked) -> bool:
+    """Say whether a file is told to be missing, which the newest deploy may have."""
+    return bool(one.problems) or any(it.kind == "uncaptured-code" for it in one.warnings)
+
+
+def _checked(
+    path: Path, *, with_files: bool, now: datetime, project: Path, deployed: Store | None = None
+) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
     if path.is_dir():
         problem = Problem(file=str(path), message=NO_FILE)
         return None, Checked(file=str(path), problems=(problem,))
     try:
-        loaded, error, warnings = examine(path)
+        loaded, error, warnings = examine(path, deployed)
     except NotFound as gone:
         problem = Problem(file=str(path), message="there is no such file", hint=gone.hint)
         return None, Checked(file=str(path), problems=(problem,))

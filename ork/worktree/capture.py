@@ -82,16 +82,18 @@ def capture(
     *,
     file: str,
     problems: Problems | None = None,
+    way_back: Callable[[str], str | None] = lambda path: None,
 ) -> Captured:
     """Return the code that a Definition needs, sorted by path; raise InvalidInput with all errors.
 
     `root` is the folder that all paths are relative to, `file` what the complaints call the
     workflow file. Nothing is imported or run, and no link out of the root is followed. Given
-    `problems` take the errors, and what can be had is returned.
+    `problems` take the errors, and what can be had is returned. `way_back` says how to have a file
+    again that is not there.
     """
     told = problems or Problems(file, definition.text)
     root = Root(root) if isinstance(root, Path) else root
-    taking = _Capture(definition, root, file, told)
+    taking = _Capture(definition, root, file, told, way_back)
     found = taking.tasks(definition.tasks)
     for pattern in definition.include:
         taking.include(pattern)
@@ -109,7 +111,14 @@ def shown_root(file: str, definition: Definition) -> Path:
 
 
 class _Capture:
-    def __init__(self, definition: Definition, root: Files, file: str, problems: Problems) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        root: Files,
+        file: str,
+        problems: Problems,
+        way_back: Callable[[str], str | None],
+    ) -> None:
         self.places, self.text = definition.places, definition.text
         self.settings, self.named = definition.settings, definition.tasks
         self.shown = shown_root(file, definition)
@@ -118,6 +127,7 @@ class _Capture:
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
         self.problems = problems
+        self.way_back = way_back
         self.file = file
         self.files: dict[str, CodeFile] = {}
         self.refused: set[str] = set()
@@ -376,7 +386,7 @@ class _Capture:
                     hint = (
                         "it is in src, where `env: {PYTHONPATH: src}` at the top lets Python look"
                     )
-                self._say(at, f"no module named {task.module}", hint)
+                self._say(at, f"no module named {task.module}", self.way_back(path) or hint)
             elif paths[-1].endswith(".py"):
                 self._must_be_python(paths[-1])
         elif task.file is not None:
@@ -398,8 +408,15 @@ class _Capture:
     def _meant(self, path: str) -> str | None:
         """Return which file was perhaps meant by one that is not there, and how to name it."""
         folder, _, wanted = path.rpartition("/")
+        back = self.way_back(path)
         if near := alike(wanted, self.root.names(folder)):
-            return f"did you mean {folder and folder + '/'}{near[0]}?"
+            other = f"{folder and folder + '/'}{near[0]}"
+            if back is None:
+                return f"did you mean {other}?"
+            if self.way_back(other) is None:  # so it is new: renamed, perhaps
+                return f"did you mean {other}? {back}"
+        if back:
+            return back
         is_above = isinstance(self.root, Root) and self.root.has_above(path)
         above = "it lies in the folder above, where paths begin with `root: ..` at the top"
         return above if is_above else None

@@ -35,7 +35,7 @@ from ork.objects.kinds import Deploy, Origin, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
-from ork.store.revision import ENDINGS
+from ork.store.revision import ENDINGS, as_word
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
@@ -163,21 +163,24 @@ def problems_of(path: Path, error: InvalidInput | NotFound) -> tuple[Problem, ..
 
 
 def _good(path: Path, store: Store | None, read: Read | None = None) -> Loaded:
-    found = _look(path, read_text(path), store, read)
+    found = _look(path, read_text(path), store, read, deployed=store)
     found.problems.check(found.hint)
     return _loaded(found)
 
 
-def examine(path: Path) -> tuple[Loaded | None, InvalidInput | None, tuple[Problem, ...]]:
+def examine(
+    path: Path, deployed: Store | None = None
+) -> tuple[Loaded | None, InvalidInput | None, tuple[Problem, ...]]:
     """Return a file as `check` does, all that is wrong with it, and what seems to be a mistake.
 
-    Obvious keys are wrong. A file that is good but for these is returned as well.
+    Obvious keys are wrong. A file that is good but for these is returned as well. Of a file that is
+    not there, but in the newest deploy, is said how to have it again.
     """
     text = read_text(path)
     loaded, problems, warnings = None, Problems(str(path)), tuple[Problem, ...]()
     hint: str | None = MORE
     try:
-        found = _look(path, text, warn_of=None)
+        found = _look(path, text, warn_of=None, deployed=deployed)
     except InvalidInput as error:  # it is no YAML, or has more code than is read
         complaints = [*error.problems, *secret_problems(text, file=str(path))]
     else:
@@ -213,6 +216,7 @@ def _look(
     read: Read | None = None,
     *,
     warn_of: int | None = WARNED_TASKS_MAX,
+    deployed: Store | None = None,
 ) -> _Looked:
     """Look at all that is good enough for it; raise InvalidInput if the text is unreadable.
 
@@ -228,7 +232,8 @@ def _look(
     problems = problems or Problems(file, definition.text)
     before = problems.count
     root = root_of(path, definition.settings)
-    captured = capture(definition, root, file=file, problems=problems)
+    way_back = partial(_way_back, deployed, definition.name, root)
+    captured = capture(definition, root, file=file, problems=problems, way_back=way_back)
     whole = whole and problems.count == before
     module_of = modules_of({path: file.data for path, file in captured.files.items()})
     check_functions(definition, module_of, problems, shown_root(file, definition))
@@ -237,6 +242,18 @@ def _look(
     if warn_of is not None and len(definition.tasks) > warn_of:
         return found
     return found._replace(warnings=_warnings(found, root, module_of))
+
+
+def _way_back(store: Store | None, workflow: str, root: Path, path: str) -> str | None:
+    """Return how to have a file again that the newest deploy has, of the same root."""
+    with suppress(OrkError):
+        if store and (oid := store.ref(f"workflows/{workflow}")):
+            deploy = store.get(Deploy, oid)
+            is_there = root_of(store.project / deploy.source.path, deploy.settings) == root
+            if is_there and path in store.snapshot(deploy.snapshot).files:
+                part = as_word(f"{workflow}:{path}")
+                return f"`ork restore {part}` writes {path} as it was deployed"
+    return None
 
 
 def _loaded(found: _Looked) -> Loaded:

@@ -1,6 +1,7 @@
 """ork restore"""
 
 import json
+import shlex
 
 import pytest
 
@@ -64,6 +65,39 @@ def test_code_that_is_not_as_it_was_is_told_with_what_brings_it(ork):
     for words in (("c", "-o", "old.yaml"), ("c:b.sh",)):
         assert "not as in" not in ork("restore", *words).err
     assert ork("restore", "c", "--code").err == ork("restore", "c").err == "next: `ork status`\n"
+
+
+def test_a_code_file_that_is_gone_is_told_how_to_have_it_again(ork):
+    ork.write("tasks/a.py", "def main(): return 1\n")
+    ork.write("tasks/b.py", "def main(): return 1\n")
+    ork.write("run me.sh", "echo 1\n")
+    ork.write(
+        "w.yaml",
+        """\
+        name: w
+        tasks:
+          a: {executor: python, file: tasks/a.py}
+          b: {executor: python, module: tasks.b}
+          c: {executor: process, command: sh 'run me.sh'}
+        """,
+    )
+    assert ork("deploy", "w.yaml").code == 0
+    for path in ("tasks/a.py", "tasks/b.py", "run me.sh"):
+        (ork.folder / path).unlink()
+        part = shlex.quote(f"w:{path}")
+        way = f"`ork restore {part}` writes {path} as it was deployed"
+        checked = ork("check")
+        assert f"hint: {way}\n" in checked.out + checked.err  # of a script it is a warning
+        if path.endswith(".py"):
+            assert f"hint: {way}\n" in ork("run").err
+            assert f"hint: {way}\n" in ork("deploy", "w.yaml").err
+            assert ork("status").err == "next: `ork check w.yaml` says what is wrong\n"
+        if path == "tasks/a.py":
+            ork.write("tasks/a2.py", "")
+            assert f"hint: did you mean tasks/a2.py? {way}\n" in ork("check").out
+        assert ork(*shlex.split(way.split("`")[1])[1:]).code == 0
+        assert (ork.folder / path).is_file()
+    assert ork("check").code == 0
 
 
 def test_of_all_workflows_code_that_is_not_as_it_was_deployed_last_is_told(history):

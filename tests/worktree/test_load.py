@@ -143,6 +143,10 @@ def test_code_is_complained_of_in_the_same_words(
             told.append((found, found.unknown, found.silent))
         except InvalidInput as error:
             told.append((error.message, error.problems))
+    if code is None:  # which the store has
+        (known,), (unknown,) = told[0][1], told[1][1]
+        assert known.hint == "`ork restore etl:tasks/etl.py` writes tasks/etl.py as it was deployed"
+        told[0] = (told[0][0], (known._replace(hint=unknown.hint),))
     assert told[0] == told[1]
 
 

@@ -439,6 +439,8 @@ def status(
         if not missing.summary and not session.store.shared:  # others may have it
             told += f", `ork archive {name}` puts the workflow away"
         session.say(next_line(told))
+    elif invalid := first.get("invalid"):
+        session.say(next_line(f"`ork check {shlex.quote(invalid.path)}` says what is wrong"))
     elif not found:
         put_away = next(session.store.refs("archived/"), None)
         but = ", but for those of archived workflows: `ork workflows --all` lists them"
