@@ -408,6 +408,9 @@ class _Capture:
     def _meant(self, path: str) -> str | None:
         """Return which file was perhaps meant by one that is not there, and how to name it."""
         folder, _, wanted = path.rpartition("/")
+        beside = self._beside(path)
+        if self.root.kind(beside) == "file":
+            return f"did you mean {beside}?"
         back = self.way_back(path)
         if near := alike(wanted, self.root.names(folder)):
             other = f"{folder and folder + '/'}{near[0]}"
@@ -420,6 +423,12 @@ class _Capture:
         is_above = isinstance(self.root, Root) and self.root.has_above(path)
         above = "it lies in the folder above, where paths begin with `root: ..` at the top"
         return above if is_above else None
+
+    def _beside(self, path: str) -> str:
+        """Return what a path means that is relative to the workflow file, and not to the root."""
+        up = os.path.normpath(str(self.settings.get("root", ".")))
+        names = Path(os.path.abspath(self.file)).parent.parts
+        return "/".join([*names[len(names) - up.count("..") :], path])
 
     def _take(self, path: str, at: tuple[str, ...]) -> bool:
         """Take a file; complain, once, where it is named if it cannot be had."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from ork.alike import file_meant
@@ -329,6 +330,13 @@ def refuse_root(project: Path, loaded: Loaded) -> None:
         return
     problems = Problems(str(loaded.path), loaded.definition.text)
     hint = f"the root lies in the project, which is the folder {project}"
+    store = project / ".ork"
+    here, there = (quote(os.path.relpath(one)) for one in (store, loaded.root))
+    if not store.exists():
+        hint += f"; where there is no store yet, `ork init {there}` makes one there"
+    elif not (loaded.root / ".ork").exists():
+        move = f"`ork deploy --move {quote(str(loaded.path))}`"
+        hint += f": `mv {here} {there}` makes it the root, then {move} tells where this file is now"
     problems.at(loaded.definition.places["root",], "root leads out of the project", hint)
     problems.check()
 

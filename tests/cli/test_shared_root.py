@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -122,6 +125,32 @@ def test_a_root_outside_of_the_project_is_refused(ork: Ork) -> None:
         result = ork(*words)
         assert result.code == 3
         assert "w.yaml:2:7: root leads out of the project" in result.err
+
+
+@pytest.mark.slow
+def test_what_is_told_of_code_in_the_folder_above_lets_it_run(
+    ork: Ork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ork.write("lib/__init__.py", "def f(): return 1\n")
+    ork.write("flows/a.py", "from lib import f\ndef main(): return f()\n")
+    text = "name: w\ntasks: {a: {executor: python, file: a.py}}\n"
+    ork.write("flows/w.yaml", text)
+    monkeypatch.chdir(ork.folder / "flows")
+    failed = ork("run", "w.yaml")
+    told = "lib: it lies in .., where imports and paths begin with `root: ..` at the top of the"
+    assert told in failed.err
+    ork.write("flows/w.yaml", f"root: ..\n{text}")
+    assert "hint: did you mean flows/a.py?\n" in ork("check").out
+    ork.write("flows/w.yaml", f"root: ..\n{text.replace('a.py', 'flows/a.py')}")
+    refused = ork("deploy", "w.yaml").err
+    move, deploy = re.findall("`(mv .*?|ork deploy .*?)`", refused)
+    subprocess.run(shlex.split(move), check=True)
+    assert ork(*shlex.split(deploy)[1:]).code == 0
+    assert ork("run", "w").code == 0
+    shutil.rmtree(ork.folder / ".ork")
+    made = re.findall("no store yet, `ork (init .*?)`", ork("run", "w.yaml").err)
+    assert ork(*shlex.split(made[0])).code == 0
+    assert ork("run", "w.yaml").code == 0
 
 
 def test_complaints_call_files_as_the_root_lies(shared: Ork) -> None:

@@ -49,6 +49,7 @@ from ork.runner.events import (
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
 from ork.store.verdict import failed_tasks
+from ork.worktree.folder import root_of
 
 if TYPE_CHECKING:
     from ork.runner.start import Caller
@@ -290,7 +291,7 @@ def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line |
             python = its.path
             top = re.search(r"No module named '([^'.]+)", task.reason or "")
             files = store.snapshot(run.snapshot).files
-            if top and (line := _gone(store, run, files, top[1])):
+            if top and (line := _gone(store, run, files, top[1]) or _above(store, run, top[1])):
                 return line
             src = tuple(f"src/{top[1]}{end}" for end in ("/", ".py")) if top else ()
             if any(path.startswith(src) for path in files):
@@ -322,6 +323,20 @@ def _gone(store: Store, run: Run, files: Collection[str], module: str) -> Line |
         return None
     command = f"`ork show {good.name}:{shlex.quote(gone[0])}`"
     return [(f"{module}: ", "hint"), f"{good.name} had it, in {gone[0]}: {command} prints it"]
+
+
+def _above(store: Store, run: Run, module: str) -> Line | None:
+    """Return how a module is found that lies in the folder above the root of a run."""
+    if run.deploy is None:
+        return None
+    deploy = store.get(Deploy, run.deploy)
+    file = store.project / deploy.source.path
+    above = root_of(file, deploy.settings).parent
+    if not ((above / module).is_dir() or (above / f"{module}.py").is_file()):
+        return None
+    root = os.path.relpath(above, file.resolve().parent)
+    told = f"it lies in {os.path.relpath(above)}, where imports and paths begin with"
+    return [(f"{module}: ", "hint"), f"{told} `root: {root}` at the top of the file"]
 
 
 def _kept_before(store: Store, run: Run, task: str) -> str | None:
