@@ -31,7 +31,9 @@ LEGACY = {
     "boolean": "bool",
     "timestamp": "datetime_utc",
     "timestamptz": "datetime_tz",
-    **dict.fromkeys(("list", "array"), "[type]"),
+    **dict.fromkeys(("path", "filepath", "uuid", "bytes", "time"), "str"),
+    "timedelta": "float, of seconds",
+    **dict.fromkeys(("list", "array", "set", "tuple"), "[type]"),
     **dict.fromkeys(("dict", "map", "object"), "{field: type}"),
     **dict.fromkeys(("any", "json"), "a type, or leave the declaration out"),
 }
