@@ -36,11 +36,6 @@ _CURES = {
 BUILT_IN = {kind.__name__: kind for kind in (int, float, str, list, dict)}
 TEXTUAL = {"pathlib.PurePath", "uuid.UUID"}  # whose text is all that they are
 
-# What to do about NaN, and what else stands for nothing in a table.
-_MISSING = (
-    "None stands for what is missing: of a DataFrame `df.astype(object).where(df.notna(), None)`"
-)
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -186,7 +181,7 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            hint = f"; {_MISSING}" if math.isnan(value) else ""
+            hint = _missing(depth) if math.isnan(value) else ""
             raise Unfit(f"{float(value)} is not a JSON number{hint}")
         return float(value)
     if depth > DEPTH_MAX:
@@ -197,7 +192,7 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return _array(value, depth)
     if isinstance(value, datetime.date):  # a datetime is one, too
         if value != value:  # as only NaT of pandas does, which is a datetime by its class
-            raise Unfit(f"NaT is not a time; {_MISSING}")
+            raise Unfit(f"NaT is not a time{_missing(depth)}")
         return value.isoformat()
     return _special(value, depth)
 
@@ -224,12 +219,26 @@ def _special(value: Any, depth: int) -> Any:
     cure = next((_CURES[name] for name in names if name in _CURES), None)
     if "pandas.DataFrame" in names and [*value.columns] != sorted(value.columns, key=str):
         cure = "`.to_dict('split')`, in which its columns keep their order,"
+    if "pandas.Series" in names and _is_labelled(value.index):
+        cure = "`.to_dict()`, which keeps its labels,"
     if cure is None and callable(getattr(kind, "tolist", None)):  # arrays, columns and their names
         cure = "`.tolist()`"
     hint = f"; {cure} of it is one" if cure else "; write it to a file, and give its path"
     if names[0] == "pandas.NAType":
-        hint = f"; {_MISSING}"
+        hint = _missing(depth)
     raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
+
+
+def _is_labelled(index: Any) -> bool:
+    """Say whether a column has texts for its rows, and each but once."""
+    return bool(index.is_unique) and all(isinstance(label, str) for label in index)
+
+
+def _missing(depth: int) -> str:
+    """Return what to do about NaN, and what else stands for nothing in a table."""
+    cure = "`df.astype(object).where(df.notna(), None)`"
+    in_table = f": of a DataFrame {cure}" if depth > 1 and "pandas" in sys.modules else ""
+    return f"; None stands for what is missing{in_table}"
 
 
 def _array(values: Any, depth: int) -> Any:

@@ -338,10 +338,15 @@ def test_of_a_table_with_what_is_missing_it_names_the_cure() -> None:
     assert said([pandas.NA]).endswith(f"NAType is not a JSON value; {missing}")
     assert said([pandas.NaT]) == f"output[0]: NaT is not a time; {missing}"
     assert said(float("inf")) == "output: inf is not a JSON number"
+    alone = "output: nan is not a JSON number; None stands for what is missing"
+    assert said(float("nan")) == said(table["b"].sum(skipna=False)) == alone
     own = type("Own", (pandas.DataFrame,), {})({"a": [1]})
     assert said(own).endswith("Own is not a JSON value; `.to_dict('records')` of it is one")
     columns = (table.columns, table["a"], table.index, pandas.Categorical(["x"]), table.values)
     assert {said(one).partition("; ")[2] for one in columns} == {"`.tolist()` of it is one"}
+    labelled = said(table["b"].describe())
+    assert labelled.endswith("; `.to_dict()`, which keeps its labels, of it is one")
+    assert said(pandas.Series([1, 2], ["x", "x"])).endswith("; `.tolist()` of it is one")
     assert said(pandas.Timedelta("1h")).endswith("; `.total_seconds()` of it is one")
     cured = table.astype(object).where(table.notna(), None)
     assert to_json(cured.to_dict("split"))["data"] == [[1.5, "x"], [None, None]]
