@@ -379,3 +379,19 @@ def test_a_task_that_printed_nothing_is_shown_and_has_no_log_to_look_at(ork: Ork
         "name: flow\ntasks: {a: {executor: process, command: sleep 60, timeout: 10ms}}\n",
     )
     assert "next: `ork show flow#1:a`, `ork show flow#1`" in ork("run", "flow.yaml").err
+
+
+@pytest.mark.slow
+def test_where_a_task_was_when_its_time_was_over_is_shown_and_not_in_its_log(ork: Ork) -> None:
+    ork.write(
+        "code.py", "import time\ndef main():\n    print('begun', flush=True)\n    time.sleep(60)\n"
+    )
+    ork.write(
+        "flow.yaml",
+        "name: flow\ntasks: {a: {executor: python, file: code.py, timeout: 2}}\n",
+    )
+    done = ork("run", "flow.yaml")
+    assert "begun\n" in done.err and "next: `ork show flow#1:a`, `ork show flow#1`" in done.err
+    assert 'code.py", line 4 in main' in ork("show", "flow#1:a").out
+    ork.write("code.py", "def main():\n    print('begun')\n    raise ValueError('no')\n")
+    assert "next: `ork logs flow#2:a`, `ork show flow#2`" in ork("run", "flow.yaml").err

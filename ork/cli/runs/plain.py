@@ -33,9 +33,9 @@ from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.history.details import python_of
 from ork.logs.begun import seconds_so_far
-from ork.logs.ends import end_of_log, says_more
+from ork.logs.ends import end_of_log, last_lines, says_more
 from ork.logs.reading import pieces
-from ork.objects.kinds import Deploy, Run, Task, TaskRun
+from ork.objects.kinds import Attempt, Deploy, Run, Task, TaskRun
 from ork.runner.brake import SIGNAL
 from ork.runner.events import (
     CheckedOut,
@@ -253,14 +253,23 @@ def after_failure(
     ways = []
     if first:
         last = task_runs(session.store, run)[first].last
-        printed = last and last.log and last.log.length != 0
-        ways = [f"`ork {'logs' if printed else 'show'} {name}:{first}`"]
+        is_told = last and last.log and last.log.length and _is_in_log(session.store, last)
+        ways = [f"`ork {'logs' if is_told else 'show'} {name}:{first}`"]
     ways += [f"`ork show {name}`"] if show else []
     if saved is None:
         ways += retries(session, run, first)
     elif not saved:
         ways += ["a save, which runs it again"]
     yield next_line(human.either(ways))
+
+
+def _is_in_log(store: Store, attempt: Attempt) -> bool:
+    """Say whether the end of a log has all that an error says, but for its first line.
+
+    It has a traceback, but not where a task was when its time was over.
+    """
+    lines = (attempt.error or "").splitlines()
+    return len(lines) < 2 or lines[-1] in last_lines(store, attempt.log)
 
 
 def retries(session: Session, run: Run, first: str | None = None) -> Iterator[str]:
