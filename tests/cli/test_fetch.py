@@ -205,8 +205,8 @@ def test_a_name_that_is_removed_takes_along_what_was_seen(ran, team):
         ("origin/etl~99", "the history does not reach that far back"),
         ("flows/etl.yaml", "no file and no workflow named 'flows/etl.yaml'"),
         ("origin/", "'origin/' is not a revision"),
-        ("/etl", "'/etl' is not a revision"),
-        ("a/b/c", "'a/b/c' is not a revision"),
+        ("/etl", "no workflow or object named '/etl'"),
+        ("a/b/c", "no workflow or object named 'a/b/c'"),
         ("@/etl", "'@/etl' is not a revision"),
     ],
 )
