@@ -139,7 +139,7 @@ def as_revision(named: AnyRevision) -> str:
         )
     refuse_page(text)
     is_file = text.endswith(ENDINGS) and ":" not in text
-    return f"file:{text}" if is_file and Path(text).exists() else text
+    return f"file:{text}" if is_file and os.path.exists(text) else text
 
 
 def refuse_page(name: str) -> None:
