@@ -488,8 +488,9 @@ class Project:
         """Compare the last good run of a workflow with the first bad one after it.
 
         The good run has the parameters of the bad one if there is such a run shortly before; else a
-        warning says that they differ. `good_again` of the result names the first good run since
-        then, if there is one. Runs of another version than the newest then are passed over.
+        warning says that they differ. `good_since` of the result is the newest good run between
+        them of the version of the bad one, if there is one, and `good_again` names the first good
+        run after it. Runs of another version than the newest then are passed over.
 
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>

@@ -24,6 +24,7 @@ NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
 CAUSES = ("added", "removed", "definition", "code", "maybe", "params", "inputs")
 KINDS = (*CAUSES, "state", "error", "output")
 OWN = {"definition", "code", "params"}
+EDITS = {"added", "definition", "code", "maybe"}
 _DISTRIBUTIONS = "distributions."  # how their paths begin in an environment
 
 
@@ -65,6 +66,18 @@ class Divergence(Value, frozen=True, kw_only=True):
     why: str
 
 
+class Proof(Value, frozen=True, kw_only=True):
+    """A good run of the version of a bad one, and its parameters that have other values there."""
+
+    name: str  # etl#57
+    params: Mapping[str, Json] = {}
+
+    def __str__(self) -> str:
+        given = [f"{name}={_clipped(value)}" for name, value in self.params.items()]
+        told = f" with {some(given, NAMED_MAX)}" if given else ""
+        return f"the same version succeeded since, in {self.name}{told}"
+
+
 class Around(Value, frozen=True, kw_only=True):
     """The rest of two runs, which may explain why a task differs."""
 
@@ -73,6 +86,7 @@ class Around(Value, frozen=True, kw_only=True):
     # What differs between the environments in which a task was executed.
     environment: Callable[[TaskDiff], Sequence[FieldChange]] = lambda _: ()
     code: bool = True  # whether that of both runs was kept
+    proof: Proof | None = None  # that what was changed did not make the new run fail by itself
     slots: str = ""  # how the slots differ for which a schedule started them, in words
     # What of these, before a task, another run had executed anew when the task began, in words.
     since: Callable[[TaskDiff, Collection[str]], Sequence[str]] = lambda _, __: ()
@@ -216,6 +230,8 @@ def _causes(task: TaskDiff, around: Around) -> Iterator[str]:
         yield f"its code changed: {some(task.code, NAMED_MAX)}"
     if task.maybe:
         yield f"it may use what changed: {some(task.maybe, NAMED_MAX)}"
+    if around.proof and EDITS & {*task.kinds}:
+        yield str(around.proof)
     if task.params:
         many = "s" if len(task.params) > 1 else ""
         yield f"the parameter{many} {some(task.params, NAMED_MAX)} changed"
@@ -256,7 +272,8 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
     before = [other for other in around.tasks if other.name in above]
     for kinds, how in ((OWN, "changed"), ({"maybe"}, "may use what changed")):
         if changed := [other.name for other in before if kinds & {*other.kinds}]:
-            return f"what runs before it {how}: {some(changed, NAMED_MAX)}"
+            told = f"what runs before it {how}: {some(changed, NAMED_MAX)}"
+            return f"{told}; {around.proof}" if around.proof else told
     if since := around.since(task, above):
         return "; ".join(since)
     if around.slots:

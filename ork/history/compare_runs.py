@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice, takewhile
 
 from ork.definition.bindings import refs_of, split_param, split_ref
@@ -15,6 +16,7 @@ from ork.differences.impact import params_of
 from ork.differences.runs import (
     Around,
     Divergence,
+    Proof,
     TaskDiff,
     first_difference,
     first_other_outcome,
@@ -22,7 +24,7 @@ from ork.differences.runs import (
     paired,
 )
 from ork.differences.values import FieldChange, changes_in, object_changes, value_changes
-from ork.errors import NotFound
+from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
@@ -40,7 +42,7 @@ from ork.store.resolve import (
     lacks_runs,
     resolved_run,
 )
-from ork.store.runs import Names, earlier, runs
+from ork.store.runs import Executed, Names, earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, of_newest, tainted, verdict
 
@@ -78,6 +80,8 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
     they can run; `alike` counts the others. `first` is the first task of which anything differs,
     `outcome` the first that ended in another way or, if none did, that gave another output.
     `good_again` names the first good run after the last failure, where that was asked for.
+    `good_since` is the newest good run between a good one and a bad one that ran the version of
+    the bad one: that version alone did not make it fail.
     """
 
     old: RunSide
@@ -92,6 +96,7 @@ class RunDiff(Drawn, frozen=True, kw_only=True):
     outcome: Divergence | None
     names: tuple[str, ...] = ()  # of tasks and code files, if only these were compared
     good_again: str | None = None
+    good_since: Proof | None = None
 
     @property
     def slots(self) -> bool:
@@ -152,11 +157,17 @@ def diff_runs(
     tasks, needs = _tasks(was, now, comparison, params)
     renamed = _renamed(comparison)
     environment, environment_of = environment_changes(was, now, renamed)
+    good_since = None
+    pairs = zip((old.run, new.run), states, strict=True)
+    if [counts_as(store, *pair) for pair in pairs] == ["success", "failed"]:
+        with suppress(Corrupt):  # what lies between must not take the comparison away
+            good_since = proof(store, old.run, new.run)
     around = Around(
         tasks=tasks,
         needs=needs,
         environment=lambda task: _around(store, old.run, task.old, new.run, task.new),
         code=not comparison.unkept,
+        proof=good_since,
         slots=_slots(old.run, new.run),
         since=lambda task, above: _since(store, old.run, new.run, task, above, renamed),
         beside=lambda: [*chain(*(_beside(store, side.run) for side in (old, new)))],
@@ -183,6 +194,7 @@ def diff_runs(
         first=first_difference(around, tasks),
         outcome=first_other_outcome(around, tasks),
         names=tuple(names),
+        good_since=good_since,
     )
 
 
@@ -323,11 +335,11 @@ def last_failure(store: Store, workflow: str) -> LastFailure:
     if good is None:
         hint = f"`ork show {bad.name}` shows what failed"
         raise NotFound(f"no good run of {workflow} before {bad.name}", hint=hint)
-    return LastFailure(
-        good=good.name,
-        bad=first_bad(store, good, bad).name,
-        good_again=_good_after(store, workflow, bad),
-    )
+    first = bad
+    while (began := first_bad(store, good, first)).id != first.id:
+        first = began  # which may have other parameters, and so another good run before it
+        good = last_good(store, first) or good
+    return LastFailure(good=good.name, bad=first.name, good_again=_good_after(store, workflow, bad))
 
 
 def other_params(found: RunDiff) -> str:
@@ -371,6 +383,24 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
             return run
         other = run
     return other
+
+
+def proof(store: Store, good: Run, bad: Run) -> Proof | None:
+    """Return the newest good run, between these, of the version of the bad one, if it is another.
+
+    Of the runs of that version the newest are looked at.
+    """
+    if good.snapshot == bad.snapshot:
+        return None
+    executed = Executed(kind="snapshot", oid=bad.snapshot)
+    found = runs(store, Names(store).of(bad), executed=executed, before=bad.id)
+    since = takewhile(lambda run: run.id > good.id, (entry.run for entry in found))
+    for run in islice(since, ALIKE_WITHIN):
+        if verdict(store, run) == "good":
+            params, others = (_object(store, one.params) for one in (run, bad))
+            its = {name: params[name] for name in params if params[name] != others.get(name)}
+            return Proof(name=run.name, params=its)
+    return None
 
 
 def _no_failure(store: Store, workflow: str) -> NotFound:

@@ -550,6 +550,29 @@ def test_the_summary_of_a_failure_tells_settings_after_all_code(ork, edit):
     assert f"since w#1 (good): {said} - `ork" in ork("run", "w.yaml").err
 
 
+def test_a_change_that_succeeded_since_is_not_the_first_to_blame(ork, edit):
+    command = "{executor: process, command: sh"
+    tasks = f"tasks:\n  a: {command} a.sh}}\n  b: {command} b.sh, depends_on: [a]}}\n"
+    ork.write("w.yaml", f"name: w\nparams: {{day: str}}\n{tasks}")
+    ork.write("a.sh", "true\n")
+    ork.write("b.sh", "test ! -e bad\n")
+    ork("run", "w.yaml", "-i", "day=monday")
+    edit("a.sh", "true", "true # so")
+    ork("run", "w.yaml", "-i", "day=sunday")
+    ork.write("bad", "")
+    proved = 'the same version succeeded since, in w#2 with day="sunday"'
+    said = ork("run", "w.yaml", "-i", "day=monday").err
+    assert f"since w#1 (good): edit a.sh; {proved} - `ork diff --last w`" in said
+    assert ork("run", "w.yaml", "-i", "day=friday").code == 1
+    result = ork("diff", "--last")
+    first, second, *_ = result.out.splitlines()
+    assert first.startswith("first other outcome: b - same definition, code and inputs; it failed")
+    assert second == f"first difference: a - its code changed: a.sh; {proved}"
+    assert "parameters   the same\n" in result.out and not result.err
+    data = json.loads(ork("diff", "--last", "--json").out)["data"]
+    assert data["good_since"] == {"name": "w#2", "params": {"day": "sunday"}}
+
+
 def test_settings_alone_leave_the_definition_the_same(ork, edit):
     ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: echo hi}}\n")
     assert ork("run", "w.yaml").code == 0

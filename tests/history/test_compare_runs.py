@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ork
+from ork.differences.runs import Proof
 from ork.errors import NotFound
 from ork.history.compare_runs import (
     LastFailure,
@@ -521,6 +522,33 @@ def test_a_good_run_with_the_same_parameters_comes_before_a_newer_one_with_other
     assert [last_good(flow, failed, within=many).number for many in (3, 4)] == [2, 1]
     run(flow, given={"day": "friday"})
     assert last_failure(flow, "etl") == LastFailure(good="etl#2", bad="etl#3")
+
+
+def test_both_runs_of_the_last_failure_go_with_the_first_that_failed(flow):
+    run(flow)
+    run(flow, given={"day": "sunday"})
+    (flow.project / "rows").unlink()
+    for day in ("monday", "tuesday"):
+        assert run(flow, given={"day": day}).state == "failed"
+        assert last_failure(flow, "etl") == LastFailure(good="etl#1", bad="etl#3")
+
+
+def test_what_was_changed_may_have_succeeded_since_with_other_parameters(flow):
+    edit(flow, "load.sh", "echo", "[ ! -e bad ] && echo")
+    run(flow)
+    edit(flow, "extract.sh", "echo", "\\echo")
+    for day in ("saturday", "sunday"):
+        assert run(flow, given={"day": day}).state == "success"
+    (flow.project / "bad").touch()
+    assert run(flow).state == run(flow, given={"day": "tuesday"}).state == "failed"
+    found = compared(flow, "etl#1", "etl#4")
+    assert found.good_since == Proof(name="etl#3", params={"day": "sunday"})
+    proved = 'the same version succeeded since, in etl#3 with day="sunday"'
+    assert why(found.first) == f"extract - its code changed: extract.sh; {proved}"
+    same = "same definition, code and inputs; it failed: exited with code 1"
+    assert why(found.outcome) == (f"load - {same}; what runs before it changed: extract; {proved}")
+    for ends in (("etl#1", "etl#3"), ("etl#3", "etl#4"), ("etl#4", "etl#5"), ("etl#4", "etl#1")):
+        assert compared(flow, *ends).good_since is None
 
 
 def test_a_run_that_left_out_tasks_is_neither_good_nor_bad(flow):

@@ -27,6 +27,7 @@ from ork.history.compare_runs import (
     first_bad,
     last_good,
     other_environment,
+    proof,
 )
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
@@ -121,6 +122,8 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
     if found:
         text = summarize(found, first=blamed)
         clauses.append(text[0].lower() + text[1:])
+        if proved := proof(store, good, failed):
+            clauses.append(str(proved))
     if other_environment(store, good, failed):
         clauses.append("another environment")
     if clauses:
@@ -142,8 +145,10 @@ def _answer(diff: RunDiff) -> Iterator[Line]:
         if diff.outcome and diff.outcome.task != diff.first.task:
             what = "outcome" if ENDS & {*diff.outcome.kinds} else "output"
             told.append(_divergence(f"first other {what}", diff.outcome))
-            # Runs of each day have other parameters: what was changed by hand tells more.
-            if EDITS & {*diff.outcome.kinds} and not (ENDS | EDITS) & {*diff.first.kinds}:
+            # Runs of each day have other parameters: what was changed by hand tells more. But not
+            # where it proved good since.
+            edited = EDITS & {*diff.outcome.kinds} and not (ENDS | EDITS) & {*diff.first.kinds}
+            if {*diff.first.kinds} <= {*EDITS, "maybe"} if diff.good_since else edited:
                 told.reverse()
         yield from told
     else:
