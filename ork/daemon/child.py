@@ -23,7 +23,7 @@ from types import FrameType
 from typing import TypeAlias
 
 from ork.daemon import fires, hooks, queue
-from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.errors import Conflict, Corrupt, NotFound, OrkError, StoreError
 from ork.executors.base import adopting
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, as_line, of_line, replace
@@ -216,7 +216,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     for number in (STOP, KILL, signal.SIGHUP):
         signal.signal(number, stop)
     tell(Born(pid=os.getpid()))
-    store = location.open_store(Path(order.store), environ=os.environ)
+    store = opened_again(lambda: location.open_store(Path(order.store), environ=os.environ))
     try:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
         now, hidden = order.work.now, order.hidden
@@ -249,6 +249,14 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
                 tell(Failed(message=message, hint=f"`ork show {name}`"))
     finally:
         store.close()
+
+
+def opened_again(opened: Callable[[], Store]) -> Store:
+    """Open a store that was there before: where it is not now, it is waited for."""
+    try:
+        return opened()
+    except NotFound as error:
+        raise StoreError(error.message, hint=error.hint) from None
 
 
 def over(store: Store, run: Run, retries: int) -> Over:

@@ -391,7 +391,10 @@ def _not_come(store: Store) -> str:
         alike = (run.host == its.host and run.trigger in begun for run in all_going_on(store))
         if sum(alike) >= its.jobs:
             return places(its.jobs, "is", "are")
-    return "`ork up` has not come to it"
+    if its is None:
+        return "no `ork up` has come to it"
+    who = f"process {its.pid} on {its.host}"
+    return f"`ork up`, {who}, has not come to it: if that stays so, what it prints says why"
 
 
 def places(jobs: int, one: str, many: str) -> str:

@@ -38,6 +38,7 @@ from ork.daemon.child import (
     Retry,
     Take,
     Work,
+    opened_again,
     over,
 )
 from ork.daemon.children import Child, Children
@@ -53,7 +54,7 @@ from ork.daemon.told import (
     Told,
     Up,
 )
-from ork.errors import Conflict, Corrupt, OrkError, StoreError, count
+from ork.errors import Conflict, Corrupt, OrkError, OtherFormat, StoreError, count
 from ork.heads.decisions import decided_ref
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
@@ -77,6 +78,8 @@ GONE_MAX = timedelta(days=30)  # for how long it is told of a schedule that it w
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
 UNWRITTEN = "the store could not be written"
+# Instead of what would help a command: a new store would be another one.
+WAITS = "`ork up` waits, and goes on by itself as soon as the store can be used as before"
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -653,7 +656,7 @@ class Daemon:
         message, hint = failed.message, failed.hint
         if failed.away:
             self._unwritten = True
-            self._teller.complain(None, StoreError(message, hint=hint), now)
+            self._complain(StoreError(message), now)
             whose = self._asked[child]
             if isinstance(whose, Watched) and isinstance(child.work, Fire) and not whose.waited:
                 whose.waited = child.work.slot, UNWRITTEN
@@ -786,7 +789,8 @@ class Daemon:
             if self._away or self._identity != location.identity(self._folder):
                 self._let_go()
                 self._store.close()
-                self._store, self._identity = self._opened(), location.identity(self._folder)
+                store = opened_again(self._opened)
+                self._store, self._identity = store, location.identity(self._folder)
                 self._reread()
                 self._sure_at = 0.0
             act()
@@ -794,7 +798,7 @@ class Daemon:
             if not self._away:
                 self._away, self._away_since = True, self._well_at
             self._away_until = moment + AGAIN_SECONDS
-            self._teller.complain(None, error, self._clock())
+            self._complain(error, self._clock())
             return
         self._has_waited(moment)
         self._well_at = began
@@ -802,6 +806,12 @@ class Daemon:
             self._away = self._unwritten = False
             self._teller.troubles.pop(None, None)
             self._teller.note("the store can be used again", self._clock())
+
+    def _complain(self, error: StoreError, now: datetime) -> None:
+        """Tell that the store cannot be used, and what is to be done, if that is anything."""
+        is_lasting = isinstance(error, Corrupt | OtherFormat)
+        error = error if is_lasting else StoreError(error.message, hint=WAITS)
+        self._teller.complain(None, error, now)
 
     def _has_waited(self, moment: float) -> bool:
         """Say whether the store was waited for since then: its server is started again."""

@@ -7,13 +7,15 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ork.daemon import loop
-from ork.daemon.loop import Control, Daemon, Options
+from ork.daemon import fires, loop
+from ork.daemon.lines import Lines
+from ork.daemon.loop import WAITS, Control, Daemon, Options
 from ork.daemon.told import Began, LeftOut, Told, Trouble
 from ork.store import location
 from tests.conftest import Ork
@@ -113,6 +115,13 @@ def forker_of(up: Up) -> int:
     return int(found)
 
 
+def why_due(ork: Ork) -> str:
+    """Return why the slot of the only schedule is due, as lists tell; nothing while none is."""
+    with closing(location.open_store(ork.folder / ".ork", environ={})) as store:
+        (one,) = fires.listed(store, Lines(store).look(), utc_now())
+    return one.reason or ""
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux sets limits of others")
 def test_a_hook_that_cannot_be_written_is_executed_when_it_can(ork: Ork) -> None:
     deploy(ork, "tick", "{every: 1s}", command="sleep 60")
@@ -142,7 +151,11 @@ def test_while_runs_cannot_be_written_it_is_not_well_and_says_so_once(ork: Ork) 
         pid, size = forker_of(up), resource.RLIMIT_FSIZE
         no_limit = resource.prlimit(pid, size)
         resource.prlimit(pid, size, (0, no_limit[1]))  # as if the disk were full
-        message = up.until("Trouble", workflow=None)["message"]
+        trouble = up.until("Trouble", workflow=None)
+        message = trouble["message"]
+        assert "the disk is full or failing" in message and trouble["hint"] == WAITS
+        who = f"`ork up`, process {up.process.pid} on {os.uname().nodename}"
+        assert eventually(lambda: f"{who}, has not come to it: if that stays so" in why_due(ork))
         took_s = -time.monotonic()
         assert eventually(lambda: status(url, "/health") == 503)
         took_s += time.monotonic()

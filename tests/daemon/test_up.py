@@ -23,6 +23,7 @@ from ork.daemon import fires, pauses, queue
 from ork.daemon.child import Retry, begin
 from ork.daemon.fires import UP_REF, holder, is_up
 from ork.daemon.lines import lines_of, skipped
+from ork.daemon.loop import WAITS
 from ork.errors import Conflict
 from ork.heads.rename import rename
 from ork.objects.kinds import Deploy, Run
@@ -208,12 +209,32 @@ def test_a_store_that_is_taken_away_is_told_and_another_in_its_place_is_opened(o
     with running(ork) as up:
         up.until("Ended")
         (ork.folder / ".ork").rename(ork.folder / "before")
-        assert "there is no store in" in up.until("Trouble", workflow=None)["message"]
+        trouble = up.until("Trouble", workflow=None)
+        assert "there is no store in" in trouble["message"]
+        assert trouble["hint"] == WAITS
         assert ork("init", "--from", "before").code == 0
         up.until("Note", message="the store can be used again")
         number = up.until("Began")["number"]
         assert up.end() == 0
     assert f"w#{number}" in ork("runs", "w").out, "it is in the new store"
+
+
+@pytest.mark.parametrize(("scheme", "how"), [("sqlite", "written"), ("files", "used")])
+def test_data_elsewhere_that_are_taken_away_are_waited_for(ork: Ork, scheme: str, how: str) -> None:
+    data = ork.folder / "data"
+    assert ork("init", "--store", f"{scheme}:{data}").code == 0
+    deploy(ork, "w", "{every: 1s}")
+    with running(ork) as up:
+        up.until("Ended")
+        data.rename(ork.folder / "away")
+        while "there is no store in" not in (trouble := up.until("Trouble"))["message"]:
+            pass
+        assert (trouble["workflow"], trouble["hint"]) == (None, WAITS)
+        (ork.folder / "away").rename(data)
+        up.until("Note", message=f"the store can be {how} again")
+        up.until("LeftOut", reason=f"the store could not be {how}")
+        up.until("Began")
+        assert up.end() == 0
 
 
 def test_a_run_that_went_on_when_a_backup_was_made_is_not_retried_in_its_store(
