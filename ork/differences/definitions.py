@@ -164,15 +164,17 @@ def summarize(diff: Diff, *, first: Diff | None = None) -> str:
     """Return one line of at most 72 characters, as for a deploy that was given no message.
 
     `first` is a part of the diff that matters more, as to why a run failed: what it has is told
-    before the rest, and the settings come last, but for the interpreter, which executes the tasks.
+    before the rest. There, and where not all has room, the settings come last, but for the
+    interpreter, which executes the tasks.
     """
-    parts = [diff]
-    if first is not None:
-        telling = tuple(setting for setting in diff.settings if setting.path == "python")
-        parts = [first, replace(diff, settings=telling), diff]
-    clauses = list(dict.fromkeys(chain(*map(_clauses, parts))))
+    clauses = list(_clauses(diff))
     if not clauses:
         return "No changes"
+    if first is None and len(text := _sentence(clauses)) <= SUMMARY_CHARS_MAX:
+        return text
+    telling = tuple(setting for setting in diff.settings if setting.path == "python")
+    parts = [first or Diff(), replace(diff, settings=telling), diff]
+    clauses = list(dict.fromkeys(chain(*map(_clauses, parts))))
     for shown in range(len(clauses), 0, -1):
         text = _sentence(clauses[:shown])
         more = f" and {len(clauses) - shown} more" if shown < len(clauses) else ""

@@ -411,6 +411,20 @@ def test_a_summary_joins_tasks_settings_and_files():
         read=read_blob,
     )
     assert summarize(diff) == "Add report; change load (retries, timeout); edit etl.py"
+    assert summarize(Diff()) == "No changes"
+
+
+def test_a_summary_without_room_for_all_leaves_out_settings_before_code():
+    old = {"schedule": {"catchup": "none", "every": "2h"}}
+    files = {"a.sh": (entry(b"a"), entry(b"b"))}
+
+    def summary(**new):
+        both = old, {"schedule": old["schedule"] | new}
+        return summarize(compare(tasks={}, files=files, settings=both, read=read_blob))
+
+    assert summary(every="1h") == 'Change schedule.every "2h" -> "1h"; edit a.sh'
+    many = summary(every="1h", catchup="latest", retries=3)
+    assert many == 'Edit a.sh; change schedule.catchup "none" -> "latest" and 2 more'
 
 
 def test_a_long_summary_counts_what_it_leaves_out():
