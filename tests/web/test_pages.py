@@ -113,6 +113,7 @@ def test_schedules_are_told_as_the_command_tells_them(ask: Ask, etl: Ork) -> Non
             etl("schedule", "list", "--json").out,
         )
     )
+    assert told.keys() == printed.keys() and (told["up"], told["holder"]) == (False, None)
     assert [row.keys() for row in told["schedules"]] == [row.keys() for row in printed["schedules"]]
     assert told["schedules"][0]["words"] == "every day at 02:00, UTC"
 

@@ -23,7 +23,7 @@ from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
 from ork.daemon import queue
-from ork.daemon.fires import LATE, Fired, Listed, listed
+from ork.daemon.fires import LATE, Fired, Listed, holder, is_up, listed
 from ork.daemon.lines import Lines
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
@@ -453,7 +453,8 @@ def schedules(asked: Asked) -> Page:
         "policies": policies,
     }
     told = [{"words": in_words(row.schedule), **as_object(row)} for row in rows]
-    document = {"schedules": told, "waiting": waiting}
+    whose = {"up": is_up(store), "holder": holder(store)}
+    document = {"schedules": told, "waiting": waiting, **whose}
     return Page(template="schedules", values=values, schema="schedules", document=document)
 
 
