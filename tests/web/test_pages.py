@@ -20,7 +20,7 @@ from ork.errors import Corrupt, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import replace
-from ork.runner.start import Caller
+from ork.runner.start import Caller, start
 from ork.schedule.policy import Skip
 from ork.store.resolve import number_ref, resolve
 from ork.store.runs import END_LOST
@@ -462,6 +462,27 @@ def test_what_is_due_is_marked_and_what_a_clock_ahead_has_decided(store: Store) 
         assert (row.ahead, row.next) == (slot, slot + timedelta(days=1))
         assert "a clock that was ahead has decided up to 2026-11-03 02:00" in drawn(answer, now)
         assert "<code>ork schedule resume etl</code>" in drawn(answer, now)
+
+
+def test_lists_tell_for_which_slot_a_run_is_that_began_long_after_it(
+    etl: Ork, store: Store
+) -> None:
+    slots = [START - timedelta(days=1), START - timedelta(seconds=30)]
+    for slot in slots:
+        begun = start(store, "etl", caller=Caller(trigger="queue", scheduled=slot, now=START))
+        assert list(begun.events)
+    of_task = {"workflow": "etl", "task": "load"}
+    asked = [
+        (runs.listed, {}),
+        (runs.task, of_task),
+        (pages.workflow, {"workflow": "etl"}),
+        (pages.deploy, {"revision": "etl"}),
+    ]
+    pages_shown = [
+        drawn(answer, Asked(store=store, now=START, path=path)) for answer, path in asked
+    ]
+    for shown in (*pages_shown, etl("runs", "etl").out, etl("runs", "etl:load").out):
+        assert (shown.count("for 2026-10-31 12:00"), shown.count("for 2026-")) == (1, 1)
 
 
 def test_nothing_is_wrong_with_an_empty_store(ork: Ork, opened: Callable[[], Store]) -> None:

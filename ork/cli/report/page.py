@@ -110,6 +110,7 @@ def environment(
         "combined": lambda one, other: {**one, **other},
         "date": human.date,
         "duration": human.duration,
+        "made_up": human.made_up,
         "took": human.took,
         "iso": format_time,
         "json": _json,

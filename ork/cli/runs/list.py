@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +49,6 @@ DAMAGED_SHOWN = 10  # names of runs
 VALUE_CHARS_MAX = 100
 VALUE_OF_ONE_MAX = 1000  # characters of a value where one task is shown
 BEFORE_MIN = 1.0  # seconds before its last attempt that are worth a word
-LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 TASK_COLUMNS = 12  # of its line beside that and the name: how long it took
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
@@ -332,8 +331,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         rest = f"  {told}" if told else ""
         rest += "" if run.deploy else "  unattached"
         rest += "  by bisect" if run.trigger == "bisect" else ""
-        if run.scheduled and run.created - run.scheduled >= LATE:
-            rest += f"  for {human.slot(run.scheduled, now)}"
+        rest += f"  {made_up}" if (made_up := human.made_up(run, now)) else ""
         rest += "  partial" if entry.partial else ""
         rest += "  damaged" if entry.damaged else ""
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"

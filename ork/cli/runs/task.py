@@ -29,6 +29,8 @@ def task_rows_view(rows: Iterable[TaskRow], session: Session) -> Iterator[Line]:
         rest: Line = [f"  {human.took(found) if found else '-':>7}"]
         if run.trigger == "bisect":
             rest.append("  by bisect")
+        if made_up := human.made_up(run, now):
+            rest.append(f"  {made_up}")
         if found and len(found.attempts) > 1:
             rest.append(f"  {human.count(len(found.attempts), 'attempt')}")
         if found and (changed := taint(found)):

@@ -6,7 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ork.cli.screen.line import MARKS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DATE = "%Y-%m-%d %H:%M:%S %z"
 CLOCK = "%H:%M:%S"  # of what is told to a terminal as it happens
+LATE = timedelta(minutes=1)  # after its slot a run begins that makes up for it
 _UNITS = (
     (31_536_000, "year", "y"),
     (2_592_000, "month", "mo"),
@@ -126,6 +127,13 @@ def slot(time: datetime, now: datetime) -> str:
     there, seconds = time.astimezone(now.tzinfo), ":%S" if time.second else ""
     twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
     return there.strftime(f"%Y-%m-%d %H:%M{seconds}{' %z' if twice else ''}")
+
+
+def made_up(run: Run, now: datetime) -> str:
+    """Return for which slot a run is that began late, as all do that make up for slots, or ""."""
+    if run.scheduled is None or run.created - run.scheduled < LATE:
+        return ""
+    return f"for {slot(run.scheduled, now)}"
 
 
 def numbers(of_runs: Iterable[int]) -> str:
