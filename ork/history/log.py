@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from ork.errors import Corrupt, UsageError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, replace
 from ork.store import location
 from ork.store import revision as grammar
+from ork.store.contents import task_runs
 from ork.store.resolve import (
     REMOTES,
     apart,
@@ -23,9 +25,9 @@ from ork.store.resolve import (
     histories,
     history,
 )
-from ork.store.runs import Names, tags_of
+from ork.store.runs import Names, all_going_on, tags_of
 from ork.store.store import Store
-from ork.store.verdict import Tally, read_tally, tallies
+from ork.store.verdict import Tally, counts_as, read_tally, tallies
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
@@ -149,10 +151,10 @@ def log(
     first = list(islice(waiting, LOOK_UPS_MAX))
     tags, remotes = _names(store)
     newest = store.refs_at({f"workflows/{deploy.workflow}" for _, deploy in first})
-    counted = tallies(store, [oid for oid, _ in first])
+    counted = _with_going_on(store, tallies(store, [oid for oid, _ in first]))
     for count, (oid, deploy) in enumerate(chain(first, waiting)):
         if count == LOOK_UPS_MAX:
-            counted = _all_tallies(store)
+            counted = _with_going_on(store, _all_tallies(store))
             newest = {f"workflows/{name}": head for name, head in store.refs("workflows/")}
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
@@ -176,7 +178,8 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
 
 def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
     """Return some deploys as a log has them, looked up together."""
-    (tags, remotes), counted = _names(store), tallies(store, deploys)
+    tags, remotes = _names(store)
+    counted = _with_going_on(store, tallies(store, deploys))
     heads = set(store.refs_at({f"workflows/{one.workflow}" for one in deploys.values()}).values())
     return [
         LogEntry(
@@ -231,6 +234,23 @@ def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Stand
             one = Standing(remote=remote, ahead=ahead, behind=behind, name=name, related=related)
             found[workflow] = (*found.get(workflow, ()), one)
     return found
+
+
+def _with_going_on(store: Store, counted: dict[Oid, Tally]) -> dict[Oid, Tally]:
+    """Count the runs that go on as well; one that is retried no more as what it had ended with."""
+    with suppress(Corrupt):  # a log is read where a run is lost, too
+        for run in all_going_on(store):
+            if run.deploy is None:
+                continue
+            found = counted.get(run.deploy, _NO_RUNS)
+            counts = Counter(found.counts)
+            if run.previous is not None:
+                before = store.get(Run, run.previous)
+                counts.subtract([counts_as(store, before, task_runs(store, before))])
+            counts["running"] += 1
+            last = max(found.last or 0, run.number)
+            counted[run.deploy] = Tally(counts={**+counts}, last=last)
+    return counted
 
 
 def _all_tallies(store: Store) -> dict[Oid, Tally]:

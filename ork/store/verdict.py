@@ -33,10 +33,10 @@ _TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 
 
 class Tally(Value, frozen=True, kw_only=True):
-    """The runs of one deploy: how they count -> how many, and the number of the newest that ended.
+    """The runs of one deploy that have ended: how they count -> how many; the newest's number.
 
-    Those that say nothing of the deploy count as tainted, partial or damaged, not as what they
-    ended with.
+    In a log those that go on are counted as well. Those that say nothing of the deploy count as
+    tainted, partial or damaged, not as what they ended with.
     """
 
     counts: Mapping[str, int]

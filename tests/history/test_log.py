@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 
 from ork.errors import NotFound, UsageError
-from ork.history.log import LOOK_UPS_MAX, deploys_between, log
+from ork.history.log import LOOK_UPS_MAX, deploys_between, entry_of, log
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
+from ork.runner import record
+from ork.store.resolve import run_of_number
 from ork.store.verdict import Tally, tally
 from tests.history.histories import another_line
-from tests.runs import begin_run
+from tests.runs import begin_run, end_run, outcome, write_run
 from tests.stores import NOON, stamp
 
 NOW = NOON + timedelta(days=30)
@@ -172,6 +174,27 @@ def test_two_runs_that_end_at_the_same_moment_are_both_counted(etl, monkeypatch)
     end(last, "success")
     assert tally(etl, head) == Tally(counts={"failed": 1, "success": 2}, last=3)
     assert len(list(etl.refs(f"tally/{head}/"))) == 1
+
+
+def test_a_run_that_goes_on_is_counted_and_the_newest(etl):
+    def told():
+        (entry,) = log(etl, "etl", now=NOW, limit=1)
+        assert entry.runs == entry_of(etl, head, entry.deploy).runs
+        return dict(entry.runs.counts), entry.runs.last
+
+    head = etl.ref("workflows/etl")
+    a = etl.snapshot(etl.get(Deploy, head).snapshot).tasks["a"]
+    states = {"a": outcome(a)}
+    write_run(etl, head, states)
+    write_run(etl, head, {"a": outcome(a, "failed")}, "failed")
+    oid, failed = run_of_number(etl, "etl", 2)
+    retried = record.resume(etl, oid, failed, failed, {})
+    assert told() == ({"success": 1, "running": 1}, 2)
+    begun = begin_run(etl, head)
+    assert told() == ({"success": 1, "running": 2}, 3)
+    end_run(retried, states, "success")
+    end_run(begun, states, "success")
+    assert told() == ({"success": 3}, 3)
 
 
 def test_a_tally_that_makes_no_sense_is_empty(etl):

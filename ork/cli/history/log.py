@@ -384,7 +384,7 @@ def _all_counts(runs: Tally) -> Iterator[Line]:
     yield _counts(runs)
     yield _counts(runs, MARKS)
     good = runs.counts.get("success", 0)
-    others = sum(runs.counts.values()) - good
+    others = sum(runs.counts.values()) - good - runs.counts.get("running", 0)
     told: Line = [(f"{good} ok", "success")] if good else []
     yield [*told, ", ", (f"{others} not", "warning")] if told and others else _counts(runs, MARKS)
 
