@@ -88,9 +88,22 @@ def test_files_that_share_a_name(history, golden):
     history.write("new2.yaml", text.format("fresh"))
     result = history("status")
     golden("status/duplicates.txt", result.out + result.err)
+    (history.folder / "copy.yaml").rename(history.folder / "away")
+    assert "hint: new2.yaml needs a name of its own\n" in history("status").err
+    (history.folder / "away").rename(history.folder / "copy.yaml")
     (history.folder / "etl.yaml").unlink()
     history.write("copy2.yaml", text.format("etl"))
     golden("status/two_moved.txt", history("status").out)
+
+
+def test_a_file_from_before_a_move_is_told_apart_from_a_copy(history):
+    before, moved = history.folder / "etl.yaml", history.folder / "moved.yaml"
+    before.rename(moved)
+    assert history("deploy", "moved.yaml").code == 0
+    before.write_bytes(moved.read_bytes())
+    told = "etl.yaml was the file of etl before moved.yaml: remove it, or give it a name of its own"
+    assert f"hint: {told}\n" in history("status").err
+    assert "note: etl.yaml was the file of etl: it is not needed" in history("restore", "etl").err
 
 
 def test_paths_are_as_one_would_type_them_here(history, edit, monkeypatch):

@@ -403,7 +403,7 @@ def status(
     edited = (one for one in found if one.state in ("modified", "new"))
     fetched = next((one for one in edited if one.other), None)
     if duplicate := first.get("duplicate"):
-        session.say(hint_line(f"{duplicate.path} needs a name of its own"))
+        session.say(hint_line(_about_duplicate(session.store, duplicate)))
     newest = "`ork restore {} --code` writes the newest version here"
     if renamed := first.get("renamed"):
         names = str(renamed.other), str(renamed.workflow)
@@ -445,6 +445,17 @@ def status(
         put_away = next(session.store.refs("archived/"), None)
         but = ", but for those of archived workflows: `ork workflows --all` lists them"
         session.say([f"no workflow files here{but if put_away else ''}"])
+
+
+def _about_duplicate(store: "Store", one: "FileStatus") -> str:
+    """Return what to do with a file whose name another one has; it may be what that was before."""
+    from ork.heads.deploy import former_file
+
+    former = former_file(store, str(one.workflow)) if one.deploy else None
+    if former and os.path.relpath(store.project / former) == one.path:
+        was = f"was the file of {one.workflow} before {one.other}"
+        return f"{one.path} {was}: remove it, or give it a name of its own"
+    return f"{one.path} needs a name of its own"
 
 
 def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
