@@ -306,10 +306,12 @@ TELLS_FIRST = """\
         self.events = []
         save(self)
     def die_when_told(self):
-        for event in turn(self):
+        told = []
+        for event in turn(self):  # what is told at once is printed at once
             yield event
-            if isinstance(event, events.TaskFinished):
-                os.kill(os.getpid(), 9)
+            told.append(event)
+        if any(isinstance(event, events.TaskFinished) for event in told):
+            os.kill(os.getpid(), 9)
     def write_too_late(self, changed, objects):
         if any(taskrun.state == "success" for taskrun in changed.values()):
             threading.Event().wait()
