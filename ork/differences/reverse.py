@@ -8,7 +8,8 @@ from typing import TypeVar
 from ork.differences.definitions import Diff, EdgeChange
 from ork.differences.files import FileChange
 from ork.differences.tasks import TaskChange
-from ork.differences.values import FieldChange, same
+from ork.differences.values import FieldChange
+from ork.objects.canonical import same
 from ork.objects.value import replace
 
 _OPPOSITE = {"added": "removed", "removed": "added"}

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from ork.definition.written import as_written
 from ork.differences import renames
-from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
+from ork.differences.values import FieldChange, leaves, object_changes, set_changes
 from ork.objects import canonical
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, same
 from ork.objects.kinds import Task, encode_object, to_json
 from ork.objects.value import Value, as_line, replace
 

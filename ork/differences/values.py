@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import takewhile, zip_longest
 from json import dumps
+from operator import ne
 
 from ork.differences import lines
 from ork.objects import canonical
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, same
 from ork.objects.value import Value, replace
 
 PARTED_CHARS = 20  # shown before the place where two long lines part
@@ -44,8 +45,8 @@ def sides(change: FieldChange, shown: Callable[[Json], str]) -> tuple[str, str, 
     pairs = zip_longest(change.old.split("\n"), change.new.split("\n"), fillvalue="")
     number, pair = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
     if shown(pair[0]) == shown(pair[1]):
-        same = takewhile(lambda letters: letters[0] == letters[1], zip(*pair, strict=False))
-        start = max(0, sum(1 for _ in same) - PARTED_CHARS)
+        alike = takewhile(lambda letters: letters[0] == letters[1], zip(*pair, strict=False))
+        start = max(0, sum(1 for _ in alike) - PARTED_CHARS)
         pair = f"...{pair[0][start:]}", f"...{pair[1][start:]}"
     return f"line {number}", shown(pair[0]), shown(pair[1])
 
@@ -55,6 +56,8 @@ def object_changes(
 ) -> Iterator[FieldChange]:
     """Yield the changes between two objects, by key; in a nested object by its own keys."""
     for key in sorted(old.keys() | new.keys()):
+        if key in old and key in new and same(old[key], new[key]):
+            continue
         place = _key_path(path, key)
         if key not in new:
             yield FieldChange(kind="removed", path=place, old=old[key])
@@ -75,15 +78,6 @@ def value_changes(old: Json, new: Json, *, path: str) -> Iterator[FieldChange]:
         return
     if not same(old, new):
         yield FieldChange(kind="changed", path=path, old=old, new=new)
-
-
-def same(old: Json, new: Json) -> bool:
-    """Say whether two values are one in JSON, where true is not 1."""
-    if old != new:
-        return False
-    if old and isinstance(old, dict | list):
-        return canonical.encode(old) == canonical.encode(new)
-    return isinstance(old, bool) == isinstance(new, bool)
 
 
 def changes_in(changes: Iterable[FieldChange], *keys: str) -> list[FieldChange]:
@@ -125,22 +119,37 @@ def set_changes(
 
 
 def _list_changes(old: list[Json], new: list[Json], path: str) -> Iterator[FieldChange]:
-    before, after = _tokens(old), _tokens(new)
+    """Yield the changes between two lists, for which only what lies between their ends is read."""
+    start = _alike(old, new)
+    end = _alike(old[start:][::-1], new[start:][::-1])
+    left, right = old[start : len(old) - end], new[start : len(new) - end]
+    before, after = _tokens(left), _tokens(right)
     runs = lines.matches(before, after)
     kept = sum(length for _, _, length in runs)
+    pairs = enumerate(zip(before, after, strict=False))
+    other = [index for index, (was, now) in pairs if was != now]
     # Element by element where that says no more than what was taken out and put in.
-    if len(old) == len(new) and sum(map(str.__ne__, before, after)) <= 2 * (len(old) - kept):
-        for index, (was, now) in enumerate(zip(old, new, strict=True)):
-            yield from value_changes(was, now, path=f"{path}[{index}]")
+    if len(left) == len(right) and len(other) <= 2 * (len(left) - kept):
+        for index in other:
+            yield from value_changes(left[index], right[index], path=f"{path}[{start + index}]")
         return
     stays_old = {i + n for i, _, length in runs for n in range(length)}
     stays_new = {j + n for _, j, length in runs for n in range(length)}
-    for index, value in enumerate(old):
+    for index, value in enumerate(left):
         if index not in stays_old:
-            yield FieldChange(kind="removed", path=f"{path}[{index}]", old=value)
-    for index, value in enumerate(new):
+            yield FieldChange(kind="removed", path=f"{path}[{start + index}]", old=value)
+    for index, value in enumerate(right):
         if index not in stays_new:
-            yield FieldChange(kind="added", path=f"{path}[{index}]", new=value)
+            yield FieldChange(kind="added", path=f"{path}[{start + index}]", new=value)
+
+
+def _alike(old: list[Json], new: list[Json]) -> int:
+    """Return how many values two lists begin with that are the same."""
+    least = min(len(old), len(new))
+    count = next((n for n, differ in enumerate(map(ne, old, new)) if differ), least)
+    if same(old[:count], new[:count]):
+        return count
+    return next(n for n in range(count) if not same(old[n], new[n]))  # to Python, true is 1
 
 
 def _tokens(values: list[Json]) -> list[str]:

@@ -20,11 +20,11 @@ from ork.differences import lines
 from ork.differences.definitions import declared
 from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
-from ork.differences.values import leaves, same
+from ork.differences.values import leaves
 from ork.errors import Corrupt, InvalidInput, UsageError, count
 from ork.history.filters import existing
 from ork.history.lineage import Step, file_steps, is_changed, task_steps
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Json, Oid, same
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, FileEntry, Task
 from ork.objects.snapshot import Contents, changes

@@ -30,7 +30,7 @@ from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues, Where, recorded_environment, where_executed
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Output, Run, Task, TaskRun, TaskRuns, oid_of
+from ork.objects.kinds import Run, Task, TaskRun, TaskRuns, oid_of
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, newest_params, read_needs, run_command, task_runs
 from ork.store.resolve import (
@@ -460,7 +460,7 @@ def _tasks(
                 **code.get(name, {}),
                 params=_taken(store, now.task, changed),
                 inputs=tuple(inputs),
-                output=tuple(_outputs(old, was.output, new, now.output)),
+                output=tuple(_outputs(old, old_name, new, name)),
             )
             if task.inputs:
                 told = _passed_on(store.get(Task, now.task), task.inputs, outputs, params)
@@ -539,12 +539,11 @@ def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterato
     return iter(()) if was is None or now is None else _changes(old, was, new, now)
 
 
-def _outputs(
-    old: RunValues, was: Output | None, new: RunValues, now: Output | None
-) -> Iterator[FieldChange]:
+def _outputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:
+    was, now = old.states[old_name].output, new.states[name].output
     if was is None or now is None or was.oid == now.oid:
         return iter(())
-    return _changes(old, old.store.output(was), new, new.store.output(now))
+    return _changes(old, old.outputs[old_name], new, new.outputs[name])
 
 
 def _changes(old: RunValues, was: Json, new: RunValues, now: Json) -> Iterator[FieldChange]:

@@ -504,14 +504,16 @@ class Outputs(Mapping[str, Json]):
 
     def __init__(self, store: Store, run: Run, states: Mapping[str, TaskRun]) -> None:
         self.store, self.run, self.states = store, run, states
-        self._last: tuple[str, Json] | None = None  # many tasks in a row may receive a large value
+        self._last: tuple[Oid, Json] | None = None  # many tasks in a row may receive a large value
 
     def __getitem__(self, name: str) -> Json:
-        if self._last is None or self._last[0] != name:
-            output = self._output(name)
-            if output is None:
-                raise KeyError(self._why_none(name))
-            self._last = name, self.store.output(output)
+        output = self._output(name)
+        if output is None:
+            raise KeyError(self._why_none(name))
+        if output.text is not None:  # it is small
+            return self.store.output(output)
+        if self._last is None or self._last[0] != output.oid:
+            self._last = output.oid, self.store.output(output)
         return self._last[1]
 
     def _output(self, name: str) -> Output | None:

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import zlib
+from contextlib import suppress
 from typing import NewType, TypeAlias
 
 import msgspec
@@ -139,6 +140,16 @@ def encode(value: Json, what: str | None = None) -> bytes:
     return "".join(pieces).encode("utf-8")
 
 
+def same(old: Json, new: Json) -> bool:
+    """Say whether two values are one in JSON, where true is not 1."""
+    if old != new:
+        return False
+    if isinstance(old, dict | list):
+        # Those equal to Python are written alike but for true and 1, and for 1.0 and 1.
+        return _PLAIN(old) == _PLAIN(new) or encode(old) == encode(new)
+    return isinstance(old, bool) == isinstance(new, bool)
+
+
 def settled(value: Json) -> Json:
     """Return a value as its record gives it back: keys are sorted, whole floats are integers."""
     return read(encode(value))
@@ -151,6 +162,10 @@ def read(payload: bytes) -> Json:
 
 def decode(payload: bytes) -> Json:
     """Return the value of canonical bytes; raise Corrupt when they are not exactly canonical."""
+    with suppress(ValueError, RecursionError, InvalidInput):
+        value = parse(payload)
+        if encode(value) == payload:  # else it may only be a number that is not read so quickly
+            return value
     try:
         value = _DECODER.decode(payload.decode("utf-8"))
         again = encode(value)

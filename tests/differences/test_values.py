@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences import values as diff_values
-from ork.differences.values import FieldChange, object_changes, same, set_changes
-from ork.objects.canonical import encode
+from ork.differences.values import FieldChange, object_changes, set_changes
+from ork.objects import canonical
+from ork.objects.canonical import encode, same
 
 leaves = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "b.c"])
 keys = st.sampled_from(["a", "b", "a.b", "", "x[0]", 'q"', "ü"])
@@ -74,6 +75,11 @@ def test_null_is_not_absent():
 
 def test_true_is_not_one_and_one_is_one_point_zero():
     assert [c.kind for c in object_changes({"a": [True]}, {"a": [1]})] == ["changed"]
+    assert [c.path for c in object_changes({"a": [1, 1, 2]}, {"a": [1, True]})] == [
+        "a[1]",
+        "a[2]",
+        "a[1]",
+    ]
     assert list(object_changes({"a": 1}, {"a": 1.0})) == []
 
 
@@ -90,6 +96,17 @@ def test_a_word_put_into_a_list_is_one_change():
 def test_a_word_replaced_in_a_list_is_one_change():
     (change,) = object_changes({"c": ["a", "b", "c"]}, {"c": ["a", "x", "c"]})
     assert change == FieldChange(kind="changed", path="c[1]", old="b", new="x")
+
+
+def test_of_long_lists_only_what_lies_between_their_equal_ends_is_encoded(monkeypatch):
+    encoded = []
+    real = canonical.encode
+    monkeypatch.setattr(canonical, "encode", lambda value: encoded.append(value) or real(value))
+    old = [{"id": n, "ok": n % 2 == 0} for n in range(100)]
+    for new in ([*old[:40], {"id": 40, "ok": None}, *old[41:]], old[:40] + old[42:]):
+        (*_, change) = object_changes({"rows": old}, {"rows": deepcopy(new)})
+        assert change.path in ("rows[40].ok", "rows[41]")
+        assert all(one in (old[40], old[41], {"id": 40, "ok": None}) for one in encoded)
 
 
 def test_elements_of_a_set_follow_renames():

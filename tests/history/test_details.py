@@ -218,7 +218,7 @@ def test_what_was_kept_has_the_inputs_with_which_it_was_made(flow):
     assert details(flow, "etl#3").tasks["load"].output is True
 
 
-def test_equal_values_are_not_read_to_compare_two_runs(flow, monkeypatch):
+def test_to_compare_two_runs_equal_values_are_not_read_and_others_once(flow, monkeypatch):
     gives(flow, "fetch", json.dumps({"rows": ["x" * 100] * 50}))
     run(flow)
     run(flow)
@@ -230,6 +230,11 @@ def test_equal_values_are_not_read_to_compare_two_runs(flow, monkeypatch):
     )
     assert not ork.Project(flow).diff_runs("etl#1", "etl#2")
     assert large not in read
+    gives(flow, "fetch", json.dumps({"rows": ["x" * 100] * 49 + ["y"]}))
+    run(flow)
+    (change,) = ork.Project(flow).diff_runs("etl#1", "etl#3").tasks[0].output
+    assert (change.path, change.old, change.new) == ("rows[49]", "x" * 100, "y")
+    assert read.count(large) == 1, "of a task that gave it and of one that took it"
 
 
 @pytest.mark.slow

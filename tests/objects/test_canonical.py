@@ -64,6 +64,7 @@ def test_short_decimals_around_the_changes_of_notation_agree_too(digits, power):
 def test_decode_gives_back_the_value_and_encode_the_bytes(value):
     data = encode(value)
     assert decode(data) == value
+    assert repr(decode(data)) == repr(read(data)), "the same numbers, by the slower way too"
     assert encode(decode(data)) == data
 
 
