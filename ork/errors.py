@@ -21,10 +21,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from types import FrameType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
 _OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
@@ -269,10 +271,13 @@ def _call(command: str) -> str | None:
     return f"`{called}({given})`" if given else f"`{called}`"
 
 
-def some(names: Collection[str], at_most: int) -> str:
-    """Return names for a sentence: the first of them, and how many there are besides."""
-    more = f" and {len(names) - at_most:,} more" if len(names) > at_most else ""
-    return ", ".join(islice(names, at_most)) + more
+def some(things: Collection[T], at_most: int, words: Callable[[T], str] = str) -> str:
+    """Return names for a sentence: the first of them, and how many there are besides.
+
+    `words` are those of one thing.
+    """
+    more = f" and {len(things) - at_most:,} more" if len(things) > at_most else ""
+    return ", ".join(map(words, islice(things, at_most))) + more
 
 
 def quoted(name: str) -> str:

@@ -291,7 +291,7 @@ def _has_result(side: TaskRun) -> bool:
 
 
 def _values(changes: Sequence[FieldChange]) -> str:
-    return some([value_words(change) for change in changes], VALUES_MAX)
+    return some(changes, VALUES_MAX, value_words)
 
 
 def _clipped(value: Json) -> str:

@@ -19,6 +19,7 @@ from ork.differences.runs import (
 from ork.differences.values import FieldChange
 from ork.objects.canonical import Oid
 from ork.objects.kinds import TASK_STATES, ZERO_TIME, Attempt, Output, TaskRun, micros
+from ork.objects.value import replace
 
 A, B = Oid("a" * 64), Oid("b" * 64)
 ROWS = FieldChange(kind="changed", path="rows", old=3, new=4)
@@ -201,6 +202,12 @@ def test_long_lists_and_values_are_shortened():
     change = FieldChange(kind="added", path="text", new="x" * 1000)
     assert len(value_words(change)) < 60
     assert value_words(FieldChange(kind="removed", path="", old=1)) == "- 1"
+
+
+def test_values_that_are_only_counted_are_not_written():
+    no_json = replace(ROWS, new=object())
+    found = first(task(output=(ROWS, ROWS, *[no_json] * 9)))
+    assert "it gave another output: rows 3 -> 4, rows 3 -> 4 and 9 more;" in found
 
 
 def test_times_count_where_they_differ_by_a_lot():
