@@ -213,6 +213,22 @@ def test_even_raw_bytes_are_harmless_on_a_terminal(ork, terminal):
         assert "\x1b" not in shown, argv
 
 
+def test_an_output_is_readable_on_a_terminal_and_harmless(ork, terminal):
+    ork.write("t.yaml", "name: t\ntasks: {a: {executor: process, command: ./a.sh}}\n")
+    value = json.dumps({"café": ["Zürich", "東京", TEXT]}, ensure_ascii=False)
+    ork.write("a.sh", f"#!/bin/sh\ncat <<'E'\nORK_OUTPUT:{value}\nE\n", executable=True)
+    assert ork("run", "t.yaml").code == 0
+    shown = terminal("--color", "never", "outputs", "t#1:a")
+    assert '{\n  "café": [\n    "Zürich",\n    "東京",\n    "\\u001b[31mred' in shown
+    assert "<U+202E>evil" in shown
+    assert harmless(shown)
+    assert '"Zürich"' in terminal("--color", "never", "show", "t#1:a")
+    assert (
+        ork("outputs", "t#1:a").out
+        == json.dumps(json.loads(value), indent=2, ensure_ascii=False) + "\n"
+    )
+
+
 def test_a_live_run_shows_no_raw_names(ork, terminal):
     ork.write("t.yaml", 'name: t\ntasks: {a: {executor: process, command: ["\\e[31mx"]}}\n')
     assert "\x1b[31mx" not in terminal("--color", "never", "run", "t.yaml")

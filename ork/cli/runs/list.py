@@ -287,7 +287,7 @@ def outputs(
         ork outputs etl#1:extract
         ork outputs etl#1:extract.rows
     """
-    from ork.cli.screen.line import json_parts
+    from ork.cli.screen.line import json_parts, visible
     from ork.history.details import outputs
     from ork.store.revision import split_part
 
@@ -306,7 +306,10 @@ def outputs(
         shown = values if value is values else {split_part(revision)[1]: value}
         session.print_json("outputs", shown)
         return
-    sys.stdout.writelines(json_parts(value, ascii=sys.stdout.isatty()))
+    parts = json_parts(value, ascii=False)
+    if sys.stdout.isatty():
+        parts = ("\n".join(map(visible, part.split("\n"))) for part in parts)
+    sys.stdout.writelines(parts)
     sys.stdout.write("\n")
 
 
