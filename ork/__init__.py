@@ -15,7 +15,7 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 
 # ruff: noqa: F405
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # that of typing would be most of what `import ork` takes
 
 __all__ = ["Ambiguous", "AnyRevision", "AnyWorkflow", "Archived", "BackedUp", "Backfill"]
 __all__ += ["Bisected", "Blame"]

@@ -6,6 +6,13 @@ import gc
 # modules are imported. A run, which may be long, turns the collector on again.
 gc.disable()
 
+import os  # noqa: E402
+import signal  # noqa: E402
+
+# Ctrl-C while modules are imported: there is nothing yet to put in order, or to say.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+
 from ork.cli.app import entry  # noqa: E402
 
 if __name__ == "__main__":

@@ -580,10 +580,10 @@ def entry() -> NoReturn:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    signals.unwind()
     try:
+        signals.unwind()
         code = main(sys.argv[1:])
-    except KeyboardInterrupt:  # while the store was closed
+    except KeyboardInterrupt:  # before it began, or while the store was closed
         code = signals.exit_code()
     # What else Python does at its end is to free memory, module by module, which takes a tenth of
     # a short command: all of it goes with the process.

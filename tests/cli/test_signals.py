@@ -46,6 +46,29 @@ def has_open(pid: int, path: Path) -> bool:
     return False
 
 
+# Whoever imports this module gets a signal in the middle of that.
+INTERRUPTED = """\
+import importlib.abc, os, signal, sys, time
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "MODULE":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("module", ["ork.cli.app", "typer", "ork.cli.history.log"])
+def test_what_stops_a_command_while_it_starts_says_nothing(ork: Ork, module: str) -> None:
+    ork.write("early/sitecustomize.py", INTERRUPTED.replace("MODULE", module))
+    ork.environ["PYTHONPATH"] = str(ork.folder / "early")
+    with started(ork, "log") as child:
+        assert child.communicate(timeout=60) == ("", "")
+    assert child.returncode == 130
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), CODES)
 def test_a_run_is_recorded_as_cancelled(ork: Ork, number: int, code: int) -> None:

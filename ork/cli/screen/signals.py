@@ -21,7 +21,7 @@ def exit_code() -> int:
 
 
 def unwind() -> None:
-    """Let TERM and HUP end a command as Ctrl-C does: what it has begun is put in order.
+    """Let Ctrl-C, and TERM and HUP as it does, end a command: what it has begun is put in order.
 
     Signals that are ignored, such as HUP under `nohup`, stay ignored.
     """
@@ -30,6 +30,7 @@ def unwind() -> None:
         note(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    ends = dict.fromkeys(ENDING, stop) | {signal.SIGINT: signal.default_int_handler}
+    for number, end in ends.items():
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
+            signal.signal(number, end)
