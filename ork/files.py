@@ -43,11 +43,10 @@ def open_folder(
 ) -> Iterator[int]:
     """Open a folder below `top` part by part, so that no link can be put in between.
 
-    Only `top` may be a link. With `make`, which is their mode, missing folders are made on the way,
-    and their paths below `top` are appended to `made`. Those of root belong to who has `top`.
+    Only `top` may be a link, and must be there. With `make`, which is their mode, missing folders
+    are made on the way, and their paths below `top` are appended to `made`. Those of root belong to
+    who has `top`.
     """
-    if make is not None:
-        Path(top).mkdir(mode=make, parents=True, exist_ok=True)
     at = os.open(top, _FOLDER)
     try:
         so_far = ""

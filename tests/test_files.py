@@ -103,6 +103,9 @@ def test_a_missing_folder_is_an_error_unless_it_is_to_be_made(place):
     with pytest.raises(FileNotFoundError), open_folder(place, ["folder", "a"]):
         pass
     assert not (place / "folder" / "a").exists()
+    with pytest.raises(FileNotFoundError), open_folder(place / "gone", ["a"], make=0o700):
+        pass
+    assert not (place / "gone").exists(), "nobody asks for a folder that others may have renamed"
 
 
 # -- reading

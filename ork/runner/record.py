@@ -190,11 +190,10 @@ class Record:
     def hold(self) -> None:
         """Make sure that the run is ours; raise Conflict when somebody took us for killed."""
         deadline = time.monotonic() + LOST_SECONDS
-        folder = self.store.folder
         while not self.lease.held():
-            if folder is not None and not folder.exists():
-                # The open files would take all that is written, and nobody would ever find it.
-                raise StoreError(f"the store was removed while the run went on: {folder}")
+            if gone := self.store.gone():
+                # The open files would take all that is written, and nobody might ever find it.
+                raise gone
             if (lease := owner.own(self.store, self.run.id)) is not None:
                 self.lease = lease
             elif time.monotonic() > deadline:

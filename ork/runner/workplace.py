@@ -134,7 +134,7 @@ class Workplace:
         try:
             wrong = place.renew()
         except OSError as error:
-            raise _unusable(error) from None
+            raise self._store.gone() or _unusable(error) from None
         if not wrong:
             return []
         if place.kind == "checkout":
@@ -294,7 +294,7 @@ class Workplace:
             )
             checkout.renew()
         except OSError as error:
-            raise _unusable(error) from None
+            raise self._store.gone() or _unusable(error) from None
         self._places.append(checkout)
 
 

@@ -168,7 +168,7 @@ class _Copies:
         """Open the file, or make it; remove those of other epochs."""
         with self._lock, suppress(OSError, sqlite3.Error):
             folder = self._path.parent
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             for other in folder.glob(f"*{END}*"):
                 if not other.name.startswith(self._path.name):
                     other.unlink(missing_ok=True)

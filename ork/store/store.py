@@ -179,6 +179,15 @@ class Store:
         with open_folder(self.folder or Path.cwd(), names, make=0o700 if make else None) as at:
             yield at
 
+    def gone(self) -> StoreError | None:
+        """Return the error for a store whose folder is no longer there; None while it is."""
+        if self.folder is None or self.folder.exists():
+            return None
+        return StoreError(
+            f"the store was removed or renamed while it was used: {self.folder}",
+            hint="if a folder above it was renamed, go to where it is now",
+        )
+
     def raw(self, oid: Oid) -> bytes:
         """Return the bytes of an object, checked against its name.
 

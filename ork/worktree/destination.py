@@ -102,10 +102,12 @@ class Destination:
     def opened(self, path: str, *, made: list[str] | None = None) -> Iterator[tuple[int, str]]:
         """Open the folder of a file without following links; yield it, and the file's name in it.
 
-        With `made`, missing folders are made, and noted there.
+        With `made`, missing folders are made, and those below the destination noted there.
         """
         folders, name = self.parts(path)
         make = None if made is None else 0o777
+        if made is not None:
+            os.makedirs(self.folder, exist_ok=True)
         with open_folder(self.folder, folders, make=make, made=made) as at:
             yield at, name
 

@@ -600,5 +600,29 @@ def test_a_store_that_disappears_during_a_run_leaves_no_child(project: Project) 
 def test_a_project_that_a_task_removes_is_no_success(project: Project) -> None:
     project.workflow(shell("removes", 'rm -rf "$PWD/.ork" "$PWD/flow.yaml"'))
     done = project.ork("run", "flow.yaml", alone=True, code=4)
-    assert "the store was removed while the run went on" in done.stderr
+    assert "the store was removed or renamed while it was used" in done.stderr
     assert "success" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [shell("last", "true"), python("last")])
+def test_a_project_that_is_renamed_during_a_run_is_not_made_anew(
+    project: Project, last: str
+) -> None:
+    project.write("code.py", "def main(): return 1\n")
+    wait = "touch here; until test -e ../stop; do sleep 0.02; done"
+    project.workflow(shell("long", wait), last.replace("}", ", depends_on: [long]}"))
+    child = project.start("run", "flow.yaml")
+    old = project.folder
+    assert eventually((old / "here").exists)
+    project.folder = old.rename(old.with_name("renamed"))
+    (old.parent / "stop").touch()
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 4
+    assert f"the store was removed or renamed while it was used: {old}" in err
+    assert "go to where it is now; then `ork retry flow#1` goes on" in err
+    assert not old.exists()
+    assert not project.survivors()
+    project.ork("retry", "flow#1")
+    assert project.states() == {"long": "success", "last": "success"}
+    project.folder = project.folder.rename(old)
