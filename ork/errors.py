@@ -136,6 +136,7 @@ Kind: TypeAlias = Literal[
     "doomed-task",
     "doubtful-command",
     "env-value",
+    "hidden-module",
     "invalid-python",
     "leading-zero",
     "late-retry",

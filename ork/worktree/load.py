@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import posixpath
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,8 @@ from shlex import quote
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from ork.alike import file_meant
+from ork.code.python.hidden import met, named_so
+from ork.code.python.modules import STDLIB
 from ork.definition.bindings import Scope, needed_outputs, refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
@@ -39,7 +42,7 @@ from ork.store.contents import join_text
 from ork.store.revision import ENDINGS, as_word
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
-from ork.worktree.folder import root_of
+from ork.worktree.folder import Root, root_of
 from ork.worktree.lookup import looks_like_one
 from ork.worktree.origin import origin_of
 from ork.worktree.place import interpreter
@@ -369,6 +372,7 @@ def _warnings(found: _Looked, root: Path, module_of: ModuleOf) -> tuple[Problem,
     if not found.hint:
         if found.kept is None:
             looks["null-output"] = partial(_warn_of_null, definition, found.captured)
+            looks["hidden-module"] = partial(_warn_of_hidden, definition, root, found.captured)
         looks["missing-python"] = partial(_warn_of_python, definition, root)
     warnings = Problems(str(found.path), definition.text)
     for kind, look in looks.items():
@@ -477,6 +481,34 @@ def _warn_of_python(definition: Definition, root: Path, warnings: Problems) -> N
         hint = "a path begins at the root; a name without `/` is looked for on PATH"
         message = f"this machine has no Python `{chosen}`, so no task starts in it"
         warnings.at(definition.places["python",], message, hint)
+
+
+def _warn_of_hidden(
+    definition: Definition, root: Path, captured: Captured, warnings: Problems
+) -> None:
+    """Warn of files that hide modules of Python itself which a Python task imports."""
+    called: dict[str, dict[str, bytes]] = {}  # the code of tasks, by where imports search first
+    for path, reasons in captured.reasons.items():
+        for task in (definition.tasks.get(one.task) for one in reasons):
+            if task and task.executor == "python" and path.endswith(".py"):
+                for folder in (posixpath.dirname(task.file or ""), ""):
+                    called.setdefault(folder, {})[path] = captured.files[path].data
+    files, beside = Root(root), shown_root(warnings.file, definition)
+    for folder, sources in sorted(called.items()):
+        hidden = named_so(folder, files.names, files.kind)
+        for module, by in met(hidden, sources, _library).items() if hidden else ():
+            how = "imports" if by in sources or by in STDLIB else "may import"
+            message = f"hides Python's own module `{module}`, which {by} {how}"
+            hint = "rename it: imports of a Python task search its folder and the root first"
+            file = str(beside / hidden[module])
+            warnings.keep(Problem(file=file, message=message, hint=hint))
+
+
+def _library(path: str) -> bytes | None:
+    """Return the source of a module of Python itself, as the Python has it that executes ork."""
+    with suppress(OSError):
+        return Path(os.__file__).parent.joinpath(path).read_bytes()
+    return None
 
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:

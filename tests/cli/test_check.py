@@ -558,6 +558,38 @@ def test_a_python_that_is_there_is_none(ork, chosen):
     assert ork("check", "w.yaml").err == ""
 
 
+HIDES = "hides Python's own module"
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "told"),
+    [
+        ("json.py", "import json", f"json.py: warning: {HIDES} `json`, which jobs/t.py imports"),
+        ("jobs/csv.py", "import csv", f"jobs/csv.py: warning: {HIDES} `csv`, which jobs/t.py imp"),
+        ("random.py", "import statistics", f"{HIDES} `random`, which statistics imports"),
+        ("jobs/copy/__init__.py", "import dataclasses", f"{HIDES} `copy`, which dataclasses imp"),
+        ("random.py", "import sklearn.svm", f"{HIDES} `random`, which sklearn may import"),
+        ("email.py", "from http import client", f"{HIDES} `email`, which http imports"),
+        ("random.py", "import json", ""),  # which needs nothing of it
+        ("code.py", "import csv, subprocess, asyncio", ""),
+        ("jobs/own/json.py", "import own.json, csv", ""),
+        ("data/json.py", "import json", ""),
+        ("os.py", "import os", ""),  # it is there before any program
+    ],
+)
+def test_a_file_that_hides_a_module_of_python_is_a_warning(ork, path, source, told):
+    ork.write(path, "")
+    ork.write("jobs/t.py", f"{source}\ndef main(): pass\n")
+    ork.write("w.yaml", "name: w\ntasks: {t: {executor: python, file: jobs/t.py}}\n")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n")
+    assert (told in result.err) if told else (result.err == "")
+    assert told in ork("deploy", "w.yaml").err
+    command = "name: c\ntasks: {t: {executor: process, command: python jobs/t.py}}\n"
+    ork.write("c.yaml", command)
+    assert ork("check", "c.yaml").err == "", "of a command ork says not where it imports from"
+
+
 def test_whoever_includes_code_that_it_may_be_is_not_warned_any_more(ork):
     with_code(ork)
     ork.write("libs/more.sh", "")

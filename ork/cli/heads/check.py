@@ -78,7 +78,7 @@ def check(
     that it computes, or starts a program such as pytest that finds code by rules of its own - a
     warning says so, until `include` names code that it may be. There are warnings of scripts that
     are not there as well, of Python that is not valid in what a task imports or its command
-    executes, and of inputs that a task does not get.
+    executes, of files that hide a module of Python itself, and of inputs that a task does not get.
 
     Exit codes: 0 all are good; 1 at least one is not or, with --strict, has a warning; 2 no file is
     named, and none is here; 3 a file that is named is not there.

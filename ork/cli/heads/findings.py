@@ -28,6 +28,7 @@ RULES = {
     "doubtful-command": "A command does something else than seems to be meant",
     "env-value": "A variable is set to a text that is written for a shell",
     "error": "What is wrong in a workflow file, or in the code that it calls",
+    "hidden-module": "A file has the name of a module of Python itself",
     "invalid-python": "Code is not valid Python",
     "leading-zero": "A number loses the zeros with which it begins",
     "late-retry": "The next slot of a schedule comes before a retry of the one before",
