@@ -63,6 +63,10 @@ def test_import_makes_a_store_and_undo_takes_it_back(ran, elsewhere, golden):
     done = ran("import", "bundle", file)
     assert (dry.code, dry.out) == (0, done.out)
     golden("bundle/import.txt", steady(done.out))
+    told = "`ork restore etl --code` writes the files, `ork log etl` shows the history"
+    assert f"next: {told}\n" in done.err
+    assert ran("restore", "etl", "--code").code == 0
+    assert Path("etl.yaml").read_bytes() == (ran.folder / "etl.yaml").read_bytes()
     assert ran("import", "bundle", file).out == "nothing new\n"
     assert ran("fsck", "--full").code == 0
     assert ran("log").code == 0

@@ -203,6 +203,7 @@ def arrived_lines(
     def here(path: str) -> str:
         return quoted(os.path.relpath(session.store.project / path))
 
+    absent = []
     for workflow in workflows:
         file = head_status(session.store, workflow, author=session.author())
         path = here(file.path)
@@ -218,13 +219,18 @@ def arrived_lines(
         elif file.state == "missing" and (left := former_file(session.store, workflow)):
             moved = f"{here(left)} was the file of {workflow}, which is {path} now"
             yield note_line(f"{moved}: {write}, {here(left)} is not needed then")
+        elif file.state == "missing":
+            absent.append(workflow)
         elif file.lost:
             yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
         elif file.state == "modified" and workflow in forced:
             keep = f"`ork deploy {path}` keeps what it has"
             yield note_line(f"{path} differs from the new one: {keep}, {write}")
     if workflows:
-        yield next_line(f"`ork log {workflows[0]}`")
+        log = f"`ork log {workflows[0]}`"
+        which = "--all" if absent[1:] else "".join(absent)
+        files = f"`ork restore {which} --code` writes the files"
+        yield next_line(f"{files}, {log} shows the history" if absent else log)
 
 
 def moved_lines(done: "Transferred", width: int | None) -> Iterator[Line]:
