@@ -53,7 +53,7 @@ class Session:
         self.world = world
         self.argv = argv
         self._store_path: Path | None = None
-        self._clone: Path | None = None  # the project, where that is another than of the store
+        self._named: list[Path] = []  # files, whose project the store is used for
         self._author: str | None = None
         self.started_in = Path()  # what -C says
         self.store_option = ""  # what --store says, or would have to say
@@ -87,11 +87,9 @@ class Session:
         from ork.store import location
 
         if not self.has_store():
-            act(
-                location.not_yet_made(
-                    self.store_folder, environ=self.world.environ, project=self._clone
-                )
-            )
+            empty = location.not_yet_made(self.store_folder, environ=self.world.environ)
+            self._place(empty)
+            act(empty)
         return self.new_store
 
     @property
@@ -149,6 +147,7 @@ class Session:
         """Use the store of a path or a URL, whatever the environment says."""
         from ork.backends.address import is_url
 
+        self.close()
         for found in ("chosen", "_found"):  # before, perhaps
             self.__dict__.pop(found, None)
         if not is_url(text):
@@ -166,18 +165,18 @@ class Session:
 
         Where they have none yet, its place is the top of their git repository, else this folder if
         they lie below it, else their own. Hints name a store that is not the one of this folder.
-        A store that was chosen is used for the clone in which they lie, or this folder does.
+        A store that was chosen is used for the clone in which they lie.
         """
         from ork.store import location
 
+        self._named = [*paths]
         if self.chosen is not None:
-            paths = [*paths] or [Path()]
-            environ = self.world.environ
-            self._clone = location.project_of_files(self.chosen, paths, environ=environ)
+            if self._store is not None:
+                self._place(self._store)
             return
         here = Path.cwd()
         found: dict[Path, Path] = {}  # the project of each
-        for path in paths:
+        for path in self._named:
             folder = Path(os.path.realpath(path if path.is_dir() else path.parent))
             store = location.find(folder, environ={}) or self._found
             top = location.project_of(folder)
@@ -193,6 +192,23 @@ class Session:
             if project != (self._found.parent if self._found else location.project_of(here)):
                 self.use(str(project / location.NAME))
                 self.store_option = os.path.relpath(project)
+
+    def _place(self, store: Store) -> None:
+        """Let a store that was chosen be of the project of the files that are named.
+
+        Else of the clone around this folder, if that has a deployed file, and no store of its own.
+        """
+        from ork.store import location
+
+        if self.chosen is None:
+            return
+        own, paths = store.project, self._named or [Path()]
+        store.project = location.project_of_files(self.chosen, paths, environ=self.world.environ)
+        if not self._named and store.project != own:
+            from ork.worktree.lookup import deployed_files
+
+            if (store.project / location.NAME).exists() or not deployed_files(store):
+                store.project = own
 
     def need_no_store(self) -> None:
         """Work in memory where there is no store: files are compared, and nothing is kept."""
@@ -324,6 +340,7 @@ class Session:
 
         if self._store is None:
             self._store = location.open_store(self.folder, environ=self.world.environ)
+            self._place(self._store)
         return self._store
 
     def _open(self, *, create: bool) -> Store:
@@ -343,7 +360,8 @@ class Session:
                     more = "; git ignores it: `git clean -fdx` deletes all history"
                     told = f"made an empty store in {place or os.path.relpath(folder)}"
                     self.say(note_line(told + more * in_git))
-        self._store = location.open_store(folder, environ=environ, project=self._clone)
+        self._store = location.open_store(folder, environ=environ)
+        self._place(self._store)
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"
             self.say(note_line(told))

@@ -394,12 +394,9 @@ def _refuse_taken(folder: Path, taken: InvalidInput) -> None:
         raise taken
 
 
-def open_store(folder: Path, *, environ: Mapping[str, str], project: Path | None = None) -> Store:
-    """Open a store, of another `project` if one is given.
-
-    Raise Corrupt when it has lost what its anchor was told.
-    """
-    store = open_unchecked(folder, environ=environ, project=project)
+def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
+    """Open a store; raise Corrupt when it has lost what its anchor was told."""
+    store = open_unchecked(folder, environ=environ)
     try:
         if not store.shared and (told := anchor.read(folder)) and (loss := lost(store, told)):
             raise Corrupt(loss, hint=LOST_HINT)
@@ -430,27 +427,21 @@ def lacks(store: Store, told: Anchor) -> str | None:
     return None
 
 
-def open_unchecked(
-    folder: Path,
-    *,
-    environ: Mapping[str, str],
-    readonly: bool = False,
-    project: Path | None = None,
-) -> Store:
+def open_unchecked(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Store:
     """Open a store without looking at its anchor, for reading only on request."""
     there = elsewhere(folder, environ=environ)
     return Store(
         open_backend(folder, environ=environ, readonly=readonly),
         folder=folder.resolve(),
-        project=project or _project_of_url(folder, environ=environ),
+        project=_project_of_url(folder, environ=environ),
         shared=there is not None,
         keys=KEYS.get(there.scheme, ()) if there else (),
     )
 
 
-def not_yet_made(folder: Path, *, environ: Mapping[str, str], project: Path | None = None) -> Store:
+def not_yet_made(folder: Path, *, environ: Mapping[str, str]) -> Store:
     """Return an empty store in memory, of the project of which one in this folder would be."""
-    project = project or _project_of_url(folder, environ=environ) or folder.resolve().parent
+    project = _project_of_url(folder, environ=environ) or folder.resolve().parent
     return Store(class_of(MEMORY).open(""), project=project)
 
 
@@ -459,24 +450,22 @@ def _project_of_url(folder: Path, *, environ: Mapping[str, str]) -> Path | None:
     return project_of(Path.cwd()) if folder.parent == _state(environ) else None
 
 
-def project_of_files(
-    folder: Path, paths: Iterable[Path], *, environ: Mapping[str, str]
-) -> Path | None:
-    """Return the project of files in another clone than that of the store in a folder.
+def project_of_files(folder: Path, paths: Iterable[Path], *, environ: Mapping[str, str]) -> Path:
+    """Return the project of files that may lie in another clone than the store in a folder.
 
-    Their paths are the same in each clone: a job of CI has a new folder each time. None where they
-    lie in the project of the store, or in no git repository, or in several.
+    Their paths are the same in each clone: a job of CI has a new folder each time. It is that of
+    the store where they lie in there, or in no git repository, or in several.
     """
     of_url = _project_of_url(folder, environ=environ)
     own = of_url or folder.resolve().parent
     folders = [Path(os.path.realpath(path if path.is_dir() else path.parent)) for path in paths]
     is_known = of_url is None or (own / ".git").exists()
     if is_known and all(one.is_relative_to(own) for one in folders):
-        return None
+        return own
     tops = {project_of(one) for one in folders}
     top = tops.pop()
     if tops or not (top / ".git").exists():
-        return None
+        return own
     same = top / own.relative_to(project_of(own))  # where a repository has several projects
     return same if all(one.is_relative_to(same) for one in folders) else top
 

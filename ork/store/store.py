@@ -165,6 +165,10 @@ class Store:
         """The folder that the store belongs to; paths of workflow files are relative to it."""
         return self._project or Path.cwd()
 
+    @project.setter
+    def project(self, folder: Path) -> None:
+        self._project = folder
+
     @contextmanager
     def inside(self, *names: str, make: bool = False) -> Iterator[int]:
         """Open a folder below `.ork` without following a link; yield its descriptor.

@@ -136,6 +136,39 @@ def test_each_clone_has_the_same_paths(
     assert "tac" in (server / part / "flows/two.yaml").read_text()
 
 
+def test_every_command_works_on_the_clone_that_it_is_in(
+    ork: Ork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository without a file of the store is none, nor one with a store of its own."""
+    server, clone, other, own = folders = [tmp_path / name for name in ("server", "a", "b", "own")]
+    for folder in folders:
+        (folder / ".git").mkdir(parents=True)
+    for folder in (server, clone, own):
+        (folder / "two.yaml").write_text(TWO)
+    monkeypatch.chdir(own)
+    assert ork("deploy").code == 0
+    monkeypatch.chdir(server)
+    assert ork("init").code == 0
+    ork.environ["ORK_STORE"] = str(server)
+    monkeypatch.chdir(clone)
+    assert (ork("run").code, ork("status").out[:19]) == (1, "unchanged two.yaml ")
+    (clone / "in.txt").write_text("in")
+    assert ork("retry", "two").code == 0
+    assert (clone / "made.txt").exists()
+    (server / "two.yaml").write_text(TWO.replace("cat", "tac"))
+    monkeypatch.chdir(server)
+    assert ork("deploy").code == 0
+    monkeypatch.chdir(clone)
+    assert "`ork restore two --code` writes the newest" in ork("deploy").err
+    assert ork("restore", "two", "--code").code == 0
+    assert "tac" in (clone / "two.yaml").read_text()
+    (server / "two.yaml").write_text(TWO)
+    for folder in (other, own):
+        monkeypatch.chdir(folder)
+        assert "modified  ../server/two.yaml  two " in ork("status").out
+    assert ork("check", "../server/two.yaml").code == 0
+
+
 TWO = """
 name: two
 tasks:

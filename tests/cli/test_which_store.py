@@ -56,6 +56,18 @@ def test_files_of_two_projects_are_not_deployed_together(ork: Ork, inner: Path) 
     assert ork("check", "inner/first.yaml", "other/second.yaml").code == 0
 
 
+def test_a_file_is_checked_against_its_own_project(
+    ork: Ork, inner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy("inner/first.yaml", "other/third.yaml")
+    monkeypatch.chdir("other")
+    assert ork("deploy", "third.yaml").code == 0
+    for named in ("../inner/first.yaml", "../inner"):
+        assert ork("check", named).out == "first  ../inner/first.yaml: good\n"
+    (inner / "first.yaml").write_text("")
+    assert "no workflow in this file" in ork("check", "../inner").out
+
+
 def test_a_new_store_is_made_where_the_project_is(
     ork: Ork, inner: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

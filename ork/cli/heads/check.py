@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.alike import file_meant
-from ork.cli.options import Json, at_most_one, files_of, known_store
+from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen import human
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
@@ -19,6 +19,7 @@ from ork.store.revision import ENDINGS
 
 if TYPE_CHECKING:
     from ork.heads.check import Checked
+    from ork.store.store import Store
 
 FORMATS = ("text", "github", "gitlab", "junit", "sarif", "json")
 TASKS_SHOWN = 5
@@ -94,12 +95,12 @@ def check(
     from ork.cli.heads.cores import each
     from ork.heads.check import check_files
 
-    paths = _files(session, files)
     try:
-        session.use_project_of(files or ())
+        session.use_project_of(files or [Path()])
         store = session.unsettled() if session.has_store() else None
     except (StoreError, UsageError):
         store = None  # it is not needed
+    paths = _files(session, files, store)
     gone = [path for path in paths if not os.path.exists(path)]  # told when all others were
     project = store.project if store else session.store_folder.parent.resolve()
     results = check_files(
@@ -130,17 +131,19 @@ def check(
     raise typer.Exit(0 if good else 1)
 
 
-def _files(session: Session, named: list[Path] | None) -> list[Path]:
+def _files(session: Session, named: list[Path] | None, store: "Store | None") -> list[Path]:
     """Return the files that are named or in folders that are, else all here and below.
 
     Where there are none, those of the whole project.
     """
-    from ork.worktree.lookup import files_below, files_in
+    from ork.worktree.lookup import files_below, files_in, named_files
 
-    store = known_store(session)
+    if named:
+        return named_files(named, store)
     # Of what lies here, also the one that cannot be read.
     here = [*dict.fromkeys((*files_in(Path()), *files_below(Path(), store)))]
-    return files_of(session, named or here or files_below(session.project or Path(), store))
+    found = here or files_below(session.project or Path(), store)
+    return found or files_of(session, None)
 
 
 def checked_view(one: "Checked", _: Session) -> Iterator[Line]:

@@ -258,7 +258,7 @@ def deploy(
     session: Session = ctx.obj
     at_most_one({"--quiet": quiet, "--json": as_json})
     session.quiet = quiet
-    session.use_project_of(files or ())
+    session.use_project_of(files or [Path()])
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
     paths = files_of(session, files, several=True)
@@ -383,7 +383,6 @@ def status(
 
     session: Session = ctx.obj
     at_most_one({"--short": short, "--json": as_json})
-    session.use_project_of(())
     found = list(status(session.store, Path.cwd(), author=session.author()))
     if as_json:
         session.print_json("status", found)
