@@ -20,7 +20,7 @@ from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
 from ork.store.location import is_beside, remotes
 from ork.store.operations import head_moves, operations
-from ork.store.resolve import apart, history, remote_ref
+from ork.store.resolve import apart, former_names, history, remote_ref
 from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import relative
@@ -419,7 +419,8 @@ def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> Non
     By that other folders, which may have the same author, are told apart. Of many those are known
     that were as the newest versions.
     """
-    folder, ref = SEEN.format(loaded.definition.name), _seen_ref(store, loaded)
+    name = loaded.definition.name
+    folder, ref = SEEN.format(name), _seen_ref(store, loaded, name)
     if (old := store.ref(ref)) == deploy:
         return
     others = {folder + name: oid for name, oid in store.refs(folder) if folder + name != ref}
@@ -435,17 +436,21 @@ def _from_elsewhere(store: Store, loaded: Loaded, head: Oid) -> set[Oid]:
 
     None where that was undone, or nothing is known: then the author tells whose a version is.
     """
-    seen = store.ref(_seen_ref(store, loaded))
-    if seen is None:
-        return set()
-    line = [oid for oid, _ in islice(history(store, loaded.definition.name, head), LOOKED_AT_MAX)]
-    return set(line[: line.index(seen)]) if seen in line else set()
+    name = loaded.definition.name
+    names = (name, *former_names(store, name))
+    seen = {*store.refs_at(_seen_ref(store, loaded, one) for one in names).values()}
+    found = set[Oid]()
+    for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX if seen else 0):
+        if oid in seen:
+            return found
+        found.add(oid)
+    return set()
 
 
-def _seen_ref(store: Store, loaded: Loaded) -> str:
+def _seen_ref(store: Store, loaded: Loaded, name: str) -> str:
     path = loaded.path.resolve()
     place = relative(store, path) if is_beside(store, path) else f"{host()}:{path}"
-    return SEEN.format(loaded.definition.name) + hash_bytes(os.fsencode(place))
+    return SEEN.format(name) + hash_bytes(os.fsencode(place))
 
 
 def _moves(

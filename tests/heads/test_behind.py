@@ -91,6 +91,17 @@ def test_a_folder_takes_nothing_back_that_the_same_author_deployed_elsewhere(etl
     assert state(etl) == ("behind", "etl~2")
 
 
+@pytest.mark.parametrize("names", [("load",), ("load", "last")])
+def test_a_folder_is_known_under_another_name(etl, keep, another, names):
+    keep(version(5), hours=5)
+    for number, (old, new) in enumerate(pairwise(("etl", *names))):
+        rename(etl.store, old, new, stamp=stamp(50 + number))
+    another.path.write_text(version(4).replace("name: etl", f"name: {names[-1]}"))
+    assert state(another) == ("behind", f"{names[-1]}~{len(names) + 1}")
+    with pytest.raises(InvalidInput, match="before a deploy in another folder"):
+        deploy(another.store, another.path, stamp=stamp(90))
+
+
 def test_an_edit_that_lacks_what_the_same_author_did_elsewhere_tells_of_it(etl, keep, another):
     keep(version(5), hours=5)
     another.path.write_text(f"description: mine\n{version(4)}")
