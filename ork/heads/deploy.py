@@ -508,7 +508,7 @@ def _add(
         bytes_written=written,
         diff=diff,
         moved=moved,
-        warnings=(*warnings, *loaded.warnings) if changed else (),
+        warnings=(*warnings, *(loaded.warnings if changed else ())),
     )
 
 
@@ -518,13 +518,14 @@ def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tu
     if there := as_fetched(store, loaded):
         remote = there.partition("/")[0]
         told, hint = f"is as in {there}", f"`ork pull {remote} {name}` takes that for this deploy"
-    elif told := what_it_loses(store, loaded, diff, author=author) if diff else "":
-        hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
-    elif told := _was_file_of(store, name, relative(store, loaded.path)) if diff is None else "":
+    elif diff is None:
+        told = _was_file_of(store, name, relative(store, loaded.path))
         hint = f"{name} is another workflow: `ork undo` takes it back"
     else:
-        return ()
-    return (Problem(file=str(loaded.path), message=f"this {told}", hint=hint),)
+        told = what_it_loses(store, loaded, diff, author=author)
+        shows = f"`ork diff {name}~1 {name}` shows it; " if diff else ""
+        hint = f"{shows}if it is not meant: `ork undo`"
+    return (Problem(file=str(loaded.path), message=f"this {told}", hint=hint),) if told else ()
 
 
 def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:

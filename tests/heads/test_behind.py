@@ -532,6 +532,8 @@ def test_a_job_from_before_a_move_takes_it_not_back(etl, pushed):
     (one,) = status(etl.store, etl.store.project, author=BOB)
     assert (one.state, one.lost) == ("moved", f"is {told}")
     assert skipping(etl, BOB).left_out == told
+    (warned,) = deploy(etl.store, etl.store.project / "etl.yaml", stamp=by(BOB, 62)).warnings
+    assert (warned.message, warned.hint) == (f"this is {told}", "if it is not meant: `ork undo`")
 
 
 def test_a_job_from_before_another_name_is_left_out(etl, pushed):
