@@ -88,8 +88,7 @@ class Session:
 
         if not self.has_store():
             empty = location.not_yet_made(self.store_folder, environ=self.world.environ)
-            self._place(empty)
-            act(empty)
+            act(self._place(empty))
         return self.new_store
 
     @property
@@ -193,22 +192,14 @@ class Session:
                 self.use(str(project / location.NAME))
                 self.store_option = os.path.relpath(project)
 
-    def _place(self, store: Store) -> None:
-        """Let a store that was chosen be of the project of the files that are named.
-
-        Else of the clone around this folder, if that has a deployed file, and no store of its own.
-        """
+    def _place(self, store: Store) -> Store:
+        """Return a store as one of the project of the files that are named, if there are some."""
         from ork.store import location
 
-        if self.chosen is None:
-            return
-        own, paths = store.project, self._named or [Path()]
-        store.project = location.project_of_files(self.chosen, paths, environ=self.world.environ)
-        if not self._named and store.project != own:
-            from ork.worktree.lookup import deployed_files
-
-            if (store.project / location.NAME).exists() or not deployed_files(store):
-                store.project = own
+        if self._named:
+            folder, environ = self.store_folder, self.world.environ
+            store.project = location.project_of_files(folder, self._named, environ=environ)
+        return store
 
     def need_no_store(self) -> None:
         """Work in memory where there is no store: files are compared, and nothing is kept."""
@@ -339,8 +330,8 @@ class Session:
         from ork.store import location
 
         if self._store is None:
-            self._store = location.open_store(self.folder, environ=self.world.environ)
-            self._place(self._store)
+            opened = location.open_here(self.folder, environ=self.world.environ)
+            self._store = self._place(opened)
         return self._store
 
     def _open(self, *, create: bool) -> Store:
@@ -360,8 +351,7 @@ class Session:
                     more = "; git ignores it: `git clean -fdx` deletes all history"
                     told = f"made an empty store in {place or os.path.relpath(folder)}"
                     self.say(note_line(told + more * in_git))
-        self._store = location.open_store(folder, environ=environ)
-        self._place(self._store)
+        self._store = self._place(location.open_here(folder, environ=environ))
         if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"
             self.say(note_line(told))

@@ -154,7 +154,7 @@ def up(
     how = Options(jobs=jobs or at_once(), grace_s=grace_s, schedule=not no_schedule)
     with _listening() as control:
         daemon = Daemon(
-            lambda: location.open_store(folder, environ=session.world.environ),
+            lambda: location.open_here(folder, environ=session.world.environ),
             how,
             control,
             clock=session.world.clock,

@@ -216,7 +216,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     for number in (STOP, KILL, signal.SIGHUP):
         signal.signal(number, stop)
     tell(Born(pid=os.getpid()))
-    store = opened_again(lambda: location.open_store(Path(order.store), environ=os.environ))
+    store = opened_again(lambda: location.open_here(Path(order.store), environ=os.environ))
     try:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
         now, hidden = order.work.now, order.hidden

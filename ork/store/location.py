@@ -64,6 +64,7 @@ from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import is_name
 from ork.objects.value import Value, replace
 from ork.store.operations import operations, removal
+from ork.store.resolve import sources
 from ork.store.store import Store
 from ork.store.trust import Layout, judge
 
@@ -403,6 +404,19 @@ def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
     except BaseException:
         store.close()
         raise
+    return store
+
+
+def open_here(folder: Path, *, environ: Mapping[str, str]) -> Store:
+    """Open a store for the files around the working directory, where that is in another clone.
+
+    It is one if it has a deployed file, and no store of its own.
+    """
+    store = open_store(folder, environ=environ)
+    here = project_of_files(folder, [Path()], environ=environ)
+    is_own = here == store.project or (here / NAME).exists()
+    if not is_own and any((here / source).is_file() for source in sources(store)):
+        store.project = here
     return store
 
 

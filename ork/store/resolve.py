@@ -230,6 +230,13 @@ def heads(store: Store) -> dict[str, Oid]:
     return {name: oid for name, oid in every.items() if name not in put_away}
 
 
+def sources(store: Store) -> set[str]:
+    """Return the paths from which these are deployed; none where some cannot be read."""
+    with suppress(Corrupt):
+        return {it.source.path for it in store.get_all(Deploy, heads(store)).values()}
+    return set()
+
+
 def all_heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
     """Return the heads of all workflows, by name, and the names of those that are archived."""
     found: dict[str, dict[str, Oid]] = {"workflows": {}, "archived": {}}

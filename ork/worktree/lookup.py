@@ -6,17 +6,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count, quoted
+from ork.errors import InvalidInput, NotFound, UsageError, count, quoted
 from ork.objects.canonical import Json
 from ork.objects.kinds import Blob, Deploy, Packed
 from ork.store import revision as grammar
 from ork.store.contents import join_text
-from ork.store.resolve import Resolved, ResolvedObject, deploy_of, heads, part_of, resolve
+from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve, sources
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
 
@@ -206,11 +205,8 @@ def files_below(folder: Path, store: Store | None) -> list[Path]:
 
 def deployed_files(store: Store) -> list[Path]:
     """Return the files that are there and from which workflows are deployed, with full paths."""
-    with suppress(Corrupt):  # which is no reason to find no others
-        sources = {it.source.path for it in store.get_all(Deploy, heads(store)).values()}
-        paths = (Path(os.path.abspath(store.project / source)) for source in sorted(sources))
-        return [path for path in paths if path.is_file()]
-    return []
+    paths = (Path(os.path.abspath(store.project / source)) for source in sorted(sources(store)))
+    return [path for path in paths if path.is_file()]
 
 
 def no_file_in(folder: Path) -> InvalidInput:

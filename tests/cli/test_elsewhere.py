@@ -155,6 +155,10 @@ def test_every_command_works_on_the_clone_that_it_is_in(
     (clone / "in.txt").write_text("in")
     assert ork("retry", "two").code == 0
     assert (clone / "made.txt").exists()
+    with closing(
+        location.open_here(server / ".ork", environ={})
+    ) as store:  # as `ork up` does for each run
+        assert store.project == clone
     (server / "two.yaml").write_text(TWO.replace("cat", "tac"))
     monkeypatch.chdir(server)
     assert ork("deploy").code == 0

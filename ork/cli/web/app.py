@@ -82,7 +82,7 @@ class Web:
         self.setup, self.rules = setup, rules
         self._folder = Path(setup.store)
         self._identity = location.identity(self._folder)
-        self.store: Store = location.open_store(self._folder, environ=os.environ)
+        self.store: Store = location.open_here(self._folder, environ=os.environ)
         self._threads = ThreadPoolExecutor(THREADS, "page")
         self._doubting = ThreadPoolExecutor(THREADS, "doubt")
         self._asked_for = 0
@@ -127,7 +127,7 @@ class Web:
         if identity is None or identity == self._identity:
             return
         with suppress(OrkError):  # half there; asked again in a moment
-            new = location.open_store(self._folder, environ=os.environ)
+            new = location.open_here(self._folder, environ=os.environ)
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.store.close)
             self.store, self._identity = new, identity
 
