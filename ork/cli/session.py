@@ -193,12 +193,12 @@ class Session:
                 self.store_option = os.path.relpath(project)
 
     def _place(self, store: Store) -> Store:
-        """Return a store as one of the project of the files that are named, if there are some."""
+        """Return a store that was chosen as one of the project of the files that are named."""
         from ork.store import location
 
-        if self._named:
-            folder, environ = self.store_folder, self.world.environ
-            store.project = location.project_of_files(folder, self._named, environ=environ)
+        if self.chosen and self._named:
+            environ = self.world.environ
+            store.project = location.project_of_files(self.chosen, self._named, environ=environ)
         return store
 
     def need_no_store(self) -> None:

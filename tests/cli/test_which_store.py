@@ -68,6 +68,15 @@ def test_a_file_is_checked_against_its_own_project(
     assert "no workflow in this file" in ork("check", "../inner").out
 
 
+def test_a_file_of_a_repository_without_a_store_is_deployed_to_that_of_this_folder(
+    ork: Ork, inner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ork.folder / "other/.git").mkdir()
+    monkeypatch.chdir(inner)
+    assert ork("deploy", "../other/second.yaml").code == 0
+    assert ork("status").out.splitlines()[0].startswith("unchanged ../other/second.yaml  second ")
+
+
 def test_a_new_store_is_made_where_the_project_is(
     ork: Ork, inner: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
