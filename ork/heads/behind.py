@@ -434,17 +434,15 @@ def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> Non
 def _from_elsewhere(store: Store, loaded: Loaded, head: Oid) -> set[Oid]:
     """Return the versions that came after the newest one that a file is known to have been as.
 
-    None where that was undone, or nothing is known: then the author tells whose a version is.
+    Where that was undone, after what it came after. None where nothing is known: then the author
+    tells whose a version is.
     """
     name = loaded.definition.name
     names = (name, *former_names(store, name))
     seen = {*store.refs_at(_seen_ref(store, loaded, one) for one in names).values()}
-    found = set[Oid]()
-    for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX if seen else 0):
-        if oid in seen:
-            return found
-        found.add(oid)
-    return set()
+    ends = filter(None, (apart(store, name, head, oid) for oid in seen))
+    newer = min((since for since, _ in ends), default=0)
+    return {oid for oid, _ in islice(history(store, name, head), newer)}
 
 
 def _seen_ref(store: Store, loaded: Loaded, name: str) -> str:

@@ -91,6 +91,18 @@ def test_a_folder_takes_nothing_back_that_the_same_author_deployed_elsewhere(etl
     assert state(etl) == ("behind", "etl~2")
 
 
+def test_a_folder_is_known_whose_deploy_was_undone(etl, keep, another):
+    another.path.write_text(version(5))
+    deploy(another.store, another.path, stamp=stamp(5))
+    undo(etl.store, stamp=stamp(6), now=NOW)
+    keep(version(6), hours=7)
+    another.path.write_text(version(4))
+    assert state(another) == ("behind", "etl~1")
+    another.path.write_text(f"description: mine\n{version(4)}")
+    (one,) = status(another.store, another.store.project, author=ADA)
+    assert one.lost.startswith("takes back what Ada Lovelace did in ")
+
+
 @pytest.mark.parametrize("names", [("load",), ("load", "last")])
 def test_a_folder_is_known_under_another_name(etl, keep, another, names):
     keep(version(5), hours=5)
