@@ -286,10 +286,11 @@ def environment_changes(
     return tuple(changes.values()), () if all(found.values()) else tuple(names)
 
 
-def other_environment(store: Store, old: Run, new: Run) -> bool:
-    """Say whether two runs executed any of the same tasks in different environments."""
+def other_environment(store: Store, old: Run, new: Run) -> str:
+    """Return in a word what differs where two runs executed any of the same tasks, or ""."""
     was, now = (RunValues(store, run, task_runs(store, run)) for run in (old, new))
-    return bool(environment_changes(was, now, {})[0])
+    differ = {change.path for change in environment_changes(was, now, {})[0]}
+    return "folder" if differ == {"folder"} else "environment" if differ else ""
 
 
 def _around(

@@ -27,6 +27,7 @@ FILES_MAX = 2000  # that are looked at
 START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
 _TASKS_LINE = rb"""(?m)^(["']?)tasks\1\s*:"""
+_NAME_LINE = rb"""(?m)^\s*(["']?)name\1\s*:"""
 _EXECUTOR = rb"""\bexecutor["']?\s*:\s*["']?(?:python|process|library)\b"""
 _FLOW_PARTS = rb'(?s)(?P<tasks>(?<![\w-])("?)tasks\2\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]'
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
@@ -237,10 +238,11 @@ def looks_like_one(start: bytes) -> bool:
     """Say whether a text has tasks at its top: a line `tasks:`, or in JSON an object of that name.
 
     It is not parsed, so that one with a mistake is found as well; where that is in this line, by
-    the executor of a task.
+    its name and the executor of a task.
     """
     if not start.lstrip().startswith(b"{"):
-        return re.search(_TASKS_LINE, start) is not None or re.search(_EXECUTOR, start) is not None
+        has_both = re.search(_NAME_LINE, start) and re.search(_EXECUTOR, start)
+        return bool(re.search(_TASKS_LINE, start) or has_both)
     depth = 0
     # Others have a key of this name, too; their tasks have no executor.
     for found in re.finditer(_FLOW_PARTS, start) if b"executor" in start else ():

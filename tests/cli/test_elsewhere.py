@@ -195,7 +195,7 @@ def test_a_run_tells_in_which_of_several_folders_it_was(
     monkeypatch.chdir(second)
     part = ork("run", "two.yaml", "--from", "use")
     assert f"note: make ran in {first}: files that it wrote are there\n" in part.err
-    assert "(good): another environment - " in part.err
+    assert "(good): another folder - " in part.err
     assert ork("run", "two.yaml").code == 0
     assert f"place    the project's folder {second}\n" in ork("show", "two#4").out
     told = ork("diff", "two#1", "two#4").out

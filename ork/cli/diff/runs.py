@@ -124,8 +124,8 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
         clauses.append(text[0].lower() + text[1:])
         if proved := proof(store, good, failed):
             clauses.append(str(proved))
-    if other_environment(store, good, failed):
-        clauses.append("another environment")
+    if environment := other_environment(store, good, failed):
+        clauses.append(f"another {environment}")
     if clauses:
         return "; ".join(clauses)
     if good.params != failed.params:
