@@ -283,14 +283,12 @@ def files_here(session: Session) -> list[Path]:
     """
     from ork.worktree.lookup import deployed_files, files_in
 
-    store = known_store(session)
-    known = deployed_files(store) if store else ()
+    def known() -> list[Path]:
+        store = known_store(session)
+        return deployed_files(store) if store else []
 
-    def inside(folder: Path) -> list[Path]:
-        own = (path.name for path in known if path.parent == Path(os.path.abspath(folder)))
-        return [folder / name for name in sorted({*map(str, files_in(folder)), *own})]
-
-    return inside(Path()) or inside(session.project or Path())
+    root = session.project or Path()
+    return files_in(Path(), known) or [root / path for path in files_in(root, known)]
 
 
 def runs_of(text: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -215,14 +215,18 @@ def no_file_in(folder: Path) -> InvalidInput:
     return InvalidInput(f"{folder}: {NO_FILE}")
 
 
-def files_in(folder: Path) -> list[Path]:
+def files_in(folder: Path, deployed: Callable[[], Iterable[Path]] = tuple) -> list[Path]:
     """Return the names of the workflow files in a folder, sorted.
 
-    Where none can be told, of those that cannot be read: whoever opens one says why.
+    Also of those that are `deployed`, with full paths, which is asked where a file is no more like
+    one. Where none can be told, of those that cannot be read: whoever opens one says why.
     """
     names = sorted(name for name in os.listdir(folder) if name.endswith(ENDINGS))
     paths = [Path(name) for name in names[:FILES_MAX] if (folder / name).is_file()]
     found = [path for path in paths if _is_one(folder / path)]
+    if len(found) < len(paths):
+        known, whole = {*deployed()}, Path(os.path.abspath(folder))
+        found = [path for path in paths if path in found or whole / path in known]
     return found or [path for path in paths if not os.access(folder / path, os.R_OK)]
 
 
