@@ -234,6 +234,9 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
     if named is None or named.is_inside:
         create(folder, named.scheme if named else DEFAULT)
         return True
+    if isinstance(named.at, Path) and named.at.is_relative_to(folder):
+        hint = f"`ork init --store {named.scheme}:` makes it"
+        raise UsageError(f"a store in {folder} has no path of its own: {named.at}", hint=hint)
     line = _store_line(_from_project(folder, named))
     made = _make_there(named)
     if named != known:

@@ -228,6 +228,8 @@ def test_a_project_does_not_remember_a_store_that_could_not_be_made(
 ) -> None:
     done = ork("init", "--store", f"sqlite:{tmp_path}/nowhere/x.db")
     assert (done.code, "no store can be made in" in done.err) == (4, True)
+    done = ork("init", "--store", "sqlite:.ork/x")
+    assert (done.code, "`ork init --store sqlite:` makes it" in done.err) == (2, True)
     assert not (ork.folder / ".ork").exists()
 
 
