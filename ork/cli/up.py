@@ -21,6 +21,8 @@ from ork.cli.session import Session
 from ork.errors import UsageError, pip_install
 
 if TYPE_CHECKING:
+    import socket
+
     from ork.daemon.loop import Control
     from ork.daemon.told import Told, Up
 
@@ -135,16 +137,18 @@ def up(
             )
         from ork.daemon.page import Page
 
+        listening = _chosen(session, listen)
         setup = {
             "store": str(folder),
-            "listen": _chosen(session, listen),
+            "host": (listen or LISTEN).rpartition(":")[0],
+            "socket": listening.fileno(),
             "token": None,  # a command line could be read by every user of the machine
             "allow_changes": allow_changes,
             "hosts": host or [],
             "proxy_user_header": proxy_user_header,
             "schedule": not no_schedule,
         }
-        page = Page(json.dumps(setup), {**environ, TOKEN: token})
+        page = Page(json.dumps(setup), {**environ, TOKEN: token}, listening)
         page.start()  # while we import what we need
     from ork.daemon.loop import Daemon, Options
     from ork.runner.start import at_once
@@ -310,25 +314,21 @@ def _missing() -> list[str]:
     return [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
 
 
-def _chosen(session: Session, listen: str | None) -> str:
-    """Return where the page is to answer: there, else at a port that nobody has.
+def _chosen(session: Session, listen: str | None) -> "socket.socket":
+    """Return what listens there, else at a port that nobody has.
 
-    What cannot be is said before anything is fired. The port is chosen here, so that the page has
-    the same one when it is started again.
+    What cannot be is said before anything is fired.
     """
     from ork.daemon.page import listening
 
-    wish = listen or LISTEN
     try:
-        made = listening(wish)
+        return listening(listen or LISTEN)
     except UsageError:
         if listen is not None:
             raise
         told = f"{LISTEN} is taken: the page has another port; --listen names one"
         session.say(note_line(told))
-        made = listening("127.0.0.1:0")
-    with made:
-        return f"{wish.rpartition(':')[0]}:{made.getsockname()[1]}"
+        return listening("127.0.0.1:0")
 
 
 UNIT = """\

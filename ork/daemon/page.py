@@ -95,9 +95,12 @@ def listening(text: str) -> socket.socket:
 class Page:
     """The process of the page, as the daemon sees it. Moments are of a clock that never jumps."""
 
-    def __init__(self, setup: str, environ: Mapping[str, str]) -> None:
-        """`setup` says what is served, and to whom: JSON, for all users of the machine to see."""
-        self._setup, self._environ = setup, dict(environ)
+    def __init__(self, setup: str, environ: Mapping[str, str], listening: socket.socket) -> None:
+        """`setup` says what is served, and to whom: JSON, for all users of the machine to see.
+
+        The socket is ours, so that nobody else gets the port while the process is started again.
+        """
+        self._setup, self._environ, self._listening = setup, dict(environ), listening
         self._process: subprocess.Popen[bytes] | None = None
         self._printed = b""
         self._started = 0.0
@@ -124,6 +127,7 @@ class Page:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environ,
+                pass_fds=(self._listening.fileno(),),
                 start_new_session=True,  # Ctrl-C is for the daemon
             )
         except OSError:  # no more processes

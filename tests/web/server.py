@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 from urllib.parse import urlencode
 
+from ork.daemon.page import listening
 from ork.heads.deploy import deploy
 from ork.store import location
 from ork.store.store import Store
@@ -188,10 +189,13 @@ def serving(
     limits: Mapping[str, float] | None = None,
     token: str | None = TOKEN,
     environ: Mapping[str, str] | None = None,
+    listen: str = "127.0.0.1:0",
     **setup: object,
 ) -> Iterator[Served]:
     """Serve the store of a project; the browser of what is yielded has opened the link."""
-    words = json.dumps({"store": str(folder / ".ork"), **setup})
+    there = listening(listen)
+    asked = {"store": str(folder / ".ork"), "host": listen.rpartition(":")[0], **setup}
+    words = json.dumps({**asked, "socket": there.fileno()})
     clean = {name: text for name, text in os.environ.items() if not name.startswith("ORK_")}
     secret = {"ORK_UP_TOKEN": token} if token is not None else {}
     errors = TemporaryFile()  # noqa: SIM115
@@ -207,7 +211,9 @@ def serving(
             **(environ or {}),
             **secret,
         },
+        pass_fds=[there.fileno()],
     )
+    there.close()
     assert process.stdin is not None and process.stdout is not None
     try:
         line = process.stdout.readline()

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from ork.cli.web.__main__ import main
+from ork.daemon.page import listening
 from ork.store import location
 from tests.cli.naughty import NAUGHTY, harmless
 from tests.web.server import TOKEN, Served, form_token, make_project, serving
@@ -230,27 +231,16 @@ def test_without_a_token_only_this_machine_is_served(folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("setup", "words"),
-    [
-        ({"listen": "0.0.0.0:0"}, "asks for a token"),
-        ({"listen": "nowhere"}, "no such address"),
-        ({"listen": "127.0.0.1:99999"}, "no such address"),
-        ({"hosts": ["a b"]}, "no name of a host"),
-    ],
+    ("host", "hosts", "words"),
+    [("0.0.0.0", [], "asks for a token"), ("127.0.0.1", ["a b"], "no name of a host")],
 )
 def test_what_cannot_be_served_is_told(
-    folder: Path, capsys: pytest.CaptureFixture[str], setup: dict[str, object], words: str
+    folder: Path, capsys: pytest.CaptureFixture[str], host: str, hosts: list[str], words: str
 ):
-    assert main(["page", json.dumps({"store": str(folder / ".ork"), **setup})]) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_an_address_that_is_taken_is_told(
-    served: Served, folder: Path, capsys: pytest.CaptureFixture[str]
-):
-    setup = {"store": str(folder / ".ork"), "listen": f"127.0.0.1:{served.port}"}
+    there = listening(f"{host}:0").detach()
+    setup = {"store": str(folder / ".ork"), "host": host, "socket": there, "hosts": hosts}
     assert main(["page", json.dumps(setup)]) == 2
-    assert "port 0" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -163,7 +163,7 @@ def test_a_log_is_followed_before_its_task_has_begun(served: Served, slow: Slow)
 
 def test_a_log_whose_run_is_looked_at_no_longer_ends_where_it_is(folder: Path, slow: Slow):
     async def told() -> list[bytes]:
-        web = Web(Setup(store=str(folder / ".ork")), rules(None, (), 0))
+        web = Web(Setup(store=str(folder / ".ork"), host="127.0.0.1", socket=0), rules(None, (), 0))
         all_streams = live.Live(web)
         run = run_of_number(web.store, "slow", slow.number)[1]
         watched = live._Watched(all_streams, live._watching(web.store, run))

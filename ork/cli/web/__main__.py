@@ -25,7 +25,6 @@ from ork.cli.screen.line import texts_of
 from ork.cli.web import acting, guard, metrics
 from ork.cli.web.app import Setup, Web, app
 from ork.cli.web.live import Live
-from ork.daemon.page import listening
 from ork.errors import OrkError, UsageError
 from ork.objects.value import of_line, replace
 
@@ -49,9 +48,10 @@ def main(argv: list[str]) -> int:
         # Taken out of the environment: what is started from here needs it as little as a task.
         given = os.environ.pop(TOKEN, None)
         setup = replace(setup, token=setup.token or given)
-        with _listen(setup.listen) as listening:
+        with socket.socket(fileno=setup.socket) as listening:
             if setup.token is None and not ip_address(listening.getsockname()[0]).is_loopback:
-                raise UsageError(f"--listen {setup.listen} asks for a token: others reach it")
+                raise UsageError(f"--listen {setup.host} asks for a token: others reach it")
+            _settle(listening)
             serve(setup, listening)
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
 def serve(setup: Setup, listening: socket.socket) -> None:
     """Answer what comes in on a socket, until the process is told to end, or `ork up` is gone."""
     host, port = listening.getsockname()[:2]
-    name = _shown(setup.listen, host)
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else setup.host
     web = Web(setup, guard.rules(setup.token, (name, *setup.hosts), port))
     live = Live(web)
     config = Config(
@@ -176,21 +176,13 @@ def _beats(server: PageServer) -> None:
         server.should_exit = True
 
 
-def _listen(text: str) -> socket.socket:
-    made = listening(text)
+def _settle(listening: socket.socket) -> None:
+    """Set what each connection has from the socket that it comes in on."""
     # Else the system keeps some megabytes for each client that does not read.
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     # Head and body are sent one after the other: else the second would wait 40 ms for a word
     # from the client. asyncio does this only for sockets that say which protocol they speak.
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return made
-
-
-def _shown(listen: str, host: str) -> str:
-    """Return the name by which people reach an address: that of the machine for all of them."""
-    if host in ("0.0.0.0", "::"):
-        return socket.gethostname()
-    return listen.rpartition(":")[0]
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ class Setup(Value, frozen=True, kw_only=True):
     """
 
     store: str  # the folder
-    listen: str = "127.0.0.1:0"
+    host: str  # by which people reach the address that is listened at
+    socket: int  # the descriptor of what listens, which `ork up` has opened
     token: str | None = None
     allow_changes: bool = False
     hosts: tuple[str, ...] = ()
