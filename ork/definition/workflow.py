@@ -47,6 +47,7 @@ READER = 3  # raise it when a text can come to mean something else, or be wrong,
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
+EMPTY = "there is no workflow in this file"
 RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
 
 _KEYS = "name description schedule types tasks include exclude env max_parallel max_active_runs"
@@ -246,7 +247,7 @@ class _Workflow:
         problems = self.problems
         if self.root.value is None:
             hint = "it has a `name` and `tasks`: `ork init --example shell` writes one"
-            problems.at(self.root, "there is no workflow in this file", hint)
+            problems.at(self.root, EMPTY, hint)
             problems.check()
         self._indent_tasks()
         self.nodes = fields.mapping(self.root, "a workflow", WORKFLOW_KEYS, problems, _OTHER_KEYS)

@@ -230,11 +230,12 @@ def heads(store: Store) -> dict[str, Oid]:
     return {name: oid for name, oid in every.items() if name not in put_away}
 
 
-def sources(store: Store) -> set[str]:
-    """Return the paths from which these are deployed; none where some cannot be read."""
+def sources(store: Store) -> dict[str, str]:
+    """Return what is deployed from which path, path -> name; none where some cannot be read."""
     with suppress(Corrupt):
-        return {it.source.path for it in store.get_all(Deploy, heads(store)).values()}
-    return set()
+        deploys = store.get_all(Deploy, heads(store))
+        return {deploy.source.path: name for name, deploy in deploys.items()}
+    return {}
 
 
 def all_heads(store: Store) -> tuple[dict[str, Oid], set[str]]:

@@ -23,6 +23,7 @@ from ork.definition.secrets import secret_problems
 from ork.definition.signature import ModuleOf, check_functions, modules_of, warn_of_dates
 from ork.definition.task import doubtful, unread
 from ork.definition.workflow import (
+    EMPTY,
     HOOKS,
     READER,
     Definition,
@@ -39,6 +40,7 @@ from ork.objects.kinds import Deploy, Origin, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
+from ork.store.resolve import sources
 from ork.store.revision import ENDINGS, as_word
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
@@ -182,7 +184,7 @@ def examine(
     """
     text = read_text(path)
     loaded, problems, warnings = None, Problems(str(path)), tuple[Problem, ...]()
-    hint: str | None = MORE
+    hint = MORE if text.strip() else None
     try:
         found = _look(path, text, warn_of=None, deployed=deployed)
     except InvalidInput as error:  # it is no YAML, or has more code than is read
@@ -226,6 +228,8 @@ def _look(
 
     Of a file with more tasks than `warn_of` there are no warnings.
     """
+    if deployed and not text.strip():
+        _refuse_emptied(deployed, path)
     file, problems, whole = str(path), None, True
     definition, kept = _known(store, text, file, read) if store else (None, None)
     if definition is None or kept is None:
@@ -246,6 +250,14 @@ def _look(
     if warn_of is not None and len(definition.tasks) > warn_of:
         return found
     return found._replace(warnings=_warnings(found, root, module_of))
+
+
+def _refuse_emptied(store: Store, path: Path) -> None:
+    """Raise InvalidInput for an empty file from which a workflow is deployed."""
+    if workflow := sources(store).get(os.path.relpath(os.path.realpath(path), store.project)):
+        hint = f"`ork restore {as_word(workflow)}` writes it as it was deployed"
+        problem = Problem(file=str(path), line=1, column=1, message=EMPTY, hint=hint)
+        raise InvalidInput(f"{path}: 1 problem", problems=[problem])
 
 
 def _way_back(store: Store | None, workflow: str, root: Path, path: str) -> str | None:
@@ -494,10 +506,10 @@ def _warn_of_hidden(
                 for folder in (posixpath.dirname(task.file or ""), ""):
                     called.setdefault(folder, {})[path] = captured.files[path].data
     files, beside = Root(root), shown_root(warnings.file, definition)
-    for folder, sources in sorted(called.items()):
+    for folder, codes in sorted(called.items()):
         hidden = named_so(folder, files.names, files.kind)
-        for module, by in met(hidden, sources, _library).items() if hidden else ():
-            how = "imports" if by in sources or by in STDLIB else "may import"
+        for module, by in met(hidden, codes, _library).items() if hidden else ():
+            how = "imports" if by in codes or by in STDLIB else "may import"
             message = f"hides Python's own module `{module}`, which {by} {how}"
             hint = "rename it: imports of a Python task search its folder and the root first"
             file = str(beside / hidden[module])

@@ -15,6 +15,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Blob, Deploy, Packed
 from ork.store import revision as grammar
 from ork.store.contents import join_text
+from ork.store.location import NAME
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve, sources
 from ork.store.revision import ENDINGS
 from ork.store.store import Store
@@ -160,11 +161,11 @@ def relative(store: Store, path: Path) -> str:
 def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path]:
     """Yield the workflow files in a folder and below, of so many YAML and JSON files looked at.
 
-    Hidden folders are skipped, what others have installed, and links.
+    Hidden folders are skipped, what others have installed, projects of their own, and links.
     """
     counts: Counter[bool] = Counter()  # where there are many, most JSON files are data
     for base, folders, names in os.walk(folder):
-        if VENV in names:
+        if VENV in names or (NAME in folders and base != os.fspath(folder)):
             folders.clear()
             continue
         folders[:] = sorted(f for f in folders if f[0] != "." and f not in SKIPPED_FOLDERS)

@@ -471,8 +471,8 @@ def _is_kept(store: Store, data: bytes, names: Collection[str]) -> bool:
 
 
 def _has(store: Store, data: bytes) -> bool:
-    if store.keeps(oid_of(Blob(data))):
-        return True
+    if not data.strip() or store.keeps(oid_of(Blob(data))):
+        return True  # of what is empty, nothing is lost
     objects = Packed()
     split_text("", data, objects.add)
     return all(map(store.keeps, objects))

@@ -251,6 +251,18 @@ def test_lines_of_a_task_that_no_deploy_keeps_are_not_overwritten(two):
     assert file.read_text() == TWO.replace("NUMBER", "2").replace("# 2", "# 1")
 
 
+def test_each_command_says_how_an_emptied_file_comes_back_which_overwrites_nothing(two):
+    two.write("two.yaml", "\n")
+    way = "in this file\n    hint: `ork restore two` writes it as it was deployed\n"
+    for words in ("check", "check two.yaml", "deploy", "deploy .", "run two.yaml"):
+        done = two(*words.split())
+        told = done.out + done.err
+        assert (way in told, "more may follow" in told) == (True, False), words
+    done = two("restore", "two")
+    assert (done.code, done.out.split()[:2]) == (0, ["written", "two.yaml"]), done.err
+    assert (two.folder / "two.yaml").read_text() == TWO.replace("NUMBER", "2")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

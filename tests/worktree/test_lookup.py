@@ -99,3 +99,13 @@ def test_many_json_files_hide_no_yaml(tmp_path):
         (tmp_path / f"{n}.json").write_text("{}")
     (tmp_path / "z.yaml").write_text("tasks:\n")
     assert [*workflow_files(tmp_path, at_most=2)] == [tmp_path / "z.yaml"]
+
+
+def test_the_files_of_another_project_below_are_not_of_this_one(tmp_path):
+    for folder in (tmp_path, tmp_path / "other", tmp_path / "own"):
+        folder.mkdir(exist_ok=True)
+        (folder / "w.yaml").write_text("tasks:\n")
+    for project in (tmp_path, tmp_path / "other"):
+        (project / ".ork").mkdir()
+    assert [*workflow_files(tmp_path)] == [tmp_path / "w.yaml", tmp_path / "own/w.yaml"]
+    assert [*workflow_files(tmp_path / "other")] == [tmp_path / "other/w.yaml"]
