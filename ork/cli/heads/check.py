@@ -68,8 +68,9 @@ def check(
     Where a mistake hides code that is to be looked at, a last line says that more may follow.
 
     In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`, or a
-    .json file with tasks. Hidden folders, virtual environments, node_modules and links are passed
-    over. A folder without any is taken for a part of the project around it.
+    .json file with tasks. Hidden folders, virtual environments, node_modules, links and
+    projects with a store of their own are passed over. A folder without any is taken for a part of
+    the project around it.
 
     For other programs, paths are relative to the top of the git repository.
 
