@@ -3,7 +3,7 @@
 import gc
 
 # A command is short and makes few cycles, so looking for them only costs time, most of all while
-# modules are imported. A run, which may be long, turns the collector on again.
+# modules are imported. One that may last turns the collector on again: `ork.cli.session.lasts`.
 gc.disable()
 
 import os  # noqa: E402

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shlex
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 _COMMAND = "(?<!there )`ork (?!-C '?/)(-C |clone |[^`]*--store )?"
 _HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
+
+
+def lasts() -> None:
+    """Have cycles collected, which `ork.__main__` turned off: this command may last."""
+    if not gc.isenabled():
+        gc.freeze()  # objects that exist by now stay, so they need not be looked at
+        gc.enable()
 
 
 class World(NamedTuple):

@@ -17,7 +17,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human, signals
 from ork.cli.screen.line import Line, event_text, note_line, unread_is_no_error
-from ork.cli.session import Session
+from ork.cli.session import Session, lasts
 from ork.errors import UsageError, pip_install
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def up(
 
     place = str(location.elsewhere(folder, environ=session.world.environ) or folder)
     how = Options(jobs=jobs or at_once(), grace_s=grace_s, schedule=not no_schedule)
+    lasts()
     with _listening() as control:
         daemon = Daemon(
             lambda: location.open_here(folder, environ=session.world.environ),

@@ -126,6 +126,37 @@ def test_cycles_are_not_looked_for_while_modules_are_imported():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["run etl", "watch etl#1", "logs -f etl#1", "bisect etl --good etl~1 --bad etl", "up"],
+)
+def test_cycles_are_collected_in_a_command_that_may_last(etl, edit, command):
+    """Else `ork up` would grow with each run, without end."""
+    assert etl("run", "etl.yaml").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "etl.yaml").code == 0
+    script = (
+        "import gc, os, signal, sys, threading, time\n"
+        "import ork.__main__\n"
+        "def look():\n"
+        "    while not gc.isenabled():\n"
+        "        time.sleep(0.01)\n"
+        "    print('collected', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "threading.Thread(target=look, daemon=True).start()\n"
+        "sys.argv[1:] = sys.argv[1].split()\n"
+        "ork.__main__.entry()\n"
+    )
+    words = [sys.executable, "-c", script, command]
+    done = subprocess.Popen(words, cwd=etl.folder, env=etl.environ, stdout=subprocess.PIPE)
+    with done:
+        assert done.stdout is not None
+        try:
+            assert any(b"collected" in line for line in done.stdout)
+        finally:
+            done.kill()
+
+
 def test_at_the_end_all_is_printed_and_nothing_taken_down():
     script = (
         "import atexit, sys\nfrom ork.__main__ import entry\nsys.argv[1:] = ['log', '--nosuch']\n"

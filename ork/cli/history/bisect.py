@@ -12,7 +12,7 @@ from ork.cli.runs.plain import stop_on_signals
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, body_lines, next_line, note_line
 from ork.cli.screen.parts import given
-from ork.cli.session import Session
+from ork.cli.session import Session, lasts
 from ork.objects.kinds import Deploy
 from ork.store.contents import forgotten_part
 from ork.store.resolve import head, history
@@ -81,6 +81,7 @@ def bisect(
     store = session.store
     options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False)
     told = False
+    lasts()
     with stop_on_signals() as control:
         question = Question(
             options=options,

@@ -15,7 +15,7 @@ from ork.cli.screen import human
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import PRINTED, Line, Pieces, can_redraw, note_line, texts_of
 from ork.cli.screen.output import unwritten
-from ork.cli.session import Session
+from ork.cli.session import Session, lasts
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
 from ork.logs.drawn import LINE_BYTES_MAX, LastStates, last_part, last_states
@@ -166,6 +166,7 @@ def _follow(
 ) -> None:
     from ork.runner.watch import follow
 
+    lasts()
     store = session.store
     run, tasks = run_and_tasks(store, going_on(store, revision), now=session.now())
     if run.ended is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import shlex
@@ -28,7 +27,7 @@ from ork.cli.screen.line import (
     note_line,
     unread_is_no_error,
 )
-from ork.cli.session import Session
+from ork.cli.session import Session, lasts
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.history.details import python_of
@@ -117,9 +116,7 @@ def follow(
     more, the run goes on unseen; that output is lost is told at the end.
     """
     control = control or Control()
-    if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
-        gc.freeze()  # objects that exist by now stay, so they need not be looked at
-        gc.enable()
+    lasts()
     try:
         if as_json:
             return _json_lines(session, events, control)

@@ -10,7 +10,7 @@ from ork.cli.runs.list import suspended
 from ork.cli.runs.plain import exit_code, follow, summary
 from ork.cli.runs.queued import find_queued
 from ork.cli.screen.line import note_line
-from ork.cli.session import Session
+from ork.cli.session import Session, lasts
 from ork.runner import watch as events_of
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
@@ -45,6 +45,7 @@ def watch(
     """
     session: Session = ctx.obj
     store = session.store
+    lasts()
     _await_begin(session, revision)
     found = resolve(store, going_on(store, revision), now=session.now())
     _, run = find_run(store, found)
