@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from itertools import dropwhile, islice, pairwise
 from shlex import quote
 
@@ -54,7 +54,40 @@ class Behind(Value, frozen=True, kw_only=True):
         return f"`ork {again}` makes that version the newest"
 
 
-def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
+class Asked:
+    """A workflow file, and who asks what others did to its workflow since they had deployed it."""
+
+    def __init__(self, store: Store, loaded: Loaded, author: str) -> None:
+        self.store, self.loaded, self.author = store, loaded, author
+        self.name = loaded.definition.name
+        self.ref = f"workflows/{self.name}"
+        self.head = store.ref(self.ref)
+
+    def lately(self, start: Oid) -> Iterator[tuple[Oid, Deploy]]:
+        """Yield a version and those before it, newest first, as many as are looked at."""
+        return islice(history(self.store, self.name, start), LOOKED_AT_MAX)
+
+    def is_own(self, oid: Oid, deploy: Deploy) -> bool:
+        """Say whether who asks has made a version by deploying this file."""
+        is_by = (deploy.action, deploy.author) == ("deploy", self.author)
+        return is_by and oid not in self.elsewhere
+
+    @cached_property
+    def elsewhere(self) -> set[Oid]:
+        """The versions that came after the newest one that the file is known to have been as.
+
+        Where that was undone, after what it came after. None where nothing is known: then the
+        author tells whose a version is.
+        """
+        store, name = self.store, self.name
+        names = (name, *former_names(store, name))
+        seen = {*store.refs_at(_seen_ref(store, self.loaded, one) for one in names).values()}
+        ends = (apart(store, name, self.head, oid) for oid in seen if self.head)
+        newer = min((found[0] for found in ends if found), default=0)
+        return {oid for oid, _ in islice(history(store, name, self.head), newer)}
+
+
+def behind(file: Asked) -> Behind | None:
     """Return the older version that a file has, if the newest one was not made of this file.
 
     It was not when a rollback, an undo, a pull, a clone, another author or a deploy from another
@@ -63,8 +96,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     their git commit comes after that of the newest. Nor is who left their own deploy for the newest
     by a forced pull, and has what that brought as well, as after a merge in git.
     """
-    name = loaded.definition.name
-    head = store.ref(f"workflows/{name}")
+    store, loaded, author, name, head = file.store, file.loaded, file.author, file.name, file.head
     if head is None or loaded.is_as(store.get(Deploy, head)):
         return None
     moved = next(_moves(store, name, operations(store)), None)
@@ -72,12 +104,13 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         return None
     operation, before, end = moved
     line = dropwhile(lambda one: one[1][0] != end, enumerate(history(store, name, head)))
-    _, (_, newest) = next(line, (0, (None, None)))
-    elsewhere = _from_elsewhere(store, loaded, head)
-    if newest is None or (end not in elsewhere and _is_own(newest, operation, author)):
+    _, (end, newest) = next(line, (0, (None, None)))
+    if end is None or newest is None:
+        return None
+    is_made = newest.action == "deploy" and newest.time == operation.time
+    if is_made and file.is_own(end, newest):
         return None
     left_by, then = "", f"`{operation.command}`"
-    is_made = newest.action == "deploy" and newest.time == operation.time
     if is_made or newest.action == "rollback":  # which may have come by a push or pull
         then = f"a {newest.action} by {newest.author}"
         if (newest.action, newest.author) == ("deploy", author):
@@ -89,11 +122,10 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     found = {f"{name}~{back}": deploy for back, (_, deploy) in islice(older, LOOKED_AT_MAX)}
     if before and not found:
         if _is_undone(store, name, before, head):
-            return _as_undone(store, loaded, author=author)
+            return _as_undone(file)
         # The line that was left for the head.
         left_by, then = operation.author, f"`{operation.command}`"
-        left = [*islice(history(store, name, before), LOOKED_AT_MAX)]
-        came = {oid for oid, _ in islice(history(store, name, head), LOOKED_AT_MAX)}
+        left, came = [*file.lately(before)], {oid for oid, _ in file.lately(head)}
         both = next((deploy for oid, deploy in left if oid in came), None)
         if both and store.get(Deploy, head).has(both.snapshot, both.settings):
             return None  # what came, such as another name, has nothing that the file could lack
@@ -101,58 +133,56 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
         found = {f"{was}~{back}": deploy for back, (_, deploy) in enumerate(left)}
     for version, deploy in found.items():
         if loaded.is_as(deploy):
-            if _comes_after(store, loaded, newest, {end, head}):
+            if _comes_after(file, newest, end):
                 return None
             if author == deploy.author == left_by:
                 change = compare_with_loaded(store, store.get(Deploy, head), loaded)
-                if not takes_back(store, loaded, change, author=author):
+                if not takes_back(file, change):
                     return None
             return Behind(workflow=name, version=version.removesuffix("~0"), then=then)
     return None
 
 
-def outdated(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
+def outdated(file: Asked) -> Behind | None:
     """Return what `behind` does, also of a file that came before the newest commit of a deploy.
 
     So has a job of CI which is late or runs again, whoever deployed. Whoever goes back in git, and
     deploys that, may mean it: nothing is refused for this.
     """
-    return behind(store, loaded, author=author) or of_older_commit(store, loaded)
+    return behind(file) or of_older_commit(file)
 
 
-def of_older_commit(store: Store, loaded: Loaded) -> Behind | None:
+def of_older_commit(file: Asked) -> Behind | None:
     """Return the commit of a file that differs from the newest, which was made of a later one.
 
     It differs by its path as well.
     """
-    name = loaded.definition.name
-    if (head := store.ref(f"workflows/{name}")) is None:
+    if file.head is None:
         return None
-    newest = store.get(Deploy, head)
-    if loaded.is_as(newest) and newest.source.path == relative(store, loaded.path):
-        return None
-    return before_newest_commit(store, loaded, name)
+    newest = file.store.get(Deploy, file.head)
+    is_there = newest.source.path == relative(file.store, file.loaded.path)
+    return None if is_there and file.loaded.is_as(newest) else before_newest_commit(file)
 
 
-def before_newest_commit(store: Store, loaded: Loaded, name: str) -> Behind | None:
-    """Return the commit of a file if the newest version of a workflow was made of a later one."""
-    if (head := store.ref(f"workflows/{name}")) is None:
+def before_newest_commit(file: Asked) -> Behind | None:
+    """Return the commit of a file if the newest version was made of a later one."""
+    if file.head is None:
         return None
-    commit = _newest_commit(store, name, head)
+    loaded, commit = file.loaded, _newest_commit(file.store, file.name, file.head)
     common = commit and common_commit(loaded.root, commit)
     if common in ("", commit) or loaded.origin() != Origin(commit=common, dirty=False):
         return None
     then = f"commit {commit[:COMMIT_CHARS]} was deployed"
     version = f"commit {common[:COMMIT_CHARS]}"
-    return Behind(workflow=name, version=version, then=then, path=str(loaded.path))
+    return Behind(workflow=file.name, version=version, then=then, path=str(loaded.path))
 
 
-def note_commits(store: Store, tx: Transaction, files: Iterable[Loaded]) -> None:
+def note_commits(tx: Transaction, files: Iterable[Loaded]) -> None:
     """Note the git commit of files that are as the newest versions, made of earlier ones.
 
     No version tells of it, as of a revert of what was never deployed.
     """
-    later = cache(later_commit)
+    store, later = tx.store, cache(later_commit)
     for loaded in files:
         name = loaded.definition.name
         head = store.ref(f"workflows/{name}")
@@ -212,42 +242,38 @@ def as_fetched(store: Store, loaded: Loaded) -> str:
     return ""
 
 
-def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:
+def takes_back(file: Asked, change: Diff) -> str:
     """Return in words what others did that a change of the head to this file takes back, or "".
 
     Others did what came after the last version that was deployed here by whoever asks: by a pull,
     a rollback, an undo, another author. What the file has as it was before may be meant, or not
     have come.
     """
-    name = loaded.definition.name
-    head = store.ref(f"workflows/{name}")
-    if head is None:
+    if file.head is None:
         return ""
-    who, back = _back_to_undone(store, name, head, change, author)
+    who, back = _back_to_undone(file, file.head, change)
     if not back:
-        who, back = _back_before(store, loaded, head, change, author)
+        who, back = _back_before(file, file.head, change)
     if not (back and who):
         return ""
     text = summarize(inverse(back))
     return f"takes back what {some(who, 2)}: {text[0].lower()}{text[1:]}"
 
 
-def what_it_loses(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:
+def what_it_loses(file: Asked, change: Diff) -> str:
     """Return in words what a deploy of this file loses: see `takes_back` and `outdated`; or ""."""
-    if told := takes_back(store, loaded, change, author=author):
+    if told := takes_back(file, change):
         return told
-    older = of_older_commit(store, loaded)
+    older = of_older_commit(file)
     return f"is {older}" if older else ""
 
 
-def _back_to_undone(
-    store: Store, name: str, head: Oid, change: Diff, author: str
-) -> tuple[list[str], Diff]:
+def _back_to_undone(file: Asked, head: Oid, change: Diff) -> tuple[list[str], Diff]:
     """Return which undos a change takes back, and what of it does."""
-    newest, who, diffs, back = store.get(Deploy, head), [], [], Diff()
-    for operation, before, _ in _undos(store, name):
+    store, newest, who, diffs, back = file.store, file.store.get(Deploy, head), [], [], Diff()
+    for operation, before, _ in _undos(store, file.name):
         undone = store.get(Deploy, before)
-        if author == undone.author == operation.author:
+        if file.author == undone.author == operation.author:
             continue
         diffs.append(compare_deploys(store, undone, newest))
         if (more := taken_back(diffs, change)) != back:
@@ -256,24 +282,21 @@ def _back_to_undone(
     return who, back
 
 
-def _back_before(
-    store: Store, loaded: Loaded, head: Oid, change: Diff, author: str
-) -> tuple[list[str], Diff]:
+def _back_before(file: Asked, head: Oid, change: Diff) -> tuple[list[str], Diff]:
     """Return who made the newest versions that a change takes back, and what of it does."""
-    name, elsewhere = loaded.definition.name, _from_elsewhere(store, loaded, head)
-    if (found := _made_of(store, name, head, author, elsewhere)) is None:
+    if (found := _made_of(file, head)) is None:
         return [], Diff()
     base, since = found
     entries, diffs, back = [], [Diff()], Diff()
     in_part: dict[str, FileChange] = {}
-    line = [*islice(_since(store, name, head, base, author, elsewhere), LOOKED_AT_MAX)]
-    newest = store.get(Deploy, head)
+    line = [*islice(_since(file, head, base), LOOKED_AT_MAX)]
+    store, newest = file.store, file.store.get(Deploy, head)
     for one, (_, before) in pairwise(line):
         diffs.append(compare_deploys(store, before, newest))
-        in_part |= _taken_back_in_part(store, diffs[-2:], change, loaded)
+        in_part |= _taken_back_in_part(store, diffs[-2:], change, file.loaded)
         more = taken_back(diffs, change)
-        files = {file.path: file for file in more.files} | in_part
-        more = replace(more, files=tuple(file for _, file in sorted(files.items())))
+        files = {one.path: one for one in more.files} | in_part
+        more = replace(more, files=tuple(one for _, one in sorted(files.items())))
         if more != back:
             entries.append(one)
             back = more
@@ -281,7 +304,7 @@ def _back_before(
         f"{name_of(one.author)} did in {store.short(one.snapshot)}"
         f" ({one.time.astimezone():%Y-%m-%d %H:%M})"
         for oid, one in entries
-        if one.author != author or (oid in elsewhere and one.action == "deploy")
+        if one.author != file.author or (oid in file.elsewhere and one.action == "deploy")
     ]
     return who or [f"`{one.command}` did" for one in [since] if one], back
 
@@ -315,36 +338,32 @@ def _lines(data: bytes) -> Counter[bytes]:
     return Counter(line for line in data.splitlines() if line.strip())
 
 
-def _since(
-    store: Store, name: str, head: Oid, base: Oid | None, author: str, elsewhere: Collection[Oid]
-) -> Iterator[tuple[Oid, Deploy]]:
+def _since(file: Asked, head: Oid, base: Oid | None) -> Iterator[tuple[Oid, Deploy]]:
     """Yield the newest deploys, and at the end the one that they came after.
 
     After a forced pull what others did began where the two were one, and not with our own.
     """
-    had = {oid for oid, _ in islice(history(store, name, base), LOOKED_AT_MAX)} if base else set()
-    for oid, deploy in history(store, name, head):
+    had = {oid for oid, _ in file.lately(base)} if base else set()
+    for oid, deploy in history(file.store, file.name, head):
         yield oid, deploy
-        own = (deploy.author, deploy.action) == (author, "deploy") and oid not in elsewhere
-        if oid in had or (base is None and own):
+        if oid in had or (base is None and file.is_own(oid, deploy)):
             return
 
 
-def _made_of(
-    store: Store, name: str, head: Oid, author: str, elsewhere: Collection[Oid]
-) -> tuple[Oid | None, Operation | None] | None:
+def _made_of(file: Asked, head: Oid) -> tuple[Oid | None, Operation | None] | None:
     """Return the version that the file was made of, and the newest operation since then.
 
     That of somebody who has not deployed it here, or not for long, is not known.
     """
+    store, name = file.store, file.name
     # When each was first made the newest: undo and redo make it so again, and leave files alone.
     moves = [*_moves(store, name, islice(operations(store), LOOKED_AT_MAX))]
     made = {new: (operation, old) for operation, old, new in moves if new}
     wanted, newest = next((new for _, _, new in moves if new), head), None
     while wanted in made:
         operation, old = made[wanted]
-        own = _is_own(store.get(Deploy, wanted), operation, author)
-        if own and wanted not in elsewhere:
+        deploy = store.get(Deploy, wanted)
+        if deploy.time == operation.time and file.is_own(wanted, deploy):
             return wanted, newest
         if old is None:
             break
@@ -364,15 +383,15 @@ def _is_undone(store: Store, name: str, before: Oid, head: Oid) -> bool:
     return any(oid == head for oid, _ in islice(history(store, name, before), LOOKED_AT_MAX))
 
 
-def _as_undone(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
+def _as_undone(file: Asked) -> Behind | None:
     """Return the version that a file has which undos took away, if they are the newest moves."""
-    name = loaded.definition.name
+    store, name = file.store, file.name
     for operation, before, end in _undos(store, name):
         for back, (oid, deploy) in enumerate(history(store, name, before)):
             if oid == end:
                 break
-            if loaded.is_as(deploy):
-                if author == deploy.author == operation.author:
+            if file.loaded.is_as(deploy):
+                if file.author == deploy.author == operation.author:
                     return None  # who may deploy it once more
                 version = f"{_was_head(store, name, before)}~{back}".removesuffix("~0")
                 return Behind(workflow=name, version=version, then=f"`{operation.command}`")
@@ -393,33 +412,25 @@ def _was_head(store: Store, name: str, oid: Oid) -> str:
     return next((f"{name}@{{{at}}}" for at, (_, new) in moves if new == oid), oid)
 
 
-def _comes_after(
-    store: Store, loaded: Loaded, newest: Deploy, oids: Collection[Oid | None]
-) -> bool:
+def _comes_after(file: Asked, newest: Deploy, moved_to: Oid) -> bool:
     """Say whether git has the file later than what the newest deploy was made of, as by a revert.
 
     Not where that one was made of changes that no commit had, until it is noted that one has them.
     """
-    noted = store.refs(NOTED.format(loaded.definition.name))
-    commit = next((commit for commit, oid in noted if oid in oids), "")
+    noted = file.store.refs(NOTED.format(file.name))
+    commit = next((commit for commit, oid in noted if oid in (moved_to, file.head)), "")
     if not commit and newest.origin and not newest.origin.dirty:
         commit = newest.origin.commit
-    return bool(commit) and common_commit(loaded.root, commit) == commit
+    return bool(commit) and common_commit(file.loaded.root, commit) == commit
 
 
-def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
-    """Say whether somebody has made this version the newest by deploying a file."""
-    is_made = deploy.time == operation.time
-    return is_made and (deploy.action, deploy.author) == ("deploy", author)
-
-
-def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
+def note_seen(tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
     """Note that a file is as a version, the newest one.
 
     By that other folders, which may have the same author, are told apart. Of many those are known
     that were as the newest versions.
     """
-    name = loaded.definition.name
+    store, name = tx.store, loaded.definition.name
     folder, ref = SEEN.format(name), _seen_ref(store, loaded, name)
     if (old := store.ref(ref)) == deploy:
         return
@@ -429,20 +440,6 @@ def note_seen(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> Non
         for name in sorted(others, key=times.__getitem__)[: 1 - FILES_MAX]:
             tx.move(name, old=others[name], new=None)
     tx.move(ref, old=old, new=deploy)
-
-
-def _from_elsewhere(store: Store, loaded: Loaded, head: Oid) -> set[Oid]:
-    """Return the versions that came after the newest one that a file is known to have been as.
-
-    Where that was undone, after what it came after. None where nothing is known: then the author
-    tells whose a version is.
-    """
-    name = loaded.definition.name
-    names = (name, *former_names(store, name))
-    seen = {*store.refs_at(_seen_ref(store, loaded, one) for one in names).values()}
-    ends = filter(None, (apart(store, name, head, oid) for oid in seen))
-    newer = min((since for since, _ in ends), default=0)
-    return {oid for oid, _ in islice(history(store, name, head), newer)}
 
 
 def _seen_ref(store: Store, loaded: Loaded, name: str) -> str:

@@ -18,6 +18,7 @@ from ork.heads.behind import (
     LOOKED_AT_MAX,
     NOTED,
     SEEN,
+    Asked,
     Behind,
     as_fetched,
     before_newest_commit,
@@ -215,25 +216,25 @@ def deploy_all(
 
     def deploy_in(tx: Transaction) -> list[Deployed]:
         # What is judged is what a write goes on from: else it would lose what others do meanwhile.
-        judged = {ref: store.ref(ref) for ref in map(_head_ref, wanted)}
-        late_by = outdated if skip_behind else behind
-        late = [late_by(store, one, author=stamp.author) for one in wanted]
+        asked = [Asked(store, one, stamp.author) for one in wanted]
+        late = [outdated(one) if skip_behind else behind(one) for one in asked]
         if not skip_behind:
             refuse_behind(wanted, late)
 
-        def add(file: tuple[Loaded, Behind | None]) -> Deployed:
-            loaded, late = file
+        def add(file: tuple[Asked, Behind | None]) -> Deployed:
+            one, late = file
             if late:
-                return _unchanged(store, loaded, late.workflow, str(late), late.way)
-            return _add(tx, store, loaded, judged[_head_ref(loaded)], stamp, message, move=move)
+                return _unchanged(store, one.loaded, late.workflow, str(late), late.way)
+            return _add(tx, one, stamp, message, move=move)
 
-        added = each_good(zip(wanted, late, strict=True), lambda file: file[0].path, add)
+        added = each_good(zip(asked, late, strict=True), lambda file: file[0].loaded.path, add)
         if skip_behind:
             both = zip(wanted, added, strict=True)
             same = (file for file, its in both if not (its.left_out or its.bytes_written))
-            note_commits(store, tx, same)
-        for ref in judged.keys() - tx.moves.keys() if tx.moves else ():
-            tx.expect(ref, judged[ref])
+            note_commits(tx, same)
+        for one in asked if tx.moves else ():
+            if one.ref not in tx.moves:
+                tx.expect(one.ref, one.head)
         done = iter(added)
         return [aside.get(one.path) or next(done) for one in files]
 
@@ -427,8 +428,8 @@ def _of_former_names(store: Store, files: Sequence[Loaded], author: str) -> dict
         now = present_name(store, one.definition.name)
         if now == one.definition.name or store.ref(f"workflows/{now}") is None:
             continue
-        late = before_newest_commit(store, one, now)
-        if late := late or behind(store, _by_name(one, now), author=author):
+        asked = Asked(store, _by_name(one, now), author)
+        if late := before_newest_commit(asked) or behind(asked):
             found[one.path] = _unchanged(store, one, now, str(late), late.way)
     return found
 
@@ -442,23 +443,17 @@ def _put_away(store: Store, loaded: Loaded, workflow: str) -> Deployed:
 
 
 def _add(
-    tx: Transaction,
-    store: Store,
-    loaded: Loaded,
-    parent: Oid | None,
-    stamp: Stamp,
-    message: str | None,
-    *,
-    move: bool,
+    tx: Transaction, file: Asked, stamp: Stamp, message: str | None, *, move: bool
 ) -> Deployed:
-    """Add to a transaction what deploys a file after its parent, unless nothing changed."""
+    """Add to a transaction what deploys a file after the head, unless nothing changed."""
+    store, loaded, parent = file.store, file.loaded, file.head
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
         _refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
     if parent and old and loaded.is_as(old) and not moved:
-        note_seen(store, tx, loaded, parent)
+        note_seen(tx, loaded, parent)
         return _unchanged(store, loaded, definition.name)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
@@ -469,7 +464,7 @@ def _add(
             message = "Add the code, which was never kept"
         if moved:
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
-    warnings = _seen_in(store, loaded, diff, stamp.author)
+    warnings = _seen_in(file, diff)
     objects = Packed()
     source = split_text(path, loaded.text, objects.add)
     before = len(tx.objects)
@@ -489,12 +484,12 @@ def _add(
             origin=loaded.origin(),
         )
     )
-    tx.move(_head_ref(loaded), old=parent, new=oid)
+    tx.move(file.ref, old=parent, new=oid)
     if parent is None:  # what is decided is of the schedules of another that had this name
         folder = f"decided/{definition.name}/"
         tx.moves |= {folder + key: (decided, None) for key, decided in store.refs(folder)}
-    note_seen(store, tx, loaded, oid)
-    _note_reading(store, tx, loaded, oid)
+    note_seen(tx, loaded, oid)
+    _note_reading(tx, loaded, oid)
     written = sum(map(len, islice(tx.objects.values(), before, None)))
     changed = old is None or not loaded.is_as(old)
     return Deployed(
@@ -512,9 +507,9 @@ def _add(
     )
 
 
-def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tuple[Problem, ...]:
+def _seen_in(file: Asked, diff: Diff | None) -> tuple[Problem, ...]:
     """Return a warning if a remote has it already, it loses what is newer, or has a former name."""
-    name = loaded.definition.name
+    store, loaded, name = file.store, file.loaded, file.name
     if there := as_fetched(store, loaded):
         remote = there.partition("/")[0]
         told, hint = f"is as in {there}", f"`ork pull {remote} {name}` takes that for this deploy"
@@ -522,15 +517,15 @@ def _seen_in(store: Store, loaded: Loaded, diff: Diff | None, author: str) -> tu
         told = _was_file_of(store, name, relative(store, loaded.path))
         hint = f"{name} is another workflow: `ork undo` takes it back"
     else:
-        told = what_it_loses(store, loaded, diff, author=author)
+        told = what_it_loses(file, diff)
         shows = f"`ork diff {name}~1 {name}` shows it; " if diff else ""
         hint = f"{shows}if it is not meant: `ork undo`"
     return (Problem(file=str(loaded.path), message=f"this {told}", hint=hint),) if told else ()
 
 
-def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
+def _note_reading(tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
     """Note that the store has what this text says; of each workflow one text is known."""
-    name = loaded.definition.name
+    store, name = tx.store, loaded.definition.name
     folder = f"read/{name}/"
     others = NOTED.format(name), SEEN.format(name)  # the former count again after an undo
     for rest, oid in store.refs(folder):
@@ -572,12 +567,8 @@ def _archived_as(store: Store, name: str, path: str) -> str | None:
     return now if now == name or store.get(Deploy, oid).source.path == path else None
 
 
-def _head_ref(loaded: Loaded) -> str:
-    return f"workflows/{loaded.definition.name}"
-
-
 def _head(store: Store, loaded: Loaded) -> Deploy | None:
-    oid = store.ref(_head_ref(loaded))
+    oid = store.ref(f"workflows/{loaded.definition.name}")
     return store.get(Deploy, oid) if oid else None
 
 
@@ -679,7 +670,7 @@ def _file_status(
     name = loaded.definition.name
     oid = heads.get(name)
     if oid is None:
-        old = outdated(store, _by_name(loaded, workflow), author=author) if workflow else None
+        old = outdated(Asked(store, _by_name(loaded, workflow), author)) if workflow else None
         return FileStatus(
             path=path,
             workflow=name,
@@ -688,19 +679,19 @@ def _file_status(
             summary=str(old) if old else "",
             other=workflow or as_fetched(store, loaded) or None,
         )
-    deployed = store.get(Deploy, oid)
+    deployed, asked = store.get(Deploy, oid), Asked(store, loaded, author)
     other, lost = None, ""
     if loaded.is_as(deployed):
         state, summary = "unchanged", ""
-        older = of_older_commit(store, loaded) if deployed.source.path != path else None
+        older = of_older_commit(asked) if deployed.source.path != path else None
         lost = f"is {older}" if older else ""
-    elif old := behind(store, loaded, author=author):
+    elif old := behind(asked):
         state, other, summary = "behind", old.version, f"before {old.then}"
     else:
         diff = compare_with_loaded(store, deployed, loaded)
         state, summary = "modified", summarize(diff)
         other = as_fetched(store, loaded) or None
-        lost = "" if other else what_it_loses(store, loaded, diff, author=author)
+        lost = "" if other else what_it_loses(asked, diff)
     return FileStatus(
         path=path,
         workflow=name,
