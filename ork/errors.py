@@ -22,7 +22,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from types import FrameType
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -235,10 +235,8 @@ def as_calls(hint: str) -> str:
 
 def _call(command: str) -> str | None:
     """Return how Python says a command, if it can."""
-    from shlex import split  # which takes long to load
-
     try:
-        words = split(command)
+        words = shlex.split(command)
     except ValueError:  # a quote that nothing ends
         return None
     heads = (" ".join(words[:number]) for number in (3, 2, 1))
@@ -299,7 +297,6 @@ def pip_install(*words: str) -> str:
 
 def own_lines(error: BaseException) -> list[str]:
     """Return a traceback of the caller's own lines, without those of ork, and the error."""
-    from itertools import takewhile
     from traceback import StackSummary, format_exception_only, walk_tb
 
     def room(frame: FrameType) -> str:

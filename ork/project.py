@@ -59,6 +59,7 @@ from ork.history.tasks import (
     workflow_and_task,
 )
 from ork.logs.ends import end_of_log
+from ork.logs.reading import logs, with_headings
 from ork.objects.canonical import Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
@@ -73,11 +74,12 @@ from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.record import cancel
 from ork.runner.start import Caller, Options, Started, WouldRun
-from ork.search.grep import pattern_of
+from ork.search.grep import Hit, grep, pattern_of
 from ork.store.contents import SnapshotDetails, find_run, run_and_tasks, snapshot_details
+from ork.store.location import remotes
 from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
-from ork.store.revision import parse_moment, parse_range, parse_span
+from ork.store.revision import parse_moment, parse_range, parse_span, split_part
 from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store
 from ork.store.verdict import failed_tasks, in_full
@@ -88,6 +90,7 @@ from ork.worktree.lookup import (
     bytes_of,
     look_up,
     look_up_or_read,
+    named_files,
     refuse_page,
 )
 from ork.worktree.origin import author as author_of
@@ -105,7 +108,6 @@ if TYPE_CHECKING:
     from ork.git.to_git import Exported
     from ork.heads.check import Checked
     from ork.orkdb.importing import ImportedDatabase
-    from ork.search.grep import Hit
     from ork.sync.backup import BackedUp
     from ork.sync.receive import Received
     from ork.sync.select import Created
@@ -233,7 +235,6 @@ class Project:
         [<Checked etl.yaml, etl, good>]
         """
         from ork.heads.check import Checked, check_files
-        from ork.worktree.lookup import named_files
 
         paths = named_files(map(Path, files or (".",)), self.store)
         found = check_files(
@@ -377,8 +378,6 @@ class Project:
         >>> [hit.place for hit in project.grep("ORK_OUTPUT", "etl")]
         ['etl:load.sh:3']
         """
-        from ork.search.grep import Hit, grep, pattern_of
-
         wanted = pattern_of(pattern, fixed=fixed, ignore_case=ignore_case)
         texts = list(map(as_revision, revisions))
         return Rows(grep(self.store, wanted, texts, now=now_here()), Hit, "hits")
@@ -976,9 +975,6 @@ class Project:
         ORK_OUTPUT:{"loaded": 3}
         <BLANKLINE>
         """
-        from ork.logs.reading import logs, with_headings
-        from ork.store.revision import split_part
-
         name = as_revision(what)
         now = now_here()
         found = logs(self.store, name, now=now, failed=failed, attempt=attempt)
@@ -1647,8 +1643,6 @@ class Project:
         >>> project.remotes()
         {'team': '.../team'}
         """
-        from ork.store.location import remotes
-
         return remotes(self._folder_of())
 
     def fetch(

@@ -9,6 +9,7 @@ import select
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -563,8 +564,6 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
             return 0
         return _refused(session, error)
     except Exception:
-        import traceback
-
         traceback.print_exc()
         sys.stderr.write("error: this is a bug in ork; please report it with the lines above\n")
         return BUG_EXIT_CODE

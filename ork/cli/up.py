@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -310,8 +311,6 @@ def _seconds(text: str) -> float:
 
 def _missing() -> list[str]:
     """Return the libraries of the page that are not installed."""
-    from importlib.util import find_spec
-
     return [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
 
 

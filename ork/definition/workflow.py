@@ -36,6 +36,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.objects.value import replace
 from ork.progress import counted
+from ork.schedule.durations import duration_text
 from ork.yaml import forms, nodes, pieces, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
@@ -156,7 +157,6 @@ def warn_of_retries(definition: Definition, warnings: Problems) -> None:
     """Warn of a schedule whose next slot always comes before the retry of a run that failed."""
     if "schedule" not in definition.settings:
         return
-    from ork.schedule.durations import duration_text  # which most files do not need
     from ork.schedule.schedule import read
 
     schedules, wrong = read(definition.settings["schedule"])

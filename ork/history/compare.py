@@ -32,7 +32,7 @@ from ork.store.revision import (
 from ork.store.store import Store
 from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, settings_of
-from ork.worktree.reached import lacks_code
+from ork.worktree.reached import lacks_code, reached
 
 if TYPE_CHECKING:
     from ork.definition.reach import Reach
@@ -314,8 +314,6 @@ def reach_of_both(
     `tasks` are those of the new snapshot. A renamed task counts by its new name, one that is gone
     by its old one.
     """
-    from ork.worktree.reached import reached
-
     names = renamed_tasks(*tasks_of_both(store, changes(old.tasks, new.tasks)))
     found = reached(store, new.files, tasks, exclude)
     for name, one in reached(store, old.files, Tasks(store, old), exclude).items():

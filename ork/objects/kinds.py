@@ -615,10 +615,8 @@ class Operation(Kind, frozen=True, kw_only=True):
     @property
     def command(self) -> str:
         """What was typed, or called in Python: `ork undo --redo`, `project.undo(redo=True)`."""
-        from shlex import join
-
         if self.argv[:1] != ("project",):
-            return join(self.argv)
+            return shlex.join(self.argv)
         _, method, *words = self.argv
         given = (f"{it[2:]}=True" if it.startswith("--") else repr(it) for it in words)
         return f"project.{method}({', '.join(given)})"

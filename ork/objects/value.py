@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sized
+from inspect import get_annotations
 from typing import Any, TypeVar
 
 import msgspec
@@ -88,8 +89,6 @@ def columns_of(kind: type[Value]) -> list[str]:
 
     A field that may be a record or None has its own name, and those of the record.
     """
-    from inspect import get_annotations  # which takes long to load
-
     names: dict[str, None] = {}
     for base in kind.__mro__:
         for name, said in get_annotations(base).items():

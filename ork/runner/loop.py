@@ -61,6 +61,7 @@ from ork.runner.target import Target, Terms, place_of
 from ork.runner.workplace import Workplace
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tainted
+from ork.worktree.globs import excluded
 
 if TYPE_CHECKING:
     from ork.definition.reach import Reach
@@ -518,7 +519,6 @@ class Loop:
     @cached_property
     def _reach(self) -> dict[str, Reach]:
         """What each task executes; the code is read for it, so only when a file was touched."""
-        from ork.worktree.globs import excluded
         from ork.worktree.reached import reached
 
         captured = self.store.snapshot(self.target.snapshot).files

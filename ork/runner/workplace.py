@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -342,8 +343,6 @@ def installed_from(
 
 def _probed(python: str, *words: str) -> Any:
     """Return what an interpreter says of itself; None of one that does not start."""
-    import subprocess
-
     try:
         done = subprocess.run(
             [python, "-B", str(probe.__file__), *words],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.definition.workflow import Definition
+from ork.definition.workflow import Definition, parse
 from ork.errors import InvalidInput, NotFound, UsageError
 
 ARGUMENTS = (1, 7, 9)  # an unmerged path; a pair of versions; of a renamed file
@@ -94,8 +94,6 @@ def _structure(session: Session, path: str, old_file: str, new_file: str) -> Ite
 
 
 def _definition(file: str, name: str) -> Definition | None:
-    from ork.definition.workflow import parse
-
     return None if file == _NOTHING else parse(_read(file), file=name)
 
 

@@ -18,8 +18,9 @@ from ork.cli.session import Session
 from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
+from ork.store.contents import run_command
 from ork.store.resolve import AGREED, agreed_ref, is_only, only_workflow, present_name
-from ork.store.revision import as_word
+from ork.store.revision import as_word, split_part
 from ork.store.verdict import runs_well
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def rollback(
         ork rollback etl etl~1 -m "It lost rows"
     """
     from ork.heads.rollback import rollback
-    from ork.store.contents import run_command
 
     session: Session = ctx.obj
     store = session.store
@@ -263,7 +263,6 @@ def _not_restored(session: Session, done: "Restored", revision: str) -> Iterator
     """Yield what else of a task that was restored is on disk not as it was: code it reaches."""
     from ork.differences.definitions import summarize
     from ork.history.compare import compare_resolved, ends, narrow
-    from ork.store.revision import split_part
     from ork.worktree.lookup import look_up
 
     store, (base, task) = session.store, split_part(revision)

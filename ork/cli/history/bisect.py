@@ -13,6 +13,7 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, body_lines, next_line, note_line
 from ork.cli.screen.parts import given
 from ork.cli.session import Session, lasts
+from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 from ork.objects.kinds import Deploy
 from ork.store.contents import forgotten_part
 from ork.store.resolve import head, history
@@ -149,7 +150,6 @@ def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
 def bisected_view(found: Bisected, session: Session) -> Iterator[Line]:
     """Yield the deploy that was found, with its change; or those that cannot be told apart."""
     from ork.cli.diff.text import diff_view
-    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 
     if len(found.suspects) > 1:
         yield ["The first bad deploy is one of these:"]

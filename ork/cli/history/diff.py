@@ -9,8 +9,11 @@ import typer
 from ork.cli.options import Json, at_most_one
 from ork.cli.screen.line import note_line
 from ork.cli.session import Session
+from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
+from ork.differences.lines import as_text
 from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow, split_parts
+from ork.objects.kinds import is_name
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, only_workflow, workflows
 from ork.store.revision import as_word, parse
@@ -181,7 +184,6 @@ def _several(session: Session, asked: Asked) -> list[str]:
 def _last_failure(session: Session, revisions: Sequence[str]) -> "LastFailure":
     """Return the last good run and the first bad one after it, and since when it is good again."""
     from ork.history.compare_runs import last_failure
-    from ork.objects.kinds import is_name
 
     if len(revisions) > 1:
         raise UsageError("--last takes one workflow", hint="write `ork diff --last NAME`")
@@ -241,8 +243,6 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
 
 def _told(session: Session, found: Comparison, asked: Asked) -> "tuple[Diff, Impact | None]":
     """Return what is shown, with hunks: all that is read is read before the first line is shown."""
-    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
-
     lines_max = None if asked.patch else SHORT_DIFF_LINES
     changes = with_hunks(found.diff, session.store.blob, lines_max=lines_max)
     with_impact = asked.form == "json" or (asked.form == "text" and found.diff)
@@ -278,7 +278,6 @@ def _each(session: Session, found: Sequence[Comparison], asked: Asked) -> "Itera
 
 def _show_text(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
     from ork.cli.diff.text import text_view
-    from ork.differences.lines import as_text
 
     if asked.names or asked.form != "text":
         raise UsageError("the text of a file is compared whole, and by lines alone")

@@ -22,9 +22,13 @@ from ork.cli.pictures.graph import (
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, visible
-from ork.differences.definitions import Diff, TaskChange
+from ork.differences.definitions import Diff, TaskChange, with_hunks
 from ork.errors import some
+from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
+from ork.store.contents import needs_of, task_runs
+from ork.store.resolve import snapshot_of
+from ork.store.revision import parse_range, parse_since
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
@@ -46,10 +50,6 @@ class Change(Value, frozen=True, kw_only=True):
 def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
     """Return the picture of a revision, a workflow file, a run or a change, A..B."""
     from ork.history.compare import diff, ends
-    from ork.objects.kinds import Run
-    from ork.store.contents import needs_of, task_runs
-    from ork.store.resolve import snapshot_of
-    from ork.store.revision import parse_range, parse_since
     from ork.worktree.lookup import as_revision, look_up
 
     revision = as_revision(revision)
@@ -75,9 +75,7 @@ def lanes(graph: Graph, *, box: bool, columns: int | None = None) -> Iterator[Li
 
 def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> Change:
     """Return a comparison with its impact and its graph; with `hunks`, with all lines of code."""
-    from ork.differences.definitions import with_hunks
     from ork.history.compare import impact_of
-    from ork.store.contents import needs_of
 
     if hunks:
         comparison = replace(comparison, diff=with_hunks(comparison.diff, store.blob))

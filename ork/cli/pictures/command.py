@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ork.cli.options import at_most_one, files_here, files_of
+from ork.cli.screen.line import has_boxes, plain
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -45,7 +46,6 @@ def command(
     """
     from ork.cli.pictures.change import graph_of, lanes
     from ork.cli.pictures.graph import written
-    from ork.cli.screen.line import has_boxes, plain
     from ork.worktree.lookup import as_revision
 
     session: Session = ctx.obj

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
 from ork.cli.screen.fit import fitted_lines
-from ork.cli.screen.line import MARKS, Line, plain, visible
+from ork.cli.screen.line import MARKS, Line, json_text, plain, visible
 from ork.cli.screen.parts import clip
 from ork.errors import UsageError, count
 from ork.graph.lanes import LANES_MAX, Row, draw
@@ -119,7 +119,6 @@ class Graph(Value, frozen=True, kw_only=True):
 def written(graph: Graph, form: str) -> Iterable[str]:
     """Return the lines of a graph in a format other than text."""
     from ork.cli.pictures.svg import svg
-    from ork.cli.screen.line import json_text
 
     if form == "json":
         return [json_text("graph", as_json(graph))]

@@ -15,7 +15,15 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import Line, hint_line, note_line, with_name, with_names
+from ork.cli.screen.line import (
+    Line,
+    hint_line,
+    json_parts,
+    note_line,
+    visible,
+    with_name,
+    with_names,
+)
 from ork.cli.screen.parts import (
     AUTHOR_CHARS_MAX,
     Row,
@@ -34,8 +42,16 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
 from ork.store.resolve import only_workflow
-from ork.store.revision import as_word, parse_span
-from ork.store.runs import HOOK_MAX, PAGE_RUNS, Hook, Names, RunEntry, records_of
+from ork.store.revision import as_word, parse_span, split_part
+from ork.store.runs import (
+    HOOK_MAX,
+    PAGE_RUNS,
+    Hook,
+    Names,
+    RunEntry,
+    records_of,
+    refuse_unknown_triggers,
+)
 from ork.store.store import Store
 from ork.store.verdict import failed_tasks, in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up, look_up_or_read
@@ -247,7 +263,6 @@ def _what_is_wrong(
 ) -> Iterator[Line]:
     """Yield a note where no run can have had these values, or have begun in this way."""
     from ork.params.recorded import refuse_params
-    from ork.store.runs import refuse_unknown_triggers
 
     try:
         refuse_unknown_triggers(store, workflow, triggers)
@@ -287,9 +302,7 @@ def outputs(
         ork outputs etl#1:extract
         ork outputs etl#1:extract.rows
     """
-    from ork.cli.screen.line import json_parts, visible
     from ork.history.details import outputs
-    from ork.store.revision import split_part
 
     session: Session = ctx.obj
     store = session.store

@@ -15,7 +15,7 @@ from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of, without_message
 from ork.cli.heads.workflows import slots_left_out
 from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
-from ork.cli.runs.queued import find_queued, take_back, taken_view
+from ork.cli.runs.queued import find_queued, take_back, taken_view, tell_queued
 from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError, pip_install, some
@@ -394,7 +394,6 @@ def _make_store(session: Session, loaded: Loaded, how: Mapping[str, Any]) -> Non
 
 
 def _queue(session: Session, what: str | Loaded, how: Mapping[str, Any], *, as_json: bool) -> None:
-    from ork.cli.runs.queued import tell_queued
     from ork.daemon.queue import put
 
     queued = put(session.store, what, caller=shared.caller_of(session), **how)

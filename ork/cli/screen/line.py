@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import groupby
 from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -381,7 +382,6 @@ def body_lines(text: str) -> Iterator[Line]:
 
 
 def _count_marks(found: re.Match[str]) -> str:
-    from itertools import groupby
     from unicodedata import category
 
     text, marks = "", {letter for letter in set(found[0]) if category(letter) in ("Mn", "Me")}
