@@ -275,8 +275,9 @@ def prepare(
     named = run_of(found) if with_code is None else None
     terms = _selected(store, target, options, caller, params, named, found)
     terms = _completed(terms, options, caller, params)
+    coming = _Coming(store, target, terms)
     if caller.attended and not elsewhere:
-        require_secrets(_to_run(store, target, terms), caller.environ)
+        require_secrets(coming.executed, caller.environ)
     if not (elsewhere or dry):
         make_sure_of_room(store, room_of(target.workflow, target.settings))
     deployed = None
@@ -298,13 +299,13 @@ def prepare(
             store.let_go(found.loaded.built.objects)  # a run can be long
             target = replace(target, deploy=deployed.deploy)
     notes = (
-        *_other_values(store, target, terms, options.base, caller.now),
+        *_other_values(coming, options.base, caller.now),
         *_older(terms),
-        *_files_of_others(store, target, terms, caller),
-        *_fewer(store, target, terms, options),
+        *_files_of_others(coming, caller),
+        *_fewer(coming, options),
     )
     if not elsewhere:  # it asks the interpreter of this machine
-        notes += tuple(_other_environments(store, target, terms, caller))
+        notes += tuple(_other_environments(coming, caller))
     return Prepared(target=target, terms=terms, deployed=deployed, notes=notes)
 
 
@@ -384,11 +385,11 @@ def prepare_retry(
     trigger = "schedule" if caller.trigger == "schedule" else "retry"
     caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
-    executed = _to_run(store, target, terms)
-    if not executed and (latest or before.state == "success"):
+    coming = _Coming(store, target, terms)
+    if not coming.executed and (latest or before.state == "success"):
         raise _nothing_to_do(store, before, target if latest else None, caller)
     if caller.attended:
-        require_secrets(executed, caller.environ)
+        require_secrets(coming.executed, caller.environ)
     return Prepared(
         target=target,
         terms=terms,
@@ -398,9 +399,9 @@ def prepare_retry(
         notes=(
             *_kept_values(store, before, declared, params),
             *_older(terms),
-            *_files_of_others(store, target, terms, caller),
-            *(() if latest else _other_environments(store, target, terms, caller)),
-            *_fewer(store, target, terms, options),
+            *_files_of_others(coming, caller),
+            *(() if latest else _other_environments(coming, caller)),
+            *_fewer(coming, options),
         ),
     )
 
@@ -410,10 +411,9 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
     target, terms, before = ready.target, ready.terms, ready.before
     needs = needs_of(store, store.snapshot(target.snapshot))
     head = store.ref(f"workflows/{target.workflow}")
-    others = {name: stays(one) for name, one in _ended(terms).items()}
-    defined = _tasks(store, target)
-    skipped = will_be_skipped(defined, terms.params, _ended(terms))
-    others |= {name: Stays(outcome="skipped", reason=why) for name, why in skipped.items()}
+    coming = _Coming(store, target, terms)
+    others = {name: stays(one) for name, one in coming.ended.items()}
+    others |= {name: Stays(outcome="skipped", reason=why) for name, why in coming.skipped.items()}
     tasks = {name: above for name, above in needs.items() if name not in others}
     deployed = target.deploy is not None or (
         head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)
@@ -427,9 +427,28 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
         params={name: canonical.settled(it) for name, it in terms.params.items()},
         tasks=tasks,
         why=why_again(store, before, needs, tasks, ready.asked, ready.why) if before else {},
-        conditions={name: when.words for name in tasks if (when := defined[name].when)},
+        conditions={name: when.words for name in tasks if (when := coming.tasks[name].when)},
         others={name: others[name] for name in needs if name in others},
     )
+
+
+class _Coming:
+    """A run of which target and terms are known: its tasks, and which of them it executes."""
+
+    def __init__(self, store: Store, target: Target, terms: Terms) -> None:
+        self.store, self.target, self.terms = store, target, terms
+        self.tasks = store.get_all(Task, store.snapshot(target.snapshot).tasks)
+        self.needs = {name: task.depends_on for name, task in self.tasks.items()}
+        # What is not executed, and how that ended; and what is known to be skipped, and why.
+        self.ended = {name: one for name, one in terms.before.items() if one.state != "pending"}
+        self.skipped = will_be_skipped(self.tasks, terms.params, self.ended)
+        stay = self.ended.keys() | self.skipped
+        self.executed = {name: task for name, task in self.tasks.items() if name not in stay}
+
+    def keeping(self, now: datetime) -> Run:
+        """Return the run whose outputs are kept."""
+        gave = self.terms.resume[1].id if self.terms.resume else self.terms.base
+        return find_run(self.store, resolve(self.store, f"run:{gave}", now=now))[1]
 
 
 def _look_up(store: Store, what: str, now: datetime) -> Resolved:
@@ -647,25 +666,23 @@ def _kept_values(
             yield f"{name} is {kept} as in {before.name}; its default is {default} now"
 
 
-def _other_values(
-    store: Store, target: Target, terms: Terms, named: AnyRevision | None, now: datetime
-) -> Iterator[str]:
+def _other_values(coming: _Coming, named: AnyRevision | None, now: datetime) -> Iterator[str]:
     """Yield a note of parameters with other values of which outputs of a named base were made."""
+    store, terms = coming.store, coming.terms
     if named is None or terms.base is None:
         return
     _, base = find_run(store, resolve(store, as_revision(named), now=now))
-    tasks, kept = _tasks(store, target), [n for n, one in terms.before.items() if one.output]
-    needs = {name: task.depends_on for name, task in tasks.items()}
-    found = other_values(store, needs, tasks, terms.params, base, kept)
+    kept = [name for name, one in terms.before.items() if one.output]
+    found = other_values(store, coming.needs, coming.tasks, terms.params, base, kept)
     if other := dict(sorted(filter(None, found))):
         yield f"the outputs of {base.name} were made with {in_words(other)}"
 
 
-def _fewer(store: Store, target: Target, terms: Terms, options: Options) -> Iterator[str]:
+def _fewer(coming: _Coming, options: Options) -> Iterator[str]:
     """Yield a note where fewer tasks run at once than the file allows, which nobody asked for."""
-    limit, most = target.settings.get("max_parallel"), at_once()
+    limit, most = coming.target.settings.get("max_parallel"), at_once()
     is_less = options.jobs is None and isinstance(limit, int) and limit > most
-    if is_less and len(_to_run(store, target, terms)) > most:
+    if is_less and len(coming.executed) > most:
         yield f"{most} tasks run at once, though max_parallel is {limit}: --jobs allows more"
 
 
@@ -677,53 +694,44 @@ def _older(terms: Terms) -> tuple[str, ...]:
     return tuple(f"{some(names, NAMES_MAX)}: {reason}" for reason, names in told.items())
 
 
-def _other_environments(
-    store: Store, target: Target, terms: Terms, caller: Caller
-) -> Iterator[str]:
+def _other_environments(coming: _Coming, caller: Caller) -> Iterator[str]:
     """Yield notes of outputs that are kept though they were made in another environment.
 
     As for `still_valid` that counts for what an interpreter executes.
     """
-    tasks, ended = _tasks(store, target), _ended(terms)
+    ended, tasks = coming.ended, coming.tasks
     kept = [n for n, it in ended.items() if it.output and tasks[n].executor != "process"]
     if not kept:
         return
-    run = _keeping(store, terms, caller)
+    run, target = coming.keeping(caller.now), coming.target
     python = interpreter(target.settings, target.root, caller.environ)
     here = canonical.read(describe(python))
     told: dict[str, list[str]] = {}
-    for name, words in sorted(other_environments(store, run, kept, here).items()):
-        output = terms.before[name].reason or f"output of {run.name}"
+    for name, words in sorted(other_environments(coming.store, run, kept, here).items()):
+        output = ended[name].reason or f"output of {run.name}"
         why = f"{output}, of another environment: {some(words, NAMED_MAX)}"
         told.setdefault(why, []).append(name)
     yield from (f"{some(names, NAMES_MAX)}: {why}" for why, names in told.items())
 
 
-def _files_of_others(store: Store, target: Target, terms: Terms, caller: Caller) -> Iterator[str]:
+def _files_of_others(coming: _Coming, caller: Caller) -> Iterator[str]:
     """Yield notes of tasks whose outputs are kept, and whose files are others or in another folder.
 
     Of those before what is executed, the nearest first. Another run may have written the files.
     """
-    ended = _ended(terms)
-    near = {up for task in _to_run(store, target, terms).values() for up in task.depends_on}
+    store, ended = coming.store, coming.ended
+    near = {up for task in coming.executed.values() for up in task.depends_on}
     if not any(ended[name].output or ended[name].attempts for name in near & ended.keys()):
         return
-    needs = needs_of(store, store.snapshot(target.snapshot))
-    before = dict.fromkeys([*sorted(near), *sorted(graph.ancestors(needs, near))])
-    kept, run = [name for name in before if name in ended], _keeping(store, terms, caller)
+    before = dict.fromkeys([*sorted(near), *sorted(graph.ancestors(coming.needs, near))])
+    kept, run = [name for name in before if name in ended], coming.keeping(caller.now)
     yield from written_since(ran_since(store, run, kept))
     told: dict[str, list[str]] = {}
-    for name, folder in other_folders(store, run, kept, target.root).items():
+    for name, folder in other_folders(store, run, kept, coming.target.root).items():
         told.setdefault(folder, []).append(name)
     for folder, names in told.items():
         it = "it" if len(names) == 1 else "they"
         yield f"{some(names, NAMES_MAX)} ran in {folder}: files that {it} wrote are there"
-
-
-def _keeping(store: Store, terms: Terms, caller: Caller) -> Run:
-    """Return the run whose outputs are kept."""
-    gave = terms.resume[1].id if terms.resume else terms.base
-    return find_run(store, resolve(store, f"run:{gave}", now=caller.now))[1]
 
 
 def _refuse_unready(
@@ -743,19 +751,3 @@ def _refuse_unready(
                     f"{name} needs {above}, which did not succeed in {before.name}",
                     hint=f"`ork retry {before.name} --from {above}` runs that again as well",
                 )
-
-
-def _to_run(store: Store, target: Target, terms: Terms) -> dict[str, Task]:
-    """Return the tasks of a run that will be executed, as far as that is known."""
-    tasks, ended = _tasks(store, target), _ended(terms)
-    stay = ended.keys() | will_be_skipped(tasks, terms.params, ended)
-    return {name: task for name, task in tasks.items() if name not in stay}
-
-
-def _ended(terms: Terms) -> dict[str, TaskRun]:
-    """Return what a run does not execute, and how that ended."""
-    return {name: one for name, one in terms.before.items() if one.state != "pending"}
-
-
-def _tasks(store: Store, target: Target) -> dict[str, Task]:
-    return store.get_all(Task, store.snapshot(target.snapshot).tasks)
