@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, TypeVar, Unpack
 
 from ork.alike import did_you_mean, meant_or_known
-from ork.backends.address import public
 from ork.bisection import Bisected, Judge, Question, Step, bisect
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
@@ -63,7 +62,7 @@ from ork.logs.reading import logs, with_headings
 from ork.objects.canonical import Oid
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
-from ork.objects.rows import Rows, Text, table
+from ork.objects.rows import Rows, Text, table, while_open
 from ork.objects.value import Value, replace
 from ork.params.arguments import all_checked
 from ork.params.given import exactly, json_of
@@ -81,7 +80,7 @@ from ork.store.operations import OperationEntry, selected
 from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_range, parse_span, split_part
 from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
-from ork.store.store import Stamp, Store
+from ork.store.store import Stamp, Store, typed
 from ork.store.verdict import failed_tasks, in_full
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import (
@@ -183,11 +182,7 @@ class Project:
         return f"<Project {str(self.store.project)!r}>"
 
     def _repr_html_(self) -> str | None:
-        try:
-            found = self.workflows()
-        except Corrupt:
-            raise
-        except StoreError:  # it is closed
+        if (found := while_open(self.workflows)) is None:
             return None
         return table((one.cells() for one in found), len(found), caption=repr(self)[1:-1])
 
@@ -923,12 +918,7 @@ class Project:
         """Return what a command shows of a value; None once the store is closed."""
         from ork.cli.history.drawn import drawn
 
-        try:
-            return drawn(self.store, value, html=html)
-        except Corrupt:
-            raise
-        except StoreError:
-            return None
+        return while_open(lambda: drawn(self.store, value, html=html))
 
     def _warn_of_edits(self, what: str | Loaded, caller: Caller) -> None:
         """Tell when what is to run is a workflow whose file is another by now."""
@@ -1816,9 +1806,7 @@ def _text(revision: AnyRevision | None) -> str | None:
 def stamp_of(author: str | None, *words: str, of: str = "project") -> Stamp:
     """Return who does something now, from Python; None is as the environment says."""
     author = author or author_of(os.environ, Path.cwd())
-    # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
-    argv = (public(word).encode("utf-8", "backslashreplace").decode() for word in words)
-    return Stamp(time=now_here(), author=author, argv=(of, *argv))
+    return Stamp(time=now_here(), author=author, argv=(of, *typed(words)))
 
 
 def _caller(author: str | None, control: Control | None, *words: str) -> Caller:

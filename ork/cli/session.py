@@ -228,12 +228,10 @@ class Session:
 
     def stamp(self) -> Stamp:
         """Return who does what, when: for the record of this command."""
-        from ork.backends.address import public
-        from ork.store.store import Stamp
+        from ork.store.store import Stamp, typed
 
-        # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
-        words = [public(word).encode("utf-8", "backslashreplace").decode() for word in self.argv]
-        return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *words))
+        argv = ("ork", *typed(self.argv))
+        return Stamp(time=self.world.clock(), author=self.author(), argv=argv)
 
     def color_on(self, stream: Any = None) -> bool:
         """Say whether to paint.

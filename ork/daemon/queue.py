@@ -5,7 +5,7 @@ An entry, `queue/WORKFLOW/ID`, goes in the write that pins its run: it is run on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -124,7 +124,20 @@ def waiting(
 
     Corrupt for what is none is raised, or added to `damage`.
     """
-    return sorted(_all(store, damage, workflow), key=lambda one: one.id)
+    found = []
+    for ref, oid in store.refs("queue/"):
+        whose, _, name = ref.partition("/")
+        if workflow not in (None, whose):
+            continue
+        try:
+            entry: Entry = of_line(store.blob(oid), Entry)
+            found.append(Queued(id=name, workflow=whose, oid=oid, entry=entry))
+        except (ValueError, Corrupt) as error:
+            wrong = Corrupt(f"queue/{ref} is no run that waits: {error}", hint="`ork fsck`")
+            if damage is None:
+                raise wrong from None
+            damage.append(wrong)
+    return sorted(found, key=lambda one: one.id)
 
 
 def with_reasons(store: Store, some: Iterable[Queued]) -> list[Queued]:
@@ -148,7 +161,7 @@ def room_for(store: Store, workflow: str, deploy: str | None) -> Room | None:
 
 def find(store: Store, name: str) -> Queued | None:
     """Return the run that waits under this id, None without one."""
-    return next((one for one in _all(store, damage=[]) if one.id == name), None)
+    return next((one for one in waiting(store, []) if one.id == name), None)
 
 
 def take(store: Store, name: str, caller: Caller) -> Started:
@@ -204,19 +217,3 @@ def remove(store: Store, queued: Queued) -> None:
             " run has begun",
             hint=f"`ork runs {queued.workflow}` lists the runs that have begun",
         ) from None
-
-
-def _all(store: Store, damage: list[Corrupt] | None, only: str | None = None) -> Iterator[Queued]:
-    for ref, oid in store.refs("queue/"):
-        workflow, _, name = ref.partition("/")
-        if only not in (None, workflow):
-            continue
-        try:
-            entry: Entry = of_line(store.blob(oid), Entry)
-        except (ValueError, Corrupt) as error:
-            wrong = Corrupt(f"queue/{ref} is no run that waits: {error}", hint="`ork fsck`")
-            if damage is None:
-                raise wrong from None
-            damage.append(wrong)
-            continue
-        yield Queued(id=name, workflow=workflow, oid=oid, entry=entry)

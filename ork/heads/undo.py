@@ -21,12 +21,11 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run
 from ork.objects.rows import name_of
 from ork.objects.value import Value, replace
-from ork.store.operations import find_operation, operations, workflow_of
+from ork.store.operations import Move, find_operation, operations, workflow_of
 from ork.store.runs import id_time
 from ork.store.store import RECORDED, Stamp, Store
 
 NAMED_MAX = 20  # workflows in a hint
-Move: TypeAlias = tuple[str, Oid | None, Oid | None]  # ref, old, new
 Moves: TypeAlias = tuple[Move, ...]
 
 

@@ -20,7 +20,7 @@ from ork.errors import Corrupt, NotFound, StoreError, count
 from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, TaskState
-from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
+from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table, while_open
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import needs_of, run_and_place, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of, workflows_with_runs
@@ -148,12 +148,7 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
             {"task": name, **task.cells(), "output": self.gist(name, TEXT_CHARS_MAX)}
             for name, task in self.states.items()
         )
-        try:
-            return table(rows, len(self), caption=caption)
-        except Corrupt:
-            raise
-        except StoreError:
-            return None
+        return while_open(lambda: table(rows, len(self), caption=caption))
 
     def _repr_html_(self) -> str | None:
         return self._table()

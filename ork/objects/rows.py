@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
-from ork.errors import OrkError, pip_install
+from ork.errors import Corrupt, OrkError, StoreError, pip_install
 from ork.objects.value import Value, columns_of, fields_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 T = TypeVar("T", bound=Value)
+Found = TypeVar("Found")
 
 ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
@@ -23,6 +24,16 @@ VALUES = ("params.", "outputs.")  # begin the titles of a parameter, and of what
 NAMED = ("next", "since", "slot")  # times that are not when a thing began or was made
 # Columns of a data frame; before them the name of what has a state, a run or a task.
 FIRST = ("workflow", "number", "state", "partial", "created", "seconds")
+
+
+def while_open(read: Callable[[], Found]) -> Found | None:
+    """Return what is read of a store; None once that is closed."""
+    try:
+        return read()
+    except Corrupt:
+        raise
+    except StoreError:
+        return None
 
 
 class Framed:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from ork.alike import meant_or_known
-from ork.errors import Corrupt, NotFound, StoreError, count, quoted, some
+from ork.errors import Corrupt, NotFound, count, quoted, some
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Oid
@@ -29,7 +29,7 @@ from ork.objects.kinds import (
     kind_of,
     oid_of,
 )
-from ork.objects.rows import table
+from ork.objects.rows import table, while_open
 from ork.objects.snapshot import SHOWN, Contents
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
@@ -69,12 +69,8 @@ class Tasks(Mapping[str, Task]):
         return list(self)
 
     def _repr_html_(self) -> str | None:
-        try:
-            return table(({"task": name, **it.cells()} for name, it in self.items()), len(self))
-        except Corrupt:
-            raise
-        except StoreError:  # it is closed
-            return None
+        rows = ({"task": name, **it.cells()} for name, it in self.items())
+        return while_open(lambda: table(rows, len(self)))
 
     def __repr__(self) -> str:
         return f"<Tasks {some(self.needs, SHOWN)}>"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ork.backends import anchor
+from ork.backends.address import public
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend, Span
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, StoreError
@@ -94,6 +95,14 @@ _KINDS_OF_REFS = {
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+
+def typed(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of a command line as they are recorded: without a password, and as UTF-8.
+
+    Bytes that are none come as lone surrogates, which no object may hold.
+    """
+    return tuple(public(word).encode("utf-8", "backslashreplace").decode() for word in words)
 
 
 class Stamp(Value, frozen=True, kw_only=True):

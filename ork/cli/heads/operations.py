@@ -125,9 +125,7 @@ def undo(
     session.say(next_line(f"`ork ops` lists all operations; {again}"))
 
 
-def _still_there(
-    session: Session, moves: Iterable[tuple[str, Oid | None, Oid | None]]
-) -> Iterator[Line]:
+def _still_there(session: Session, moves: Iterable[Move]) -> Iterator[Line]:
     """Yield a note for each workflow file that is not as its newest version is now."""
     from ork.heads.deploy import head_status, runs_in_checkouts
     from ork.worktree.restore import stale_name
@@ -147,9 +145,7 @@ def _still_there(
             yield from map(next_line, stale_name(session.store, file.path, name))
 
 
-def _still_elsewhere(
-    store: "Store", moves: Iterable[tuple[str, Oid | None, Oid | None]]
-) -> Iterator[Line]:
+def _still_elsewhere(store: Store, moves: Iterable[Move]) -> Iterator[Line]:
     """Yield a note for each head that a remote still has as it was, by what is known of it."""
     from ork.history.log import standings
 
