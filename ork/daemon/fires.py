@@ -511,10 +511,9 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
     None for a run after which another was started, and for one that no schedule has any more.
     """
     workflow = Names(store).of(run)
-    newest = store.ref(f"workflows/{workflow}")
-    if run.scheduled is None or newest is None or store.ref(archived_ref(workflow)):
+    if run.scheduled is None or store.ref(archived_ref(workflow)):
         return None
-    for schedule in schedules_of(store.get(Deploy, newest).settings):
+    for schedule in lines.schedules_now(store, workflow):
         known = decided(store, decided_ref(workflow, schedule))
         (its,) = lines.newest_runs(store, [(workflow, schedule, known)])
         if its is not None and its.id == run.id:

@@ -25,7 +25,7 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_by
-from ork.store.resolve import archived, former_in
+from ork.store.resolve import archived, former_in, newest_deploy
 from ork.store.runs import Names, records_of, retry_began, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
@@ -122,9 +122,13 @@ class Lines:
 
 def lines_of(store: Store, workflow: str) -> list[Line]:
     """Return the lines of the head of one workflow, which is there."""
-    oid = store.ref(f"workflows/{workflow}")
-    schedules = schedules_of(store.get(Deploy, oid).settings) if oid else ()
-    return [*_lines(store, {workflow: schedules})[workflow]]
+    return [*_lines(store, {workflow: schedules_now(store, workflow)})[workflow]]
+
+
+def schedules_now(store: Store, workflow: str) -> tuple[Schedule, ...]:
+    """Return the schedules of the head of a workflow; none of one that has none."""
+    deploy = newest_deploy(store, workflow)
+    return schedules_of(deploy.settings) if deploy else ()
 
 
 def gone(
@@ -150,8 +154,7 @@ def gone(
     wanted: dict[str, dict[str, None]] = {}
     for workflow, keys in found.items():
         with suppress(OrkError):  # a head that cannot be read is told of
-            head = store.ref(f"workflows/{workflow}")
-            there = schedules_of(store.get(Deploy, head).settings) if head else ()
+            there = schedules_now(store, workflow)
             wanted[workflow] = dict.fromkeys(sorted(keys.difference(map(key_of, there))))
     for (workflow, key), past in _pasts(store, wanted).items():
         if past.former:

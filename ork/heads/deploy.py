@@ -45,6 +45,7 @@ from ork.store.resolve import (
     head,
     heads,
     history,
+    newest_deploy,
     present_name,
 )
 from ork.store.store import Stamp, Store, Transaction
@@ -252,7 +253,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 
     Content that the head has already is not refused: nothing would be written.
     """
-    old = _head(store, loaded)
+    old = newest_deploy(store, loaded.definition.name)
     if old and loaded.is_as(old) and not _moved_from(store, old, loaded):
         return
     if problems := secrets_in(loaded):
@@ -332,7 +333,7 @@ def refuse_move(store: Store, loaded: Loaded) -> None:
 
     A file that only moved is not refused: the other is gone, and nothing differs but the path.
     """
-    if old := _head(store, loaded):
+    if old := newest_deploy(store, loaded.definition.name):
         _refuse_move(store, old, loaded)
 
 
@@ -561,15 +562,9 @@ def archived_of(store: Store, loaded: Loaded) -> str | None:
 def _archived_as(store: Store, name: str, path: str) -> str | None:
     """Return the archived workflow that a file is of; it may have the name from before a rename."""
     now = present_name(store, name)
-    oid = store.ref(f"workflows/{now}")
-    if oid is None or store.ref(archived_ref(now)) is None:
+    if store.ref(archived_ref(now)) is None or (newest := newest_deploy(store, now)) is None:
         return None
-    return now if now == name or store.get(Deploy, oid).source.path == path else None
-
-
-def _head(store: Store, loaded: Loaded) -> Deploy | None:
-    oid = store.ref(f"workflows/{loaded.definition.name}")
-    return store.get(Deploy, oid) if oid else None
+    return now if now == name or newest.source.path == path else None
 
 
 def _moved_from(store: Store, old: Deploy, loaded: Loaded) -> str | None:

@@ -33,7 +33,7 @@ from ork.history.tasks import ran_since, written_since
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
+from ork.objects.kinds import Param, Run, Task, TaskRun
 from ork.objects.value import Value, field, fields_of, replace
 from ork.params.given import exactly, in_words, settle_params
 from ork.params.recorded import recorded_params
@@ -62,6 +62,7 @@ from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     a_kind,
+    newest_deploy,
     only_workflow,
     resolve,
     run_of,
@@ -410,14 +411,13 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
     """Return what a run that was prepared would do."""
     target, terms, before = ready.target, ready.terms, ready.before
     needs = needs_of(store, store.snapshot(target.snapshot))
-    head = store.ref(f"workflows/{target.workflow}")
+    newest = newest_deploy(store, target.workflow)
     coming = _Coming(store, target, terms)
     others = {name: stays(one) for name, one in coming.ended.items()}
     others |= {name: Stays(outcome="skipped", reason=why) for name, why in coming.skipped.items()}
     tasks = {name: above for name, above in needs.items() if name not in others}
-    deployed = target.deploy is not None or (
-        head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)
-    )
+    is_newest = newest is not None and newest.has(target.snapshot, target.settings)
+    deployed = target.deploy is not None or is_newest
     return WouldRun(
         workflow=target.workflow,
         run=terms.resume[1].name if terms.resume else None,

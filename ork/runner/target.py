@@ -12,7 +12,7 @@ from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, only_deploy_of, run_of, snapshot_of
+from ork.store.resolve import Resolved, newest_deploy, only_deploy_of, run_of, snapshot_of
 from ork.store.runs import Names
 from ork.store.store import Store, Transaction
 from ork.worktree.folder import root_of
@@ -79,8 +79,7 @@ def target_of(store: Store, found: Resolved) -> Target:
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project)
     oid, deploy = meant.oid, store.get(Deploy, meant.oid)
     workflow = Names(store).of_deploy(meant.workflow, oid, deploy.snapshot, deploy.time)
-    head = store.ref(f"workflows/{workflow}")
-    newest = store.get(Deploy, head) if head else deploy
+    newest = newest_deploy(store, workflow) or deploy
     # A file that moved since took its folder, and the data there, along.
     there = newest if newest.source.path != deploy.source.path else deploy
     root = root_of(store.project / there.source.path, there.settings)

@@ -22,9 +22,10 @@ from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
 from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
-from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
+from ork.objects.kinds import SECOND, Log, Run, Task, format_time
 from ork.runner.target import Target
 from ork.store.location import is_beside
+from ork.store.resolve import newest_deploy
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
@@ -365,10 +366,9 @@ def _other_code(store: Store, target: Target, data: str) -> set[str]:
 
     These are the newest deploy of the workflow, and its file as it is now.
     """
-    head = store.ref(f"workflows/{target.workflow}")
-    if head is None or target.is_on_disk:
+    newest = newest_deploy(store, target.workflow)
+    if newest is None or target.is_on_disk:
         return set()
-    newest = store.get(Deploy, head)
     others = set(store.snapshot(newest.snapshot).files)
     with suppress(OrkError):  # what is wrong with the file is said where it is deployed
         edited = check(store.project / newest.source.path, store)

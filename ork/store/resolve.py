@@ -146,7 +146,7 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     """
     if _is_part(found):
         raise NotFound(f"{found.text} is {a_kind(found)}; a deploy or run is wanted here")
-    oid = found.deploy or _newest_deploy(store, found.snapshot, workflow or found.workflow)
+    oid = found.deploy or _newest_with(store, found.snapshot, workflow or found.workflow)
     if oid is None:
         raise NotFound(f"{found.text} is {a_kind(found)} that belongs to no deploy")
     own = found.workflow if oid == found.deploy else None
@@ -185,7 +185,7 @@ def deploy_in(
     return oid, deploy
 
 
-def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> Oid | None:
+def _newest_with(store: Store, snapshot: Oid | None, workflow: str | None) -> Oid | None:
     if snapshot is None:
         return None
     own = history(store, workflow) if workflow else ()
@@ -310,6 +310,12 @@ def head(store: Store, workflow: str) -> Oid:
     if oid := store.ref(f"workflows/{workflow}"):
         return oid
     raise _unknown(store, workflow)
+
+
+def newest_deploy(store: Store, workflow: str) -> Deploy | None:
+    """Return the newest deploy of a workflow; None of one that is not deployed."""
+    oid = store.ref(f"workflows/{workflow}")
+    return store.get(Deploy, oid) if oid else None
 
 
 def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[tuple[Oid, Deploy]]:

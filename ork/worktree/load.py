@@ -40,7 +40,7 @@ from ork.objects.kinds import Deploy, Origin, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
-from ork.store.resolve import sources
+from ork.store.resolve import newest_deploy, sources
 from ork.store.revision import ENDINGS, as_word
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
@@ -263,8 +263,7 @@ def _refuse_emptied(store: Store, path: Path) -> None:
 def _way_back(store: Store | None, workflow: str, root: Path, path: str) -> str | None:
     """Return how to have a file again that the newest deploy has, of the same root."""
     with suppress(OrkError):
-        if store and (oid := store.ref(f"workflows/{workflow}")):
-            deploy = store.get(Deploy, oid)
+        if store and (deploy := newest_deploy(store, workflow)):
             is_there = root_of(store.project / deploy.source.path, deploy.settings) == root
             if is_there and path in store.snapshot(deploy.snapshot).files:
                 part = as_word(f"{workflow}:{path}")

@@ -31,6 +31,7 @@ from ork.store.resolve import (
     deploy_of,
     head,
     heads,
+    newest_deploy,
     present_name,
     resolve,
 )
@@ -112,7 +113,7 @@ def restore(
         root = root_below(source, deploy.settings)
         contents = {root + path: content for path, content in contents.items()}
         if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun"):
-            present = _present(store, deploy)
+            present = newest_deploy(store, present_name(store, deploy.workflow)) or deploy
             source = present.source.path
             contents[source] = _with_task(store, found, deploy, present, force=force)
         destination = Destination(store.project, store=store.folder)
@@ -325,12 +326,6 @@ def _refuse_all_but_one(found: ResolvedObject, paths: Sequence[str]) -> None:
             f"the task {found.name} has several code files: name one",
             candidates=[f"{whole}{path}" for path in paths],
         )
-
-
-def _present(store: Store, deploy: Deploy) -> Deploy:
-    """Return the newest deploy of the same workflow."""
-    head = store.ref(f"workflows/{present_name(store, deploy.workflow)}")
-    return store.get(Deploy, head) if head else deploy
 
 
 def _with_task(

@@ -19,14 +19,14 @@ from ork.cli.screen.line import Line, hint_line, note_line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError, some
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run
+from ork.objects.kinds import Run
 from ork.objects.value import Value
 from ork.runner import start
 from ork.runner.brake import was_cut_off
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.contents import find_run
-from ork.store.resolve import resolve
+from ork.store.resolve import newest_deploy, resolve
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import Names, runs
 from ork.store.verdict import Tally, has_failed
@@ -270,12 +270,12 @@ def _dry_run(session: Session, found: Sequence[_Again], how: _How, *, several: b
 def _older(session: Session, run: Run, *, latest: bool) -> Iterator[Line]:
     """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
     workflow = Names(session.store).of(run)
-    if (head := session.store.ref(f"workflows/{workflow}")) is None:
+    if (newest := newest_deploy(session.store, workflow)) is None:
         return
     again = f"`ork retry {run.name} --latest`"
     new = list(edited(session, workflow, f"`ork deploy {{}}`, then {again} runs with that"))
     yield from new
-    if not new and not latest and session.store.get(Deploy, head).snapshot != run.snapshot:
+    if not new and not latest and newest.snapshot != run.snapshot:
         yield note_line(f"{run.name} goes on with the version that it had")
         yield hint_line(f"{again} runs the newest")
 

@@ -41,7 +41,7 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.store.resolve import only_workflow
+from ork.store.resolve import newest_deploy, only_workflow
 from ork.store.revision import as_word, parse_span, split_part
 from ork.store.runs import (
     HOOK_MAX,
@@ -309,8 +309,8 @@ def outputs(
     values, value = outputs(store, revision, now=session.now())
     run = values.run
     workflow = Names(store).of(run)
-    newest = store.ref(f"workflows/{workflow}") if "#" not in revision else None
-    if newest and store.get(Deploy, newest).snapshot != run.snapshot:
+    newest = newest_deploy(store, workflow) if "#" not in revision else None
+    if newest and newest.snapshot != run.snapshot:
         session.say(note_line(f"{run.name} executed another version than the newest of {workflow}"))
     for name, changed in tainted(values.states).items():
         if name in values:

@@ -20,7 +20,7 @@ from ork.logs.reading import Log, logs
 from ork.objects.canonical import Oid
 from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, is_name
 from ork.objects.value import Value
-from ork.store.contents import entries, join_text
+from ork.store.contents import entries, join_text, newest
 from ork.store.resolve import part_of, resolve, resolved_run, run_of_number
 from ork.store.runs import RunEntry, runs
 from ork.store.store import Store
@@ -240,8 +240,8 @@ def task(asked: Asked) -> Page:
     if not rows and before is None:
         refuse_unknown(store, name, wanted, now=asked.now)
     history = task_history(store, name, wanted, rows)
-    head = store.ref(f"workflows/{name}")
-    oid = store.snapshot(store.get(Deploy, head).snapshot).tasks.get(wanted) if head else None
+    version = newest(store, name)
+    oid = version.tasks.get(wanted) if version else None
     measured = [
         Moment(name=row.run.workflow, number=row.run.number, state=one.state, seconds=one.seconds)
         for row in reversed(rows)
