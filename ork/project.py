@@ -77,7 +77,7 @@ from ork.search.grep import Hit, grep, pattern_of
 from ork.store.contents import SnapshotDetails, find_run, run_and_tasks, snapshot_details
 from ork.store.location import remotes
 from ork.store.operations import OperationEntry, selected
-from ork.store.resolve import Resolved, ResolvedObject, a_kind, head, only_workflow
+from ork.store.resolve import Resolved, a_kind, head, only_workflow
 from ork.store.revision import parse_moment, parse_range, parse_span, split_part
 from ork.store.runs import RunEntry, RunWithOutputs, going_on, refuse_unknown_triggers, runs, wanted
 from ork.store.store import Stamp, Store, typed
@@ -642,7 +642,7 @@ class Project:
         {'rows': 3}
         """
         found = self.resolve(revision)
-        if isinstance(found, ResolvedObject) and found.name is not None:
+        if found.name is not None:
             hint = "`task` returns one task of it, `text` a code file or the workflow file"
             raise UsageError(f"{found.text} is only a part: {a_kind(found)}", hint=hint)
         if found.kind == "run":

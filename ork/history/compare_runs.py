@@ -35,7 +35,6 @@ from ork.objects.value import Value, replace
 from ork.store.contents import find_run, newest_params, read_needs, run_command, task_runs
 from ork.store.resolve import (
     Resolved,
-    ResolvedObject,
     a_kind,
     has_run,
     head,
@@ -420,7 +419,7 @@ def _no_failure(store: Store, workflow: str) -> NotFound:
 
 
 def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:
-    if isinstance(found, ResolvedObject) and found.name is not None:
+    if found.name is not None:
         raise NotFound(
             f"{found.text} is {a_kind(found)}; two runs are compared whole",
             hint="write NAME#NUMBER",

@@ -23,7 +23,7 @@ from ork.objects.kinds import Output, Run, Task, TaskRun, TaskState
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table, while_open
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import needs_of, run_and_place, task_runs
-from ork.store.resolve import Resolved, ResolvedObject, run_of, workflows_with_runs
+from ork.store.resolve import Resolved, run_of, workflows_with_runs
 from ork.store.runs import (
     Hook,
     OfRun,
@@ -341,9 +341,8 @@ def waits_for_next(taskrun: TaskRun, retried: Collection[datetime]) -> bool:
 
 def details_of(store: Store, found: Resolved) -> TaskDetails:
     """Return what became of one task, which a revision led to."""
-    run, name = run_of(found), found.name if isinstance(found, ResolvedObject) else None
-    if run and name:
-        return task_details(store, store.get(Run, run), name)
+    if (run := run_of(found)) and found.name:
+        return task_details(store, store.get(Run, run), found.name)
     taskrun = store.get(TaskRun, found.oid)  # found by its oid: only what it has
     output = store.output(taskrun.output) if taskrun.output else None
     return TaskDetails(taskrun=taskrun, output=output)

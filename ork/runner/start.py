@@ -60,7 +60,6 @@ from ork.runner.workplace import describe
 from ork.store.contents import find_run, needs_of, refuse_forgotten, run_command, task_runs
 from ork.store.resolve import (
     Resolved,
-    ResolvedObject,
     a_kind,
     newest_deploy,
     only_workflow,
@@ -248,8 +247,7 @@ def prepare(
     else:
         store.hold(what.built.objects)
         found = resolved_file(what, f"file:{what.path}")
-    is_task = found.kind in ("task", "taskrun")
-    if is_task and isinstance(found, ResolvedObject) and found.snapshot:
+    if found.kind in ("task", "taskrun") and found.snapshot:
         is_of_run = run_of(found) is not None  # which has its parameters
         declared = {} if is_of_run else store.snapshot(found.snapshot).params
         whole, _ = split_part(found.text)

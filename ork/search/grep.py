@@ -13,7 +13,7 @@ from ork.errors import UsageError
 from ork.objects.kinds import Deploy, Kind, Snapshot
 from ork.objects.value import Value
 from ork.search.texts import TOGETHER, Piece, pieces_of, texts_of
-from ork.store.resolve import Resolved, ResolvedDeploy, ResolvedObject, heads
+from ork.store.resolve import Resolved, ResolvedDeploy, heads
 from ork.store.revision import split_part
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
@@ -109,8 +109,7 @@ def _pieces(store: Store, found: Iterable[Resolved]) -> Iterator[tuple[_Place, P
             name, _, label = ref.partition("/")
             tags[name].append(label)
         for one in page:
-            is_part = isinstance(one, ResolvedObject) and one.name is not None
-            revision, part = split_part(one.text) if is_part else (one.text, None)
+            revision, part = (one.text, None) if one.name is None else split_part(one.text)
             place = _Place(one.workflow, revision)
             if one.text in tags:
                 yield place, Piece("workflow", one.text)

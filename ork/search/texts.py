@@ -18,7 +18,7 @@ from ork.differences.values import leaves
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Blob, Deploy, Kind, Task
 from ork.objects.snapshot import Contents, changes
-from ork.store.resolve import Resolved, ResolvedObject, snapshot_of
+from ork.store.resolve import Resolved, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import bytes_of, settings_of
 
@@ -82,7 +82,7 @@ def pieces_of(store: Store, found: Resolved, part: str | None) -> Iterator[Piece
     """Yield what has texts in a revision, or in a task or file of it; "" is the workflow file."""
     if part == "":
         return iter([Piece("file", part, value=_as_text(bytes_of(store, found) or b""))])
-    if part is not None and isinstance(found, ResolvedObject) and found.of is not None:
+    if part is not None and found.of is not None:
         found = found.of
     return _pieces(store.snapshot(snapshot_of(found)), settings_of(store, found) or {}, part)
 

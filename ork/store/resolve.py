@@ -39,6 +39,8 @@ class ResolvedDeploy(Value, frozen=True, kw_only=True):
     """A deploy that a revision led to."""
 
     kind: ClassVar[str] = "deploy"
+    name: ClassVar[None] = None
+    of: ClassVar[None] = None
     text: str
     oid: Oid
     workflow: str
@@ -62,6 +64,8 @@ class ResolvedRun(Value, frozen=True, kw_only=True):
     """A run that a revision led to."""
 
     kind: ClassVar[str] = "run"
+    name: ClassVar[None] = None
+    of: ClassVar[None] = None
     text: str
     oid: Oid
     workflow: str
@@ -144,7 +148,7 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     Of a snapshot that several workflows have had: the newest one in the workflow that is given, or
     that a run or file belongs to, if there is one; else the newest of all.
     """
-    if _is_part(found):
+    if found.name is not None:  # what is asked for the whole must not take a part of it
         raise NotFound(f"{found.text} is {a_kind(found)}; a deploy or run is wanted here")
     oid = found.deploy or _newest_with(store, found.snapshot, workflow or found.workflow)
     if oid is None:
@@ -195,7 +199,7 @@ def _newest_with(store: Store, snapshot: Oid | None, workflow: str | None) -> Oi
 
 def snapshot_of(found: Resolved) -> Oid:
     """Return the snapshot of a deploy, run or snapshot."""
-    if found.snapshot is None or _is_part(found):
+    if found.snapshot is None or found.name is not None:
         raise NotFound(f"{found.text} is {a_kind(found)}; a workflow, deploy or run is wanted here")
     return found.snapshot
 
@@ -208,15 +212,9 @@ def a_kind(found: Resolved) -> str:
 
 def run_of(found: Resolved) -> Oid | None:
     """Return the run that is meant, or in which the object was found."""
-    whole: Resolved | None = found
-    while isinstance(whole, ResolvedObject):
-        whole = whole.of
-    return whole.oid if isinstance(whole, ResolvedRun) else None
-
-
-def _is_part(found: Resolved) -> bool:
-    """Say whether REV:NAME is meant: what is asked for the whole must not take a part of it."""
-    return isinstance(found, ResolvedObject) and found.name is not None
+    while found.of is not None:
+        found = found.of
+    return found.oid if isinstance(found, ResolvedRun) else None
 
 
 def workflows(store: Store) -> list[str]:

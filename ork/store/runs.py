@@ -35,7 +35,6 @@ from ork.objects.rows import columns
 from ork.objects.value import Value, fields_of, of_line, replace
 from ork.store.resolve import (
     Resolved,
-    ResolvedObject,
     apart,
     archived,
     as_far_as_whole,
@@ -643,10 +642,9 @@ def wanted(
 def _executed(store: Store, found: Resolved) -> Executed:
     if found.kind == "taskrun":
         return Executed(kind="task", oid=store.get(TaskRun, found.oid).task)
-    is_text = isinstance(found, ResolvedObject) and found.name == ""
-    if found.kind in ("task", "blob") and not is_text:
+    if found.kind in ("task", "blob") and found.name != "":  # which is the workflow file
         return Executed(kind=found.kind, oid=found.oid)
-    if found.snapshot and not is_text:
+    if found.snapshot and found.name != "":
         return Executed(kind="snapshot", oid=found.snapshot)
     raise NotFound(
         f"{found.text} is no task, code file or snapshot, so no run executed it",

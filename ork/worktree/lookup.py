@@ -116,8 +116,7 @@ def settings_of(store: Store, found: Resolved) -> Mapping[str, Json] | None:
 
 def bytes_of(store: Store, found: Resolved) -> bytes | None:
     """Return a blob or the text of a workflow file, which are shown as they are; else None."""
-    if isinstance(found, ResolvedObject) and found.name == "":
-        assert found.of is not None
+    if found.name == "" and found.of is not None:
         return source_text(store, found.of)
     return store.blob(found.oid) if found.kind == "blob" else None
 

@@ -26,7 +26,6 @@ from ork.store.contents import join_text
 from ork.store.operations import head_moves
 from ork.store.resolve import (
     Resolved,
-    ResolvedObject,
     a_kind,
     deploy_of,
     head,
@@ -101,7 +100,7 @@ def restore(
     present content is nowhere in the store, unless `force`, and with all places that are no good.
     """
     found = _resolve(store, revision, now)
-    if code and _is_part(found):
+    if code and found.name:  # one task or code file
         raise UsageError("--code restores all code files; leave it out, or name the whole deploy")
     if code and not as_folder:
         _refuse_file_name(to)
@@ -112,7 +111,7 @@ def restore(
     if to is None:
         root = root_below(source, deploy.settings)
         contents = {root + path: content for path, content in contents.items()}
-        if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun"):
+        if found.kind in ("task", "taskrun"):
             present = newest_deploy(store, present_name(store, deploy.workflow)) or deploy
             source = present.source.path
             contents[source] = _with_task(store, found, deploy, present, force=force)
@@ -137,7 +136,7 @@ def restore(
         snapshot=deploy.snapshot,
         files=files,
         surplus=_surplus(store, deploy) if code and to is None else (),
-        stale=() if code or to or _is_part(found) else _stale(store, _code_of(store, deploy)),
+        stale=() if code or to or found.name else _stale(store, _code_of(store, deploy)),
     )
 
 
@@ -234,15 +233,8 @@ def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
     return resolve(store, revision, now=now)
 
 
-def _is_part(found: Resolved) -> bool:
-    """Say whether one task or code file is meant: REV:NAME."""
-    return isinstance(found, ResolvedObject) and bool(found.name)
-
-
 def _deploy(store: Store, found: Resolved) -> Oid:
-    if isinstance(found, ResolvedObject) and found.name is not None and found.of:
-        found = found.of
-    return deploy_of(store, found).oid
+    return deploy_of(store, found if found.name is None else found.of or found).oid
 
 
 def _wanted(
@@ -250,15 +242,15 @@ def _wanted(
 ) -> dict[str, Content]:
     """Return the files to be restored, by their paths below the root: elsewhere one of a task."""
     snapshot = store.snapshot(deploy.snapshot)
-    if isinstance(found, ResolvedObject) and found.name:
+    if found.name:
         paths = [found.name.removeprefix("./")]
         if found.kind != "blob":
             paths = _files_of_task(store, found, snapshot)
             if not is_here:
                 _refuse_all_but_one(found, paths)
         return {path: _code_file(store, snapshot.files[path]) for path in paths}
-    is_text = isinstance(found, ResolvedObject) and found.name == ""
-    if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not is_text:
+    kinds = ("task", "blob", "tree", "taskrun", "operation")
+    if found.kind in kinds and found.name != "":  # which is the workflow file
         raise NotFound(
             f"{found.text} is {a_kind(found)} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
@@ -306,17 +298,17 @@ def _code_file(store: Store, file: FileEntry) -> Content:
     return Content(read=lambda: store.blob(file.blob), executable=file.executable)
 
 
-def _task(store: Store, found: ResolvedObject) -> Oid:
+def _task(store: Store, found: Resolved) -> Oid:
     return found.oid if found.kind == "task" else store.get(TaskRun, found.oid).task
 
 
-def _files_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> list[str]:
+def _files_of_task(store: Store, found: Resolved, snapshot: Contents) -> list[str]:
     task = store.get(Task, _task(store, found))
     path = code_file(task, snapshot.files)
     return [path] if path else sorted(named_files(task, snapshot.files))
 
 
-def _refuse_all_but_one(found: ResolvedObject, paths: Sequence[str]) -> None:
+def _refuse_all_but_one(found: Resolved, paths: Sequence[str]) -> None:
     if not paths:
         hint = "--code restores all code files"
         raise NotFound(f"the task {found.name} has no code file of its own", hint=hint)
@@ -329,7 +321,7 @@ def _refuse_all_but_one(found: ResolvedObject, paths: Sequence[str]) -> None:
 
 
 def _with_task(
-    store: Store, found: ResolvedObject, deploy: Deploy, present: Deploy, *, force: bool
+    store: Store, found: Resolved, deploy: Deploy, present: Deploy, *, force: bool
 ) -> Content:
     """Return the workflow file as it is on disk, with the lines of one task as a deploy keeps them.
 

@@ -20,7 +20,7 @@ from ork.objects import kinds
 from ork.objects.kinds import STOPPED, Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject, run_of, snapshot_of
+from ork.store.resolve import Resolved, run_of, snapshot_of
 from ork.store.revision import split_part
 from ork.store.verdict import failed_tasks
 from ork.worktree.lookup import as_revision, bytes_of, look_up
@@ -60,9 +60,9 @@ def show(
     if data is None:
         fields, lines = _fields_and_lines(session, found, as_json=as_json)
     else:
-        fields, lines = {"name": _name(found) or None, "text": data}, []
+        fields, lines = {"name": found.name or None, "text": data}, []
     if as_json:
-        head = {"kind": "text" if _name(found) == "" else found.kind, "oid": found.oid}
+        head = {"kind": "text" if found.name == "" else found.kind, "oid": found.oid}
         head |= {"forgotten": to_json(mark)} if mark else {}
         session.print_json("show", head | as_object(fields))
     elif data is None:
@@ -114,7 +114,7 @@ def _fields_and_lines(
 ) -> tuple[Any, Iterable[Line]]:
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
     store = session.store
-    value, name = store.read(found.oid), _name(found)
+    value, name = store.read(found.oid), found.name
     if isinstance(value, Deploy):
         entry = entry_of(store, found.oid, value)
         definition = contents.snapshot_details(store, found)
@@ -166,7 +166,7 @@ def _run(
 
             run = with_retry(store, run, session.now())
         return run, run_view(run, session)
-    name, details = _name(found), details_of(store, found)
+    name, details = found.name, details_of(store, found)
     run_oid = run_of(found)
     its_run = store.get(Run, run_oid) if run_oid else None
     python = python_of(store, its_run, value) if its_run else None
@@ -178,11 +178,6 @@ def _run(
     )
     told = {"python": python and python.path, "python_version": python and python.version}
     return {"name": name, **told, **to_json(details)}, lines
-
-
-def _name(found: Resolved) -> str | None:
-    """Return the name behind the colon of a revision."""
-    return found.name if isinstance(found, ResolvedObject) else None
 
 
 def _deploy(entry: LogEntry, definition: SnapshotDetails, session: Session) -> Iterator[Line]:
