@@ -150,7 +150,8 @@ def import_source(
     numbers = {commit: number for number, (commit, _) in enumerate(source.steps)}
     with blobs(git) as objects:
         known = _Known(store, objects, numbers)
-        after = [known.of_file({_recorded(store, git, one) for one in name.all}) for name in names]
+        its = [known.of_file({_recorded(store, git, one) for one in name.all}) for name in names]
+        after = [max((one.number for one in found.values()), default=-1) for found in its]
         versions = Versions(objects, names, after)
         lines = _Lines(store, git, objects, versions, known, allow_secret=allow_secret)
         steps = changes(git, source.steps)
@@ -189,17 +190,11 @@ class _Known:
         self._store, self._blobs, self._numbers = store, blobs, numbers
         self._exported: dict[Oid, int] | None = None
 
-    def of_file(self, paths: set[str]) -> int:
-        """Return the number of the newest commit that the workflows of a file have; -1 for none."""
-        heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
-        found = [self.newest(name) for name, head in heads.items() if head.source.path in paths]
-        return max((one.number for one in found if one is not None), default=-1)
-
-    def name_of(self, paths: set[str]) -> str | None:
-        """Return the workflow of a file that has some of these commits, if one has."""
+    def of_file(self, paths: set[str]) -> dict[str, _Newest]:
+        """Return the workflows of a file that have some of these commits, and the newest."""
         heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
         names = (name for name, head in heads.items() if head.source.path in paths)
-        return next((name for name in names if self.newest(name) is not None), None)
+        return {name: newest for name in names if (newest := self.newest(name))}
 
     def of_workflow(self, name: str) -> _Newest | None:
         """Return the newest commit that a workflow has; None when it has no deploys.
@@ -486,11 +481,12 @@ class _Lines:
         before = next((line for line in others if line.file == file and line.head), None)
         paths = {path, self._versions.path_before(file)}
         recorded = {_recorded(self._store, self._git, one) for one in paths}
-        if before is None and (old := self._known.name_of(recorded)) and old not in self._lines:
-            head = self._store.ref(f"workflows/{old}")
+        known_of = {} if before else self._known.of_file(recorded)
+        old, known = next(iter(known_of.items()), ("", None))
+        if known is not None and old not in self._lines:
+            head, base = self._store.ref(f"workflows/{old}"), known.deploy
             assert head is not None
-            newest, known = self._store.get(Deploy, head), self._known.newest(old)
-            base = known.deploy if known else None
+            newest = self._store.get(Deploy, head)
             before = _Line(old, file, path, head, -1, head, newest, newest, base, there=head)
         return before
 

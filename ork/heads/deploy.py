@@ -48,6 +48,7 @@ from ork.store.resolve import (
     newest_deploy,
     present_name,
 )
+from ork.store.runs import tags_of
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.load import (
     Loaded,
@@ -367,7 +368,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     renamed = {one.path: before for one in found if (before := _before(store, one, left))}
     moved.update(renamed.values())
     deployed = {name: oid for name, oid in every.items() if name not in put_away}
-    labels, remotes = _labels(store, deployed), standings(store, deployed)
+    tags = tags_of(store.refs_many("tags/", (f"{name}/" for name in deployed)))
+    remotes = standings(store, deployed)
     for one in found:
         if one.path in moved or one.workflow in put_away:
             continue
@@ -381,7 +383,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
         elif one.state == "new":
             one = replace(one, summary=_was_file_of(store, str(one.workflow), one.path))
         name = str(one.other if one.state == "renamed" else one.workflow)
-        yield replace(one, tags=labels.get(name, ()), remotes=remotes.get(name, ()))
+        its = tags.get(deployed[name], ()) if name in deployed else ()
+        yield replace(one, tags=its, remotes=remotes.get(name, ()))
 
 
 def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
@@ -756,13 +759,3 @@ def _before(store: Store, one: FileStatus, left: Mapping[Oid, str]) -> str | Non
     if one.state != "new" or not left or one.snapshot is None:
         return None
     return left.get(store.get(Snapshot, one.snapshot).tasks)
-
-
-def _labels(store: Store, deployed: Mapping[str, Oid]) -> dict[str, tuple[str, ...]]:
-    """Return for each workflow the tags of this deploy of it."""
-    found: dict[str, tuple[str, ...]] = {}
-    for ref, oid in store.refs_many("tags/", (f"{name}/" for name in deployed)):
-        name, _, label = ref.partition("/")
-        if oid == deployed[name]:
-            found[name] = (*found.get(name, ()), label)
-    return found

@@ -15,7 +15,7 @@ from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
 from ork.store.resolve import archived
-from ork.store.runs import newest_of, runs
+from ork.store.runs import newest_of, runs, tags_of
 from ork.store.store import Store
 from ork.store.verdict import is_partial, of_newest
 
@@ -119,10 +119,7 @@ def workflow_list(
     """
     broken = [] if damage is None else damage
     paused, put_away = {name for name, _ in store.refs("paused/")}, archived(store)
-    tags: dict[tuple[str, Oid], list[str]] = {}
-    for name, oid in store.refs("tags/"):
-        workflow, _, label = name.partition("/")
-        tags.setdefault((workflow, oid), []).append(label)
+    tags = tags_of(store.refs("tags/"))
     shown = (one for one in store.refs("workflows/") if with_archived or one[0] not in put_away)
     heads = islice(shown, limit)
     while page := dict(islice(heads, PAGE)):
@@ -142,7 +139,7 @@ def workflow_list(
                 path=deploy.source.path,
                 deployed=deploy.time,
                 task_count=snapshot.task_count,
-                tags=tuple(tags.get((name, page[name]), ())),
+                tags=tags.get(page[name], ()),
                 schedules=tuple(map(in_words, schedules)),
                 next=min(filter(None, coming), default=None),
                 paused=name in paused,

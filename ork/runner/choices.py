@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property
 
 from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, refs_of, split_ref, why_skipped
@@ -21,7 +21,7 @@ from ork.objects.value import Value, force_setattr
 from ork.params.given import in_words
 from ork.params.recorded import recorded_params
 from ork.store.contents import fitting, task_runs
-from ork.store.resolve import Resolved, has_run
+from ork.store.resolve import Resolved, has_run, snapshot_of
 from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted
@@ -132,10 +132,65 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
     return names
 
 
+class Meant:
+    """The tasks that a run is to have and the values of its parameters, which outputs must fit."""
+
+    def __init__(self, store: Store, tasks: Mapping[str, Task], params: Mapping[str, Json]) -> None:
+        self.store, self.tasks, self.params = store, tasks, params
+        self.needs = {name: task.depends_on for name, task in tasks.items()}
+
+    @cached_property
+    def skipped(self) -> dict[str, str]:
+        """The tasks that the parameters skip, and why."""
+        return will_be_skipped(self.tasks, self.params, {})
+
+    def taken_by(self, names: Iterable[str]) -> dict[str, Json]:
+        """Return the values of the parameters that one of these tasks takes."""
+        taken = set().union(*(params_of(self.tasks[name]) for name in names))
+        return {name: value for name, value in self.params.items() if name in taken}
+
+    def done(self, run: Run) -> dict[str, TaskRun]:
+        """Return the tasks whose outputs in a run can stand in, or that have rightly none there.
+
+        Those are to be skipped, or would be with these parameters and the outputs of the run.
+        """
+        states = task_runs(self.store, run)
+        found = {n: t for n, t in states.items() if t.output is not None and not taint(t)}
+        ended = {n: t for n, t in states.items() if not t.is_unmet}
+        if len(ended) < len(states):
+            outputs = RunValues(self.store, run, states).outputs
+            unmet = will_be_skipped(self.tasks, self.params, ended, outputs)
+            found |= {n: _unmet(states[n].task, why) for n, why in unmet.items() if n in states}
+        return {n: t for n, t in found.items() if n not in self.skipped}
+
+    def other_values(self, run: Run, names: Collection[str]) -> Iterator[tuple[str, Json] | None]:
+        """Yield each parameter of which outputs of a run were made with another value, and that.
+
+        Or what is before them was. Only what they take of these parameters counts. None is yielded
+        for what is not known. Outputs of other runs may stand in the run, if somebody has named
+        these.
+        """
+        ahead = [(run, {*names})]
+        while ahead:
+            run, names = ahead.pop()
+            made = makers_of(self.store, run, names)
+            if not names <= made.keys():
+                yield None
+            makers = {maker.id: maker for maker, _ in made.values()}
+            for maker in makers.values():
+                its = {name for name, (one, _) in made.items() if one.id == maker.id}
+                before = graph.ancestors(self.needs, its)
+                if maker.base is None:  # so all was made there
+                    its |= before
+                elif before:
+                    there = task_runs(self.store, maker)
+                    above = {up for name in its for up in self.needs[name] if up in there}
+                    ahead.append((maker, above))
+                yield from _others(self.store, maker, self.taken_by(its))
+
+
 def stand_ins(
     store: Store,
-    needs: Mapping[str, tuple[str, ...]],
-    oids: Mapping[str, Oid],
     selected: set[str],
     workflow: str,
     base: Run | None,
@@ -154,26 +209,23 @@ def stand_ins(
     does without those that it takes nothing of. What the parameters skip has no output, whatever
     it gave there.
     """
-    tasks = store.get_all(Task, oids)
-    skipped = will_be_skipped(tasks, params, {})
+    oids = store.snapshot(snapshot_of(new)).tasks
+    meant = Meant(store, store.get_all(Task, oids), params)
+    tasks, needs, skipped = meant.tasks, meant.needs, meant.skipped
     executed = selected - skipped.keys()
     wanted = {up for name in executed for up in needs[name]} - selected - skipped.keys()
     taken = _taken(tasks[name] for name in executed if {*needs[name]} & wanted)
     found = None
     known = wanted.union(graph.ancestors(needs, wanted))
-    given = _taken_by(tasks, known, params)
-    done = partial(_done, store, tasks, params, skipped)
-    others = partial(other_values, store, needs, tasks, params)
+    given = meant.taken_by(known)
     for names in (wanted, wanted & taken) if wanted or base else ():
         try:
-            found = (
-                _base(store, workflow, names, base, given, done, others) if names or base else None
-            )
+            found = _base(meant, workflow, names, base, given) if names or base else None
             break
         except UsageError:
             if names != wanted or taken >= wanted:
                 raise
-    outputs = done(found) if found else {}
+    outputs = meant.done(found) if found else {}
     if found and base is None and recorded_params(store, found) != params:
         outputs = {name: one for name, one in outputs.items() if name in known}
     staying = needs.keys() - selected
@@ -290,16 +342,11 @@ def _needed_by(names: list[str]) -> str:
 
 
 def _base(
-    store: Store,
-    workflow: str,
-    wanted: set[str],
-    base: Run | None,
-    params: Mapping[str, Json],
-    done: Callable[[Run], Mapping[str, TaskRun]],
-    others: Callable[[Run, set[str]], Iterator[object]],
+    meant: Meant, workflow: str, wanted: set[str], base: Run | None, params: Mapping[str, Json]
 ) -> Run:
+    store = meant.store
     if base is not None:
-        if missing := sorted(wanted - done(base).keys()):
+        if missing := sorted(wanted - meant.done(base).keys()):
             kind = "untainted output" if tainted(task_runs(store, base)) else "output"
             raise UsageError(
                 f"{base.name} has no {kind} of {some(missing, SHOWN)}",
@@ -310,8 +357,8 @@ def _base(
     other: Run | None = None  # the newest that has them, of other parameters
     for run in (one.run for one in earlier):
         same = not [*_others(store, run, params)]
-        if run.ended is not None and (same or not other) and wanted <= done(run).keys():
-            if same and not [*others(run, wanted)]:
+        if run.ended is not None and (same or not other) and wanted <= meant.done(run).keys():
+            if same and not [*meant.other_values(run, wanted)]:
                 return run
             other = other if same else run
     outputs = f"the outputs of {some(sorted(wanted), SHOWN)}"
@@ -324,45 +371,6 @@ def _base(
         f" {in_words(recorded_params(store, other))}",
         hint=f"{hint}; `--base {name}` takes those of {name} all the same",
     )
-
-
-def _taken_by(
-    tasks: Mapping[str, Task], names: Iterable[str], params: Mapping[str, Json]
-) -> dict[str, Json]:
-    """Return the values of the parameters that one of these tasks takes."""
-    taken = set().union(*(params_of(tasks[name]) for name in names))
-    return {name: value for name, value in params.items() if name in taken}
-
-
-def other_values(
-    store: Store,
-    needs: Mapping[str, tuple[str, ...]],
-    tasks: Mapping[str, Task],
-    params: Mapping[str, Json],
-    run: Run,
-    names: Collection[str],
-) -> Iterator[tuple[str, Json] | None]:
-    """Yield each parameter of which outputs of a run were made with another value, and that value.
-
-    Or what is before them was. Only what they take of these parameters counts. None is yielded for
-    what is not known. Outputs of other runs may stand in the run, if somebody has named these.
-    """
-    ahead = [(run, {*names})]
-    while ahead:
-        run, names = ahead.pop()
-        made = makers_of(store, run, names)
-        if not names <= made.keys():
-            yield None
-        makers = {maker.id: maker for maker, _ in made.values()}
-        for maker in makers.values():
-            its = {name for name, (one, _) in made.items() if one.id == maker.id}
-            before = graph.ancestors(needs, its)
-            if maker.base is None:  # so all was made there
-                its |= before
-            elif before:
-                there = task_runs(store, maker)
-                ahead.append((maker, {up for name in its for up in needs[name] if up in there}))
-            yield from _others(store, maker, _taken_by(tasks, its, params))
 
 
 def _others(
@@ -380,24 +388,3 @@ def _others(
 def is_one(value: Json, other: Json) -> bool:
     """Say whether two values are the same; 1 is not true."""
     return canonical.encode(value) == canonical.encode(other)
-
-
-def _done(
-    store: Store,
-    tasks: Mapping[str, Task],
-    params: Mapping[str, Json],
-    skipped: Collection[str],
-    run: Run,
-) -> dict[str, TaskRun]:
-    """Return the tasks whose outputs can stand in for them elsewhere, or that have rightly none.
-
-    Those are to be `skipped` there, or would be with these parameters and the outputs of this run.
-    """
-    states = task_runs(store, run)
-    found = {n: t for n, t in states.items() if t.output is not None and not taint(t)}
-    ended = {n: t for n, t in states.items() if not t.is_unmet}
-    if len(ended) < len(states):
-        outputs = RunValues(store, run, states).outputs
-        unmet = will_be_skipped(tasks, params, ended, outputs)
-        found |= {n: _unmet(states[n].task, why) for n, why in unmet.items() if n in states}
-    return {n: t for n, t in found.items() if n not in skipped}

@@ -39,12 +39,12 @@ from ork.params.given import exactly, in_words, settle_params
 from ork.params.recorded import recorded_params
 from ork.runner import record
 from ork.runner.choices import (
+    Meant,
     Selection,
     Stays,
     again,
     chosen,
     is_one,
-    other_values,
     require_secrets,
     stand_in,
     stand_ins,
@@ -380,7 +380,7 @@ def prepare_retry(
         kept = {name: stand_in(oids[name], it, before, made.get(name)) for name, it in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
-        terms = _go_on(store, oid, before, target, needs, asked, found, params, now=caller.now)
+        terms = _go_on(store, oid, before, needs, asked, found, params, now=caller.now)
     trigger = "schedule" if caller.trigger == "schedule" else "retry"
     caller = replace(caller, trigger=trigger, scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
@@ -551,23 +551,14 @@ def _selected(
     """
     if not options.selection:
         return Terms()
-    snapshot, base = store.snapshot(target.snapshot), None
-    needs = needs_of(store, snapshot)
+    base = None
     if options.base:
         _, base = find_run(store, resolve(store, as_revision(options.base), now=caller.now))
     elif named and recorded_params(store, run := store.get(Run, named)) == params:
         base = run
-    selected = chosen(needs, options.selection)
+    selected = chosen(needs_of(store, store.snapshot(target.snapshot)), options.selection)
     states, gave, older = stand_ins(
-        store,
-        needs,
-        snapshot.tasks,
-        selected,
-        target.workflow,
-        base,
-        params,
-        new=found,
-        now=caller.now,
+        store, selected, target.workflow, base, params, new=found, now=caller.now
     )
     base_id = gave.id if gave else None
     return Terms(before=states, base=base_id, older=older, selected=tuple(sorted(selected)))
@@ -577,7 +568,6 @@ def _go_on(
     store: Store,
     oid: Oid,
     before: Run,
-    target: Target,
     needs: Mapping[str, tuple[str, ...]],
     asked: set[str],
     found: Resolved,
@@ -598,10 +588,7 @@ def _go_on(
             for name, one in recorded.items()
         }
         return Terms(resume=(oid, before), before=kept)
-    tasks = store.snapshot(target.snapshot).tasks
-    states, _, older = stand_ins(
-        store, needs, tasks, names, before.workflow, before, params, new=found, now=now
-    )
+    states, _, older = stand_ins(store, names, before.workflow, before, params, new=found, now=now)
     part = asked or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, older=older, selected=selected)
@@ -671,7 +658,7 @@ def _other_values(coming: _Coming, named: AnyRevision | None, now: datetime) -> 
         return
     _, base = find_run(store, resolve(store, as_revision(named), now=now))
     kept = [name for name, one in terms.before.items() if one.output]
-    found = other_values(store, coming.needs, coming.tasks, terms.params, base, kept)
+    found = Meant(store, coming.tasks, terms.params).other_values(base, kept)
     if other := dict(sorted(filter(None, found))):
         yield f"the outputs of {base.name} were made with {in_words(other)}"
 
