@@ -190,7 +190,7 @@ def _uses(text: str, language: str, here: str) -> Iterator[Use]:
         base = here if form.base == HERE else form.base
         for found in islice(re.finditer(form.pattern, text, re.M), LOADED_MAX):
             literal.add(found.start())
-            path = _path(found, form, base, folder)
+            path = _path(found, form, folder)
             if language == "js" and path is not None and not path.startswith((".", "/", "\0")):
                 yield _placed(
                     found, Use("package", language, text=path, is_optional=True), text, ends
@@ -230,7 +230,7 @@ def _searched(text: str, spec: _Language, folder: str) -> Iterator[str]:
             yield joined(base, path.lstrip("\0/") if base == folder else path) or WORK
 
 
-def _path(found: re.Match[str], form: _Form, base: str, folder: str) -> str | None:
+def _path(found: re.Match[str], form: _Form, folder: str) -> str | None:
     """Return the path in a form; None for one that the script itself puts together."""
     parts = [quoted[1:-1] for quoted in re.findall(_QUOTED, found["path"])] or [found["path"]]
     is_below = "folder" in found.re.groupindex and found["folder"] is not None

@@ -195,7 +195,7 @@ def _stops(store: Store, asked: Oid | None) -> Stops:
     return stops
 
 
-def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> Path | None:
+def release(store: Store, lease: Lease, run: Run | None = None) -> Path | None:
     """Remove what only a living run needs, and let go of its lease.
 
     Of a run that has ended, the checkout goes as well; if tasks have left files there it is kept,
@@ -241,7 +241,7 @@ def sweep(store: Store) -> None:
         run = None
         with suppress(NotFound, Ambiguous):
             run = find_run(store, resolve(store, f"run:{run_id}", now=datetime.now(UTC)))[1]
-        release(store, run_id, lease, run)
+        release(store, lease, run)
 
 
 def _names(store: Store, *folders: str) -> list[str]:

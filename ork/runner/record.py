@@ -258,7 +258,7 @@ class Record:
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
-        self.checkout = owner.release(self.store, self.run.id, self.lease, self.run)
+        self.checkout = owner.release(self.store, self.lease, self.run)
 
 
 def begin(
@@ -308,10 +308,10 @@ def begin(
                 if along is not None:
                     along(tx, oid)
         except owner.Full:
-            owner.release(store, run.id, lease)
+            owner.release(store, lease)
             raise
         except Conflict:
-            owner.release(store, run.id, lease)
+            owner.release(store, lease)
             if along is not None:
                 along(store.transaction(), oid)  # says in words what was taken, if that was it
             # Another process started a run of this workflow at the same moment: next number. Or
@@ -371,7 +371,7 @@ def resume(
             break
         except Conflict as error:
             if isinstance(error, owner.Full) or owner.begun_in(store, room) == begun:
-                owner.release(store, run.id, lease)
+                owner.release(store, lease)
                 raise
     failpoint("resume.pinned")
     return Record(store, run, oid, oid, lease)

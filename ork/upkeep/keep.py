@@ -277,8 +277,8 @@ def _owned(store: Store, entries: Sequence[RunEntry]) -> Iterator[list[RunEntry]
             if entry.run.id in leases and store.ref(refs_of(entry.run)[0]) == entry.oid
         ]
     finally:
-        for run_id, lease in leases.items():
-            owner.release(store, run_id, lease)
+        for lease in leases.values():
+            owner.release(store, lease)
 
 
 def _move_away(store: Store, batch: Sequence[RunEntry]) -> None:
