@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from weakref import WeakSet
 
 from ork.alike import did_you_mean
+from ork.backends.address import public
 from ork.backends.base import closed, seal
 from ork.backends.gate import WAIT_S, forked
 from ork.errors import Corrupt, NotFound, OrkError, OtherFormat, StoreError, UsageError
@@ -55,6 +56,11 @@ _SELF = (
     "SELECT pg_backend_pid(), current_setting('server_version_num')::integer,"
     " (SELECT extract(epoch FROM backend_start)::text FROM pg_stat_get_activity(pg_backend_pid()))"
 )
+_LIKE = "as in postgresql://user@host:5432/database?schema=ork"
+_ENCODED = (
+    "in a password % is written as %25, / as %2F, @ as %40, : as %3A, ? as %3F, # as %23;"
+    " or leave it out, and put it into ~/.pgpass or PGPASSWORD"
+)
 _LACKING = ("42P10", "42883", "42703")  # a key, a function or a column that a statement needs
 _OWN = "SELECT pg_backend_pid()"
 _PROBE = 0x6F726B2070726F62  # an advisory lock that only probes for poolers take
@@ -78,11 +84,14 @@ class Address:
         try:
             self._told = psycopg.conninfo.conninfo_to_dict(self._url)
         except psycopg.ProgrammingError as error:
-            # Its words may quote any part of what was given.
-            reason = "" if self.shown != url else f" ({str(error).strip()})"
+            shown, reason, hint = self.shown, "", _LIKE
+            if public(url) != url:  # where a password begins and ends is in doubt
+                shown, hint = public(url).partition("?")[0], _ENCODED
+                reason = ", with the password that stands in it"
+            elif shown == url:  # what is left out may be a password, and be quoted here
+                reason = f" ({str(error).strip()})"
             raise UsageError(
-                f"{self.shown!r} is no address of a database{reason}",
-                hint=_mistyped(given) or "as in postgresql://user@host:5432/database?schema=ork",
+                f"{shown!r} is no address of a database{reason}", hint=_mistyped(given) or hint
             ) from None
 
     def __repr__(self) -> str:
@@ -432,14 +441,15 @@ def _without_password(head: str, given: Sequence[str]) -> str:
     Raise UsageError for a password that the driver would take for something else, and tell.
     """
     scheme, mark, rest = head.partition("://")
+    if not mark:
+        raise UsageError(f"{scheme.partition(':')[0]}: names no database", hint=_LIKE)
     login, at, host = rest.rpartition("@")
     user, _, secret = login.partition(":")
     odd_port = not at and re.search(r":(?!\d*(,|$))", rest.partition("/")[0].rpartition("]")[2])
     if odd_port or not {"/", "@", ":"}.isdisjoint(secret):
         raise UsageError(
             f"{scheme}://{re.split('[:/@]', rest)[0]}... is no address of a database",
-            hint="in a password / is written as %2F, @ as %40, : as %3A, ? as %3F; or leave it out,"
-            " and put it into ~/.pgpass or PGPASSWORD",
+            hint=_ENCODED,
         )
     options = [
         f"{quote(key)}={quote(value, safe='/')}"

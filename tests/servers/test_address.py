@@ -44,6 +44,8 @@ def test_what_is_shown_has_no_password(url: str, schema: str, shown: str) -> Non
         "postgresql://ann:secret?x@h/db",
         f"postgresql://ann{COLON}secret:x@h/db",
         f"postgresql://ann{COLON}secret%zz@h/db",
+        f"postgresql://ann{COLON}p@secret/sec:ret?#secret@h/db?schema=etl",
+        f"postgresql:ann{COLON}secret@h/db",
         f"postgresql://ann{COLON}secret@h/db?schema=Etl",
         f"postgresql://ann{COLON}secret@h/db?schema=pg_mine",
         f"postgresql://ann{COLON}secret@h/db?schema=",
