@@ -73,6 +73,7 @@ class Address:
 
     def __init__(self, url: str) -> None:
         """Read a URL as libpq does, but for `schema`, which is ours; raise UsageError."""
+        self.reached = False  # by any session: then a server that is away may come back
         head, mark, query = url.partition("?")
         given = query.split("&") if mark else []
         ours = [part for part in given if part.partition("=")[0] == "schema"]
@@ -128,14 +129,14 @@ class Session:
         _sessions.add(self)
 
     def connected(self, *, wait_s: float = WAIT_S) -> psycopg.Connection[Any]:
-        """Return the connection; when the last one broke, try for some time to get another."""
+        """Return the connection, or a new one; tried for some time, if there ever was one."""
         if self._refusal is not None:
             raise self._refusal
         if self._connection is not None and not self._connection.closed:
             return self._connection
         if self.is_inside:
             raise lost()
-        deadline = time.monotonic() + (wait_s if self._connection is not None else 0)
+        deadline = time.monotonic() + (wait_s if self.address.reached else 0)
         while True:
             try:
                 return self._connect()
@@ -253,6 +254,7 @@ class Session:
             connection.close()
             raise
         self._connection = connection
+        self.address.reached = True
         self.number += 1
         return connection
 

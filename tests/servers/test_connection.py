@@ -52,6 +52,19 @@ def test_a_write_that_never_arrived_is_sent_again(cut_off: Postgresql, proxy: Pr
     assert (cut_off.ref("head"), cut_off.sequence()) == (A, before + 1)
 
 
+def test_a_first_write_and_a_first_lease_wait_for_a_server_that_was_reached(
+    cut_off: Postgresql, proxy: Proxy
+) -> None:
+    assert cut_off.ref("head") is None
+    uses = (lambda: cut_off.write({}, {"head": (None, A)}), lambda: cut_off.lease("run"))
+    for use in uses:
+        proxy.rule = lambda _: HANG_UP
+        back = threading.Timer(0.3, setattr, [proxy, "rule", lambda _: PASS])
+        back.start()
+        assert use()
+        back.join()
+
+
 def test_a_write_whose_answer_was_lost_is_known_to_have_happened(
     cut_off: Postgresql, proxy: Proxy
 ) -> None:
