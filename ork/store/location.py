@@ -528,7 +528,11 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     except StoreError:
         if isinstance(there.at, str) or kind.exists(there.at):
             raise
-    raise NotFound(
+    raise _absent(there)
+
+
+def _absent(there: Address) -> NotFound:
+    return NotFound(
         f"there is no store in {there}", hint=f"`ork init --store {quote(str(there))}` makes one"
     )
 
@@ -547,6 +551,19 @@ def reach(folder: Path, *, environ: Mapping[str, str]) -> None:
     there = elsewhere(folder, environ=environ)
     if there is not None and there.scheme in DISTANT:
         class_of(there.scheme).exists(there.at)
+
+
+def check_there(folder: Path, *, environ: Mapping[str, str]) -> None:
+    """Raise NotFound when there is nothing in the place elsewhere that a folder names.
+
+    Raise StoreError when it is on a server that does not answer.
+    """
+    there = elsewhere(folder, environ=environ)
+    if there is None:
+        return
+    is_path = isinstance(there.at, Path)
+    if not (os.path.lexists(there.at) if is_path else class_of(there.scheme).exists(there.at)):
+        raise _absent(there)
 
 
 def _owner_of(at: Path) -> Path | None:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -76,7 +75,8 @@ def fsck(
 ) -> Examined:
     """Check the store in a folder.
 
-    Raise StoreError when it is none, or somebody else's, or of a format of another ork.
+    Raise StoreError when it is none, or somebody else's, or of a format of another ork, or its
+    server does not answer; NotFound where there is none in the place elsewhere that it names.
     """
     findings = []
     counts = Counts()
@@ -105,11 +105,11 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
         yield Finding(code="E004", message=f"{wrong}; nothing else was looked at")
         yield Counts(done=True)
         return
+    location.check_there(folder, environ=environ)
     for problem in location.data_problems(folder, environ=environ, every_page=depth != "quick"):
         yield Finding(code="E001", message=problem)
-    with suppress(OrkError):  # it cannot be reached, which is told when it is opened
-        for part in location.lacking(folder, environ=environ):
-            yield Finding(code="E005", message=f"there is no {part}")
+    for part in location.lacking(folder, environ=environ):
+        yield Finding(code="E005", message=f"there is no {part}")
     # -P: nothing is imported from the working directory.
     words = [sys.executable, "-P", "-m", MODULE, str(folder), depth]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=dict(environ)) as child:

@@ -28,7 +28,7 @@ from ork.servers.schema import PARTS, PARTS_THERE
 from ork.store import location
 from ork.store.runs import hooks_of, newest_of
 from tests.conftest import Ork
-from tests.postgres import PASSWORD, Running, Server, new_schema
+from tests.postgres import PASSWORD, USER, Running, Server, free_port, new_schema
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.turns(2)
@@ -112,6 +112,22 @@ def test_a_store_that_is_not_there_is_made_by_init_alone(
             refused = etl(*words, *line.split())
             assert (refused.code, told in refused.err) == (3, True)
             assert f"hint: `ork init --store '{url}'` makes one" in refused.err
+        refused = etl(*words, "fsck")
+        assert (refused.code, refused.out) == (3, ""), "what is not there is not damaged"
+        assert f"hint: `ork init --store '{url}'` makes one" in refused.err
+
+
+def test_a_server_that_does_not_answer_is_no_damage(etl: Ork, tmp_path: Path) -> None:
+    url = f"postgresql://{USER}@127.0.0.1:{free_port()}/postgres"
+    for line in (f"--store {url} fsck", f"init --from {url} {tmp_path}/copy"):
+        refused = etl(*line.split())
+        assert (refused.code, refused.out) == (4, "")
+        assert f"error: {url} cannot be reached" in refused.err
+        assert "is the server running" in refused.err
+    for url in (f"files:{tmp_path}/gone", f"sqlite:{tmp_path}/gone"):
+        refused = etl("--store", url, "fsck")
+        assert (refused.code, refused.out) == (3, "")
+        assert f"error: there is no store in {url}" in refused.err
 
 
 SHOWS = """\
