@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from ork.cli.runs import plain
 from tests.conftest import START
 
 
@@ -43,6 +44,16 @@ def test_one_that_succeeds_is_told_in_a_line(flow):
     assert facts["params"] == run["params"] == {"code": 0}
     assert flow("run", "etl.yaml", "-q").err == ""
     assert flow("retry", "etl#1", "--only", "a", "-q").err == ""
+
+
+def test_one_that_takes_long_is_told_while_it_does(flow, edit, monkeypatch):
+    monkeypatch.setattr(plain, "HOOK_SILENT_S", 0.01)
+    edit("etl.yaml", "cat > facts.json", "sleep 0.3")
+    told = flow("run", "etl.yaml").err.splitlines()
+    assert told[-2:] == [
+        "note: a hook of etl#1 goes on, for 5 minutes at most; Ctrl-C stops it",
+        "on_success of etl#1 was executed",
+    ]
 
 
 def test_their_variables_say_of_which_run_they_are(flow, edit):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
@@ -47,6 +48,7 @@ from ork.runner.events import (
 )
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
+from ork.store.runs import HOOK_MAX
 from ork.store.verdict import failed_tasks
 from ork.worktree.folder import root_of
 
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 ENDS_MAX = 3  # of logs are printed below
 ENDS_READ_MAX = 100  # of the logs of tasks that failed, to find those that are alike
 NAMES_MAX = 5
+HOOK_SILENT_S = 5.0  # then who waits for a hook is told that there is one
 HOOKS = {"on_failure", "on_success"}
 ASKERS: dict[int, str] = {
     signal.SIGINT: "the user",
@@ -152,11 +155,19 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         return
     from ork.daemon.hooks import after
 
+    def tell() -> None:
+        minutes = f"{HOOK_MAX.total_seconds() / 60:.0f} minutes at most"
+        session.say(note_line(f"a hook of {run.name} goes on, for {minutes}; Ctrl-C stops it"))
+
+    late = Timer(HOOK_SILENT_S, tell)
+    late.daemon = True
     try:
-        hook = after(session.store, run, caller)
+        hook = after(session.store, run, caller, begins=lambda _: late.start())
     except OrkError as error:
         session.say(note_line(f"the hook of the run: {error.message}"))
         return
+    finally:
+        late.cancel()
     if hook is None:
         return
     if as_json:
