@@ -26,7 +26,6 @@ from ork.store.resolve import (
     number_ref,
     resolve,
     run_of,
-    run_of_id,
 )
 from ork.store.revision import as_word, parse_range
 from ork.store.runs import refs_beside, refs_of, runs
@@ -34,7 +33,7 @@ from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, Source, open_bundle, pieces
 from ork.sync.heads import ancestors
 
-RUNS_TOGETHER = 256  # whose logs are looked for together
+RUNS_TOGETHER = 256  # whose refs, or logs, are looked for together
 PARTS_TOGETHER = 16  # of logs, each a MiB at most
 
 T = TypeVar("T")
@@ -114,7 +113,7 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
             )
         found = resolve(store, text, now=now)
         if (run_oid := run_of(found)) is not None:
-            _add_run(store, store.get(Run, run_oid), refs, going_on)
+            _add_runs(store, [store.get(Run, run_oid)], refs, going_on)
             continue
         oid, deploy = deploy_in(store, text, None, now=now)
         head = f"workflows/{deploy.workflow}"
@@ -131,13 +130,12 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
             there = store.refs(space)
             refs |= {space + rest: target for rest, target in there if target in history}
         if has_run(store, deploy.workflow):
-            for entry in runs(store, deploy.workflow, limit=wish.runs):
-                _add_run(store, entry.run, refs, going_on)
+            entries = runs(store, deploy.workflow, limit=wish.runs)
+            _add_runs(store, (entry.run for entry in entries), refs, going_on)
     if wish.all and wish.runs != 0:
         for name in store.folders("numbers/"):  # of workflows whose head was taken away, too
-            newest = store.refs(f"runs/{name}/", newest_first=True)
-            for run_id, _ in islice(newest, wish.runs):
-                _add_run(store, run_of_id(store, name, run_id)[1], refs, going_on)
+            newest = islice(store.refs(f"runs/{name}/", newest_first=True), wish.runs)
+            _add_runs(store, _runs_at(store, newest), refs, going_on)
     if not refs:
         raise NotFound("there is nothing to put into a bundle", hint="`ork deploy FILE` first")
     needs = tuple(deploy_in(store, text, None, now=now)[0] for text in wish.since)
@@ -158,17 +156,27 @@ def _add_forgotten(store: Store, refs: dict[str, Oid], needs: tuple[Oid, ...]) -
         known = len(gone)
 
 
-def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) -> None:
-    if run.ended is None:
-        going_on.append(run.name)
-        return
-    for ref in refs_of(run):
-        oid = store.ref(ref)
-        if oid is None:
-            raise Corrupt(f"the ref {ref!r} is missing", hint="`ork fsck`")
-        refs[ref] = oid
-    pin = refs[number_ref(run.workflow, run.number)]
-    refs |= refs_beside(store, {pin: run})[run.id]
+def _runs_at(store: Store, found: Iterator[tuple[str, Oid]]) -> Iterator[Run]:
+    while page := dict(islice(found, RUNS_TOGETHER)):
+        yield from store.get_all(Run, page, keep=False).values()
+
+
+def _add_runs(
+    store: Store, found: Iterable[Run], refs: dict[str, Oid], going_on: list[str]
+) -> None:
+    """Add the refs of runs, those of many looked up together, or name the run if it goes on."""
+    waiting = iter(found)
+    while page := list(islice(waiting, RUNS_TOGETHER)):
+        going_on += (run.name for run in page if run.ended is None)
+        ended = [run for run in page if run.ended is not None]
+        wanted = [ref for run in ended for ref in refs_of(run)]
+        there = store.refs_at(wanted)
+        if lacking := next((ref for ref in wanted if ref not in there), None):
+            raise Corrupt(f"the ref {lacking!r} is missing", hint="`ork fsck`")
+        pins = {there[number_ref(run.workflow, run.number)]: run for run in ended}
+        beside = refs_beside(store, pins)
+        for run in ended:
+            refs |= {ref: there[ref] for ref in refs_of(run)} | beside[run.id]
 
 
 def needed(
