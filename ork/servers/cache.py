@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -22,6 +22,7 @@ from ork.objects.canonical import Oid
 END = ".copies"
 BYTES_MAX = 256 << 20
 COPY_MAX = 1 << 20  # larger objects are read once, if at all
+AT_HAND_MAX = 64 << 20  # of one moment
 _BUSY_S = 1.0  # then it goes without
 _WAITING = (5, 6)  # busy, locked
 _PAGE_OBJECTS = 500
@@ -46,20 +47,24 @@ class Distant(Backend, Protocol):
         """Return these objects and, besides, small ones that came after a number; the newest."""
         ...
 
+    def frozen(self) -> AbstractContextManager[Distant]:
+        """Give the same as of one moment."""
+        ...
+
 
 class Cached:
     """A `Backend` that asks another one only for the objects that this machine does not have."""
 
-    def __init__(self, backend: Distant, folder: Path) -> None:
-        """The folder is made for the first copy."""
+    def __init__(self, backend: Distant, folder: Path | None) -> None:
+        """The folder is made for the first copy; without one this process alone keeps them."""
         self.backend = backend
-        self._copies = _Copies(folder, backend.epoch)
+        self._copies = _Copies(folder, backend.epoch) if folder else _AtHand()
         self._looked_ahead = False
         # Whatever is about no object is asked of the backend itself, and the truth at one moment.
         self.oids, self.oids_many, self.survey = backend.oids, backend.oids_many, backend.survey
         self.ref, self.refs, self.refs_many = backend.ref, backend.refs, backend.refs_many
         self.newest_many, self.folders = backend.newest_many, backend.folders
-        self.sequence, self.frozen = backend.sequence, backend.frozen
+        self.sequence = backend.sequence
         self.lease, self.leased = backend.lease, backend.leased
 
     def get(self, oid: Oid) -> bytes | None:
@@ -100,6 +105,15 @@ class Cached:
         finally:
             self._copies.remove(doomed)
 
+    @contextmanager
+    def frozen(self) -> Iterator[Backend]:
+        """Give what others have not written yet; nothing of it is asked for twice.
+
+        It has no copy from before: what looks for damage is told what the server has.
+        """
+        with self.backend.frozen() as still:
+            yield Cached(still, None)
+
     def close(self) -> None:
         self._copies.close()
         self.backend.close()
@@ -114,6 +128,37 @@ class Cached:
         found, newest = self.backend.ahead(missing, self._copies.newest())
         self._copies.put(found, newest=newest)
         return {oid: found[oid] for oid in missing if oid in found}
+
+
+class _AtHand:
+    """Copies of this process alone: some tens of megabytes of what was read last."""
+
+    def __init__(self) -> None:
+        self._found: dict[Oid, bytes] = {}
+        self._bytes = 0
+
+    def get(self, oids: Sequence[Oid]) -> dict[Oid, bytes]:
+        """Return those of these objects that are at hand."""
+        return {oid: self._found[oid] for oid in oids if oid in self._found}
+
+    def put(self, objects: Mapping[Oid, bytes], *, newest: int = 0) -> None:
+        """Keep copies, in the place of all others where there is no room."""
+        small = {oid: data for oid, data in objects.items() if len(data) <= COPY_MAX}
+        size = sum(map(len, small.values()))
+        if self._bytes + size > AT_HAND_MAX:
+            self._found, self._bytes = {}, 0
+        self._found |= small
+        self._bytes += size
+
+    def newest(self) -> int:
+        """Return 0: nothing was kept before."""
+        return 0
+
+    def remove(self, oids: Iterable[Oid]) -> None:
+        """Do nothing: at one moment nothing is removed."""
+
+    def close(self) -> None:
+        """Do nothing: it goes with the process."""
 
 
 class _Copies:

@@ -21,9 +21,8 @@ from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
 from ork.store.store import Arrival, Stamp, Store, named_by
 from ork.upkeep.findings import Finding
-from ork.upkeep.objects import Objects
+from ork.upkeep.objects import BLOBS_TOGETHER, Objects
 
-BLOBS_TOGETHER = 8  # that are asked for together where each question takes time
 _BLOB = (frame("blob", b""),)
 
 

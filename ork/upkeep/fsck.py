@@ -22,7 +22,7 @@ from ork.progress import counting
 from ork.store import location
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
-from ork.upkeep.objects import Objects
+from ork.upkeep.objects import BLOBS_TOGETHER, Objects
 from ork.upkeep.refs import Refs
 
 Depth: TypeAlias = Literal["quick", "default", "full"]
@@ -145,7 +145,12 @@ def inspect(store: Store, *, depth: Depth) -> Iterator[Finding | Counts]:
 def _inspect(store: Store, told: anchor.Anchor | None, depth: Depth) -> Iterator[Finding | Counts]:
     found: list[Finding] = []
     refs = Refs(store, found.append)
-    objects = Objects(store, found.append, quick=depth == "quick")
+    objects = Objects(
+        store,
+        found.append,
+        quick=depth == "quick",
+        blobs_together=BLOBS_TOGETHER if store.shared else 1,
+    )
     ref_count, about = 0, object_count(store.backend)
 
     def so_far(*, done: bool = False) -> Iterator[Finding | Counts]:

@@ -25,6 +25,7 @@ from ork.store.store import Store
 from ork.upkeep.findings import Finding
 
 AFFECTED_MAX = 20  # names that a finding tells of
+BLOBS_TOGETHER = 8  # that are asked for together where each question takes time
 _BLOB = frame("blob", b"")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from ork.errors import Corrupt
@@ -19,6 +20,8 @@ from ork.store.runs import refs_of, slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import DAMAGED, Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
+
+TOGETHER = 1000  # refs that are looked up in one question
 
 T = TypeVar("T")
 
@@ -68,20 +71,24 @@ class Refs:
     damaged: set[str] = field(default_factory=set)
     operations: list[Oid] = field(default_factory=list)  # newest first, as far as they are whole
     all_operations: bool = True
+    wanted: list[tuple[str, str, Oid | None]] = field(default_factory=list)  # to be looked for
 
     def roots(self) -> Iterator[Named]:
         """Yield what refs name, with the kind that it must have; tell of damaged refs."""
-        for ref, oid in self.store.backend.survey():
-            kind = kind_of_target(ref)
-            if oid is None:
-                self.damaged.add(ref)
-                self._say("E201", ref, "its seal does not match its name and target")
-                continue
-            if kind is None:
-                self._say("W401", ref, "this ork does not know what it is")
-            elif self._ref(ref) != oid:
-                self._say("E201", ref, "it is listed, and not found by its name")
-            yield Named(oid, kind)
+        listed = self.store.backend.survey()
+        while page := list(islice(listed, TOGETHER)):
+            there = self._refs_at([ref for ref, _ in page])
+            for ref, oid in page:
+                kind = kind_of_target(ref)
+                if oid is None:
+                    self.damaged.add(ref)
+                    self._say("E201", ref, "its seal does not match its name and target")
+                    continue
+                if kind is None:
+                    self._say("W401", ref, "this ork does not know what it is")
+                elif there.get(ref) != oid:
+                    self._say("E201", ref, "it is listed, and not found by its name")
+                yield Named(oid, kind)
 
     def check(self, *, tallies: bool) -> Iterator[int]:
         """Check all refs; yield, now and then, how many were looked at."""
@@ -107,6 +114,7 @@ class Refs:
             tombstone = self._get(Tombstone, oid)
             if tombstone is not None and ref != f"forgotten/{tombstone.object}":
                 self._say("E202", ref, f"it leads to the tombstone of {tombstone.object}", oid)
+        self._look()
         for space, part in (("read", 1), ("remotes", 2)):
             for ref, oid in self._whole(f"{space}/"):
                 deploy = self._get(Deploy, oid)
@@ -238,8 +246,8 @@ class Refs:
             slot = slot_text(pin.scheduled) if pin.scheduled else "no slot"
             if ref.partition(".")[0] != f"fires/{pin.workflow}/{slot}":
                 self._say("E202", ref, f"it leads to a run for {slot} of {pin.workflow}", oid)
-            elif self._ref(number := number_ref(pin.workflow, pin.number)) != oid:
-                self._say("E202", ref, f"it is not where {number!r} is", oid)
+            else:
+                self._must_be(number_ref(pin.workflow, pin.number), ref, oid)
         for ref, _ in self._whole("hooks/"):
             self._must_be(f"runs/{ref.partition('/')[2].rpartition('/')[0]}", ref)
         for space, keys in SHAPES.items():
@@ -276,9 +284,21 @@ class Refs:
                 shown = ", ".join(sorted(found.get(deploy, []))) or "nothing"
                 self._say("E205", folder, f"it says {shown}, and its runs say {words}", deploy)
 
-    def _must_be(self, ref: str, because: str) -> None:
-        if ref not in self.damaged and self._ref(ref) is None:
-            self._say("E203", ref, f"it is missing, and {because!r} needs it")
+    def _must_be(self, ref: str, because: str, at: Oid | None = None) -> None:
+        """See to it that a ref is looked for, with others; `at` is where it must lead to."""
+        self.wanted.append((ref, because, at))
+        if len(self.wanted) >= TOGETHER:
+            self._look()
+
+    def _look(self) -> None:
+        wanted, self.wanted = self.wanted, []
+        there = self._refs_at([ref for ref, *_ in wanted])
+        for ref, because, at in wanted:
+            found = there.get(ref)
+            if at is not None and found != at:
+                self._say("E202", because, f"it is not where {ref!r} is", at)
+            elif found is None and ref not in self.damaged:
+                self._say("E203", ref, f"it is missing, and {because!r} needs it")
 
     def _history(self, head: Oid) -> Iterator[tuple[Oid, Deploy]]:
         oid: Oid | None = head
@@ -298,6 +318,13 @@ class Refs:
             return self.store.ref(ref)
         except Corrupt:  # it or one beside it, which is told of where it stands
             return dict(self._whole(ref)).get(ref)
+
+    def _refs_at(self, names: Sequence[str]) -> Mapping[str, Oid]:
+        """Return where those of these refs lead to that are there, looked up together."""
+        try:
+            return self.store.refs_at(names)
+        except Corrupt:  # one of them, or one beside it
+            return {name: oid for name in names if (oid := self._ref(name)) is not None}
 
     def _get(self, kind: type[T], oid: Oid) -> T | None:
         """Return an object; None where it is damaged, which the check of objects tells."""

@@ -27,6 +27,7 @@ from ork.servers.postgresql import Postgresql
 from ork.servers.schema import PARTS, PARTS_THERE
 from ork.store import location
 from ork.store.runs import hooks_of, newest_of
+from ork.upkeep import fsck
 from tests.conftest import Ork
 from tests.postgres import PASSWORD, USER, Running, Server, free_port, new_schema
 from tests.servers.proxy import Proxy
@@ -234,6 +235,27 @@ def test_twice_the_workflows_do_not_cost_twice_the_round_trips(
     os.chdir(far.folder)
     many = {line: cost(line) for line in OF_MANY}
     assert {line: (few[line], many[line]) for line in OF_MANY if many[line] > few[line] + 1} == {}
+
+
+@pytest.mark.slow
+def test_twice_the_runs_do_not_cost_twice_the_round_trips(far: Ork, asked: list[str]) -> None:
+    def cost(depth: fsck.Depth | None) -> int:
+        asked.clear()
+        if depth is None:
+            assert far("bundle", "create", "all.bundle", "--all", "--runs", "all").code == 0
+            return len(asked)
+        with ork.open() as project:
+            *_, counts = fsck.inspect(project.store, depth=depth)
+        assert isinstance(counts, fsck.Counts) and counts.done
+        return len(asked)
+
+    found = []
+    for _ in range(2):
+        for _ in range(4):
+            assert far("run", "etl.yaml").code == 0
+        found.append([cost(one) for one in (None, "quick", "default", "full")])
+    few, many = found
+    assert all(then <= now + 1 for now, then in zip(few, many, strict=True)), found
 
 
 @pytest.mark.slow
