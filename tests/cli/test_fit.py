@@ -61,11 +61,28 @@ def test_what_goes_on_stands_below_what_had_no_room():
         "    2026-11-02 12:00",
     ]
     assert wrapped(["  ", "a" * 30, "  ", "b" * 20], 40) == [f"  {'a' * 30}", f"      {'b' * 20}"]
-    # What is longer than a line stays whole: an address that is broken cannot be copied.
-    assert wrapped([("ok ", "success"), "x" * 45], 20) == ["ok", "x" * 45]
-    assert wrapped(["at ", "x" * 45, " and on"], 20) == ["at", "x" * 45, "   and on"]
+    # What is longer than a line stays whole, since an address that is broken cannot be copied, and
+    # behind its label, which would stand there alone.
+    assert wrapped([("ok ", "success"), "x" * 45], 20) == [f"ok {'x' * 45}"]
+    assert wrapped(["at ", "x" * 45, " and so on and on"], 20) == [
+        f"at {'x' * 45} and so on",
+        "   and on",
+    ]
     styles = [*fitted_lines([[("one two", "name"), " ", ("three four five", "oid")]], 20)]
     assert styles[0] == [("one two", "name"), " ", ("three four", "oid")]
+
+
+def test_a_text_without_spaces_is_broken_between_its_letters():
+    line = [("failed  ", "failed"), "学習率が大きすぎます（三）。「小さく」して"]
+    assert wrapped(line, 24) == [
+        "failed  学習率が大きすぎ",
+        "        ます（三）。「小",
+        "        さく」して",
+    ]
+    # No mark stands at the edge that closes, or opens, what is on the other line.
+    assert wrapped(["漢" * 9 + "字。" + "漢" * 3], 20) == ["漢" * 9, "    字。漢漢漢"]
+    assert wrapped(["漢" * 9 + "「字" + "漢" * 3], 20) == ["漢" * 9, "    「字漢漢漢"]
+    assert wrapped(["at `ork tag 漢字漢字` now"], 20) == ["at", "  `ork tag 漢字漢字`", "    now"]
 
 
 @given(st.lists(st.lists(PIECES.map(lambda one: [one]), max_size=3)), st.integers(20, 200))

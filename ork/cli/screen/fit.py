@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
@@ -14,6 +15,11 @@ CODE_COLUMNS_BEHIND = 12  # the mark
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
 _ONE_WORD = r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|(?<!#)\b\d(?:[\d,]*\d)? [a-z]+"
+# Chinese and Japanese have no spaces: a line may end between two letters, but not behind a mark
+# that opens what follows, and not before one that ends what is before it.
+_UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff01-\uff60\U00020000-\U0003ffff"
+_OPENS, _ENDS = "〈《「『【〔（｛", "、。〉》」』】〕・ー！），．：；？｝"
+_MAY_END = f" |(?<=[{_UNSPACED}])(?<![{_OPENS}])(?=[{_UNSPACED}])(?![{_ENDS}])"
 HANG_MIN = 4
 ROOM_MIN = 4  # of the last column that is cut: a letter, dots
 
@@ -134,23 +140,42 @@ def _stays(line: Line) -> bool:
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
     pieces = _pieces(line)
     text = "".join(piece for piece, _ in pieces)
-    spaced = re.sub(_ONE_WORD, lambda found: found[0].replace(" ", "_"), text)
+    whole = re.sub(_ONE_WORD, lambda found: "_" * len(found[0]), text)
+    ends = [found.start() for found in re.finditer(_MAY_END, whole)]
     hang, below, start = 0, 0, 0
     while columns(text[start:]) > width - hang:
         full = start + len(_start(text[start:], width - hang))
-        words = start + len(text[start:]) - len(text[start:].lstrip(" "))
-        end = spaced.rfind(" ", words, full + 1)
-        if end <= words:  # a word that is longer than a line: it stays whole, to be copied
-            end = spaced.find(" ", full)
-        if end < 0:
+        end = _end(text, ends, start, width, width - hang)
+        if end is None:
             break
-        end = start + len(text[start:end].rstrip(" ")) or end
         yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
         below = below or _hang(pieces, full, width)
         start = end + len(text[end:]) - len(text[end:].lstrip(" "))
-        # A terminal breaks a word at its edge that is longer: no spaces may be before it.
-        hang = max(0, min(below, width - columns(spaced[start:].partition(" ")[0])))
+        hang = max(0, min(below, width - columns(_word(text, ends, start))))
     yield [" " * hang, *_between(pieces, start, len(text))]
+
+
+def _end(text: str, ends: list[int], start: int, width: int, room: int) -> int | None:
+    """Return where a line ends that starts there, of the places where it may; None at the last.
+
+    A word that is wider than the terminal stays where it is: a line of its own would not hold it,
+    and it is the terminal that breaks it, so that it can be copied.
+    """
+    words = start + len(text[start:]) - len(text[start:].lstrip(" "))
+    while columns(text[start:]) > room:
+        full = start + len(_start(text[start:], room))
+        end = ends[at - 1] if (at := bisect_right(ends, full)) else 0
+        if end > words and columns(_word(text, ends, end)) <= width:
+            return start + len(text[start:end].rstrip(" "))
+        room += width
+    return None
+
+
+def _word(text: str, ends: list[int], start: int) -> str:
+    """Return the word that begins there, or behind the spaces that are there."""
+    start += len(text[start:]) - len(text[start:].lstrip(" "))
+    at = bisect_right(ends, start)
+    return text[start : ends[at] if at < len(ends) else None]
 
 
 def _pieces(line: Line) -> list[tuple[str, str]]:
