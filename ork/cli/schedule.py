@@ -27,6 +27,7 @@ from ork.cli.screen.parts import (
 )
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError, some
+from ork.store.resolve import head, workflow_meant
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def schedule(
     if session.at_op is not None and action not in ("list", "next", "skips", "late"):
         raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
     store = session.store
+    workflow = workflow and workflow_meant(store, workflow)
     if action == "list":
         _list(session, workflow, as_json)
     elif action == "next":
@@ -548,7 +550,6 @@ def _backfill(
 def _lines(session: Session, workflow: str | None) -> list["OneLine"]:
     """Return the schedules of one workflow, or of all; say which cannot be read."""
     from ork.daemon.lines import Lines, lines_of
-    from ork.store.resolve import head
 
     if workflow is not None:
         head(session.store, workflow)

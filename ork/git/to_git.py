@@ -25,7 +25,7 @@ from ork.objects.snapshot import changes
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.store.contents import join_text
-from ork.store.resolve import head, history, only_workflow
+from ork.store.resolve import head, history, workflow_meant
 from ork.store.store import Store
 from ork.worktree.folder import root_below
 
@@ -75,8 +75,7 @@ class Exported(Value, frozen=True, kw_only=True):
 
 def the_workflow(store: Store, name: str | None) -> str:
     """Return the name, or that of the only workflow if there is none."""
-    if name is None:
-        return only_workflow(store)
+    name = workflow_meant(store, name or "@")
     head(store, name)
     return name
 

@@ -31,7 +31,7 @@ from ork.objects.rows import columns
 from ork.objects.snapshot import Contents, changes
 from ork.objects.value import Value, extended, replace
 from ork.store.contents import is_pattern, newest, outcomes
-from ork.store.resolve import history, only_workflow, present_name
+from ork.store.resolve import history, present_name, workflow_meant
 from ork.store.revision import as_word, split_part
 from ork.store.runs import RunEntry, outcome_of, outcomes_of, runs
 from ork.store.store import Store
@@ -183,7 +183,7 @@ def workflow_and_task(store: Store, text: str) -> tuple[str, str]:
     workflow, task = split_part(text)
     if not task:
         raise UsageError(f"{text} names no task", hint="write WORKFLOW:TASK")
-    name = only_workflow(store) if workflow in ("", "@") else workflow
+    name = workflow_meant(store, workflow or "@")
     whole = re.split("[@~^#]", name)[0] or "@"
     if is_pattern(task):
         hint = f"`ork runs --tasks {whole}` has a line for each"

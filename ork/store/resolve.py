@@ -554,6 +554,11 @@ def is_only(store: Store, name: str | None) -> bool:
     return name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None)
 
 
+def workflow_meant(store: Store, workflow: str) -> str:
+    """Return the name of a workflow, which may be written as the only one there is."""
+    return only_workflow(store) if is_only(store, workflow) else workflow
+
+
 def only_workflow(store: Store) -> str:
     """Return the workflow that `@` means: the only one, else the only one with a file here."""
     names = workflows(store)

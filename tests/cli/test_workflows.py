@@ -192,6 +192,26 @@ def test_a_file_of_another_path_and_name_may_mean_two_things(flows, golden, monk
     assert flows("deploy", "third.yaml").code == 0, "either may be meant, or none"
 
 
+def test_the_only_one_needs_no_name_of_its_own(ork):
+    ork.write("etl.yaml", FLOW.format(name="etl", schedule="schedule: '@daily'", command="exit 1"))
+    assert ork("run").code == 1
+    for words in (
+        "ops {}",
+        "runs {}",
+        "runs {} --tasks",
+        "schedule list {}",
+        "schedule next {}",
+        "retry --failed {} --since 1h --dry-run",
+        "export git --stream {}",
+        "tag -l {}",
+    ):
+        meant, by_name = (ork(*words.format(name).split()) for name in ("@", "etl"))
+        assert meant.out == by_name.out and meant.code == 0, (words, meant.err)
+    assert ork("schedule", "pause", "@").out == "etl is paused\n"
+    assert ork("mv", "@", "load").out == "etl is load now\n"
+    assert ork("archive", "@").out == "load is archived\n"
+
+
 def test_none(ork):
     ork("init")
     assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")

@@ -19,7 +19,7 @@ from ork.errors import OrkError, UsageError, some
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
 from ork.store.contents import run_command
-from ork.store.resolve import AGREED, agreed_ref, is_only, only_workflow, present_name
+from ork.store.resolve import AGREED, agreed_ref, present_name, workflow_meant
 from ork.store.revision import as_word, split_part
 from ork.store.verdict import runs_well
 
@@ -69,10 +69,10 @@ def rollback(
 
     session: Session = ctx.obj
     store = session.store
-    named = re.split("[~^@#]", workflow)[0]
-    if revision is None and named != workflow != "@":  # a version, which says of which one
-        workflow, revision = named or "@", workflow
-    name = only_workflow(store) if is_only(store, workflow) else workflow
+    alone = re.split("[~^@#]", workflow)[0]
+    if revision is None and alone != workflow != "@":  # a version, which says of which one
+        workflow, revision = alone or "@", workflow
+    name = workflow_meant(store, workflow)
     done = rollback(
         store, name, revision, stamp=session.stamp(), now=session.now(), message=message
     )
@@ -324,6 +324,7 @@ def tag(
         raise UsageError("-d needs the name of a tag", hint="`ork tag` lists them")
     store = session.store
     if as_list or name is None:
+        name = name and workflow_meant(store, name)
         found = list(tags(store, name))
         if as_json:
             session.print_json("tag", found)

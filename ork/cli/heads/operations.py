@@ -21,6 +21,7 @@ from ork.heads.undo import display, meaning
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import Move, selected, without_runs
+from ork.store.resolve import workflow_meant
 from ork.store.revision import parse_span
 from ork.store.store import Store
 
@@ -55,6 +56,7 @@ def ops(
     store = session.store
     now = session.now()
     begin, end = parse_span(since or None, until or None, now)
+    workflow = workflow and workflow_meant(store, workflow)
     every = selected(store, workflow, author=matching(author), since=begin, until=end)
     found = islice(every, limit)
     if as_json:

@@ -12,6 +12,7 @@ from ork.cli.screen.line import Line, next_line, note_line
 from ork.cli.screen.parts import Row, aligned, is_narrow
 from ork.cli.session import Session
 from ork.errors import Corrupt, OrkError
+from ork.store.resolve import workflow_meant
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def mv(
 
     session: Session = ctx.obj
     store = session.store
+    old = workflow_meant(store, old)
     done = rename(store, old, new, stamp=session.stamp())
     if as_json:
         session.print_json("mv", done)
@@ -168,6 +170,7 @@ def archive(
 
     session: Session = ctx.obj
     left_out = 0
+    workflow = workflow_meant(session.store, workflow)
     if undo:
         done = pauses.unarchive(session.store, workflow, stamp=session.stamp(), now=session.now())
         left_out, already = done.left_out, done.already

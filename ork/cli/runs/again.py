@@ -26,7 +26,7 @@ from ork.runner.brake import was_cut_off
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.contents import find_run
-from ork.store.resolve import newest_deploy, resolve
+from ork.store.resolve import newest_deploy, resolve, workflow_meant
 from ork.store.revision import parse_span, split_part
 from ork.store.runs import Names, runs
 from ork.store.verdict import Tally, has_failed
@@ -181,8 +181,9 @@ def _that_failed(
             hint="`ork runs --status failed` lists what there is",
         )
     begin, end = parse_span(since, until, session.now())
-    names: list[str | None] = [*dict.fromkeys(workflows)] or [None]
     store, known = session.store, dict[Oid, Tally]()
+    meant = dict.fromkeys(workflow_meant(store, one) for one in workflows)
+    names: list[str | None] = [*meant] or [None]
 
     def is_meant(run: Run) -> bool:
         return run.state == "interrupted" or was_cut_off(run) or has_failed(store, run, known)

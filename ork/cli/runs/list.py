@@ -41,7 +41,7 @@ from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, Task, TaskRun, TaskRuns
 from ork.objects.value import replace
-from ork.store.resolve import newest_deploy, only_workflow
+from ork.store.resolve import newest_deploy, workflow_meant
 from ork.store.revision import as_word, parse_span, split_part
 from ork.store.runs import (
     HOOK_MAX,
@@ -172,6 +172,8 @@ def runs(
         from ork.history.tasks import workflow_and_task
 
         workflow, task = workflow_and_task(store, workflow)
+    elif workflow:
+        workflow = workflow_meant(store, workflow)
 
     own = f"{workflow}/" if workflow else ""
     kinds = ("archived", "queue", "tags")
@@ -255,7 +257,7 @@ def _of_all_tasks(store: Store, workflow: str | None) -> str:
     if workflow and ":" in workflow:
         hint = f"`ork runs {as_word(workflow)}` tells of this task, run by run"
         raise UsageError("--tasks tells of all tasks: name a workflow alone", hint=hint)
-    return only_workflow(store) if workflow in (None, "@") else workflow
+    return workflow_meant(store, workflow or "@")
 
 
 def _what_is_wrong(
