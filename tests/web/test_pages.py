@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -493,6 +494,32 @@ def test_nothing_is_wrong_with_an_empty_store(ork: Ork, opened: Callable[[], Sto
     assert "No runs yet." in drawn(runs.listed, asked)
     failed = Asked(store=asked.store, now=START, query={"state": "failed"})
     assert "No such run." in drawn(runs.listed, failed)
+
+
+def test_a_description_has_lines_and_a_default_its_own_letters(
+    ork: Ork, opened: Callable[[], Store]
+) -> None:
+    ork.write(
+        "etl.yaml",
+        """\
+        name: etl
+        description: |
+          Load what was sold.
+
+          Ask Ada first.
+        params: {names: {default: {de: "Größe", ja: "東京"}}}
+        tasks: {load: {executor: process, command: "true"}}
+        """,
+    )
+    assert ork("deploy", "etl.yaml").code == 0
+    lines = ["  description   Load what was sold.", "", f"{'':16}Ask Ada first.", ""]
+    assert "\n".join(lines) in ork("show", "etl").out
+    words = {"workflow": "etl"}
+    asked = Asked(store=opened(), now=START, path=words, allow_changes=True)
+    assert ">Load what was sold. Ask Ada first.<" in drawn(pages.overview, asked)
+    assert ">Load what was sold.\n\nAsk Ada first.<" in drawn(pages.workflow, asked)
+    shown = html.unescape(drawn(pages.start, asked))
+    assert '{"de": "Größe", "ja": "東京"}' in shown
 
 
 def test_addresses_hold_any_text() -> None:

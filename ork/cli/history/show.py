@@ -195,7 +195,11 @@ def _deploy(entry: LogEntry, definition: SnapshotDetails, session: Session) -> I
         yield [""]
         yield [("settings", "heading")]
         for name, value in sorted(deploy.settings.items()):
-            yield ["  ", (f"{name:<12}", "name"), "  ", _text(value)]
+            first, *rest = _text(value).rstrip("\n").split("\n")
+            label = f"  {name:<12}  "
+            yield [(label, "name"), first]
+            for line in rest:
+                yield [" " * len(label) if line else "", line]
     yield [""]
     yield from _definition(definition, session)
 
