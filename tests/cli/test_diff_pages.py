@@ -122,9 +122,9 @@ def test_html_of_a_change(reworked, golden):
 
 
 def test_no_difference_is_a_short_answer(history):
-    assert "nothing differs" in history("diff", "etl", "etl", "--format", "markdown").out
+    assert "the definition is the same" in history("diff", "etl", "etl", "--format", "markdown").out
     page = Page(history("diff", "etl", "etl", "--format", "html").out)
-    assert "Nothing differs" in page.text
+    assert "The definition is the same" in page.text
 
 
 # -- the views
@@ -149,7 +149,7 @@ def test_the_headline_counts():
     assert headline(comparison_of(diff), Impact(unaffected=("a",))).endswith(
         "; no task can give another result"
     )
-    assert headline(comparison_of(Diff()), some) == "etl: nothing differs"
+    assert headline(comparison_of(Diff()), some) == "etl: the definition is the same"
 
 
 @pytest.mark.parametrize("text", CASES)

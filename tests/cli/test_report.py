@@ -161,7 +161,7 @@ def test_a_change_that_is_not_deployed_has_no_history(reworked, edit):
 
 
 def test_no_change_and_a_change_backwards(reworked):
-    assert "Nothing differs" in page_of(reworked, "etl..etl").text
+    assert "The definition is the same" in page_of(reworked, "etl..etl").text
     page = page_of(reworked, "etl..etl~1")
     assert "renamed from summarise" in page.text and "no later deploy" in page.text
     assert "the same deploy on both sides" in page_of(reworked, "etl#1..etl#1").text

@@ -68,7 +68,7 @@ def headline(comparison: Comparison, impact: Impact) -> str:
     if not found and comparison.unkept:
         return f"{name}: {unkept(comparison)}"
     if not found:
-        return f"{name}: nothing differs"
+        return f"{name}: the definition is the same"
     parts = [
         f"{number:,} {kind}" if index and noun == "task" else f"{many(number, noun)} {kind}"
         for index, (number, noun, kind) in enumerate(found)
