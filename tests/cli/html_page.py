@@ -56,6 +56,7 @@ ATTRIBUTES = {
     "aria-label",
     "charset",
     "class",
+    "colspan",
     "content",
     "d",
     "data-live",

@@ -50,6 +50,15 @@ tasks:
   wait: {executor: process, command: "echo begun; until [ -e go ]; do sleep 0.05; done; echo over"}
   after: {executor: process, command: echo done, depends_on: [wait]}
 """
+LONG = "orders-nightly-extract-and-load-into-the-warehouse-of-all-regions"
+WIDE = f"""\
+name: {LONG}
+params:
+  day: {{type: date, default: 2026-01-01}}
+  region: {{type: str, default: asia-pacific-southeast}}
+tasks:
+  load: {{executor: process, command: "echo no such table: orders_of_all_regions >&2; exit 1"}}
+"""
 PAGES = {
     "workflows": "/",
     "workflow": "/workflows/etl",
@@ -73,6 +82,10 @@ PAGES = {
     "ops": "/ops",
     "schedules": "/schedules",
     "missing": "/runs/etl/99",
+    "wide-workflow": f"/workflows/{LONG}",
+    "wide-deploy": f"/deploys/{LONG}",
+    "wide-run": f"/runs/{LONG}/2",
+    "wide-compare": f"/compare?old={LONG}%231&new={LONG}%232",
 }
 
 
@@ -85,11 +98,12 @@ FOCUS = """(() => {
   return [one.getAttribute('href') || one.textContent.trim(), seen];
 })()"""
 # Lists of which one has to scroll to a part: what leads the first column, and how far.
-CUT_TABLES = """
+LISTS = ["run", "task", "snapshot", "workflow", "operation"]
+CUT_TABLES = f"""
   [...document.querySelectorAll('table')]
     .map(one => [one.querySelector('th').textContent, one.parentNode])
     .map(([word, place]) => [word, place.scrollWidth - place.clientWidth])
-    .filter(([word, far]) => ['run', 'task', 'snapshot', 'workflow'].includes(word) && far > 0)
+    .filter(([word, far]) => far > 0 && {LISTS}.includes(word))
 """
 
 
@@ -143,6 +157,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         script.write_text("#!/bin/sh\necho no rows >&2\nexit 3\n")
         store.deploy(folder / "etl.yaml", message="Break it", author="Grace <g@b>")
         assert _run(store, "etl").state == "failed"
+        (folder / "wide.yaml").write_text(WIDE)
+        store.deploy(folder / "wide.yaml", author="Ada <a@b>")
+        store.tag(f"{LONG}@before-the-migration", author="Ada <a@b>")
+        assert [_run(store, LONG).state for _ in range(2)] == ["failed"] * 2
     finally:
         store.close()
     return folder
@@ -180,11 +198,12 @@ def test_pages_are_fit_for_everybody(site: Site) -> None:
                 ]
                 _keep(page, f"{name}-{scheme}")
             page.emulate_media(color_scheme="light")
-            page.set_viewport_size({"width": 320, "height": 640})
-            width = page.evaluate("document.documentElement.scrollWidth")
-            wrong += [(name, width)] if width > 320 else []
-            wrong += [(name, *cut) for cut in page.evaluate(CUT_TABLES)]
-            _keep(page, f"{name}-phone")
+            for wide, where in ((1000, "window"), (320, "phone")):
+                page.set_viewport_size({"width": wide, "height": 640})
+                width = page.evaluate("document.documentElement.scrollWidth")
+                wrong += [(name, width)] if width > wide else []
+                wrong += [(name, wide, *cut) for cut in page.evaluate(CUT_TABLES)]
+                _keep(page, f"{name}-{where}")
     assert wrong == []
 
 
