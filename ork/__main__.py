@@ -6,12 +6,11 @@ import gc
 # modules are imported. One that may last turns the collector on again: `ork.cli.session.lasts`.
 gc.disable()
 
-import os  # noqa: E402
 import signal  # noqa: E402
 
 # Ctrl-C while modules are imported: there is nothing yet to put in order, or to say.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from ork.cli.app import entry  # noqa: E402
 

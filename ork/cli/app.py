@@ -7,7 +7,6 @@ import os
 import re
 import select
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -532,7 +531,7 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
     if words[:1] == ["help"]:  # as `git help log`
         words = [*words[1:2], "--help"]
     session = Session(world or World(), tuple(words))
-    signals.note(signal.SIGINT)
+    signals.note(None)
     width = session.width and max(session.width, WIDTH_MIN)
     try:
         # Not by its `main`, which takes any pipe that broke for the end of our output.
@@ -556,7 +555,7 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         refused = _refused(session, session.lost[0]) if session.lost else 0
         return error.exit_code or refused
     except (KeyboardInterrupt, typer.Abort):
-        return signals.exit_code()
+        return signals.interrupted()
     except OSError as error:
         if isinstance(error, BrokenPipeError) and not _has_reader(sys.stdout):
             # The reader of our output went away (`ork log | head`): nothing is wrong.
@@ -583,13 +582,13 @@ def entry() -> NoReturn:
         signals.unwind()
         code = main(sys.argv[1:])
     except KeyboardInterrupt:  # before it began, or while the store was closed
-        code = signals.exit_code()
+        code = signals.interrupted()
     # What else Python does at its end is to free memory, module by module, which takes a tenth of
     # a short command: all of it goes with the process.
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it, it is closed
             stream.flush()
-    os._exit(code)
+    signals.end(code)
 
 
 def _open_standard_streams() -> None:

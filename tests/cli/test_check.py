@@ -693,7 +693,7 @@ def test_ctrl_c_ends_all_that_check(ork):
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate()  # ends when nobody holds the pipes any more
-    assert (process.returncode, out) == (130, b"")
+    assert (process.returncode, out) == (-signal.SIGINT, b"")
     assert b"Traceback" not in err
 
 

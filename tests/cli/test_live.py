@@ -162,7 +162,7 @@ def test_an_interrupt_shows_that_the_run_is_stopping(gated, show):
     child.read_until(lambda seen: "stopping" in seen)
     assert "Ctrl-C again kills" in child.window.text
     child.interrupt()
-    assert child.end() == 130
+    assert child.end() == -signal.SIGINT
     assert child.window.cursor_shown
     assert {task["state"] for task in states(gated)} == {"cancelled"}
 
@@ -200,7 +200,7 @@ def test_a_live_view_says_that_a_save_was_seen(gated, show):
     go(gated)
     child.read_until(lambda seen: "watching" in seen.rpartition("gated#2 success")[2])
     child.process.send_signal(signal.SIGINT)
-    assert child.end() == 130
+    assert child.end() == -signal.SIGINT
 
 
 @pytest.mark.slow
@@ -322,7 +322,7 @@ def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
     child.send_signal(signal.SIGINT)
     assert any("cancelled fetch" in line for line in lines)
     child.stderr.close()
-    assert child.wait() == 130
+    assert child.wait() == -signal.SIGINT
 
 
 @pytest.mark.slow

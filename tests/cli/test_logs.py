@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -572,7 +573,7 @@ def test_a_bar_that_is_left_behind_keeps_its_line(bar):
     child = Child("logs", "-f", "bar:bar", environ=bar.environ, folder=bar.folder)
     child.read_until(lambda seen: "20%" in seen)
     child.interrupt()
-    assert child.end() == 130
+    assert child.end() == -signal.SIGINT
     assert child.window.text == "begin\n 20%"
     assert child.window.column == 0
 

@@ -63,7 +63,7 @@ def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
     until("next: `ork show w#4:a`, `ork show w#4` or a save, which runs it again\n")
     until("watching")
     child.send_signal(signal.SIGINT)
-    assert child.wait() == 130
+    assert child.wait() == -signal.SIGINT
     assert ork("runs").out.count("w#") == 4
 
 
@@ -81,7 +81,7 @@ def test_a_save_while_it_runs_is_told_of_and_runs_next(ork, watching):
     until("w#3 success")
     until("watching")
     child.send_signal(signal.SIGINT)
-    assert child.wait() == 130
+    assert child.wait() == -signal.SIGINT
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_an_interrupt_as_a_good_run_ends_is_one_between_two(ork, watching):
     child.send_signal(signal.SIGINT)
     until("stopping: ")
     ork.write("on", "")
-    assert child.wait() == 130
+    assert child.wait() == -signal.SIGINT
 
 
 def test_a_revision_cannot_be_watched(etl):

@@ -1,4 +1,4 @@
-"""TERM and HUP end every command as Ctrl-C does, and the exit code says which of them it was."""
+"""TERM and HUP end every command as Ctrl-C does, and how it ended says which of them it was."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ork.files import lock
 from tests.conftest import Ork
 from tests.runner.suite import eventually
 
-CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+CODES = [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_what_stops_a_command_while_it_starts_says_nothing(ork: Ork, module: str
     ork.environ["PYTHONPATH"] = str(ork.folder / "early")
     with started(ork, "log") as child:
         assert child.communicate(timeout=60) == ("", "")
-    assert child.returncode == 130
+    assert child.returncode == -signal.SIGINT
 
 
 @pytest.mark.slow
@@ -81,6 +81,25 @@ def test_a_run_is_recorded_as_cancelled(ork: Ork, number: int, code: int) -> Non
     assert child.returncode == code
     assert out.startswith("w#1 cancelled")
     assert " cancelled " in ork("runs", "w").out
+
+
+@pytest.mark.slow
+def test_a_loop_of_a_shell_ends_with_the_run_that_ctrl_c_stops(ork: Ork) -> None:
+    ork.write("w.yaml", "name: w\ntasks: {t: {executor: process, command: touch here; sleep 60}}\n")
+    loop = f"for day in 1 2 3; do {sys.executable} -m ork run w.yaml; done; echo over"
+    words = ["bash", "-c", loop]
+    with subprocess.Popen(
+        words, cwd=ork.folder, env=ork.environ, stdout=-1, stderr=-1, start_new_session=True
+    ) as shell:
+        try:
+            assert eventually((ork.folder / "here").exists)
+            os.killpg(shell.pid, signal.SIGINT)
+            out, _ = shell.communicate(timeout=20)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    assert (out.startswith(b"w#1 cancelled"), b"over" in out) == (True, False)
+    assert len(ork("runs", "w").out.splitlines()) == 1
 
 
 @pytest.mark.slow

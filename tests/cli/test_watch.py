@@ -224,7 +224,7 @@ def test_what_is_left_of_a_delay_is_told(ork, spawn, backoff, least, most):
     retried = json.loads(until(spawn("watch", "flaky", "--json").stdout, "TaskRetried"))
     assert least <= retried["delay"] <= most
     owner.send_signal(signal.SIGINT)
-    assert owner.wait() == 130
+    assert owner.wait() == -signal.SIGINT
 
 
 @pytest.mark.slow
@@ -271,12 +271,12 @@ def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
 
 
 def test_an_interrupt_ends_the_watching_and_not_the_run(ork, going, spawn):
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number, code in ((signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)):
         watcher = spawn("watch")
         until(watcher.stderr, "start    fetch")
         os.kill(watcher.pid, number)
         assert "gated#1 goes on" in watcher.communicate()[1]
-        assert watcher.returncode == 128 + number
+        assert watcher.returncode == code
     assert state(ork) == "running"
     go(ork)
     assert going.wait() == 0

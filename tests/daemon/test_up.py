@@ -1033,7 +1033,8 @@ def test_the_id_under_which_a_run_waited_leads_to_it(ork: Ork, opened: Opened) -
 
 
 @pytest.mark.parametrize(
-    ("ask", "number", "code"), [(os.kill, signal.SIGTERM, 0), (os.killpg, signal.SIGINT, 130)]
+    ("ask", "number", "code"),
+    [(os.kill, signal.SIGTERM, 0), (os.killpg, signal.SIGINT, -signal.SIGINT)],
 )
 def test_asked_to_end_it_lets_runs_go_on_for_the_grace(
     ork: Ork, opened: Opened, ask: Callable[[int, int], None], number: int, code: int
@@ -1049,7 +1050,7 @@ def test_asked_to_end_it_lets_runs_go_on_for_the_grace(
     assert [run.state for run in runs_of(opened(), "w")] == ["success"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
 def test_runs_that_do_not_end_in_the_grace_are_stopped_and_recorded(
     ork: Ork, opened: Opened, number: int, code: int
 ) -> None:
