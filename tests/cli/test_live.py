@@ -598,6 +598,8 @@ def test_of_what_is_not_executed_one_line_is_told(rows):
     for name in ("task_7", "task_8"):
         board.note(finished(name))
     assert [plain(line).rstrip() for line in board.last(24, 80)][2:] == [told]
+    narrow = [plain(line).strip() for line in board.last(24, 36)][2:]
+    assert narrow == ["kept     task_0 and 6 more", "output of w#1"]
 
 
 def test_what_a_retry_does_not_try_again_is_no_part_of_its_bar():

@@ -220,7 +220,8 @@ class Board:
     def _idle_in_words(self, columns: int) -> list[Line]:
         """Return a few lines for all tasks that are not executed."""
         names_max = 1 if is_narrow(columns) else NAMES_MAX
-        return [*islice(idle_lines(self._idle, 0, "", (), names_max=names_max), IDLE_LINES_MAX)]
+        lines = islice(idle_lines(self._idle, 0, "", (), names_max=names_max), IDLE_LINES_MAX)
+        return [*fitted_lines(lines, columns - 1)]
 
     @property
     def _rows(self) -> tuple[Row, ...]:
