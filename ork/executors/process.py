@@ -11,6 +11,7 @@ background is then killed.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -34,9 +35,9 @@ INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one va
 SHOWN_CHARACTERS = 200
 FIRST_LINE_BYTES = 256  # as much of it as Linux reads
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
-HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
+HINTS = {126: "perhaps a file is not executable: `chmod +x` it", 127: "command not found"}
 CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
-WINDOWS = "has Windows line ends: `sed -i 's/\\r$//' {}` takes them out"
+WINDOWS = "it has Windows line ends: `sed -i 's/\\r$//' {}` takes them out"
 TOO_LARGE_TO_HOLD = "is too large for a variable: read it from $ORK_INPUT_FILE"
 HAS_NUL = "has the character NUL, which no variable can hold: read it from $ORK_INPUT_JSON"
 _VARIABLE = re.compile(r"\bORK_IN\w+", re.ASCII)
@@ -75,7 +76,9 @@ class Program(Child):
             if status < 0:
                 return attempt.outcome("failed", end_of(status), signal=-status)
             if status > 0:
-                why = (_windows(attempt.job) or HINTS[status]) if status in HINTS else None
+                why = HINTS.get(status)
+                if status == 127:
+                    why = _flaw_of_script(attempt.job) or why
                 if status - 128 in CRASHES:
                     why = f"as a shell tells of a command that was {end_of(128 - status)}"
                 told = f"{end_of(status)} ({why})" if why else end_of(status)
@@ -171,24 +174,34 @@ def _expects(job: Job, variable: str) -> bool:
 
 def _cannot_start(error: OSError, root: str, program: str) -> str | None:
     """Say why a program that is there cannot be started, or None."""
-    if error.errno == errno.ENOEXEC:
-        return "not a program; its first line must be like `#!/bin/sh`"
     if error.errno == errno.E2BIG:
         return "its inputs and environment are more than the system lets a program be given"
+    if error.errno in (errno.ENOENT, errno.ENOEXEC) and (flaw := _flaw(root, program)):
+        return flaw
+    if error.errno == errno.ENOEXEC:
+        return "not a program; its first line must be like `#!/bin/sh`"
+    return None
+
+
+def _flaw_of_script(job: Job) -> str | None:
+    """Say of a script that a task names why nobody finds what is to execute it, or None."""
+    words = job.command or (job.file or "",)
+    for word in _WORD.findall(words) if isinstance(words, str) else words:
+        if flaw := _flaw(job.root, word):
+            return f"{word}: {flaw}"
+    return None
+
+
+def _flaw(root: str, program: str) -> str | None:
+    """Say what is wrong with the first line of a script, or None."""
     first = _first_line(os.path.join(root, program))
-    if error.errno != errno.ENOENT or not first.startswith(b"#!"):
-        return None
-    if first.endswith(b"\r"):
-        return f"it {WINDOWS.format(shlex.quote(program))}"
-    return f"its first line names a program that is not there: {first.decode(errors='replace')}"
-
-
-def _windows(job: Job) -> str | None:
-    """Say which script of a shell text cannot be found because its lines end as on Windows."""
-    for word in _WORD.findall(job.command) if isinstance(job.command, str) else ():
-        first = _first_line(os.path.join(job.root, word))
-        if first.endswith(b"\r") and (first.startswith(b"#!") or word.endswith(".sh")):
-            return f"{word} {WINDOWS.format(word)}"
+    if first.startswith(codecs.BOM_UTF8 + b"#!"):
+        return "a byte order mark (U+FEFF) stands before its `#!`: save it without"
+    if first.endswith(b"\r") and (first.startswith(b"#!") or program.endswith(".sh")):
+        return WINDOWS.format(shlex.quote(program))
+    named = first[2:].split(maxsplit=1) if first.startswith(b"#!") else []
+    if named and not os.path.exists(os.path.join(os.fsencode(root), named[0])):
+        return f"its first line names a program that is not there: {first.decode(errors='replace')}"
     return None
 
 

@@ -363,14 +363,21 @@ def test_file_without_permission_says_what_to_do(executor, place):
             r"it has Windows line ends: `sed -i 's/\r$//' bin/hi` takes them out",
         ),
         (b"#!/no/such/sh\n", "its first line names a program that is not there: #!/no/such/sh"),
+        (b"#!bin/no\n", "its first line names a program that is not there: #!bin/no"),
+        (
+            b"\xef\xbb\xbf#!/bin/sh\n",
+            "a byte order mark (U+FEFF) stands before its `#!`: save it without",
+        ),
     ],
 )
 def test_a_script_that_is_there_and_does_not_start_says_why(executor, place, first, reason):
-    place.write("bin/hi", first + b"echo hi\n", mode=0o755)
+    place.write("bin/hi", first + b"nonsense\n", mode=0o755)
     outcome = run(executor, place.job(executor="process", file="bin/hi"))
     assert outcome.error == f"cannot start: bin/hi: {reason}"
     outcome = run(executor, place.shell(("bin/hi", "x")))
     assert outcome.error == f"cannot start: bin/hi: {reason}"
+    outcome = run(executor, place.shell("bin/hi x"))
+    assert outcome.error == f"exited with code 127 (bin/hi: {reason})"
 
 
 @pytest.mark.parametrize("first", ["#!/bin/sh\r\n", "true\r\n"])
@@ -382,11 +389,25 @@ def test_a_script_with_windows_line_ends_is_named(executor, place, first, line, 
     place.write("a.sh", f"{first}nonsense\r\n", mode=0o755)
     place.write("data.txt", "one\r\n")
     outcome = run(executor, place.shell(f"{line} data.txt"))
-    told = rf"{name} has Windows line ends: `sed -i 's/\r$//' {name}` takes them out"
+    told = rf"{name}: it has Windows line ends: `sed -i 's/\r$//' {name}` takes them out"
     assert outcome.error == f"exited with code 127 ({told})"
     place.write("a.sh", "#!/bin/sh\nnonsense\n", mode=0o755)
     outcome = run(executor, place.shell(f"{line} data.txt"))
     assert outcome.error == "exited with code 127 (command not found)"
+
+
+def test_a_program_that_env_cannot_find_is_told_of_a_file_as_well(executor, place):
+    place.write("a.py", "#!/usr/bin/env python3\r\n", mode=0o755)
+    told = r"a.py: it has Windows line ends: `sed -i 's/\r$//' a.py` takes them out"
+    for job in (place.job(executor="process", file="a.py"), place.shell(("env", "./a.py"))):
+        assert told in run(executor, job).error.replace("./", "")
+
+
+def test_no_file_is_blamed_for_a_code_that_a_program_gives_itself(executor, place):
+    place.write("a.sh", "#!/bin/sh\nexit 126\n", mode=0o755)
+    for job in (place.job(executor="process", file="a.sh"), place.shell("./a.sh")):
+        told = "exited with code 126 (perhaps a file is not executable: `chmod +x` it)"
+        assert run(executor, job).error == told
 
 
 def test_a_command_is_executed_as_it_is_written_where_its_files_lie(executor, place):
