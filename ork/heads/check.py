@@ -21,7 +21,7 @@ from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words, policies
 from ork.store.store import Store
 from ork.worktree.capture import Captured
-from ork.worktree.load import MORE, check, examine, problems_of, refuse_root, same_names
+from ork.worktree.load import MORE, check, examine, problems_of, refuse_place, same_names
 from ork.worktree.lookup import NO_FILE
 
 TIMES_SHOWN = 3
@@ -179,7 +179,7 @@ def _checked(
     name = loaded.definition.name if loaded else None
     if loaded and not error:
         try:
-            refuse_root(project, loaded)
+            refuse_place(project, loaded)
         except InvalidInput as outside:
             error = outside
     if error or not loaded:

@@ -57,7 +57,7 @@ from ork.worktree.load import (
     load,
     name_problem,
     read_ref,
-    refuse_root,
+    refuse_place,
     secrets_in,
     what_was_read,
 )
@@ -208,7 +208,7 @@ def deploy_all(
     def look(loaded: Loaded) -> None:
         if not allow_secret:
             refuse_secrets(store, loaded, message)
-        refuse_root(store.project, loaded)
+        refuse_place(store.project, loaded)
         if store.forgotten:
             objects = Packed()
             split_text("", loaded.text, objects.add)

@@ -120,7 +120,7 @@ def load(store: Store, path: Path, read: Read | None = None) -> Loaded:
     `read` is what `what_was_read` returns of its workflow, and others.
     """
     loaded = _good(path, store, read)
-    refuse_root(store.project, loaded)
+    refuse_place(store.project, loaded)
     store.hold(loaded.built.objects)
     return loaded
 
@@ -337,8 +337,12 @@ def _known(
     return None, None
 
 
-def refuse_root(project: Path, loaded: Loaded) -> None:
-    """Raise InvalidInput when a workflow file of the project has a root outside of it."""
+def refuse_place(project: Path, loaded: Loaded) -> None:
+    """Raise InvalidInput for a workflow file whose path, or root, a project cannot have."""
+    at = os.path.relpath(os.path.realpath(loaded.path), project)
+    if at.encode(errors="ignore").decode() != at:
+        hint = "rename it; a deploy records where its file lies, in the project"
+        raise InvalidInput(f"the path {at} is not UTF-8", hint=hint)
     inside = loaded.root.is_relative_to(project)
     if inside or not loaded.path.resolve().is_relative_to(project):
         return

@@ -613,6 +613,23 @@ def test_a_name_that_is_not_utf8_is_a_complaint(ork, golden):
     assert ork("run", "b.yaml").code == 3
 
 
+@pytest.mark.parametrize("path", [b"w\xff.yaml", b"d\xff/w.yaml"])
+def test_a_workflow_file_whose_path_is_not_utf8_is_a_complaint(ork, path):
+    at = os.path.join(os.fsencode(ork.folder), path)
+    try:
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        with open(at, "w") as file:
+            file.write(FLOW.format(name="w", executor="process"))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    ork("init")
+    told = f"the path {os.fsdecode(path)} is not UTF-8".replace("\udcff", "<U+DCFF>")
+    for command, code in (("check", 1), ("deploy", 3), ("run", 3)):
+        result = ork(command, os.fsdecode(path))
+        assert result.code == code
+        assert told in result.out + result.err
+
+
 @pytest.fixture
 def in_parallel(ork, monkeypatch):
     """Ten files, each third wrong or odd, checked in one process and then in several."""
