@@ -44,6 +44,9 @@ def mapping(
     for name, (key, value) in node.value.items():
         if name not in known:
             meant = other.get(name, "")
+            first, _, rest = name.partition(":")
+            if rest and first in known and value.value is None:
+                meant = f"a space is missing: `{first}: {rest}`"
             hint = meant if " " in meant else f"did you mean `{meant}`?" if meant else None
             hint = hint or problems.near(name, known)
             if empty and not hint:

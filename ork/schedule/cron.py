@@ -41,8 +41,8 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("month", 1, 12, MONTHS),
     ("day of week", 0, 7, DAYS),
 )
-_ITEM = re.compile(r"(\*|[a-z]+|\d{1,3})(?:-([a-z]+|\d{1,3}))?(?:/(\d{1,3}))?", re.ASCII)
-_OTHER_TOOLS = re.compile(r"[?#]|\d[lw]|^l", re.ASCII)
+_ITEM = re.compile(r"(\*|[a-z]+|\d{1,3})(?:-([a-z]+|\d{1,3}))?(?:/(\d{1,3}))?", re.ASCII | re.I)
+_OTHER_TOOLS = re.compile(r"[?#]|\d[lw]|^l", re.ASCII | re.I)
 
 
 class CronError(ValueError):
@@ -136,7 +136,7 @@ def _numbers(
     at = word.start()
     for item in word.group().split(","):
         try:
-            yield from _range(item.lower(), least, most, names)
+            yield from _range(item, least, most, names)
         except CronError as error:
             raise CronError(f"{name}: {error}", at + error.at, error.hint) from None
         at += len(item) + 1
@@ -171,7 +171,7 @@ def _number(word: str, at: int, least: int, names: tuple[str, ...]) -> int:
     if word.isdigit():
         return int(word)
     for number, name in enumerate(names, least):
-        if word in (name, name[:3]):
+        if word.lower() in (name, name[:3]):
             return number
     raise _unreadable(word, at)
 

@@ -39,7 +39,7 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
     for number in (stop.line, stop.line - 1):  # a word that it joins can go on to the next line
         if match := re.search(_NO_SPACE, line(number)):
             what = f"U+{ord(match[1]):04X} looks like a space and is none"
-            return Stop(number, match.start(1) + 1, what, hint="write a space instead")
+            return Stop(number, match.start(1) + 1, what, hint="write a space instead, or nothing")
     before = line(stop.line)[: stop.column - 1]
     quoted = re.match(_QUOTED, line(stop.line))
     if quoted and stop.column > quoted.end(2):
@@ -49,12 +49,20 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
         stop = stop._replace(line=stop.begun[0], column=stop.begun[1])
     elif "mapping values" in stop.what and (key := re.fullmatch(_KEY, before)):
         above = _above(stop.line, line)
-        if re.fullmatch(_WORDS, line(above)) and line(_above(above, line)).rstrip().endswith(":"):
-            column = len(line(above)) - len(line(above).lstrip()) + 1
-            return Stop(above, column, "a key without `:`", hint=_COLON_HINT)
+        outer = line(_above(above, line)).rstrip()
+        is_below = outer.endswith(":")
+        is_key = is_below or _indent(outer) == _indent(line(above))
+        if is_key and (tight := re.match(_TIGHT, line(above))):
+            return Stop(above, tight.end(), _TIGHT_COLON, hint=_SPACE_HINT)
+        if is_below and re.fullmatch(_WORDS, line(above)):
+            return Stop(above, _indent(line(above)) + 1, "a key without `:`", hint=_COLON_HINT)
         if above:
             hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
             return stop._replace(column=key.start(1) + 1, hint=hint)
+    elif "mapping values" in stop.what and (tight := re.match(_TIGHT + r"(?=\{)", before)):
+        return Stop(stop.line, tight.end(), _TIGHT_COLON, hint=_SPACE_HINT)
+    elif "but got '{'" in stop.what and before.endswith(":"):
+        return Stop(stop.line, len(before), _TIGHT_COLON, hint=_SPACE_HINT)
     elif stop.begun and "found '<block mapping start>'" in stop.what:
         return _between_levels(stop, stop.begun[0], line)
     elif "found '<scalar>'" in stop.what and before.rstrip().endswith(("'", '"')):
@@ -67,6 +75,7 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
 # Where YAML wants a space, or is indented.
 _NO_SPACE = "(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])"
 _KEY = r" *(?:- +)*([\w.-]+) *"  # what stands before the first `:` of a line
+_TIGHT = r" *(?:- +)*[\w.-]+:(?=[^\s:/#])"  # a key, as in `name:etl`, which is one word for YAML
 _WORDS = r" *[\w.-]+(?: [^:#]*)?"
 # A line that is a value in quotes, and more than that.
 _QUOTED = (
@@ -75,6 +84,7 @@ _QUOTED = (
     r"(?![ \t]*(?:$|[:,\]}]|[ \t]\#)).*?) *(?:\ \#.*)?$"
 )
 _EARLIER = ("end of stream", "<stream end>", "expected ':'")  # what is wrong is where it began
+_TIGHT_COLON, _SPACE_HINT = "no space behind the `:` of a key", "write a space there"
 _COLON_HINT = "is there a `:` and a space after the key?"
 _HINTS = (
     ("'\\t'", "YAML is indented with spaces, not with tabs"),
@@ -93,6 +103,10 @@ _HINTS = (
 )
 
 
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
 def _above(number: int, line: Callable[[int], str]) -> int:
     """Return the number of the next line above that says something, 0 without one."""
     return next((n for n in range(number - 1, 0, -1) if line(n).partition("#")[0].strip()), 0)
@@ -102,7 +116,7 @@ def _between_levels(stop: Stop, begun: int, line: Callable[[int], str]) -> Stop:
     """Return what to say of a key that no level of the lines above has, or of a task before it."""
 
     def indent(number: int) -> int:
-        return len(line(number)) - len(line(number).lstrip())
+        return _indent(line(number))
 
     def climb(number: int) -> tuple[int, int]:
         """Return the next line above that is no deeper, and the least deep one that was passed."""

@@ -421,6 +421,7 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("retry_delay: -1", "-1}", "retry_delay must be at least 0, not -1", None),
         ("on_upstream_failure: stop", "stop}", "must be one of skip, run, not 'stop'", None),
         ("timout: 1", "timout: 1}", "unknown key `timout`", "did you mean `timeout`?"),
+        ("retries:1", "retries:1}", "unknown key `retries:1`", "missing: `retries: 1`"),
         ("needs: [a]", "needs: [a]}", "unknown key `needs`", "did you mean `depends_on`?"),
         ("upstream: [a]", "upstream", "unknown key `upstream`", "did you mean `depends_on`?"),
         ("op_kwargs: {}", "op_k", "unknown key `op_kwargs`", "did you mean `inputs`?"),

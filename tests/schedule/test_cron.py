@@ -58,7 +58,7 @@ def test_these_are_schedules(line: str) -> None:
         ("*-3 * * * *", "cannot read"),
         ("? * * * *", "cannot read '?'"),
         ("-1 * * * *", "-1"),
-        ("* * L * *", "cannot read 'l'"),
+        ("* * L * *", "cannot read 'L'"),
         ("1.5 * * * *", "cannot read"),
         ("* jan * * *", "'jan'"),
         ("0 0 * * sunshine", "day of week: cannot read 'sunshine'"),
