@@ -198,6 +198,9 @@ def parse_given(texts: list[str]) -> dict[str, str]:
 
 
 def _read(path: str) -> str:
+    hint = f"`@@{path}` is the text `@{path}`, not a file"
+    if not path:
+        raise UsageError("no file is named behind the `@`", hint=hint)
     try:
         with Path(path).open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
@@ -205,7 +208,6 @@ def _read(path: str) -> str:
             raise UsageError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        hint = f"`@@{path}` is the text `@{path}`, not a file"
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 

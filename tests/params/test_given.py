@@ -151,6 +151,7 @@ def test_a_word_for_a_day_is_recorded_as_the_date_that_it_meant(
         (["count=1", "count=2"], ["twice"]),
         (["who=@nowhere"], ["nowhere"]),
         (["who=@."], ["cannot read"]),
+        (["who=@"], ["no file is named", "`@@` is the text `@`"]),
         (["count=x", "dry=y"], ["count", "dry"]),
         (["any=" + "[" * 10_000], []),
         (["any=NaN"], ["any"]),
