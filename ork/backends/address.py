@@ -31,7 +31,7 @@ CHECKED = dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:lack
 KEYS = dict.fromkeys(("postgresql", "postgres"), ("PGPASSWORD",))
 DEFAULT = "lmdb"
 CLASS_HINT = "docs/stores.md says what such a class must have"
-_URL = r"(?s)((?:[\w.-]+@)?[a-z][a-z0-9.+-]+):(.*)"  # or HOST:PATH, as scp has it
+_URL = r"(?s)((?:[\w.-]+@)?[A-Za-z][A-Za-z0-9.+-]*):(.*)"  # or HOST:PATH, as scp has it
 _CLASS = r"(?s)([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?"
 # After a colon comes a port or a password; that one may have any character that it should not.
 _PASSWORD = r"(?s)(?<=//)([^/@:?]*):(?!\d+(?:[/?,]|$)).*@"

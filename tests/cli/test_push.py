@@ -427,13 +427,17 @@ def test_an_undo_of_what_a_remote_has_tells_that_a_pull_brings_it_again(ran, tea
     assert ran("--store", team + "/.ork", "rev-parse", "etl^{snapshot}").out == before
 
 
-@pytest.mark.parametrize("place", ["git@host.example:team/etl.git", "host.example:/srv/etl"])
+PLACES = ["git@host.example:team/etl.git", "host.example:/srv/etl", "SQLITE:etl.db", "a:b"]
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_place_as_git_and_scp_have_it_is_no_folder(ran, team, place):
     lines = (("remote", "add", "hub"), ("fetch",), ("push",), ("init", "--from"))
     for words in lines:
         refused = ran(*words, place)
         assert (refused.code, f"{place!r} is no kind of store" in refused.err) == (2, True), words
         assert "remote add NAME" not in refused.err
+    assert "is no kind of store" in ran("--store", place, "deploy", "etl.yaml").err
     assert ran("remote").out == f"origin  {team}\n"
 
 
