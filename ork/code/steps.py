@@ -428,7 +428,7 @@ class Steps:
     def _take(self, role: str, found: Node, by: Node, module: str) -> Iterator[Item]:
         """Yield a file that is imported, unless it is data: who knows what that executes."""
         if self.project.kind(found.file) == "data":
-            yield Open(by.file, Use("unclear", text=module), target=found.file)
+            yield Open(by.file, Use("data", text=module), target=found.file)
             return
         yield from (File(table, "table") for table in self.modules.tables(found.file))
         yield File(found.file, role)

@@ -37,7 +37,7 @@ class Use(NamedTuple):
     """
 
     # program | command | given | named | loaded | package | script | sourced | module | code |
-    # imported | unclear, or hidden: a module that is not found where it lies
+    # imported | unclear, or of a module hidden: not found where it lies, or data
     role: str
     language: str = ""  # shell | python | closed (loads nothing) | other; "": its first line tells
     paths: Values = frozenset()

@@ -220,7 +220,7 @@ class _Capture:
             if is_script and (reason := self._not_python(one.by)):
                 told[True][reason] = None
                 continue
-            is_told, message, hint = self._said(one)
+            is_told, message, hint = self._said(one, at)
             if one.beside or one.use.role == "loaded":
                 if (is_told, message) in once:  # as of hundreds of tasks that start one program
                     continue
@@ -229,9 +229,12 @@ class _Capture:
             told[is_told][problem] = None
         return tuple(told[True]), tuple(told[False])
 
-    def _said(self, one: Open) -> tuple[bool, str, str]:
-        """Return what is said of what is left open, first whether anybody need be told."""
+    def _said(self, one: Open, at: tuple[str, ...]) -> tuple[bool, str, str]:
+        """Return what is said of what a task leaves open, first whether anybody need be told."""
         by, use = one.by, one.use
+        if use.role == "data" and not one.beside and self._is_refused(one.target, at[-1]):
+            message = f"{one.target} is data, as a task writes it, and this import is refused"
+            return True, message, f"`exclude: [{one.target}]` lets Python tasks import it"
         if one.beside and one.beside == one.target:
             message = f"{one.target} is in no version: what executes it writes it as well"
             hint = f"write to another file, or `exclude: [{one.target}]` if it is no code"
@@ -266,6 +269,12 @@ class _Capture:
         message = f"it is not known {what or 'what this executes'}{said}"
         hint = "if it is code of this project, name it: `include: [...]`"
         return use.is_unclear and not self._is_included(use), message, hint
+
+    def _is_refused(self, path: str, task: str) -> bool:
+        """Say whether a task may not import what is written: nothing says whether that is code."""
+        if path not in self.written or path in self.reasons or self.kind(path) == "data":
+            return False
+        return task in self.named and self.named[task].executor == "python"
 
     def _is_included(self, use: Use) -> bool:
         """Say whether `include` names code that a use may be."""
@@ -343,7 +352,7 @@ class _Capture:
         line, column = (use.line, use.column) if use else (0, 0)
         if not by:
             line, column = self._place_of(at, text, self.texts[by])
-        elif use and use.role == "hidden":
+        elif use and use.role in ("hidden", "data"):
             whole = self.files[by].data.decode("utf-8", "replace")
             found = re.search(
                 rf"^.*\b(?:import|from)\b.*\b{use.text.partition('.')[0]}\b", whole, re.M

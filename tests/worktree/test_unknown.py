@@ -541,6 +541,23 @@ def test_a_module_that_is_written_may_go_before_another_one(root: Path) -> None:
         write(root, "gen/__init__.py")  # as a run does
 
 
+def test_a_module_that_a_task_writes_is_told_where_a_python_task_is_to_import_it(
+    root: Path,
+) -> None:
+    write(root, "x.py", "import os\nfrom lib import made")
+    write(root, "lib/other.py")
+    tasks = command("echo 1 > lib/made.py"), "executor: python, file: x.py"
+    for _ in range(2):
+        (found,) = captured(root, *tasks).unknown
+        assert (found.file, found.line) == ("w/x.py", 2)
+        assert found.message.startswith("lib/made.py is data, as a task writes it")
+        assert found.hint and found.hint.startswith("`exclude: [lib/made.py]`")
+        write(root, "lib/made.py")  # as a run does
+    for key in ("include", "exclude"):
+        assert told(root, *tasks, head=f"{key}: [lib/made.py]\n") == []
+    assert told(root, tasks[0], command("python x.py")) == []
+
+
 @pytest.mark.parametrize("line", ["cat x.sh | sh", 'eval "$(cat x.sh)"', ". <(cat x.sh)"])
 def test_what_is_executed_as_another_program_prints_it_is_captured(root: Path, line: str) -> None:
     write(root, "x.sh", "sh z.sh")
