@@ -146,7 +146,7 @@ def _taken(store: Store, files: Mapping[Path, str | None]) -> Iterator[Problem]:
         source = store.project / deploy.source.path
         if source.resolve() != path.resolve() and source.exists():
             try:
-                refuse_move(store, check(path))
+                refuse_move(store, deploy, check(path))
             except InvalidInput as error:
                 yield from error.problems
     loaded = map(check, perhaps_renamed(store, new, besides=files.values()))

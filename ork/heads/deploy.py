@@ -258,7 +258,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
     if old and loaded.is_as(old) and not _moved_from(store, old, loaded):
         return
     if problems := secrets_in(loaded):
-        many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        many = count(len(problems), "problem")
         raise InvalidInput(f"{loaded.path}: {many}", problems=problems)
     if message and (found := find_secrets(message)):
         raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
@@ -329,15 +329,6 @@ def refuse_archived(store: Store, workflow: str, tx: Transaction | None = None) 
         tx.expect(archived_ref(workflow), None)
 
 
-def refuse_move(store: Store, loaded: Loaded) -> None:
-    """Raise InvalidInput when the head was deployed from another file than this one.
-
-    A file that only moved is not refused: the other is gone, and nothing differs but the path.
-    """
-    if old := newest_deploy(store, loaded.definition.name):
-        _refuse_move(store, old, loaded)
-
-
 def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     """Compare every workflow file of the project with its head, sorted by path.
 
@@ -346,7 +337,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     workflows are left out.
     """
     every, put_away = all_heads(store)
-    known = _files_of(store, {name: every[name] for name in every.keys() - put_away})
+    deployed = {name: oid for name, oid in every.items() if name not in put_away}
+    known = _files_of(store, deployed)
     read = what_was_read(store, every)
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
@@ -367,7 +359,6 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     left = _gone(store, known, besides={one.workflow for one in found if one.snapshot})
     renamed = {one.path: before for one in found if (before := _before(store, one, left))}
     moved.update(renamed.values())
-    deployed = {name: oid for name, oid in every.items() if name not in put_away}
     tags = tags_of(store.refs_many("tags/", (f"{name}/" for name in deployed)))
     remotes = standings(store, deployed)
     for one in found:
@@ -454,7 +445,7 @@ def _add(
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
-        _refuse_move(store, old, loaded)
+        refuse_move(store, old, loaded)
     moved = _moved_from(store, old, loaded) if old else None
     if parent and old and loaded.is_as(old) and not moved:
         note_seen(tx, loaded, parent)
@@ -540,7 +531,11 @@ def _note_reading(tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
         tx.move(ref, old=store.ref(ref), new=deploy)
 
 
-def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
+def refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
+    """Raise InvalidInput when the head, `old`, was deployed from another file than this one.
+
+    A file that only moved is not refused: the other is gone, and nothing differs but the path.
+    """
     before = _moved_from(store, old, loaded)
     if before is None:
         return

@@ -728,13 +728,11 @@ def told(folder: Path) -> list[Path]:
 def _fill(folder: Path, scheme: str) -> None:
     _write(folder / ".gitignore", "*\n")
     kind = on_disk_class(scheme)
-    if kind.INSIDE:
-        (folder / DATA).mkdir(mode=0o700)
-        (folder / DATA).chmod(0o700)
+    for name in ("logs", DATA) if kind.INSIDE else ("logs",):
+        (folder / name).mkdir(mode=0o700)
+        (folder / name).chmod(0o700)
     kind.create(folder / DATA / kind.INSIDE)
     sync_folder(folder / DATA)
-    (folder / "logs").mkdir(mode=0o700)
-    (folder / "logs").chmod(0o700)
     _write(folder / anchor.NAME, "")
     _write_config(folder, scheme)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ork.alike import did_you_mean
-from ork.errors import InvalidInput, Problem
+from ork.errors import InvalidInput, Problem, count
 
 if TYPE_CHECKING:
     from ork.yaml.nodes import Node
@@ -88,7 +88,7 @@ class Problems:
         if not self._found:
             return
         found = self.found
-        many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        many = count(len(found), "problem")
         if self.full and self.count > len(found):
             many = f"more than {PROBLEMS_MAX} problems, the first"
         raise InvalidInput(f"{self.file}: {many}", problems=found, hint=hint)
