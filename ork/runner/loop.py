@@ -203,7 +203,7 @@ class Loop:
         if terms.resume:
             self.record = record.resume(self.store, *terms.resume, pin, self.objects, room=room)
         else:
-            held = {} if target.deploy else self.store.held()
+            held = {} if target.deploy else self.store.held
             objects, place = {**held, **self.objects}, place_of(self.store, target)
             self.record = record.begin(
                 self.store, pin, objects, random=token, place=place, along=terms.along, room=room

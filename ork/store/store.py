@@ -153,8 +153,9 @@ class Store:
         shared: bool = False,
         keys: tuple[str, ...] = (),
     ) -> None:
-        """`folder` is `.ork`, `project` the one above unless it is given; no link leads to them.
+        """`folder` is `.ork`, no link leads to it; `project` is the one above unless it is given.
 
+        Paths of workflow files are relative to the project. Of a store in memory it is this folder.
         `shared`: the data lie elsewhere, where other machines may see them, and logs with them.
         `keys` are the variables of the environment by which it was opened.
         """
@@ -162,21 +163,12 @@ class Store:
         self.folder = folder
         self.shared = shared
         self.keys = keys
-        self._project = project or (folder.parent if folder else None)
+        self.project = project or (folder.parent if folder else Path.cwd())
         self.here: Path | None = None  # where a user is, which says what is meant without a name
         self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.logs`
         self._cache: dict[Oid, Object] = {}
-        self._held: dict[Oid, bytes] = {}
+        self.held: dict[Oid, bytes] = {}  # readable here without being stored; see `hold`
         self._short: dict[Oid, str] = {}
-
-    @property
-    def project(self) -> Path:
-        """The folder that the store belongs to; paths of workflow files are relative to it."""
-        return self._project or Path.cwd()
-
-    @project.setter
-    def project(self, folder: Path) -> None:
-        self._project = folder
 
     @contextmanager
     def inside(self, *names: str, make: bool = False) -> Iterator[int]:
@@ -210,7 +202,7 @@ class Store:
 
     def _checked(self, oid: Oid, stored: bytes | None) -> bytes:
         if stored is None:
-            stored = self._held.get(oid)
+            stored = self.held.get(oid)
         if stored is not None:
             data = unpack(oid, stored)
         elif oid in self.forgotten:
@@ -330,7 +322,7 @@ class Store:
 
     def has(self, oid: Oid) -> bool:
         """Say whether the store, or what it holds for now, has this object, or had to forget it."""
-        return oid in self._held or self.backend.get(oid) is not None or oid in self.forgotten
+        return oid in self.held or self.backend.get(oid) is not None or oid in self.forgotten
 
     def keeps(self, oid: Oid) -> bool:
         """Say whether the store itself has this object, whole."""
@@ -342,16 +334,12 @@ class Store:
 
     def hold(self, objects: Mapping[Oid, bytes]) -> None:
         """Make packed objects readable here without storing them: a file that is not deployed."""
-        self._held.update(objects)
-
-    def held(self) -> Mapping[Oid, bytes]:
-        """Return what `hold` was given."""
-        return self._held
+        self.held.update(objects)
 
     def let_go(self, oids: Iterable[Oid]) -> None:
         """Hold these objects no longer: by now they are stored."""
         for oid in oids:
-            self._held.pop(oid, None)
+            self.held.pop(oid, None)
 
     def ref(self, name: str) -> Oid | None:
         """Return the target of a ref, or None."""
@@ -396,7 +384,7 @@ class Store:
             candidates.append(oid)
             if len(candidates) > 10:
                 break
-        others = (*self._held, *self.forgotten)
+        others = (*self.held, *self.forgotten)
         candidates += [oid for oid in others if oid.startswith(prefix)]
         candidates = sorted(set(candidates))
         if not candidates:
@@ -622,7 +610,7 @@ class Transaction:
     def _bring(self, oid: Oid) -> None:
         """Write an object anew that the store has lost; raise Corrupt when it is not at hand."""
         try:
-            held = self.store.held().get(oid)
+            held = self.store.held.get(oid)
             self.objects[oid] = pack(self.store.raw(oid)) if held is None else held
         except Corrupt:
             if self.lost is None:

@@ -254,8 +254,8 @@ def read_naming(store: Store, batch: list[Named]) -> dict[Oid, Object]:
 
 def _whole(store: Store, oid: Oid) -> bytes:
     stored = store.backend.get(oid)
-    if stored is None and oid in store.held():
-        return store.held()[oid]
+    if stored is None and oid in store.held:
+        return store.held[oid]
     if stored is None:
         raise Corrupt(
             f"object {oid} is missing from the store",

@@ -417,7 +417,7 @@ def test_checking_stores_and_holds_nothing(project, etl):
     loaded = check(project.project / "etl.yaml")
     assert loaded.snapshot == head(project).snapshot
     assert contents(project) == before
-    assert not project.held().keys() - reachable(project, *before[1].values())
+    assert not project.held.keys() - reachable(project, *before[1].values())
 
 
 # -- status
