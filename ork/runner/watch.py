@@ -26,6 +26,7 @@ from ork.worktree.place import checkout_of
 
 POLL_SECONDS = 0.125
 SHARE_MAX = 0.1  # of the time that may go into polling: a run of 10,000 tasks is asked less often
+PAUSE_SECONDS_MAX = 5.0  # also after a look that had to wait for a server, which cost nothing
 SETTLE_SECONDS = 1.0  # a dead owner is noticed after this
 OPEN = ("pending", "running")
 OfTask: TypeAlias = TaskStarted | TaskRetried | TaskFinished
@@ -67,7 +68,7 @@ def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[
         yield from watching.poll()
         if watching.run.ended is not None:
             return
-        _pause(time.monotonic() - began)
+        time.sleep(pause_s(time.monotonic() - began))
 
 
 def finished(store: Store, oid: Oid, run: Run) -> RunFinished:
@@ -121,7 +122,7 @@ def follow(
                     yield from _rest(watching, name, number, log)
                 return
             yield Quiet()
-            _pause(time.monotonic() - began)
+            time.sleep(pause_s(time.monotonic() - began))
     finally:
         for _, log in logs.values():
             log.close()
@@ -252,9 +253,9 @@ def next_in(task: Task, last: Attempt, now: datetime) -> float:
     return max(0.0, task.retry_delay / SECOND - max(0.0, ago))
 
 
-def _pause(spent_s: float) -> None:
-    """Sleep between two polls, the longer the more a poll costs."""
-    time.sleep(max(POLL_SECONDS, spent_s / SHARE_MAX))
+def pause_s(spent_s: float, *, least_s: float = POLL_SECONDS) -> float:
+    """Return how long to wait before the next poll: the longer, the more the last one took."""
+    return min(max(least_s, spent_s / SHARE_MAX), PAUSE_SECONDS_MAX)
 
 
 def _finished(store: Store, oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunFinished:

@@ -6,11 +6,14 @@ import re
 import signal
 import subprocess
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
+from ork import open as open_project
 from ork.cli.screen import human
+from ork.runner import watch
+from ork.store.runs import newest_of
 from tests.started import Started
 
 GATED = """\
@@ -63,6 +66,30 @@ def until(stream, text):
         if text in line:
             return line
     raise AssertionError(f"no line has {text!r}")
+
+
+@pytest.mark.slow
+def test_a_look_that_took_long_delays_the_next_by_seconds(ork, going, monkeypatch):
+    """As one that waited until a server was back, be it for a minute."""
+    pauses, sleep = [], time.sleep
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            ork.write("go", "")
+        sleep(0.05)
+
+    def slow_clock():
+        sleep(0.6)
+        return datetime.now(UTC)
+
+    monkeypatch.setattr(watch, "SETTLE_SECONDS", 0.0)  # each look asks for the time
+    with open_project() as project:
+        (one,) = newest_of(project.store, ["gated"], 1)["gated"]
+        monkeypatch.setattr(time, "sleep", pause)
+        *_, last = watch.watch(project.store, one.run, clock=slow_clock)
+    assert last.run.state == "success"
+    assert 1.0 < max(pauses) <= watch.PAUSE_SECONDS_MAX
 
 
 def go(ork):

@@ -35,7 +35,7 @@ from ork.errors import NotFound, OrkError, StoreError
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing
 from ork.runner.events import Event, TaskFinished, TaskRetried, TaskStarted
-from ork.runner.watch import Watching
+from ork.runner.watch import Watching, pause_s
 from ork.store.resolve import run_of_number, run_ref
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ STREAMS_MAX = 200
 THREADS = 4  # that look at the store for all streams
 LOOK_SECONDS = 1.0  # between two looks at whether the store was written
 POLL_SECONDS = 0.25  # between two looks at a run or a log
-SHARE_MAX = 0.1  # of the time that may go into looking at one run
 PING_SECONDS = 15.0  # of silence, after which something is sent: so that a dead client is noticed
 KEEP_SECONDS = 60.0  # that a run is still looked at, or remembered, when nobody watches it
 REMEMBERED_BYTES_MAX = 64 << 20  # of events of all runs that are watched
@@ -282,7 +281,7 @@ class _Watched:
                     self._add(event)
                 self.over = self.watching.run.ended is not None
                 self.news.tell()
-                await asyncio.sleep(max(POLL_SECONDS, (monotonic() - began) / SHARE_MAX))
+                await asyncio.sleep(pause_s(monotonic() - began, least_s=POLL_SECONDS))
         except OrkError as error:
             self.error = error
             self.news.tell()
