@@ -39,7 +39,7 @@ from ork.store.resolve import resolve, run_of_id, workflows_with_runs
 from ork.store.runs import HOOK_MAX, Hook, Names, Which, id_time, params_of
 from ork.store.store import Store
 from ork.worktree.origin import host
-from ork.worktree.place import interpreter
+from ork.worktree.place import checkout_of, interpreter
 
 TIMEOUT_S = HOOK_MAX.total_seconds()
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
@@ -189,6 +189,9 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
     control = caller.control or Control()
     with tempfile.TemporaryDirectory(prefix="ork-hook-") as folder, DefaultSelector() as selector:
         log = Path(folder) / "log"
+        root = target.root
+        if not root.is_dir():  # as on a machine that has the store and not the project
+            root = checkout_of(store, run) or Path(folder)
         job = Job(
             executor="process",
             command=hook.command,
@@ -201,11 +204,11 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
                 "ORK_RUN_ID": run.id,
                 "ORK_WORKFLOW_NAME": run.workflow,
                 "ORK_SNAPSHOT": run.snapshot,
-                "PWD": str(target.root),
+                "PWD": str(root),
             },
             stdin=encode(facts(store, run, hook.which)).decode() + "\n",
             secrets=secrets_in(tasks, caller.environ, caller.hidden),
-            root=str(target.root),
+            root=str(root),
             python=interpreter(target.settings, target.root, caller.environ),
             timeout_s=TIMEOUT_S,
             log=str(log),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from shutil import rmtree
 
 import pytest
 
@@ -72,6 +73,19 @@ def test_it_reads_the_facts_of_a_run_that_is_recorded(flow):
 def test_the_reason_has_what_a_command_printed_last(flow, command, why):
     store = flow(command=command, failure='echo "$ORK_RUN_REASON"')
     assert hooks.after(store, run(store), WHO).output == f"{why}\n"
+
+
+@pytest.mark.parametrize("left", ["something", ""])
+def test_where_the_project_is_not_there_it_is_executed_beside_what_tasks_left(project, keep, left):
+    (project.project / "jobs").mkdir()
+    command = "touch left" if left else "true"
+    text = FLOW.format(command=command, success="ls; pwd", failure="true")
+    keep(text, path="jobs/etl.yaml")
+    rmtree(project.project / "jobs")
+    ended = run(project)
+    hook = hooks.after(project, ended, WHO)
+    assert (hook.state, hook.error) == ("success", None)
+    assert (ended.id in hook.output, "left\n" in hook.output) == (bool(left), bool(left))
 
 
 def test_its_command_may_be_words(project, keep):
