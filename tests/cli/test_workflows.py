@@ -62,6 +62,9 @@ def test_a_long_name_leaves_room_for_when_it_runs(ork):
     row, *_ = on_terminal(ork, 60, "workflows").text.splitlines()
     assert len(row) <= 60 and re.match(r"slow-\S+  #1 failed  \S+ ago  in \d", row)
     assert on_terminal(ork, 100, "workflows").text.startswith(name)
+    *slots, _ = on_terminal(ork, 60, "schedule", "next", "-n", "2").text.splitlines()
+    assert [len(line) for line in slots] == [60, 60]
+    assert all(re.search(r"  slow-\w+\S*\.\.\.\S*-east$", line) for line in slots)
 
 
 def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):

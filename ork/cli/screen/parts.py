@@ -118,10 +118,10 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
     The reason has a line of its own where it has no room beside the rest. If none is to stand
     `below`, what has room of it is beside the rest, and nothing of it where that is too little.
     """
-    rows, room = iter(rows), name_room(width)
+    rows = iter(rows)
     while page := list(islice(rows, TOGETHER)):
         names = (text for cells, *_ in page for text, style in cells if style in NAMES)
-        short = clipped(names, room)
+        short = clipped(names, _room_beside([cells for cells, *_ in page], width))
         table = [[(short.get(text, text), style) for text, style in cells] for cells, *_ in page]
         columns = zip(*table, strict=True)
         sizes = [column((text for text, _ in cells), width) for cells in columns]
@@ -139,6 +139,15 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
                     yield cut(["    ", reason], width)
             else:
                 yield cut([*line, f"  {reason}" if reason else ""], width)
+
+
+def _room_beside(table: Sequence[Sequence[tuple[str, str]]], width: int | None) -> int | None:
+    """Return how many columns a name may have beside the other cells, or all that is to have."""
+    if (room := name_room(width)) is None or width is None:
+        return None
+    others = (cells for cells in zip(*table, strict=True) if cells[0][1] not in NAMES)
+    taken = sum(column((text for text, _ in cells), width) + len("  ") for cells in others)
+    return min(room, max(width - taken, CLIP_MIN))
 
 
 def ranges(names: Iterable[str]) -> list[list[str]]:
