@@ -29,7 +29,7 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 T = TypeVar("T")
 
 # A command stays as it is; an option may stand in backticks, too, and may have a value there.
-_OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|(?<!\S)(-[io]|--[a-z][a-z-]*)(?: (\w+)=VALUE)?"
+_OPTION = r"`(?!-)[^`]*`|`--([a-z-]+)(?: ([^`]*))?`|`-i (\w+)=VALUE`|(?<!\S)(-[io]|--[a-z][a-z-]*)"
 # Commands that Python has as calls: what it says, and how many arguments at most stand there.
 CALLS = {
     "archive --undo": ("project.unarchive", 1),
@@ -218,11 +218,11 @@ def in_python(words: str) -> str:
     """Return a message or a hint that names arguments in place of options, but in commands."""
 
     def argument(found: re.Match[str]) -> str:
-        if not (option := (found[1] or found[3] or "").lstrip("-")):
+        if found[3]:
+            return f"`params={{{found[3]!r}: VALUE}}`"
+        if not (option := (found[1] or found[4] or "").lstrip("-")):
             return found[0]
         name = _ARGUMENTS.get(option, option.replace("-", "_"))
-        if found[4]:
-            return f"`{name}={{{found[4]!r}: VALUE}}`"
         return f"`{name}={found[2]!r}`" if found[2] else f"`{name}`"
 
     return re.sub(_OPTION, argument, words)

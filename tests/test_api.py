@@ -716,7 +716,7 @@ def test_a_hint_names_parameters_and_no_options(project, etl):
     assert str(error) == "nothing that `start` names" and "--from" in error.message
     assert error.__notes__ == ["hint: `until`, or `base='etl#3'`; `allow_secret`"]
     assert "--allow-secret" in error.hint
-    error = library.UsageError("day has no default: give it with -i day=VALUE")
+    error = library.UsageError("day has no default: give it with `-i day=VALUE`")
     assert str(error) == "day has no default: give it with `params={'day': VALUE}`"
 
 

@@ -188,7 +188,7 @@ def parse_given(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"-i {text}: write -i NAME=VALUE or -i NAME=@FILE")
+            raise UsageError(f"-i {text}: write `-i NAME=VALUE` or `-i NAME=@FILE`")
         if name in given:
             raise UsageError(f"-i {name} is given twice")
         if value.startswith("@"):

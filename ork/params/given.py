@@ -72,7 +72,7 @@ def settle_params(
         elif name in recorded:
             value = recorded[name]
         elif entry.required:
-            problems.append(f"the parameter {name} has no default: give it with -i {name}=VALUE")
+            problems.append(f"the parameter {name} has no default: give it with `-i {name}=VALUE`")
             continue
         else:
             value = entry.default
@@ -95,7 +95,9 @@ def _form(name: str, given: object, value: Json, declared: Json) -> str:
     if len(right) > _EXAMPLE_CHARS_MAX:
         return ""
     what = "a list" if isinstance(declared, list) else "an object"
-    return f"; {what} is JSON: -i {quote(f'{name}={right}')}" if is_text else f", such as {right}"
+    if not is_text:
+        return f", such as {right}"
+    return f"; {what} is JSON: `-i {quote(f'{name}={right}')}`"
 
 
 def in_words(params: Mapping[str, Json]) -> str:

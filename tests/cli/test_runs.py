@@ -183,7 +183,7 @@ def test_runs_by_their_parameters(ork):
     wrong = ork("runs", "-i", "day")
     assert (wrong.code, wrong.err.splitlines()[0]) == (
         2,
-        "error: -i day: write -i NAME=VALUE or -i NAME=@FILE",
+        "error: -i day: write `-i NAME=VALUE` or `-i NAME=@FILE`",
     )
 
 

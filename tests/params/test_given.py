@@ -140,8 +140,8 @@ def test_a_word_for_a_day_is_recorded_as_the_date_that_it_meant(
         (["dry=1"], ["dry", "bool"]),
         (["day=2026-02-30"], ["day", "date"]),
         (["day=tomorrow"], ["day", "date", "today and yesterday are dates, too"]),
-        (["tags=a"], ["tags", """a list is JSON: -i 'tags=["a", "b"]'"""]),
-        (["place=a"], ["place", """an object is JSON: -i 'place={"x": 1, "y": 0.5}'"""]),
+        (["tags=a"], ["tags", """a list is JSON: `-i 'tags=["a", "b"]'`"""]),
+        (["place=a"], ["place", """an object is JSON: `-i 'place={"x": 1, "y": 0.5}'`"""]),
         (["tags=[1]"], ["tags", "str"]),
         (['place={"x": 1}'], ["place", "y"]),
         (['place={"x": 1, "y": 2, "z": 3}'], ["place", "z"]),
@@ -190,8 +190,8 @@ def test_the_form_of_a_value_that_is_told_is_one_that_is_taken(ork: Ork, declare
         """,
     )
     told = ork("run", "flow.yaml", "-i", "it=1").err
-    assert " is JSON: -i " in told
-    assert ork("run", "flow.yaml", *shlex.split(told.partition(" is JSON: ")[2])).code == 0
+    typed = told.partition(" is JSON: `-i ")[2].rpartition("`")[0]
+    assert ork("run", "flow.yaml", "-i", *shlex.split(typed)).code == 0
     with open_project(ork.folder) as project:
         with pytest.raises(UsageError) as error:
             project.run("flow", params={"it": "a"})
@@ -255,7 +255,7 @@ def test_a_required_parameter_must_be_given(ork: Ork) -> None:
     )
     result = ork("run", "flow.yaml")
     assert result.code == 2
-    assert "the parameter day has no default: give it with -i day=VALUE" in result.err
+    assert "the parameter day has no default: give it with `-i day=VALUE`" in result.err
     assert "the parameter n has no default" in result.err
     assert ork("run", "flow.yaml", *give("day=2026-03-01", "n=1")).code == 0
     assert params(ork) == {"day": "2026-03-01", "n": 1}

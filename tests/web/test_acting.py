@@ -293,4 +293,4 @@ def test_a_parameter_that_is_missing_is_told_by_its_field(served: Served, store:
     )
     deploy(store, file, stamp=stamp())
     refused = served.post("/workflows/asked/run", X_User="ada")
-    assert (refused.status, "give it with input.at=VALUE" in refused.text) == (400, True)
+    assert (refused.status, "give it with `input.at=VALUE`" in refused.text) == (400, True)
