@@ -319,14 +319,17 @@ def _how(asked: Asked, run: Run) -> str:
 
 def _runs(asked: Asked) -> Candidates:
     """Yield the newest runs; what they stand for may be written as the workflow alone."""
+    from ork.store.resolve import workflow_meant
     from ork.store.runs import runs
 
-    workflow = asked.text.partition("#")[0] if "#" in asked.text else None
+    typed, sign, _ = asked.text.partition("#")
+    workflow = workflow_meant(asked.store, typed or "@") if sign else None
     yield from _workflows(asked) if workflow is None else ()
     most = LOOKED_AT_MAX if asked.command == "retry" else RUNS_MAX
     found = (entry.run for entry in runs(asked.store, workflow, limit=most))
     for run in islice((one for one in found if _makes_sense(asked, one)), RUNS_MAX):
-        yield Candidate(run.name, _how(asked, run))
+        name = f"{typed}#{run.number}" if sign else run.name
+        yield Candidate(name, _how(asked, run))
 
 
 def _parts(asked: Asked) -> Candidates:

@@ -77,6 +77,8 @@ def test_beside_a_renamed_workflow_its_last_run_is_told_as_it_ran(ready):
         ("ork runs --status failed,fa", []),
         ("ork runs etl:", ["etl:extract", "etl:load"]),
         ("ork logs etl#1:", ["etl#1:extract", "etl#1:load"]),
+        ("ork show @#", ["@#1"]),
+        ("ork logs @#1:", ["@#1:extract", "@#1:load"]),
         ("ork bundle ver", ["verify"]),
         ("ork export ", ["git"]),
         ("ork graph --format s", ["svg"]),
