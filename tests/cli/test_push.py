@@ -453,6 +453,7 @@ def test_remotes(ran, team, tmp_path, golden):
     assert ran("push", "more").code == 3
     assert ran("push", "etl").code == 3
     assert ran("remote", "rm", "origin").code == 0
+    assert (ran("remote").out, ran("remote").err) == ("", "no remotes\n")
     assert ran("push").code == 3
     assert ran("push", "../nothing").code == 3
     assert ran("pull", "../team", "nothing").code == 3

@@ -74,6 +74,8 @@ def _tell(session: Session, known: dict[str, str], as_json: bool) -> None:
         found = [{"name": name, "place": place} for name, place in known.items()]
         session.print_json("remotes", {"remotes": found})
         return
+    if not known:
+        session.say(["no remotes"])
     width = column(known)
     session.print(
         [[(f"{name:<{width}}", "name"), f"  {quoted(place)}"] for name, place in known.items()]
