@@ -24,14 +24,13 @@ _CURES = {
     "builtins.set": "`sorted(...)`",
     "builtins.frozenset": "`sorted(...)`",
     "builtins.bytes": "`.decode()`",
+    "builtins.bytearray": "`.decode()`",
+    "builtins.BaseException": "`str(...)`",
     "datetime.timedelta": "`.total_seconds()`",
     "datetime.time": "`.isoformat()`",
     "enum.Enum": "`.value`",
-    **{
-        f"builtins.{kind}": "`list(...)`"
-        for kind in ("generator", "range", "map", "filter", "zip", "dict_keys", "dict_values")
-    },
     "decimal.Decimal": "`str(...)`, or `float(...)`,",
+    "numbers.Real": "`str(...)`, or `float(...)`,",
 }
 BUILT_IN = {kind.__name__: kind for kind in (int, float, str, list, dict)}
 TEXTUAL = {"pathlib.PurePath", "uuid.UUID"}  # whose text is all that they are
@@ -223,6 +222,10 @@ def _special(value: Any, depth: int) -> Any:
         cure = "`.to_dict()`, which keeps its labels,"
     if cure is None and callable(getattr(kind, "tolist", None)):  # arrays, columns and their names
         cure = "`.tolist()`"
+    if cure is None and hasattr(kind, "__getitem__") and callable(getattr(kind, "keys", None)):
+        cure = "`dict(...)`"  # mappings, rows of sqlite3
+    if cure is None and hasattr(kind, "__iter__"):
+        cure = "`list(...)`"
     hint = f"; {cure} of it is one" if cure else "; write it to a file, and give its path"
     if names[0] == "pandas.NAType":
         hint = _missing(depth)
