@@ -111,7 +111,7 @@ add commit ci save publish apply freeze: deploy
 st: status
 revert reset: rollback, undo
 checkout co switch: restore, rollback
-branch br: tag
+branch br branches label pin: tag
 cherry-pick: restore
 show-ref for-each-ref: workflows, tag
 ls-remote: fetch
@@ -119,16 +119,16 @@ reflog: ops
 cat-file: cat-object
 ls-files: ls-tree, check --files
 redo: undo --redo
-history rev-list shortlog whatchanged: log
-compare: diff
+history rev-list shortlog whatchanged changes versions deploys snapshots: log
+compare delta: diff
 cat describe inspect info view head tasks: show
 annotate why: blame
 search find: grep
 validate lint compile parse: check
 test: check, run --only
-dag plot tree: graph
+dag plot tree viz: graph
 start exec execute trigger repro make build launch submit materialize: run
-plan preview: run --dry-run
+plan preview dry-run: run --dry-run
 backfill: schedule backfill, run -i
 new create: init, deploy
 rerun resume restart continue replay: retry
@@ -137,18 +137,25 @@ ls list: workflows, runs
 dags flows deployments: workflows
 ps jobs exp flow-run: runs
 rename move: mv
-attach tail follow top: watch, logs -f
+attach tail follow top wait events: watch, logs -f
 output result results metrics: outputs
+stats: runs --tasks
 pack dump: bundle, backup
+load: import
+sync: push, pull
+repack: gc --repack
 rm delete remove: archive
 unarchive: archive --undo
 verify doctor: fsck
 prune clean clear: gc
-serve server webserver scheduler daemon standalone dev web page ui: up
-cron timetable: schedule
+serve server webserver scheduler daemon standalone dev web page ui tui dashboard: up
+cron timetable queue: schedule
+next: schedule next
+due missed late: schedule late
 pause disable: schedule pause
 unpause enable: schedule resume
 version: --version
+man docs: help
 """.splitlines()
     for words, _, commands in [line.partition(": ")]
     for word in words.split()
@@ -164,8 +171,13 @@ NO_COMMANDS = {
     "worktree": "a run of an older version has a folder of its own: `ork run REVISION`;"
     " `ork restore REVISION --code -o FOLDER/` writes one",
     "down": "`ork up` ends by Ctrl-C, or by the signal TERM",
+    "upgrade": "pip brings a newer ork, as it brought this one; let runs and `ork up` end before",
+    "copy": "a file with another `name:` is another workflow: `cp`, and edit that line",
+    "format": "a workflow file is written by hand, and its form never counts: `ork check` reads it",
     "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
 }
+NO_COMMANDS |= {"update": NO_COMMANDS["upgrade"], "cp": NO_COMMANDS["copy"]}
+NO_COMMANDS |= {"fmt": NO_COMMANDS["format"]}
 NO_COMMANDS |= dict.fromkeys(
     ("env", "secrets", "variables", "connections"),
     "a task reads variables, and none are kept here: `env: {NAME: {secret: NAME}}` in its file",

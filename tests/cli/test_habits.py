@@ -82,7 +82,7 @@ def test_words_of_other_tools_are_answered_by_meaning(ork):
     for word, commands in OTHER_WORDS.items():
         assert word not in COMMANDS
         for command in commands.split(", "):
-            assert command.split()[0] in (*COMMANDS, "--version")
+            assert command.split()[0] in (*COMMANDS, "--version", "help")
         refused = ork(word)
         assert (refused.code, commands.split(", ")[0] in refused.err) == (2, True), word
 
