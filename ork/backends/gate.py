@@ -36,10 +36,14 @@ class Gate:
 
     It stands in front of the lock that a library has for its writers, because whoever waits there
     can be neither interrupted nor told who is in the way. While it is held, its file says by whom.
+
+    With `data` it lets nobody write to a file that is no longer at this path: a library goes on
+    with the one that it has open, which takes all, and nobody ever finds that.
     """
 
-    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
+    def __init__(self, path: Path, *, wait_s: float = WAIT_S, data: Path | None = None) -> None:
         self._path = path
+        self._data, self._identity = data, _identity(data)
         self._wait_s = wait_s
         self._threads = Lock()
         try:
@@ -58,6 +62,11 @@ class Gate:
             raise self._busy()
         try:
             self._lock(deadline)
+            if self._identity != _identity(self._data):
+                raise StoreError(
+                    f"the store was removed, renamed or replaced while it was used: {self._data}",
+                    hint="if a folder above it was renamed, go to where it is now",
+                )
             with suppress(OSError):  # a full disk must not stop who is about to make room
                 os.pwrite(self._file, self._note, 0)
         except BaseException:
@@ -205,6 +214,14 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _identity(data: Path | None) -> tuple[int, int] | None:
+    """Return what is another once another file is at this path; None without a file."""
+    with suppress(OSError):
+        found = os.stat(data) if data else None
+        return found and (found.st_dev, found.st_ino)
+    return None
 
 
 def _note() -> bytes:

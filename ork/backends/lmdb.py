@@ -380,9 +380,10 @@ def _opened(
     folder: Path, readonly: bool, map_bytes: int, wait_s: float
 ) -> tuple[lmdb.Environment, Gate | None]:
     """Open what all handles of this process are going to share."""
-    gate = None if readonly else Gate(folder / "gate", wait_s=wait_s)
+    data = folder / "data.mdb"
+    gate = None if readonly else Gate(folder / "gate", wait_s=wait_s, data=data)
     try:
-        complete = lmdb_file.is_complete(folder / "data.mdb")
+        complete = lmdb_file.is_complete(data)
         if not complete and (problems := _page_problems(folder, gate)):
             raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
         deadline = time.monotonic() + wait_s

@@ -186,7 +186,7 @@ class Sqlite(Handle):
         self._still = False  # whether all reads are of one moment
         if not readonly:
             self._users = _sharing(self._path, self._wait_s)
-            self._gate = Gate(self._beside("gate"), wait_s=self._wait_s)
+            self._gate = Gate(self._beside("gate"), wait_s=self._wait_s, data=self._path)
         self._connection = self._connect()
 
     def _beside(self, name: str) -> Path:

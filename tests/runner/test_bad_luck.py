@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -597,10 +598,13 @@ def test_a_store_that_disappears_during_a_run_leaves_no_child(project: Project) 
     assert not project.survivors()
 
 
-def test_a_project_that_a_task_removes_is_no_success(project: Project) -> None:
-    project.workflow(shell("removes", 'rm -rf "$PWD/.ork" "$PWD/flow.yaml"'))
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite"])
+@pytest.mark.parametrize("what", [".ork", ".ork/db", ".ork/db/[ds]*"])
+def test_a_store_that_a_task_removes_is_no_success(project: Project, what: str, kind: str) -> None:
+    project.ork("init", "--store", f"{kind}:")
+    project.workflow(shell("removes", f"rm -rf {what}"))
     done = project.ork("run", "flow.yaml", alone=True, code=4)
-    assert "the store was removed or renamed while it was used" in done.stderr
+    assert re.search("the store was removed.* while it was used", done.stderr)
     assert "success" not in done.stdout
 
 
