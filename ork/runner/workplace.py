@@ -352,7 +352,8 @@ def _probed(python: str, *words: str) -> Any:
             timeout=PROBE_SECONDS_MAX,
             cwd="/",
         )
-        return json.loads(done.stdout)
+        # In the last line: a `sitecustomize` may have printed some before it.
+        return json.loads(done.stdout.strip().rpartition(b"\n")[2])
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
 

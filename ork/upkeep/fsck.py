@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from ork.backends import anchor
 from ork.backends.base import object_count
@@ -110,13 +110,21 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
         yield Finding(code="E001", message=problem)
     for part in location.lacking(folder, environ=environ):
         yield Finding(code="E005", message=f"there is no {part}")
+    # By a pipe of its own: on standard output a `sitecustomize` may print before it.
+    read, write = os.pipe()
     # -P: nothing is imported from the working directory.
-    words = [sys.executable, "-P", "-m", MODULE, str(folder), depth]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env=dict(environ)) as child:
-        assert child.stdout is not None
+    words = [sys.executable, "-P", "-m", MODULE, str(folder), depth, str(write)]
+    with (
+        open(read, "rb") as lines,
+        open(write, "wb") as end,
+        subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, env=dict(environ), pass_fds=[write]
+        ) as child,
+    ):
+        end.close()
         done = False
         try:
-            for line in child.stdout:
+            for line in lines:
                 told = of_line(line, Told)
                 if told.refused is not None:
                     message, hint = told.refused
@@ -206,9 +214,9 @@ def _how(code: int) -> str:
     return f"with code {code}"
 
 
-def main(folder: Path, depth: Depth) -> None:
-    """Look at a store and tell on standard output what is found: the process of its own."""
-    tell = sys.stdout.buffer.write
+def main(folder: Path, depth: Depth, out: BinaryIO) -> None:
+    """Look at a store and tell what is found, line by line: the process of its own."""
+    tell = out.write
     try:
         store = location.open_unchecked(folder, environ=os.environ, readonly=True)
         for told in inspect(store, depth=depth):
@@ -216,14 +224,14 @@ def main(folder: Path, depth: Depth) -> None:
                 tell(as_line(Told(finding=told)))
             else:
                 tell(as_line(Told(counts=told)))
-                sys.stdout.flush()
+                out.flush()
     except OtherFormat as error:
         tell(as_line(Told(refused=(error.message, error.hint))))
     except OrkError as error:
         tell(as_line(Told(finding=Finding(code="E003", message=error.message))))
         tell(as_line(Told(counts=Counts(done=True))))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])  # type: ignore[arg-type]
+    with open(int(sys.argv[3]), "wb") as told_by:
+        main(Path(sys.argv[1]), sys.argv[2], told_by)  # type: ignore[arg-type]

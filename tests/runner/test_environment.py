@@ -248,6 +248,13 @@ def test_each_run_of_one_process_describes_the_environment_as_it_is_then(failed:
     assert oids[0] != oids[1]
 
 
+def test_an_interpreter_that_prints_when_it_starts_is_described_as_well(failed: Ork) -> None:
+    packages = next((failed.folder / ".venv").glob("lib/python*/site-packages"))
+    (packages / "sitecustomize.py").write_text("print('hello')\n")
+    assert failed("run", "w").code == 0
+    assert environments(failed, "w#2") == ["mylib==1.0", "mylib==1.0"]
+
+
 def test_a_run_without_outputs_of_another_one_says_nothing_of_any(ork: Ork) -> None:
     ork.write("w.yaml", 'name: w\ntasks:\n  a: {executor: process, command: "./a.sh"}\n')
     ork.write("a.sh", "#!/bin/sh\nexit 1\n", executable=True)

@@ -368,6 +368,12 @@ def test_a_file_that_kills_its_reader_is_a_finding(
     ]
 
 
+def test_what_python_prints_when_it_starts_is_no_finding(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')\n")
+    path = f"{tmp_path}:{Path(__file__).parents[2]}"
+    assert fsck(folder, environ={"PYTHONPATH": path}).findings == ()
+
+
 @pytest.mark.slow
 @pytest.mark.turns(2)
 def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
