@@ -11,16 +11,16 @@ class Local(tzinfo):
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         if moment is None:
             return None
-        return _known(moment.replace(tzinfo=None)).utcoffset()
+        return here(moment.replace(tzinfo=None)).utcoffset()
 
     def dst(self, moment: datetime | None) -> timedelta | None:
         return None
 
     def tzname(self, moment: datetime | None) -> str | None:
-        return None if moment is None else _known(moment.replace(tzinfo=None)).tzname()
+        return None if moment is None else here(moment.replace(tzinfo=None)).tzname()
 
     def fromutc(self, moment: datetime) -> datetime:
-        there = _known(moment.replace(tzinfo=UTC))
+        there = here(moment.replace(tzinfo=UTC))
         local = there.replace(tzinfo=self)
         # What the clocks show twice a year means the second time if it is not the first.
         same = local.utcoffset() == there.utcoffset()
@@ -35,8 +35,11 @@ def now_here() -> datetime:
     return datetime.now(LOCAL)
 
 
-def _known(moment: datetime) -> datetime:
-    """Return a moment with its offset; at the ends of the calendar, where none is known, UTC's."""
+def here(moment: datetime) -> datetime:
+    """Return a moment with the offset that is used here then, which is found sooner than a zone.
+
+    It is that of UTC where none is known: at the ends of the calendar, or with `TZ=UTC+25`.
+    """
     try:
         return moment.astimezone()
     except (OverflowError, ValueError, OSError):

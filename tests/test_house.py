@@ -35,7 +35,7 @@ ROOMS: dict[str, str] = {
     "zone": "",
     "follow": "errors objects runner",
     "worker": "",
-    "objects": "errors files progress",
+    "objects": "errors files progress zone",
     "mask": "objects",
     "graph": "errors files",
     "yaml": "errors alike files progress objects",
@@ -48,12 +48,12 @@ ROOMS: dict[str, str] = {
     "store": "errors alike files failpoints objects graph backends",
     "logs": "errors files objects store",
     "worktree": "errors alike files failpoints progress objects graph yaml code definition store",
-    "params": "errors alike objects definition store worker",
+    "params": "errors alike objects definition store worker zone",
     "search": "errors objects differences store worktree",
     "history": "errors alike files objects graph yaml definition differences store logs worktree"
     " search",
     "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
-    " backends store worktree history",
+    " backends store worktree history zone",
     "upkeep": "errors files failpoints progress objects mask backends store logs worktree history"
     " heads runner",
     "sync": "errors files failpoints progress objects graph backends store logs heads upkeep"

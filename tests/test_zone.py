@@ -20,17 +20,27 @@ MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1))
 
 
 @pytest.fixture
-def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ZoneInfo]]:
+def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Let `TZ` be this."""
+
+    def set_it(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_it
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def zone(set_zone: Callable[[str], None]) -> Callable[[str], ZoneInfo]:
     """Let this machine be in a zone."""
 
     def live_in(name: str) -> ZoneInfo:
-        monkeypatch.setenv("TZ", name)
-        time.tzset()
+        set_zone(name)
         return ZoneInfo(name)
 
-    yield live_in
-    monkeypatch.undo()
-    time.tzset()
+    return live_in
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,14 @@ def test_here_is_what_the_zone_database_says(zone, name: str) -> None:
         assert typed.astimezone(UTC) == same.astimezone(UTC)
 
     as_the_database()
+
+
+def test_what_no_zone_can_be_counts_as_utc(ork: Ork, set_zone: Callable[[str], None]) -> None:
+    set_zone("UTC+25")
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: 'true'}}\n")
+    done = ork("run", "w.yaml")
+    assert (done.code, "2026-11-01 12:00" in done.err) == (0, True)
+    assert "2026-11-01 12:00" in ork("runs").out
 
 
 def test_the_hour_that_comes_twice(zone) -> None:

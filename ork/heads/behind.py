@@ -25,6 +25,7 @@ from ork.store.store import Store, Transaction
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import relative
 from ork.worktree.origin import common_commit, host, later_commit
+from ork.zone import here
 
 COMMIT_CHARS = 12  # of a git commit, as people are shown it
 NOTED = "read/{}/git/"  # begins the ref of a commit, which counts while its version is the newest
@@ -302,7 +303,7 @@ def _back_before(file: Asked, head: Oid, change: Diff) -> tuple[list[str], Diff]
             back = more
     who = [
         f"{name_of(one.author)} did in {store.short(one.snapshot)}"
-        f" ({one.time.astimezone():%Y-%m-%d %H:%M})"
+        f" ({here(one.time):%Y-%m-%d %H:%M})"
         for oid, one in entries
         if one.author != file.author or (oid in file.elsewhere and one.action == "deploy")
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from ork.errors import Corrupt, OrkError, StoreError, pip_install
 from ork.objects.value import Value, columns_of, fields_of
+from ork.zone import here
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -183,7 +184,7 @@ def shown(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{here(value):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
         if seconds < 1:

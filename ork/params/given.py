@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from shlex import quote
 
 from ork.alike import meant_or_known
@@ -14,6 +14,7 @@ from ork.objects import canonical
 from ork.objects.canonical import Json
 from ork.objects.kinds import Param
 from ork.worker.values import Unfit, to_json
+from ork.zone import now_here
 
 _DAYS = {"today": 0, "yesterday": 1}  # words for a date, each with how many days ago it was
 _EXAMPLE_CHARS_MAX = 200  # a type can be large
@@ -113,7 +114,7 @@ def parsed(value: object, declared: Json) -> Json:
     if not isinstance(value, str):
         return value  # type: ignore[return-value]
     if declared == "date" and value in _DAYS:
-        return (datetime.now(UTC).astimezone().date() - timedelta(days=_DAYS[value])).isoformat()
+        return (now_here().date() - timedelta(days=_DAYS[value])).isoformat()
     textual = isinstance(declared, str) and declared not in ("int", "float", "bool")
     if textual:
         return value

@@ -51,6 +51,7 @@ from ork.store.contents import task_runs
 from ork.store.runs import HOOK_MAX
 from ork.store.verdict import failed_tasks
 from ork.worktree.folder import root_of
+from ork.zone import here
 
 if TYPE_CHECKING:
     from ork.runner.start import Caller
@@ -444,8 +445,7 @@ def _plain_lines(
     clock = human.CLOCK if sys.stderr.isatty() else human.DATE
 
     def at() -> str:
-        # An offset that is fixed will do for a clock, and is found sooner than a zone.
-        return (last or session.world.clock().astimezone()).strftime(clock)
+        return (last or here(session.world.clock())).strftime(clock)
 
     for idle, group in groupby(events, _is_idle):
         if idle:
@@ -456,7 +456,7 @@ def _plain_lines(
                 width = min(max(map(len, event.tasks), default=0), 32)
                 selected = {*(event.run.selected or ())}
             if watched and (time := _time_of(session, event)):
-                last = time.astimezone()
+                last = here(time)
             lines += event_lines(event, width, at())
             if logs and isinstance(event, TaskFinished):
                 session.say(*lines)
