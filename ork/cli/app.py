@@ -3,6 +3,7 @@
 `main` is the only place that turns an error into words and an exit code.
 """
 
+import errno
 import os
 import re
 import select
@@ -624,13 +625,16 @@ def _refused(session: Session, error: OSError) -> int:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    words = error.strerror or str(error)
+    words, hint = error.strerror or str(error), HINTS.get(error.errno or 0)
     if error.filename is not None:
         words = f"{os.fsdecode(error.filename)}: {words}"
+    elif error.errno == errno.ENOENT and os.stat(".").st_nlink == 0:
+        words = "the folder that you are in was removed"
+        hint = "go to one that is there, as by `cd ~`"
     elif error.errno in DISK_FAILED:
         words = f"cannot write: {words}"
     with suppress(OSError):  # there may be no other stream that takes it
-        _print_error(session, StoreError(words, hint=HINTS.get(error.errno or 0)))
+        _print_error(session, StoreError(words, hint=hint))
     return StoreError.exit_code
 
 

@@ -543,3 +543,16 @@ def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed,
     told = etl("init", "--example", "shell", "first one").err
     assert "next: `ork -C 'first one' run hello.yaml`\n" in told
     assert "hint: `ork init --store sqlite:" in etl("--store", "sqlite:nowhere", "log").err
+
+
+@pytest.mark.parametrize("words", ["log", "run w.yaml", "init", "check w.yaml", "clone a b"])
+def test_a_folder_that_was_removed_below_us_is_told(ork, tmp_path, monkeypatch, words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = ork(*words.split())
+    assert (done.code, done.err.partition("\n")[0]) == (
+        4,
+        "error: the folder that you are in was removed",
+    )
