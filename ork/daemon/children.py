@@ -98,7 +98,7 @@ class Children:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, ROOT, *used],
+                [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, ROOT, *used],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=self._environ,

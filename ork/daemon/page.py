@@ -123,7 +123,7 @@ class Page:
         self._started = time.monotonic()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, ROOT, self._setup],
+                [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, ROOT, self._setup],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environ,

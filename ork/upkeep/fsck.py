@@ -113,7 +113,7 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
     # By a pipe of its own: on standard output a `sitecustomize` may print before it.
     read, write = os.pipe()
     # -P: nothing is imported from the working directory.
-    words = [sys.executable, "-P", "-m", MODULE, str(folder), depth, str(write)]
+    words = [sys.executable, "-P", "-X", "utf8", "-m", MODULE, str(folder), depth, str(write)]
     with (
         open(read, "rb") as lines,
         open(write, "wb") as end,

@@ -56,11 +56,33 @@ def main(startup: frozenset[str]) -> None:
             os._exit(0)
         received += data
         if data.endswith(b"\n"):
-            then, answer = worker.run(json.loads(received.decode()))
+            then, answer = worker.run(_understood(json.loads(received.decode())))
             received.clear()
             _send(channel, answer)
             if then == "end":
                 return
+
+
+def _understood(job: dict[str, Any]) -> dict[str, Any]:
+    """Return a job with names of files and variables as this interpreter reads and writes them.
+
+    ork has them in UTF-8 whatever the locale.
+    """
+    if sys.getfilesystemencoding() == "utf-8":
+        return job
+    if "task" in job:
+        job["task"][1] = _local(job["task"][1])
+    return {**job, **{part: _local(job[part]) for part in ("set", "unset", "code") if part in job}}
+
+
+def _local(value: Any) -> Any:
+    if isinstance(value, str):
+        return os.fsdecode(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, list):
+        return list(map(_local, value))
+    if isinstance(value, dict):
+        return {_local(name): _local(one) for name, one in value.items()}
+    return value
 
 
 def _send(channel: int, answer: bytes) -> None:

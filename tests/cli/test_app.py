@@ -393,6 +393,25 @@ def test_output_is_utf8_in_every_locale(history):
     assert err == b""
 
 
+@pytest.mark.slow
+def test_names_of_files_are_the_same_in_every_locale(ork):
+    task = "{executor: python, file: größe.py, env: {WORD: 日本}}"
+    ork.write("w.yaml", f"name: w\ninclude: ['*.txt']\ntasks: {{a: {task}}}\n")
+    ork.write("größe.py", "import os\ndef main(): return os.environb[b'WORD'].decode()\n")
+    ork.write("日.txt", "")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "ork", "run", "w.yaml", "-m", "日本"],
+        cwd=ork.folder,
+        env=ork.environ | ascii_only,
+        capture_output=True,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert ork("status").out.startswith("unchanged")
+    assert "日本" in ork("outputs", "w").out
+    assert "日本" in ork("log").out
+
+
 def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
     from ork.history import log as module
 

@@ -129,7 +129,7 @@ def _retry(form: Form) -> Done:
     make_sure_of_room(store, room, but=run.id)  # nobody sees what that process says
     assert store.folder is not None
     subprocess.Popen(
-        [sys.executable, "-P", "-c", _RETRY, ROOT, str(store.folder), name, form.who],
+        [sys.executable, "-P", "-X", "utf8", "-c", _RETRY, ROOT, str(store.folder), name, form.who],
         cwd=store.project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
