@@ -1,5 +1,6 @@
 """ork up"""
 
+import importlib.util
 import json
 import os
 import re
@@ -9,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -311,7 +311,7 @@ def _seconds(text: str) -> float:
 
 def _missing() -> list[str]:
     """Return the libraries of the page that are not installed."""
-    return [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    return [one for one in ("starlette", "uvicorn") if importlib.util.find_spec(one) is None]
 
 
 def _chosen(session: Session, listen: str | None) -> "socket.socket":

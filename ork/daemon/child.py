@@ -120,7 +120,7 @@ class Over(Value, frozen=True, kw_only=True, tag=True):
 
     state: str
     reason: str | None
-    duration: float | None
+    seconds: float | None
     retries: int  # that its schedule has, if it is to be tried again
     folder: str | None = None  # the checkout, when tasks have left files in it
 
@@ -265,7 +265,7 @@ def over(store: Store, run: Run, retries: int) -> Over:
     return Over(
         state=run.state,
         reason=run.reason,
-        duration=run.seconds,
+        seconds=run.seconds,
         retries=retries,
         folder=str(folder) if folder else None,
     )

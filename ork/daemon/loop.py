@@ -59,7 +59,7 @@ from ork.heads.decisions import decided_ref
 from ork.heads.secrets import Secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, extended, replace
 from ork.runner import record
 from ork.runner.owner import going_on, in_the_way, names
 from ork.schedule.policy import Decision, Skip, told_apart
@@ -627,17 +627,9 @@ class Daemon:
         whose = self._asked[child]
         if isinstance(whose, Watched):
             whose.waited = None
-        began = Began(
-            time=now,
-            workflow=work.workflow,
-            number=pinned.number,
-            run=pinned.run,
-            attempt=pinned.attempt,
-            trigger={Fire: "schedule", Take: "queue", Retry: "retry"}[type(work)],
-            slot=slot,
-            folder=pinned.folder,
-        )
-        self._teller.tell(began)
+        why = {Fire: "schedule", Take: "queue", Retry: "retry"}[type(work)]
+        told = extended(Began, pinned, time=now, workflow=work.workflow, trigger=why, slot=slot)
+        self._teller.tell(told)
         self._look_again(child, now)
 
     def _look_again(self, child: Child, at: datetime) -> None:
@@ -959,14 +951,6 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
 
 def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
     retries = over.retries if over.state in fires.RETRIED else 0
-    return Ended(
-        time=now,
-        workflow=workflow,
-        number=pinned.number,
-        run=pinned.run,
-        state=over.state,
-        reason=over.reason,
-        seconds=over.duration,
-        retries=max(0, retries - pinned.attempt + 1),
-        folder=over.folder,
-    )
+    over = replace(over, retries=max(0, retries - pinned.attempt + 1))
+    its = {"workflow": workflow, "number": pinned.number, "run": pinned.run}
+    return extended(Ended, over, time=now, **its)
