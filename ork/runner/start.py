@@ -259,7 +259,7 @@ def prepare(
     if same is not None and caller.scheduled is None and not elsewhere:
         caller = replace(caller, scheduled=same.scheduled)  # it is for that moment as well
     if with_code is not None:
-        if run_of(found) is None:
+        if same is None:
             words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
             raise UsageError(words)
         found = look_up(store, as_revision(with_code), now=caller.now)
@@ -271,8 +271,8 @@ def prepare(
     target = target_of(store, found)
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
-    named = run_of(found) if with_code is None else None
-    terms = _selected(store, target, options, caller, params, named, found)
+    base = same if with_code is None and recorded == params else None
+    terms = _selected(store, target, options, caller, params, base, found)
     terms = _completed(terms, options, caller, params)
     coming = _Coming(store, target, terms)
     if caller.attended and not elsewhere:
@@ -541,21 +541,18 @@ def _selected(
     options: Options,
     caller: Caller,
     params: Mapping[str, Json],
-    named: Oid | None,
+    base: Run | None,
     found: Resolved,
 ) -> Terms:
     """Return the terms of a new run: which tasks are not executed, and what stands in for them.
 
-    If nobody says otherwise, and the parameters are the same, the run that is `named` to be run
-    gives its outputs.
+    `base` is the run that is to be run once more, with the same parameters: if nobody says
+    otherwise it gives its outputs.
     """
     if not options.selection:
         return Terms()
-    base = None
     if options.base:
         _, base = find_run(store, resolve(store, as_revision(options.base), now=caller.now))
-    elif named and recorded_params(store, run := store.get(Run, named)) == params:
-        base = run
     selected = chosen(needs_of(store, store.snapshot(target.snapshot)), options.selection)
     states, gave, older = stand_ins(
         store, selected, target.workflow, base, params, new=found, now=caller.now

@@ -1086,8 +1086,8 @@ FAULTS = (
     Fault(
         "what was forgotten in part is run",
         "ork/runner/start.py",
-        "    refuse_forgotten(store, target.snapshot)\n    named",
-        "    named",
+        "    refuse_forgotten(store, target.snapshot)\n    base = same",
+        "    base = same",
         ("upkeep/test_forget.py::test_what_was_forgotten_neither_runs_nor_comes_back",),
     ),
     Fault(
