@@ -67,6 +67,26 @@ def open_bytes(store: Store, path: str, offset: int) -> Bytes:
         return _File(files.open_file(name, at=at))
 
 
+class Files:
+    """Files of logs that are opened once each, for whoever reads many logs of a run."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open: dict[tuple[str, bool], Bytes] = {}
+
+    def at(self, path: str, offset: int) -> Bytes:
+        """Return a file of logs, given its path below `logs/`, to be read from an offset on."""
+        key = path, _reads_parts(self._store, path, offset)
+        if key not in self._open:
+            self._open[key] = open_bytes(self._store, path, offset)
+        return self._open[key]
+
+    def close(self) -> None:
+        """Let go of all of them. Idempotent."""
+        for file in self._open.values():
+            file.close()
+
+
 def _reads_parts(store: Store, path: str, offset: int) -> bool:
     """Say whether the store has the bytes: what this process itself writes is read from its file.
 

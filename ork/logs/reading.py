@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from itertools import chain
 
 from ork.errors import NotFound
 from ork.logs.begun import Beginnings
-from ork.logs.bytes import Bytes, is_there, open_bytes, opened, unreadable
+from ork.logs.bytes import Bytes, Files, is_there, opened, unreadable
 from ork.logs.drawn import LastStates, last_part, undrawn
 from ork.objects import kinds
 from ork.objects.kinds import Run, TaskRun
@@ -136,13 +137,21 @@ def with_headings(
 
     It is "" for the log of `one` task, and for one that is empty.
     """
-    for log in found:
-        data = pieces(store, log.log, tail=tail)
+    for log, data in with_pieces(store, found, tail=tail):
         begin = next(data, b"")
         taint = f", {taint_text(log.tainted)}" if log.tainted else ""
         shown = not one and log.attempt and (begin or taint)
         heading = f"==> {log.task} (attempt {log.attempt}){taint} <==" if shown else ""
         yield log, heading, chain([begin], data) if begin else data
+
+
+def with_pieces(
+    store: Store, found: Iterable[Log], *, tail: int | None = None
+) -> Iterator[tuple[Log, Iterator[bytes]]]:
+    """Yield each of some logs of a run with its pieces, as `pieces` does."""
+    with closing(Files(store)) as files:
+        for log in found:
+            yield log, pieces(store, log.log, tail=tail, files=files)
 
 
 def why_none(taskrun: TaskRun) -> str:
@@ -173,9 +182,14 @@ def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> 
         raise NotFound(f"the logs of {run.name} are gone: logs/{named[0].path} is not there")
 
 
-def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:
-    """Yield what a log holds now, piece by piece; with `tail` only its last lines."""
-    growing = Growing(store, lambda: log, tail=tail)
+def pieces(
+    store: Store, log: kinds.Log | None, *, tail: int | None = None, files: Files | None = None
+) -> Iterator[bytes]:
+    """Yield what a log holds now, piece by piece; with `tail` only its last lines.
+
+    Of `files`, which others may read as well, it is one.
+    """
+    growing = Growing(store, lambda: log, tail=tail, files=files)
     while piece := growing.read():
         yield piece
     growing.close()
@@ -191,9 +205,11 @@ class Growing:
         *,
         tail: int | None = None,
         skip: int = 0,
+        files: Files | None = None,
     ) -> None:
         """`now` returns the log as long as it is at that moment; `skip` bytes of it are known."""
-        self._store, self._now, self._tail, self._skip = store, now, tail, skip
+        self._now, self._tail, self._skip = now, tail, skip
+        self._files, self._is_own = files or Files(store), files is None
         self._file: Bytes | None = None
         self._at = 0
 
@@ -210,13 +226,13 @@ class Growing:
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
-        if self._file is not None:
-            self._file.close()
+        if self._is_own:
+            self._files.close()
         self._file, self._now = None, lambda: None
 
     def _open(self, log: kinds.Log) -> bool:
         try:
-            self._file = open_bytes(self._store, log.path, log.offset)
+            self._file = self._files.at(log.path, log.offset)
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -258,6 +258,22 @@ def test_twice_the_runs_do_not_cost_twice_the_round_trips(far: Ork, asked: list[
     assert all(then <= now + 1 for now, then in zip(few, many, strict=True)), found
 
 
+def test_twice_the_tasks_do_not_cost_twice_the_round_trips_for_their_logs(
+    far: Ork, asked: list[str]
+) -> None:
+    found = []
+    for count in (4, 8):
+        tasks = "".join(f"  t{i}: {{executor: process, command: echo {i}}}\n" for i in range(count))
+        far.write("many.yaml", f"name: many\ntasks:\n{tasks}")
+        assert far("run", "many.yaml", "-j", "1").code == 0
+        asked.clear()
+        said = far("logs", "many")
+        assert (said.code, said.out.count("==>")) == (0, count)
+        found.append(len(asked))
+    few, many = found
+    assert many <= few + 1, found
+
+
 @pytest.mark.slow
 def test_a_history_moves_there_and_back(etl: Ork, postgres: Running) -> None:
     lines = ("log", "runs", "ops", "show etl#1", "outputs etl#1")

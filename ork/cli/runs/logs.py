@@ -19,7 +19,7 @@ from ork.cli.session import Session, lasts
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
 from ork.logs.drawn import LINE_BYTES_MAX, LastStates, last_part, last_states
-from ork.logs.reading import Log, pieces, refuse_removed, with_headings
+from ork.logs.reading import Log, refuse_removed, with_headings, with_pieces
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.objects.value import replace
@@ -28,7 +28,6 @@ from ork.store.runs import going_on
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed, Quiet
-    from ork.store.store import Store
 
     Told: TypeAlias = NotStarted | Printed | Quiet
 
@@ -99,7 +98,8 @@ def logs(
         _export(session, found, export, tail)
         return
     if as_json:
-        session.print_json("logs", (_fields(session.store, log, tail) for log in found))
+        both = with_pieces(session.store, found, tail=tail)
+        session.print_json("logs", (_fields(log, data) for log, data in both))
         return
     run, tasks = run_and_tasks(session.store, revision, now=session.now())
     one = len(tasks) == 1
@@ -150,11 +150,11 @@ def _say_missing(session: Session, log: Log) -> None:
 def _export(session: Session, found: list[Log], folder: Path, tail: int | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for log in found:
+        for log, data in with_pieces(session.store, found, tail=tail):
             if not is_name(log.task):
                 raise Corrupt(f"{log.run} has a task with a name that is none: {log.task!r}")
             path = folder / f"{log.task}.{log.attempt}.log"
-            replace_file(path, pieces(session.store, log.log, tail=tail))
+            replace_file(path, data)
             _say_missing(session, log)
     except OSError as error:
         raise unwritten(f"--export {folder}", error) from None
@@ -274,10 +274,10 @@ def drawn_lines(data: Iterable[bytes]) -> Iterator[str]:
     yield from map(last_part, lines.add(b"", over=True))
 
 
-def _fields(store: "Store", log: Log, tail: int | None) -> dict[str, Any]:
+def _fields(log: Log, data: "Iterable[bytes]") -> dict[str, Any]:
     """Return what the JSON document of some logs has of one."""
     names = ("run", "task", "attempt", "tainted", "error", "reason")
-    text = codecs.iterdecode(pieces(store, log.log, tail=tail), "utf-8", "replace")
+    text = codecs.iterdecode(data, "utf-8", "replace")
     return {**{name: getattr(log, name) for name in names}, "data": Pieces(text)}
 
 
