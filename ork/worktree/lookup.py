@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ork.errors import InvalidInput, NotFound, UsageError, count, quoted
 from ork.objects.canonical import Json
-from ork.objects.kinds import Blob, Deploy, Packed
+from ork.objects.kinds import Blob, Deploy, Packed, is_name
 from ork.store import revision as grammar
 from ork.store.contents import join_text
 from ork.store.location import NAME
@@ -183,12 +183,21 @@ def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path
 def named_files(paths: Iterable[Path], store: Store | None) -> list[Path]:
     """Return the files that are named, in place of a folder those in it and below.
 
-    A folder that has none stays, to be complained of.
+    A folder that has none stays, to be complained of. Raise NotFound for the name of a workflow.
     """
     found: list[Path] = []
     for path in paths:
+        if store and not path.exists():
+            _refuse_name(store, str(path))
         found += (path.is_dir() and files_below(path, store)) or [path]
     return found
+
+
+def _refuse_name(store: Store, name: str) -> None:
+    if is_name(name) and (head := store.ref(f"workflows/{name}")):
+        file = os.path.relpath(store.project / store.get(Deploy, head).source.path)
+        hint = f"a file is wanted here: the workflow {name} is in {file}"
+        raise NotFound(f"no file {name}", hint=hint)
 
 
 def files_below(folder: Path, store: Store | None) -> list[Path]:

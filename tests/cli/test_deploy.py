@@ -201,6 +201,15 @@ def test_a_file_that_is_not_there(ork):
     assert result.err == "error: no file nowhere.yaml\n"
 
 
+@pytest.mark.parametrize("command", ["deploy", "check"])
+def test_who_names_a_workflow_in_the_place_of_its_file_is_told_where_that_is(ork, command):
+    ork.write("flows/w.yaml", "name: daily\ntasks: {a: {executor: process, command: 'true'}}\n")
+    assert ork("deploy", "flows").code == 0
+    result = ork(command, "daily")
+    hint = "a file is wanted here: the workflow daily is in flows/w.yaml"
+    assert (result.code, result.err) == (3, f"error: no file daily\nhint: {hint}\n")
+
+
 def test_invalid_yaml_is_shown_with_a_caret(ork, golden):
     ork.write("bad.yaml", 'name: bad\ntasks:\n  a: {executor: process, command: "true"\n')
     result = ork("deploy", "bad.yaml")
