@@ -111,7 +111,7 @@ def behind(file: Asked) -> Behind | None:
     is_made = newest.action == "deploy" and newest.time == operation.time
     if is_made and file.is_own(end, newest):
         return None
-    left_by, then = "", f"`{operation.command}`"
+    left_by, then = "", _told(operation, author)
     if is_made or newest.action == "rollback":  # which may have come by a push or pull
         then = f"a {newest.action} by {newest.author}"
         if (newest.action, newest.author) == ("deploy", author):
@@ -125,7 +125,7 @@ def behind(file: Asked) -> Behind | None:
         if _is_undone(store, name, before, head):
             return _as_undone(file)
         # The line that was left for the head.
-        left_by, then = operation.author, f"`{operation.command}`"
+        left_by, then = operation.author, _told(operation, author)
         left, came = [*file.lately(before)], {oid for oid, _ in file.lately(head)}
         both = next((deploy for oid, deploy in left if oid in came), None)
         if both and store.get(Deploy, head).has(both.snapshot, both.settings):
@@ -278,7 +278,7 @@ def _back_to_undone(file: Asked, head: Oid, change: Diff) -> tuple[list[str], Di
             continue
         diffs.append(compare_deploys(store, undone, newest))
         if (more := taken_back(diffs, change)) != back:
-            who.append(f"`{operation.command}` did")
+            who.append(f"{_told(operation, file.author)} did")
             back = more
     return who, back
 
@@ -307,7 +307,7 @@ def _back_before(file: Asked, head: Oid, change: Diff) -> tuple[list[str], Diff]
         for oid, one in entries
         if one.author != file.author or (oid in file.elsewhere and one.action == "deploy")
     ]
-    return who or [f"`{one.command}` did" for one in [since] if one], back
+    return who or [f"{_told(one, file.author)} did" for one in [since] if one], back
 
 
 def _taken_back_in_part(
@@ -395,7 +395,7 @@ def _as_undone(file: Asked) -> Behind | None:
                 if file.author == deploy.author == operation.author:
                     return None  # who may deploy it once more
                 version = f"{_was_head(store, name, before)}~{back}".removesuffix("~0")
-                return Behind(workflow=name, version=version, then=f"`{operation.command}`")
+                return Behind(workflow=name, version=version, then=_told(operation, file.author))
     return None
 
 
@@ -423,6 +423,12 @@ def _comes_after(file: Asked, newest: Deploy, moved_to: Oid) -> bool:
     if not commit and newest.origin and not newest.origin.dirty:
         commit = newest.origin.commit
     return bool(commit) and common_commit(file.loaded.root, commit) == commit
+
+
+def _told(operation: Operation, author: str) -> str:
+    """Return an operation in words, as to this author: with who typed it, if that is another."""
+    by = f" by {operation.author}" if operation.author != author else ""
+    return f"`{operation.command}`{by}"
 
 
 def note_seen(tx: Transaction, loaded: Loaded, deploy: Oid) -> None:

@@ -190,7 +190,8 @@ def test_what_others_did_or_undid_is_not_deployed_again(etl, whose):
         undoing = replace(by(undoer, number), argv=("ork", "undo", what))
         undo(etl.store, what, stamp=undoing, now=NOW)
     assert state(etl) == ("behind", "etl@{2}")
-    assert "is as in etl@{2}, before `ork" in refused(etl)
+    who = f" by {BOB}" if undoer == BOB else ""
+    assert f"is as in etl@{{2}}, before `ork undo @`{who}: nothing" in refused(etl)
     path.write_text(version(5))
     assert state(etl) == ("behind", "etl@{1}")
     assert state(etl, BOB)[0] == ("modified" if whose == (BOB, BOB) else "behind")
