@@ -41,6 +41,15 @@ def test_a_run_that_fails(etl, golden, masked):
     golden("run/failure.err", masked(result.err))
 
 
+def test_a_very_long_name_pushes_nothing_but_its_own_line_to_the_right(ork):
+    long = "the_task_whose_name_says_all_that_it_does"
+    tasks = "".join(f"  {name}: {{executor: process, command: echo}}\n" for name in ("a", long))
+    ork.write("w.yaml", f"name: w\ntasks:\n{tasks}")
+    told = ork("run", "w.yaml").err
+    assert re.search(r"ok       a  +\d+ms\n", told) and f"ok       {long}  " in told
+    assert max(len(gap) for gap in re.findall(r"ok       a( +)", told)) < 10
+
+
 def test_events_are_one_json_a_line(history, golden, masked):
     result = history("run", "etl", "-j", "1", "--json")
     assert (result.code, result.err) == (0, "")

@@ -28,6 +28,7 @@ from ork.cli.screen.line import (
     note_line,
     unread_is_no_error,
 )
+from ork.cli.screen.parts import column
 from ork.cli.session import Session, lasts
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
@@ -453,7 +454,7 @@ def _plain_lines(
             continue
         for event in group:
             if isinstance(event, RunStarted):
-                width = min(max(map(len, event.tasks), default=0), 32)
+                width = column(event.tasks, session.width)
                 selected = {*(event.run.selected or ())}
             if watched and (time := _time_of(session, event)):
                 last = here(time)
