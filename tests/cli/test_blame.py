@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ork.cli.screen.fit import columns
+
 
 @pytest.fixture
 def moved(history, edit):
@@ -135,3 +137,19 @@ def test_damage_is_noticed(moved, damage):
     result = moved("blame", "etl")
     assert (result.code, result.out) == (4, "")
     assert "is damaged" in result.err
+
+
+def test_columns_line_up_however_wide_the_letters_are(ork):
+    text = "name: w\ntasks:\n  a: {executor: process, command: sh 読取.sh}\n"
+    ork.write("読取.sh", "true\n")
+    ork.write("w.yaml", text)
+    ork.environ["ORK_AUTHOR_NAME"] = "山田太郎"
+    assert ork("deploy", "w.yaml", "-m", "First").code == 0
+    ork.write("b.sh", "true\n")
+    ork.write("w.yaml", f"{text}  b: {{executor: process, command: sh b.sh}}\n")
+    ork.environ["ORK_AUTHOR_NAME"] = "Ada Lovelace"
+    assert ork("deploy", "w.yaml", "-m", "First").code == 0
+    for words, last in (("blame", "First"), ("check --files", "script")):
+        lines = [line for line in ork(*words.split()).out.splitlines() if ".sh  " in line]
+        assert len(lines) == 2
+        assert len({columns(line.partition(last)[0]) for line in lines}) == 1, lines

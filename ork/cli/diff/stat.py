@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ork.cli.diff.wording import EDITED, totals
 from ork.cli.pictures.looks import SIGNS
+from ork.cli.screen.fit import columns, padded
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import clip, quoted
 from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
@@ -28,12 +29,13 @@ def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
         return
     if width is not None:
         rows = [(clip(name, width // 2), counts, remark) for name, counts, remark in rows]
-    longest = max((len(name) for name, *_ in rows if len(name) <= NAME_COLUMNS_MAX), default=0)
+    sizes = [columns(name) for name, *_ in rows]
+    longest = max((size for size in sizes if size <= NAME_COLUMNS_MAX), default=0)
     digits = max(len(str(sum(counts))) for _, counts, _ in rows)
     room = max((width or WIDTH_DEFAULT) - longest - digits - 5, 10)
     largest = max(sum(counts) for _, counts, _ in rows)
     for name, counts, remark in rows:
-        line: Line = [" ", (name.ljust(longest), "name"), " | "]
+        line: Line = [" ", (padded(name, longest), "name"), " | "]
         line.append(remark or str(sum(counts)).rjust(digits))
         bars = zip(("changed", "added", "removed"), _scaled(counts, largest, room), strict=True)
         marks = [(SIGNS[kind] * length, kind) for kind, length in bars if length and not remark]

@@ -24,7 +24,7 @@ from ork.cli.diff.wording import (
     value_text,
 )
 from ork.cli.pictures.looks import SIGNS
-from ork.cli.screen.fit import Verbatim
+from ork.cli.screen.fit import Verbatim, padded
 from ork.cli.screen.line import Line, plain
 from ork.cli.screen.parts import clip, column, fitted, quoted
 from ork.differences import lines
@@ -141,7 +141,7 @@ def _alike_lines(group: Sequence[TaskChange], how: _How) -> Iterator[Line]:
 def _fields_lines(fields: Sequence[FieldChange], indent: str, how: _How) -> Iterator[Line]:
     pad = column(field.path for field in fields)
     for field in fields:
-        lead: Line = [indent, (field.path.ljust(pad), "name"), "  "]
+        lead: Line = [indent, (padded(field.path, pad), "name"), "  "]
         texts = field_texts(field) if field.kind == "changed" or how.patch else None
         if texts is None:
             yield from _values(field, lead, how)
@@ -219,7 +219,7 @@ def _words(pieces: list[Piece], room: int | None = None) -> Line:
 
 def _entry(kind: str, name: str, style: str, pad: int, *rest: str | tuple[str, str]) -> Line:
     line: Line = ["  ", (SIGNS[kind], kind), " "]
-    return [*line, (name.ljust(pad), style), "  ", *rest] if rest else [*line, (name, style)]
+    return [*line, (padded(name, pad), style), "  ", *rest] if rest else [*line, (name, style)]
 
 
 def _status(kind: str, thing: str, name: str, old_name: str | None = None) -> Line:

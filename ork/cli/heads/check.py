@@ -11,6 +11,7 @@ from ork.alike import file_meant
 from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen import human
 from ork.cli.screen.errors import problems_view, warnings_view
+from ork.cli.screen.fit import padded
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
@@ -186,7 +187,7 @@ def _captured_lines(one: "Checked") -> Iterator[Line]:
     before = None
     for file in one.files or ():
         shown = file.path if file.path != before else ""
-        line: Line = ["  ", (f"{shown:<{width}}", "file"), "  "]
+        line: Line = ["  ", (padded(shown, width), "file"), "  "]
         if file.by:
             yield [*line, f"{BY[file.role]} ", (file.by, "file")]
         else:

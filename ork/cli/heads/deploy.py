@@ -13,6 +13,7 @@ import typer
 from ork.backends.address import Address, parse_url, public
 from ork.cli.heads.workflows import slots_left_out
 from ork.cli.options import AllowSecret, Files, Json, Move, Quiet, at_most_one, files_of
+from ork.cli.screen.fit import padded
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, hint_line, next_line, note_line
 from ork.cli.screen.parts import column, quoted
@@ -467,7 +468,7 @@ def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
 def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Line]:
     width = column(one.path for one in found)
     for one in store.shortened(found, lambda one: [one.snapshot] if one.snapshot else []):
-        line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), f"{one.path:<{width}}"]
+        line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), padded(one.path, width)]
         if one.workflow:
             line += ["  ", (one.workflow, "name")]
         if one.snapshot and one.state == "unchanged":

@@ -9,9 +9,10 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.fit import Verbatim, cut
-from ork.cli.screen.line import Line
-from ork.cli.screen.parts import author_room, clipped, column, is_narrow, length, person, quoted
+from ork.cli.screen.fit import Verbatim, cut, padded
+from ork.cli.screen.fit import columns as columns_of
+from ork.cli.screen.line import Line, plain
+from ork.cli.screen.parts import author_room, clipped, column, is_narrow, person, quoted
 from ork.cli.session import Session
 from ork.differences.tasks import together
 
@@ -76,12 +77,12 @@ def _parts(found: "Blame", session: Session) -> Iterator[Line]:
             _name(some[0], alone=alone) if len(some) == 1 else f"{len(some)} tasks: {some[0].field}"
             for some in groups
         ]
-        room = session.width and session.width - length(columns.of(parts[0])) - 2
+        room = session.width and session.width - columns_of(plain(columns.of(parts[0]))) - 2
         shown = clipped(names, room)
         names = [shown[name] for name in names]
         pad = column(names)
         for part, name in zip(parts, names, strict=True):
-            line: Line = [*columns.of(part), "  ", (f"{name:<{pad}}", "name")]
+            line: Line = [*columns.of(part), "  ", (padded(name, pad), "name")]
             if part.field is not None or part.kind in ("setting", "param"):
                 rest = [json.dumps(part.value, ensure_ascii=False)]
             else:
@@ -104,7 +105,7 @@ def _lines(found: "Blame", session: Session) -> Iterator[Line]:
     for line in found.lines:
         again = session.width is not None and line.deploy == above
         above = line.deploy
-        path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if len(paths) > 1 else []
+        path: Line = ["  ", (padded(quoted(line.path), path_pad), "file")] if len(paths) > 1 else []
         number = (f"{line.number:>{digits}}", "dim")
         yield Verbatim([*columns.of(line, again=again), *path, "  ", number, "  ", line.text])
 
@@ -126,7 +127,9 @@ class _Columns:
             )
             for oid, one in found.deploys.items()
         }
-        self.pads = [max(map(len, texts)) for texts in zip(*self.texts.values(), strict=True)]
+        self.pads = [
+            max(map(columns_of, texts)) for texts in zip(*self.texts.values(), strict=True)
+        ]
 
     def of(self, one: "Part | BlamedLine", *, again: bool = False) -> Line:
         """Return the columns of a part or line; ^ says that nothing before it was looked at.
@@ -138,7 +141,7 @@ class _Columns:
         if again:
             author = time = ""
         line: Line = [(f"{mark}{oid:<{self.pads[0]}}", "oid"), "  "]
-        line += [(f"{author:<{self.pads[1]}}", "author")]
+        line += [(padded(author, self.pads[1]), "author")]
         return [*line, "  ", (f"{time:<{self.pads[2]}}", "time")] if self.with_time else line
 
     def old_name(self, part: "Part") -> list[str]:

@@ -71,6 +71,11 @@ def columns(text: str) -> int:
     return cell_len(text)
 
 
+def padded(text: str, size: int) -> str:
+    """Return a text with spaces behind it, up to so many columns."""
+    return text + " " * (size - columns(text))
+
+
 def cut(line: Line, width: int | None, *, least: int = WIDTH_MIN) -> Line:
     """Return the line without what has no room at its end: a list keeps its columns."""
     if width is None or columns(plain(line)) <= width:

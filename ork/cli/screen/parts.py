@@ -9,7 +9,7 @@ from operator import eq
 from typing import TypeAlias
 
 from ork.cli.screen.fit import columns as columns_of
-from ork.cli.screen.fit import cut
+from ork.cli.screen.fit import cut, padded
 from ork.cli.screen.line import Line, note_line, plain
 from ork.errors import count, some
 from ork.objects.canonical import Json
@@ -103,13 +103,13 @@ def author_room(width: int | None) -> int:
 def person(author: str, room: int) -> str:
     """Return the name of an author without the address, which may be all there is; its start."""
     name = name_of(author)
-    return name if len(name) <= room else name[: room - 3] + "..."
+    return plain(cut([name], room, least=room))
 
 
 def column(names: Iterable[str], width: int | None = None) -> int:
     """Return how wide a column of these names is, but for those that are too long there."""
     most = max(PAD_MAX, (width or 0) // 3)
-    return max((len(name) for name in names if len(name) <= most), default=0)
+    return max((size for name in names if (size := columns_of(name)) <= most), default=0)
 
 
 def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> Iterator[Line]:
@@ -129,7 +129,7 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
                 if size or text:
-                    line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
+                    line += [*(["  "] if line else []), (padded(text, size), style)]
             line = [*line, *rest] if rest or reason else [*line[:-1], cells[-1]]
             whole = columns_of(reason)
             least = columns_of(plain(line)) + (whole + 2 if below else min(whole, REASON_MIN))
