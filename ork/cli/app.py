@@ -588,7 +588,7 @@ def entry() -> NoReturn:
     if sys.getfilesystemencoding() != "utf-8":
         # Names of files are text that is hashed: in every locale the one that others see.
         words = Path("/proc/self/cmdline").read_bytes().split(b"\0")[1:-1]
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *words])
+        os.execv(sys.executable, [os.fsencode(sys.executable), b"-X", b"utf8", *words])
     _open_standard_streams()
     if getattr(sys.stdout, "write_through", False):  # PYTHONUNBUFFERED: a system call for each word
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
