@@ -6,7 +6,14 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from ork.code.programs import LANGUAGES, NODE_ENDS, PROFILES, WHOLE, language_of
+from ork.code.programs import (
+    LANGUAGES,
+    NODE_ENDS,
+    PROFILES,
+    WHOLE,
+    is_named_as_code,
+    language_of,
+)
 from ork.code.project import Project
 from ork.code.python.modules import MACHINE_CODE, Modules
 from ork.code.python.packages import INSTALLED_FROM
@@ -185,7 +192,7 @@ class Steps:
             if use.role == "package":
                 yield from self._package(use, node)
                 continue
-            yield from self.absolute(use, node.file)
+            yield from self.astray(use, node)
             in_folder = use.role in ("code", "module")
             if None in use.search or (in_folder and None in self._folders(use, node)):
                 # Python may find anything there.
@@ -209,18 +216,22 @@ class Steps:
             if place := self._place(path, node) or posixpath.normpath(path):
                 yield Written(place, made_of)
 
-    def absolute(self, use: Use, by: str) -> Iterator[Open]:
-        """Yield what lies below the root and is named as if it did not."""
-        named = use.paths | use.search
-        if use.role in ("code", "module"):
-            named |= use.folders
-        for path in sorted(path for path in named if path and path.startswith("/")):
-            found = self.project.kind(path := posixpath.normpath(path))
-            if found in ("file", "folder") and not self.project.is_foreign(path):
-                yield Open(by, use, absolute=path)
+    def astray(self, use: Use, node: Node) -> Iterator[Open]:
+        """Yield what lies below the root and is named as if it did not, and folders outside."""
+        folders = use.search | use.folders if use.role in ("code", "module") else use.search
+        for path in sorted(path for path in use.paths | folders if path):
+            if path.startswith("/"):
+                found = self.project.kind(path := posixpath.normpath(path))
+                if found in ("file", "folder") and not self.project.is_foreign(path):
+                    yield Open(node.file, use, absolute=path)
+            elif path in folders and (outside := self._outside(path, node)):
+                yield Open(node.file, use, target=outside)
 
     def _search_more(self, code: Code, node: Node) -> Iterator[Item]:
         """Follow the program anew, if this file of it adds folders to sys.path."""
+        for path in sorted(code.search):
+            if outside := self._outside(path, node):
+                yield Open(node.file, Use("module", text="sys.path"), target=outside)
         places = (self._place(path, node) for path in code.search)
         added = node.added.union(place for place in places if place is not None)
         if added == node.added:
@@ -239,6 +250,11 @@ class Steps:
                 yield Open(node.file, use)
             if path.startswith("/"):
                 yield Open(node.file, use._replace(role=OUTSIDE), target=posixpath.normpath(path))
+            elif outside := self._outside(path, node):
+                # Of a program without such an end nobody knows that it is of these projects.
+                is_code = use.role != "program" or is_named_as_code(outside)
+                if is_code and (not use.is_optional or self.project.kind(outside) == "outside"):
+                    yield Open(node.file, use, target=outside)
             return
         kind = self.project.kind(place)
         if kind == "folder" and use.language == "js":
@@ -443,6 +459,16 @@ class Steps:
 
     def _place(self, path: str, node: Node) -> str | None:
         """Return a path as the root sees it; None when it lies outside or is not known."""
+        seen = self._seen(path, node)
+        return None if seen is None else plain(seen)
+
+    def _outside(self, path: str, node: Node) -> str | None:
+        """Return a path that leads out of the root, as that sees it; None for any other."""
+        seen = self._seen(path, node) or ""
+        return seen if f"{seen}/".startswith("../") else None
+
+    def _seen(self, path: str, node: Node) -> str | None:
+        """Return a path from the root, be it out of that; None when it is not known."""
         for begin, place in ((OWN, node.file), (ZERO, node.zero), (WORK, node.folder)):
             if path.startswith(begin):
                 self._asks_for_zero |= begin == ZERO
@@ -450,4 +476,4 @@ class Steps:
                     return None
                 path = posixpath.join(place, path[len(begin) + 1 :]) if path != begin else place
                 break
-        return plain(posixpath.normpath(path))
+        return posixpath.normpath(path)

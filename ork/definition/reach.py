@@ -165,7 +165,7 @@ class _Tasks:
             yield Open("", Use("unclear", text="PYTHONPATH"))
         elif task.executor == "python":
             use = Use("module", text="PYTHONPATH", search=frozenset(value.split(":")))
-            yield from self._steps.absolute(use, "")
+            yield from self._steps.astray(use, Node("", "python", "", ""))
         if task.executor == "process":
             if task.file is not None:
                 yield File(task.file, "file")

@@ -128,6 +128,9 @@ def root_below(path: str, settings: Mapping[str, Json]) -> str:
 
 def leads_out(path: str) -> InvalidInput:
     """Return the error for a file that lies outside of the folder."""
+    if f"{path}/".startswith("../"):
+        hint = "copy it there; or a `root: ..` at the top takes the folder above for the root"
+        return InvalidInput(f"{path} lies outside of the workflow's folder", hint=hint)
     return InvalidInput(
         f"{path} is, or lies behind, a link that leads out of the workflow's folder",
         hint="copy the file into the folder of the workflow file, or link inside of it",

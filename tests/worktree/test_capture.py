@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 from pathlib import Path
@@ -522,6 +523,42 @@ def test_words_that_lead_out_are_simply_no_files(root: Path) -> None:
     (root / "link.sh").symlink_to("../outside.sh")
     command = "[./link.sh, ../outside.sh, /bin/sh, '~', '$HOME', '', '.', '*']"
     assert paths(root, f"executor: shell, command: {command}") == []
+
+
+def test_what_lies_above_the_root_is_warned_of(root: Path) -> None:
+    for path in ("../x.sh", "../lib/m.py", "a/b.sh", "../Makefile", "../venv/bin/python"):
+        write(root, path)
+    write(root, "t.py", "import sys, subprocess\nsys.path.append('../lib')\nimport m\n")
+    write(root, "s.py", "import subprocess\nsubprocess.run(['sh', '../x.sh'])\n")
+    for command, outside in (
+        ("sh ../x.sh", "../x.sh"),
+        ("../x.sh", "../x.sh"),
+        ("cd a && . ../../x.sh", "../x.sh"),
+        ("cd .. && sh x.sh", "../x.sh"),
+        ("python s.py", "../x.sh"),
+        ("python t.py", "../lib"),
+        ("PYTHONPATH=../lib python -c 'import m'", "../lib"),
+        ("cd .. && python -m lib.m", ".."),
+        ("make -C ..", "../Makefile"),
+    ):
+        (found,) = captured(root, f"executor: process, command: {json.dumps(command)}").unknown
+        assert (
+            found.message == f"{outside} lies outside of the workflow's folder: it is not captured"
+        )
+        assert found.hint and "`root: ..`" in found.hint
+    task = "executor: python, module: a.t, env: {PYTHONPATH: '../lib'}"
+    write(root, "a/t.py")
+    assert len(captured(root, task).unknown) == 1
+    for command in (
+        "cat ../x.sh",
+        "cp ../x.sh y",
+        "sh /x.sh",
+        "cd a && sh ../a/b.sh",
+    ):
+        found = captured(root, f"executor: process, command: {command}")
+        assert found.unknown == ()
+    found = captured(root, "executor: process, command: ../venv/bin/python t.py")
+    assert [one.message[:6] for one in found.unknown] == ["../lib"]
 
 
 def test_a_library_task_takes_its_file(root: Path) -> None:
