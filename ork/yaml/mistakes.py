@@ -45,6 +45,11 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
     if quoted and stop.column > quoted.end(2):
         what = "the text goes on behind the quote that ends it"
         return Stop(stop.line, quoted.end(2) + 1, what, hint=_quote_all(quoted))
+    first = stop.begun[0] if stop.begun else stop.line
+    block = re.match(_BLOCK, line(_above(first, line)))
+    if block and "expected ':'" in stop.what and _indent(line(first)) <= block.end(1):
+        what = f"a text below `{block[2]}` is not indented"
+        return Stop(first, _indent(line(first)) + 1, what, hint="indent it deeper than its key")
     if stop.begun and any(sign in stop.what for sign in _EARLIER):
         stop = stop._replace(line=stop.begun[0], column=stop.begun[1])
     elif "mapping values" in stop.what and (key := re.fullmatch(_KEY, before)):
@@ -59,6 +64,8 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
         if above:
             hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
             return stop._replace(column=key.start(1) + 1, hint=hint)
+    elif "mapping values" in stop.what and re.fullmatch(_TWO_KEYS, before):
+        return stop._replace(hint="a key within another has a line of its own; a text needs quotes")
     elif "mapping values" in stop.what and (tight := re.match(_TIGHT + r"(?=\{)", before)):
         return Stop(stop.line, tight.end(), _TIGHT_COLON, hint=_SPACE_HINT)
     elif "but got '{'" in stop.what and before.endswith(":"):
@@ -76,6 +83,8 @@ def explain(stop: Stop, source: Callable[[int], str | None]) -> Stop:
 _NO_SPACE = "(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])"
 _KEY = r" *(?:- +)*([\w.-]+) *"  # what stands before the first `:` of a line
 _TIGHT = r" *(?:- +)*[\w.-]+:(?=[^\s:/#])"  # a key, as in `name:etl`, which is one word for YAML
+_TWO_KEYS = r" *(?:- +)*[\w.-]+: +[\w.-]+"
+_BLOCK = r"( *)(?:- +)*[\w.-]+: +([|>])[-+0-9]* *(?:#.*)?$"  # a key whose text is below it
 _WORDS = r" *[\w.-]+(?: [^:#]*)?"
 # A line that is a value in quotes, and more than that.
 _QUOTED = (
@@ -93,6 +102,7 @@ _HINTS = (
     ("could not find expected ':'", _COLON_HINT),
     ("scanning an alias", ALIAS_HINT),
     ("but got '{'", BRACE_HINT),
+    ("but got '['", "a text with brackets needs quotes"),
     ("expected ',' or", "is a comma missing, or a bracket left open?"),
     ("cannot start any token", "a text that begins with this character needs quotes"),
     ("scanning a quoted scalar", "is this quote left open?"),
