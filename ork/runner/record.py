@@ -139,8 +139,10 @@ class Record:
     ) -> None:
         """Write the end of the run with all its task runs, in place of what said it goes on.
 
-        With `lack` some of what it executed may be lost.
+        With `lack` some of what it executed may be lost. A clock that was set back meanwhile makes
+        no run end before it began, which would be taken for an old one.
         """
+        run = replace(run, ended=max(run.ended or run.created, run.created))
         store, stops = self.store, owner.stops_ref(run.id)
         counted = self._patiently(lambda: _counted(store, run, states))
         if self.behind:

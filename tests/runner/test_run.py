@@ -716,6 +716,15 @@ def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
     owned.release()
 
 
+def test_no_run_ends_before_it_began_though_the_clock_was_set_back(project: Project) -> None:
+    from datetime import UTC, datetime
+
+    ahead = datetime(9998, 1, 1, tzinfo=UTC)
+    flow = project.workflow(shell("one", "true"))
+    *_, finished = start(project.store, str(flow), caller=Caller(now=ahead)).events
+    assert (finished.run.created, finished.run.ended) == (ahead, ahead)
+
+
 CHILD = """
 import sys
 import ork
