@@ -19,7 +19,10 @@ a program, so this file is short.
 import sys
 
 STARTUP = frozenset(sys.modules)  # before ours: what every script finds loaded
-if __name__ == "__main__" and __file__.startswith(f"{sys.path[0]}/"):
+if sys.version_info < (3, 9):  # noqa: UP036 - said in words that a Python of any age reads
+    version = sys.version.split()[0]
+    sys.exit("tasks need Python 3.9 or newer, and " + sys.executable + " is " + version)
+if __name__ == "__main__" and __file__.startswith(sys.path[0] + "/"):
     del sys.path[0]  # the folder of this file
 
 import importlib.util

@@ -230,7 +230,8 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
             return str(root / Path(chosen).expanduser())
         return shutil.which(chosen, path=environ.get("PATH")) or chosen
     beside = root / ".venv" / "bin" / "python"
-    return str(beside) if beside.exists() else sys.executable
+    # A link that leads nowhere, as after an upgrade of Python, has to be told.
+    return str(beside) if os.path.lexists(beside) else sys.executable
 
 
 def packaged_by(root: Path) -> list[str]:

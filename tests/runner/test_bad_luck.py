@@ -66,6 +66,25 @@ def test_an_interpreter_that_does_not_start_fails_the_python_tasks(
     assert "Traceback" not in done.stderr
 
 
+def test_an_environment_whose_python_is_gone_is_not_passed_over(project: Project) -> None:
+    project.write("code.py", "def main():\n    return 1\n")
+    project.workflow(python("py"))
+    (project.folder / ".venv" / "bin").mkdir(parents=True)
+    (project.folder / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.10")
+    project.ork("run", "flow.yaml", code=1)
+    reason = str(project.run_of()[1]["py"].reason)
+    assert f"{project.folder}/.venv/bin/python does not start" in reason
+
+
+def test_an_interpreter_that_is_too_old_is_told(project: Project) -> None:
+    project.write("code.py", "def main():\n    return 1\n")
+    main = "import runpy, sys; sys.version_info = (3, 6); runpy.run_path(sys.argv.pop(1))"
+    project.write("old", f"#!/bin/sh\nexec {sys.executable} -c '{main}' \"$@\"\n", executable=True)
+    project.workflow(python("py"), head="python: ./old\n")
+    project.ork("run", "flow.yaml", code=1)
+    assert "tasks need Python 3.9 or newer" in str(project.run_of()[1]["py"].reason)
+
+
 def test_an_interpreter_that_is_none_is_told(project: Project) -> None:
     project.write("code.py", "def main():\n    return 1\n")
     project.write("fake", "#!/bin/sh\necho this is no Python >&2\nexit 3\n", executable=True)
