@@ -22,7 +22,7 @@ from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, Corrupt, OrkError, UsageError, count
 from ork.failpoints import failpoint
-from ork.heads.decisions import Decided, decided, decided_ref
+from ork.heads.decisions import Decided, decided, decided_ref, schedules_now
 from ork.heads.deploy import refuse_archived
 from ork.heads.workflows import WorkflowEntry
 from ork.history.details import ComingRetry, RunDetails
@@ -513,7 +513,7 @@ def schedule_of(store: Store, run: Run) -> Schedule | None:
     workflow = Names(store).of(run)
     if run.scheduled is None or store.ref(archived_ref(workflow)):
         return None
-    for schedule in lines.schedules_now(store, workflow):
+    for schedule in schedules_now(store, workflow):
         known = decided(store, decided_ref(workflow, schedule))
         (its,) = lines.newest_runs(store, [(workflow, schedule, known)])
         if its is not None and its.id == run.id:

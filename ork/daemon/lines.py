@@ -17,7 +17,7 @@ from itertools import chain, islice, takewhile
 
 from ork.backends.base import Span
 from ork.errors import Conflict, Corrupt, OrkError
-from ork.heads.decisions import Decided, Passed, decided, decided_at, decided_ref
+from ork.heads.decisions import Decided, Passed, decided, decided_at, decided_ref, schedules_now
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Blob, Deploy, Run, format_time, to_json
 from ork.objects.value import Value, extended, of_line, replace
@@ -25,7 +25,7 @@ from ork.schedule import policy
 from ork.schedule.policy import Going, Skip, first_undecided, left_out
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations, renamed_by
-from ork.store.resolve import archived, former_in, newest_deploy
+from ork.store.resolve import archived, former_in
 from ork.store.runs import Names, records_of, retry_began, slot_text
 from ork.store.store import Store, Transaction
 from ork.store.verdict import verdict
@@ -123,12 +123,6 @@ class Lines:
 def lines_of(store: Store, workflow: str) -> list[Line]:
     """Return the lines of the head of one workflow, which is there."""
     return [*_lines(store, {workflow: schedules_now(store, workflow)})[workflow]]
-
-
-def schedules_now(store: Store, workflow: str) -> tuple[Schedule, ...]:
-    """Return the schedules of the head of a workflow; none of one that has none."""
-    deploy = newest_deploy(store, workflow)
-    return schedules_of(deploy.settings) if deploy else ()
 
 
 def gone(

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from ork.errors import Corrupt, OrkError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Blob, Deploy, Time
+from ork.objects.kinds import Blob, Time
 from ork.objects.value import Value, of_line, replace
 from ork.schedule.policy import Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of
-from ork.store.resolve import head
+from ork.store.resolve import newest_deploy
 from ork.store.store import Store
 
 
@@ -59,9 +59,14 @@ def decided_of(store: Store, workflow: str) -> dict[str, Oid | None]:
     """Return what is decided of the schedules of a workflow, by key; also that nothing is."""
     found: dict[str, Oid | None] = {}
     with suppress(OrkError):  # what cannot be read fires nothing
-        newest = store.get(Deploy, head(store, workflow))
-        found = dict.fromkeys(map(key_of, schedules_of(newest.settings)))
+        found = dict.fromkeys(map(key_of, schedules_now(store, workflow)))
     return found | dict(store.refs(f"decided/{workflow}/"))
+
+
+def schedules_now(store: Store, workflow: str) -> tuple[Schedule, ...]:
+    """Return the schedules of the head of a workflow; none of one that is not deployed."""
+    deploy = newest_deploy(store, workflow)
+    return schedules_of(deploy.settings) if deploy else ()
 
 
 def slot_of(store: Store, oid: Oid) -> datetime:

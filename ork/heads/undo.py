@@ -82,7 +82,11 @@ def undo(
             )
     else:
         oid, operation = find_operation(store, text, now=now)
-    _check_recorded(store, oid, operation)
+        if not _has_moved(operation):
+            raise UsageError(
+                f"{store.short(oid)} took away what is gone for good: it cannot be undone",
+                hint="to undo an earlier operation, name it: `ork ops` lists them",
+            )
     if workflows:
         operation = _only(store, oid, operation, workflows)
     _check_there(store, oid, operation)
@@ -249,15 +253,6 @@ def _renamed(operation: Operation) -> set[str]:
     """Return the names that an operation gave or took, each with all that a workflow has."""
     pairs = [ref.split("/")[1:] for ref, _, _ in operation.moves if ref.startswith("former/")]
     return {name for pair in pairs for name in pair}
-
-
-def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
-    """Raise UsageError when an operation moved no head and no tag: it took something away."""
-    if not _has_moved(operation):
-        raise UsageError(
-            f"{store.short(oid)} took away what is gone for good: it cannot be undone",
-            hint="to undo an earlier operation, name it: `ork ops` lists them",
-        )
 
 
 def _has_moved(operation: Operation) -> bool:
