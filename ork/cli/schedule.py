@@ -28,6 +28,7 @@ from ork.cli.screen.parts import (
 from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.store.resolve import head, workflow_meant
+from ork.store.revision import parse_moment, parse_span
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -310,7 +311,6 @@ def _next(
 ) -> None:
     from ork.daemon.fires import NOBODY_FIRES, is_up, listed
     from ork.schedule.times import slots
-    from ork.store.revision import parse_span
 
     now = session.now()
     begin, end = parse_span(since or "now", until, now)
@@ -390,7 +390,6 @@ def _late(
 ) -> None:
     """Tell of slots that have no run; that there are any is the exit code 1."""
     from ork.daemon.fires import late
-    from ork.store.revision import parse_moment
 
     now = session.now()
     damage: list[Corrupt] = []
@@ -508,7 +507,6 @@ def _backfill(
     as_json: bool,
 ) -> None:
     from ork.daemon.fires import backfill
-    from ork.store.revision import parse_span
 
     now = session.now()
     if since is None:
