@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ork import open as open_project
 from ork.cli.report.charts import Moment, chart
 from ork.cli.screen.line import json_text
 from ork.cli.web import pages, runs, search
@@ -446,6 +447,15 @@ def drawn(answer: Callable[[Asked], Page], asked: Asked) -> str:
     from ork.cli.web.app import _made
 
     return _made(answer, asked, False)[1]
+
+
+def test_an_operation_is_what_was_typed_or_called(etl: Ork, opened: Callable[[], Store]) -> None:
+    assert etl("deploy", "etl.yaml", "-m", "Two words").code == 0
+    with open_project(etl.folder) as project:
+        project.tag("etl@v1")
+    shown = html.unescape(drawn(pages.moves, Asked(store=opened(), now=START)))
+    assert "<code>ork deploy etl.yaml -m 'Two words'</code>" in shown
+    assert "<code>project.tag('etl@v1')</code>" in shown
 
 
 def test_what_is_due_is_marked_and_what_a_clock_ahead_has_decided(store: Store) -> None:
