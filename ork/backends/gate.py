@@ -62,6 +62,10 @@ class Gate:
             raise self._busy()
         try:
             self._lock(deadline)
+        except BaseException:
+            self._threads.release()  # and nothing else, which is of who holds the lock
+            raise
+        try:
             if self._identity != _identity(self._data):
                 raise StoreError(
                     f"the store was removed, renamed or replaced while it was used: {self._data}",

@@ -137,11 +137,12 @@ def test_a_wait_that_is_too_long_names_the_holder(start: Start, folder: Path, ki
     holder = start("hold_gate")
     assert line(holder) == "inside"
     backend = kind.open(folder, wait_s=0.05)
-    with pytest.raises(
-        StoreError, match=rf"process {holder.pid} \(children.py hold_gate "
-    ) as error:
-        backend.write({}, {"head": (None, as_oid(1))})
-    assert error.value.hint
+    for _ in range(2):  # who gave up leaves what the file says of the holder
+        with pytest.raises(
+            StoreError, match=rf"process {holder.pid} \(children.py hold_gate "
+        ) as error:
+            backend.write({}, {"head": (None, as_oid(1))})
+        assert error.value.hint
     holder.kill()
     holder.wait()
     assert backend.write({}, {"head": (None, as_oid(1))})
