@@ -30,6 +30,7 @@ _LOCK = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART = r"\.ork-[0-9a-f]{12}\.part"
 _PAUSE_FIRST_S = 0.0005
 _PAUSE_MAX_S = 0.01
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _TAKE_MAX = 1000  # times that a file is removed under us before we give up
 
 
@@ -319,7 +320,8 @@ def lock(descriptor: int, *, wait_s: float = 0.0, shared: bool = False) -> bool:
     Those that want it `shared` have it together; who has it already changes to that, or from it.
 
     Asking again and again, unlike one call that waits, leaves Ctrl-C and the deadline in force. The
-    kernel unlocks when the descriptor is closed, however this process ends.
+    kernel unlocks when the descriptor is closed, however this process ends. Raise OSError (ENOLCK),
+    which names the file, where its file system has no locks.
     """
     deadline = time.monotonic() + wait_s
     pause = _PAUSE_FIRST_S
@@ -330,6 +332,11 @@ def lock(descriptor: int, *, wait_s: float = 0.0, shared: bool = False) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            raise OSError(errno.ENOLCK, error.strerror, path) from None
         time.sleep(pause)
         pause = min(pause * 1.5, _PAUSE_MAX_S)
 

@@ -1,5 +1,6 @@
 """The command line as a whole: options for all commands, help, errors, exit codes."""
 
+import errno
 import json
 import os
 import re
@@ -562,6 +563,24 @@ def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed,
     told = etl("init", "--example", "shell", "first one").err
     assert "next: `ork -C 'first one' run hello.yaml`\n" in told
     assert "hint: `ork init --store sqlite:" in etl("--store", "sqlite:nowhere", "log").err
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told(ork, monkeypatch, kind, code):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: 'true'}}\n")
+    assert ork("init", "--store", f"{kind}:").code == 0
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    done = ork("run", "w.yaml")
+    assert done.code == 4
+    assert f"{ork.folder}/.ork/" in done.err
+    assert os.strerror(code) in done.err
+    assert "hint: " in done.err
+    assert "(flock)" in done.err or "on a local disk" in done.err
 
 
 @pytest.mark.parametrize("words", ["log", "run w.yaml", "init", "check w.yaml", "clone a b"])

@@ -13,6 +13,7 @@ DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 HINTS = {
     errno.ENOSPC: "make room on the disk, then run the command again",
     errno.EMFILE: "allow more open files (`ulimit -n`), then run the command again",
+    errno.ENOLCK: "keep the store on a file system that has locks (flock), such as a local disk",
 }
 
 
