@@ -575,7 +575,11 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return _refused(session, error)
-    except Exception:
+    except Exception as problem:
+        if str(problem) == "can't start new thread":  # a RuntimeError, which has no number
+            hint = "end some processes, or allow more (`ulimit -u`), then run the command again"
+            _print_error(session, StoreError("no thread can be started", hint=hint))
+            return StoreError.exit_code
         traceback.print_exc()
         sys.stderr.write("error: this is a bug in ork; please report it with the lines above\n")
         return BUG_EXIT_CODE

@@ -565,6 +565,18 @@ def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed,
     assert "hint: `ork init --store sqlite:" in etl("--store", "sqlite:nowhere", "log").err
 
 
+def test_a_machine_without_room_for_a_thread_is_told(ork, monkeypatch):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: 'true'}}\n")
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading._start_new_thread", refuse)
+    done = ork("run", "w.yaml")
+    assert (done.code, "Traceback" in done.err) == (4, False)
+    assert "error: no thread can be started\nhint: end some processes" in done.err
+
+
 @pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told(ork, monkeypatch, kind, code):
