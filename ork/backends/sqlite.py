@@ -34,6 +34,7 @@ PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for mor
 PAGE_REFS = 512
 PAGE_OIDS = 4096
 PAGE_OBJECTS = 500
+PATH_BYTES_MAX = 504  # 512 with the name of a journal, which SQLite may add
 _BUSY_S = 5.0  # for other programs: ork's own writers wait at the gate
 _TABLES = (
     "CREATE TABLE objects (oid BLOB PRIMARY KEY, data BLOB NOT NULL)",
@@ -380,6 +381,11 @@ _of_the_parent: list[object] = []  # closed by nobody in a child: the locks are 
 
 def _connected(path: Path, *options: str) -> sqlite3.Connection:
     """Connect to a file that is there, and set what counts for safety."""
+    if (length := len(os.fsencode(path.absolute()))) > PATH_BYTES_MAX:
+        raise StoreError(
+            f"the path of the store has {length} bytes, and SQLite takes {PATH_BYTES_MAX} at most",
+            hint="keep it in a folder with a shorter path, or in LMDB",
+        )
     address = f"{path.absolute().as_uri()}?{'&'.join(options)}"
     connection = sqlite3.connect(
         address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ork.backends.sqlite import Sqlite
+from ork.backends.sqlite import PATH_BYTES_MAX, Sqlite
 from ork.errors import StoreError
 from tests.backends.children import as_oid, batch
 
@@ -17,6 +17,16 @@ from tests.backends.children import as_oid, batch
 @pytest.fixture
 def kind() -> Any:
     return Sqlite
+
+
+def test_a_path_that_is_too_long_for_sqlite_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 200) / ("b" * 200)
+    folder.mkdir(parents=True)
+    longest = folder / ("c" * (PATH_BYTES_MAX - len(f"{folder}/")))
+    Sqlite.create(longest)
+    Sqlite.open(longest).close()
+    with pytest.raises(StoreError, match="has 505 bytes, and SQLite takes 504 at most"):
+        Sqlite.create(longest.with_name(f"{longest.name}c"))
 
 
 def test_a_commit_waits_for_the_disk(backend: Sqlite) -> None:
