@@ -177,7 +177,7 @@ def test_looking_costs_a_handful_of_round_trips(
                 asked.clear()
                 done = far(*line.split())
                 assert (done.code, done.err) == (0, "")
-                assert len(asked) <= ASKED_MAX + 1, (line, state, asked)
+                assert len(asked) <= ASKED_MAX + 1, (line, state, "\n".join(asked))
 
 
 FLOW = """\
@@ -269,7 +269,10 @@ def test_twice_the_tasks_do_not_cost_twice_the_round_trips_for_their_logs(
         asked.clear()
         said = far("logs", "many")
         assert (said.code, said.out.count("==>")) == (0, count)
-        found.append(len(asked))
+        cost = len(asked)
+        with ork.open() as project:  # who has written faster has written in fewer parts
+            parts = [*project.store.refs(f"logs/many/{project.runs('many')[0].run.id}/")]
+        found.append(cost - len(parts))
     few, many = found
     assert many <= few + 1, found
 
