@@ -336,10 +336,13 @@ def check_format(rows: Rows, address: Address) -> None:
     raise StoreError(f"{address.shown} is no store of ork: it says no format, or several")
 
 
-def missing(address: Address) -> NotFound:
-    """Return the error for a schema that holds no store, or none for this user."""
+def missing(address: Address) -> StoreError | NotFound:
+    """Return the error for a schema that holds no store, or none for this user.
+
+    One that was there a moment ago may be on its way back, as from a dump: it can be waited for.
+    """
     init = f"`ork init --store {shlex.quote(address.shown)}`"
-    return NotFound(
+    return (StoreError if address.reached else NotFound)(
         f"there is no store in schema {address.schema!r} of {address.shown}",
         hint=f"{init} makes one, if this user is not only kept out",
     )

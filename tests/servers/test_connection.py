@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ork.errors import StoreError
+from ork.errors import NotFound, StoreError
 from ork.objects.canonical import Oid, hash_bytes
 from ork.servers import session as sessions
 from ork.servers.postgresql import Postgresql
@@ -289,6 +289,22 @@ def test_a_server_that_is_started_again_goes_unnoticed(server: Server, opened: O
         assert backend.write({}, {"head": (B, A)})
         assert lease.held()
         assert other.lease("run") is None
+
+
+def test_a_store_that_is_gone_may_come_back(
+    postgres: Running, url: str, backend: Postgresql, opened: Open
+) -> None:
+    """As while it is restored from a dump: `ork up` waits for it."""
+    assert backend.write({}, {"head": (None, A)})
+    postgres.sql(f"ALTER SCHEMA {(schema := url.rpartition('=')[2])} RENAME TO {schema}_away")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="there is no store in schema"):
+            backend.ref("head")
+        backend._reader.drop()
+    with pytest.raises(NotFound, match="there is no store in schema"):
+        opened(url)
+    postgres.sql(f"ALTER SCHEMA {schema}_away RENAME TO {schema}")
+    assert backend.ref("head") == A
 
 
 @pytest.mark.slow
