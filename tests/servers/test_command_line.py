@@ -177,7 +177,7 @@ def test_looking_costs_a_handful_of_round_trips(
                 asked.clear()
                 done = far(*line.split())
                 assert (done.code, done.err) == (0, "")
-                assert len(asked) <= ASKED_MAX + 1, (line, state, "\n".join(asked))
+                assert len(asked) <= ASKED_MAX + 1, (line, state, asked)
 
 
 FLOW = """\
