@@ -65,6 +65,9 @@ def test_a_long_name_leaves_room_for_when_it_runs(ork):
     *slots, _ = on_terminal(ork, 60, "schedule", "next", "-n", "2").text.splitlines()
     assert [len(line) for line in slots] == [60, 60]
     assert all(re.search(r"  slow-\w+\S*\.\.\.\S*-east$", line) for line in slots)
+    assert ork("mv", name, "export").code == 0
+    row, *_ = on_terminal(ork, 60, "workflows").text.splitlines()
+    assert re.match(r"export  slow-\S+\.\.\.-east#1 failed  \S+ ago  in ", row)
 
 
 def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):

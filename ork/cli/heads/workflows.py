@@ -9,7 +9,7 @@ import typer
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, next_line, note_line
-from ork.cli.screen.parts import Row, aligned, is_narrow
+from ork.cli.screen.parts import Row, aligned, clip, is_narrow, name_room
 from ork.cli.session import Session
 from ork.errors import Corrupt, OrkError
 from ork.store.resolve import workflow_meant
@@ -80,8 +80,9 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
         last, when = ("no runs", "dim"), ""
         if one.last:
             how = one.last.remark
+            run = clip(str(one.last_run), name_room(width))  # of another name, before `ork mv`
             last = (
-                f"{one.last_run} {one.last.state} {how}".rstrip(),
+                f"{run} {one.last.state} {how}".rstrip(),
                 "partial" if how else one.last.state,
             )
             when = human.moment(one.last.created, now, width)
