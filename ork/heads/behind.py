@@ -62,7 +62,11 @@ class Asked:
         self.store, self.loaded, self.author = store, loaded, author
         self.name = loaded.definition.name
         self.ref = f"workflows/{self.name}"
-        self.head = store.ref(self.ref)
+
+    @cached_property
+    def head(self) -> Oid | None:
+        """The newest version when it was asked for first: what is judged is what is deployed on."""
+        return self.store.ref(self.ref)
 
     def lately(self, start: Oid) -> Iterator[tuple[Oid, Deploy]]:
         """Yield a version and those before it, newest first, as many as are looked at."""
