@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain, groupby, islice
@@ -149,13 +149,12 @@ def log(
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
     first = list(islice(waiting, LOOK_UPS_MAX))
-    tags, remotes = _names(store)
-    newest = store.refs_at({f"workflows/{deploy.workflow}" for _, deploy in first})
+    tags, remotes, heads = _names(store, (deploy for _, deploy in first))
     counted = _with_going_on(store, tallies(store, [oid for oid, _ in first]))
     for count, (oid, deploy) in enumerate(chain(first, waiting)):
         if count == LOOK_UPS_MAX:
             counted = _with_going_on(store, _all_tallies(store))
-            newest = {f"workflows/{name}": head for name, head in store.refs("workflows/")}
+            heads = dict(store.refs("workflows/"))
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
             oid=oid,
@@ -163,7 +162,7 @@ def log(
             runs=counted.get(oid, _NO_RUNS),
             tags=tags.get(oid, ()),
             remotes=remotes.get(oid, ()),
-            head=newest.get(f"workflows/{deploy.workflow}") == oid,
+            head=heads.get(deploy.workflow) == oid,
             reached_from=reached.get(oid, ()),
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
@@ -178,9 +177,8 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
 
 def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
     """Return some deploys as a log has them, looked up together."""
-    tags, remotes = _names(store)
+    tags, remotes, heads = _names(store, deploys.values())
     counted = _with_going_on(store, tallies(store, deploys))
-    heads = set(store.refs_at({f"workflows/{one.workflow}" for one in deploys.values()}).values())
     return [
         LogEntry(
             oid=oid,
@@ -188,23 +186,32 @@ def entries_of(store: Store, deploys: Mapping[Oid, Deploy]) -> list[LogEntry]:
             runs=counted[oid],
             tags=tags.get(oid, ()),
             remotes=remotes.get(oid, ()),
-            head=oid in heads,
+            head=heads.get(deploy.workflow) == oid,
         )
         for oid, deploy in deploys.items()
     ]
 
 
-def _names(store: Store) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[str, ...]]]:
-    """Return the tags of each deploy, and the heads of remotes that it was: `origin/etl`."""
+def _names(
+    store: Store, deploys: Iterable[Deploy]
+) -> tuple[dict[Oid, tuple[str, ...]], dict[Oid, tuple[str, ...]], dict[str, Oid]]:
+    """Return the tags of each deploy, the heads of remotes that it was, and the heads by name.
+
+    Those of remotes as in `origin/etl`, the others of the workflows that these deploys are of.
+    """
     labels: list[tuple[str, Oid]] = []
     remotes: dict[Oid, tuple[str, ...]] = {}
-    for ref, oid in store.refs_many("", ("tags/", REMOTES)):  # together: one round trip
+    heads: dict[str, Oid] = {}
+    own = dict.fromkeys(f"workflows/{one.workflow}" for one in deploys)
+    for ref, oid in store.refs_many("", ("tags/", REMOTES, *own)):  # together: one round trip
         space, _, name = ref.partition("/")
         if space == "tags":
             labels.append((name, oid))
+        elif space == "workflows":
+            heads[name] = oid
         else:
             remotes[oid] = (*remotes.get(oid, ()), name)
-    return tags_of(labels), remotes
+    return tags_of(labels), remotes, heads
 
 
 def standings(store: Store, workflows: Collection[str]) -> dict[str, tuple[Standing, ...]]:
