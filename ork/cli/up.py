@@ -207,7 +207,7 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
             else:
                 how = f" fired for {_slot(told.slot, now)}"
             if told.folder is not None:
-                how += f", without what was changed here: in {human.path(told.folder)}"
+                how += f", in a checkout, as the files here differ: {human.path(told.folder)}"
             return [[time, name, how]]
         case tell.Scheduled(schedules=number, next=coming):
             what = f"{human.count(number, 'schedule')} now" if number else "no schedule any more"

@@ -59,7 +59,7 @@ TOLD: list[tuple[tell.Told, str]] = [
     ),
     (
         tell.Began(time=NOW, workflow="etl", number=59, run="r", trigger="queue", folder="/srv/r"),
-        "02:00:01  etl#59 is run from the queue, without what was changed here: in /srv/r\n",
+        "02:00:01  etl#59 is run from the queue, in a checkout, as the files here differ: /srv/r\n",
     ),
     (
         tell.Scheduled(time=NOW, workflow="etl", schedules=1, next=TWO),
