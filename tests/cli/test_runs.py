@@ -470,6 +470,18 @@ def test_why_a_run_failed_is_read_beside_its_parameters(ork, terminal):
     assert lines[1:] == ["    a: exited with code 3"]
 
 
+@pytest.mark.parametrize("wide", [60, 80, 100, 120])
+def test_a_long_name_gives_way_to_what_tells_of_the_run(ork, wide):
+    name = "the_orders_of_all_customers_of_the_northern_warehouse_by_the_hour"
+    tasks = "tasks: {a: {executor: process, command: 'true'}, b: {executor: process, command: ls}}"
+    ork.write("w.yaml", f"name: {name}\nparams: {{day: {{type: str, default: today}}}}\n{tasks}\n")
+    assert ork("run", "w.yaml", "--only", "a").code == ork("run", "-q").code == 0
+    ork.environ |= TERMINAL
+    whole, part = on_terminal(ork, wide, "runs").text.splitlines()
+    assert re.search(r"the_orde\S*\.\.\.\S+r#1  success  .* \d+ms  partial", part)
+    assert "r#2  success  " in whole and len(whole) <= wide
+
+
 MANY = """\
 name: etl
 tasks:

@@ -97,7 +97,7 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
             *([] if narrow else [(human.count(one.task_count, "task"), "")]),
         ]
         rest: Line = [(f"  @{label}", "tag") for label in one.tags]
-        rest += [f"  {'; '.join(one.schedules)}"] if one.schedules and not narrow else []
+        rest += [(f"  {'; '.join(one.schedules)}", "dim")] if one.schedules and not narrow else []
         return cells, rest, ((one.last and one.last.reason) or "").partition("\n")[0]
 
     return aligned(map(row, found), width, below=False)

@@ -344,6 +344,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
             (run.name, "name"),
             (run.state, run.state),
             (human.moment(run.created, now, width), "time"),
+            (f"{_took(store, run, now):>7}", ""),
         ]
         told = suspended(store, run)
         rest = f"  {told}" if told else ""
@@ -356,7 +357,7 @@ def runs_view(entries: Iterable[RunEntry], session: Session) -> Iterator[Line]:
         rest += "".join(f"  hook {which} failed" for which in entry.failed_hooks)
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         # What qualifies the state comes first: the end may be cut.
-        line: Line = [f"  {_took(store, run, now):>7}", rest, (given(entry.params), "dim")]
+        line: Line = [rest, (given(entry.params), "dim")]
         line += [(f"  @{tag}", "tag") for tag in entry.tags]
         return cells, line, run.reason or ""
 

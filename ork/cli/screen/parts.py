@@ -28,6 +28,7 @@ Row: TypeAlias = tuple[Sequence[tuple[str, str]], Line, str]  # cells, the rest,
 # Of a workflow whose newest version is not the one on disk.
 IN_CHECKOUTS = "until then its runs leave new files in their checkouts"
 NAMES = ("name", "tag")  # styles of cells that are clipped
+REST_MIN = 12  # columns for which a name gives way
 PAD_MAX = 32  # longer names push the rest of their line to the right, or a third of a terminal
 
 
@@ -121,7 +122,7 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
     rows = iter(rows)
     while page := list(islice(rows, TOGETHER)):
         names = (text for cells, *_ in page for text, style in cells if style in NAMES)
-        short = clipped(names, _room_beside([cells for cells, *_ in page], width))
+        short = clipped(names, _room_beside(page, width))
         table = [[(short.get(text, text), style) for text, style in cells] for cells, *_ in page]
         columns = zip(*table, strict=True)
         sizes = [column((text for text, _ in cells), width) for cells in columns]
@@ -141,12 +142,18 @@ def aligned(rows: Iterable[Row], width: int | None, *, below: bool = True) -> It
                 yield cut([*line, f"  {reason}" if reason else ""], width)
 
 
-def _room_beside(table: Sequence[Sequence[tuple[str, str]]], width: int | None) -> int | None:
-    """Return how many columns a name may have beside the other cells, or all that is to have."""
+def _room_beside(page: Sequence[Row], width: int | None) -> int | None:
+    """Return how many columns a name may have beside the other cells, and what tells behind."""
     if (room := name_room(width)) is None or width is None:
         return None
-    others = (cells for cells in zip(*table, strict=True) if cells[0][1] not in NAMES)
+    table = zip(*(cells for cells, *_ in page), strict=True)
+    others = (cells for cells in table if cells[0][1] not in NAMES)
     taken = sum(column((text for text, _ in cells), width) + len("  ") for cells in others)
+    telling = (
+        plain([piece for piece in rest if isinstance(piece, str) or piece[1] != "dim"])
+        for _, rest, _ in page
+    )
+    taken += min(max(map(columns_of, telling)), REST_MIN)
     return min(room, max(width - taken, CLIP_MIN))
 
 
