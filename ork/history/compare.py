@@ -175,7 +175,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     path = store.project / deploy.source.path
     if not path.exists():
         raise NotFound(
-            f"{deploy.workflow} came from {path}, which is gone",
+            f"{deploy.workflow} came from {path}, which is not here",
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"

@@ -342,7 +342,7 @@ def test_what_cannot_be_compared(history):
     (history.folder / "etl.yaml").unlink()
     result = history("diff", "etl")
     assert result.code == 3
-    assert "which is gone" in result.err
+    assert "which is not here" in result.err
     assert "hint: name two revisions" in result.err
 
 

@@ -106,7 +106,7 @@ def test_the_two_ends_of_a_diff(etl):
 
 def test_a_file_that_is_gone_has_no_end(etl):
     (etl.project / "etl.yaml").unlink()
-    with pytest.raises(NotFound, match="which is gone"):
+    with pytest.raises(NotFound, match="which is not here"):
         ends(etl, ["etl"], now=NOON)
 
 
