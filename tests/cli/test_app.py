@@ -137,16 +137,16 @@ def test_cycles_are_collected_in_a_command_that_may_last(etl, edit, command):
     edit("etl.yaml", "timeout: 300", "timeout: 600")
     assert etl("deploy", "etl.yaml").code == 0
     script = (
-        "import gc, os, signal, sys, threading, time\n"
+        "import gc, sys, threading, time\n"
         "import ork.__main__\n"
-        "def look():\n"
-        "    while not gc.isenabled():\n"
+        "from ork.cli.app import main\n"
+        "def look():\n"  # while it goes on, or when it has ended
+        "    while not gc.isenabled() and command.is_alive():\n"
         "        time.sleep(0.01)\n"
-        "    print('collected', flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "threading.Thread(target=look, daemon=True).start()\n"
-        "sys.argv[1:] = sys.argv[1].split()\n"
-        "ork.__main__.entry()\n"
+        "    print('collected' if gc.isenabled() else 'never', flush=True)\n"
+        "command = threading.main_thread()\n"
+        "threading.Thread(target=look).start()\n"
+        "main(sys.argv[1].split())\n"
     )
     words = [sys.executable, "-c", script, command]
     done = subprocess.Popen(words, cwd=etl.folder, env=etl.environ, stdout=subprocess.PIPE)
